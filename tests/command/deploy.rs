@@ -1,4 +1,4 @@
-//! `gateways deploy` and `rollback`: idempotent, resumable, and said in words that can be pasted.
+//! `gateways deploy` and `rollback`: idempotent and resumable. They print commands that can be pasted.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -182,7 +182,7 @@ fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
     let line = format!(
         "gateways deploy g --location=us-central1 --api=a --openapi-spec={spec} --no-validate"
     );
-    // The service finds the fault; the second run finds the config failed.
+    // The service reports the fault. The second run finds that the config is FAILED.
     for _ in 0..2 {
         let output = exits(3, &emulator, &line);
         assert!(err(&output).contains("fails.yaml:2:"), "{}", err(&output));
@@ -231,7 +231,7 @@ fn old_configs_are_pruned_after_a_deploy_that_says_so() {
 fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
     let emulator = Emulator::start("500ms");
     let mut runs = 0;
-    // Each run is killed a little later than the one before, so that every step is cut off once.
+    // Each run is killed a little later than the one before, so that every step is interrupted once.
     loop {
         let mut deploy = on(&emulator, DEPLOY);
         let mut child = deploy

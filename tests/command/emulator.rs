@@ -33,7 +33,7 @@ impl Emulator {
         Self::spawn(command)
     }
 
-    /// Runs what is to say its address.
+    /// Runs a command whose first line is the address of its emulator.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let child = command.stdout(Stdio::piped()).spawn();
         let mut child = child.expect("it runs");
@@ -51,7 +51,7 @@ impl Emulator {
         }
     }
 
-    /// Starts an operation and gives its name.
+    /// Starts a create of an api and returns the name of the operation.
     pub(crate) fn create(&self, id: &str) -> String {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let request = CreateApiRequest {
@@ -71,7 +71,7 @@ impl Emulator {
         created.expect("a new api").into_inner().name
     }
 
-    /// Sends a signal, and gives the exit code with all that was printed besides the address, errors if they are piped.
+    /// Sends a signal. Returns the exit code, the output after the address, and standard error if it is piped.
     pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
@@ -98,7 +98,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -117,7 +117,7 @@ fn the_emulator_prints_one_line_and_ends_cleanly_on_either_signal() {
     }
 }
 
-/// A request whose body never comes in full would hold up a server that waits for its calls.
+/// The emulator does not wait for a request whose body never ends.
 #[test]
 fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
     let emulator = Emulator::start("1h");
@@ -127,7 +127,7 @@ fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
         Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
         Expect: 100-continue\r\n\r\n";
     stream.write_all(request.as_bytes()).expect("it reads");
-    // The request is under way once its body is asked for.
+    // The request is in progress once the emulator asks for its body.
     let mut begun = [0; 25];
     stream.read_exact(&mut begun).expect("it answers");
     assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -288,7 +288,7 @@ fn an_admin_token_is_made_up_and_printed_after_the_address() {
         token
     });
     assert_ne!(tokens[0], tokens[1]);
-    // One that was given is not printed.
+    // A token that was given is not printed.
     let emulator = Emulator::with(&["--admin-token", "s3cr3t"]);
     let nothing = (Some(0), String::new(), String::new());
     assert_eq!(emulator.end("TERM"), nothing);

@@ -1,5 +1,5 @@
-//! What `gcloud api-gateway` prints, `apigw` prints: the fixture is gcloud's standard output and exit codes over the cases
-//! of `gcloud/cases.txt`, written by `gcloud/record`.
+//! `apigw` prints what `gcloud api-gateway` prints. The fixture has gcloud's standard output and exit codes for the cases
+//! of `gcloud/cases.txt`; `gcloud/record` writes it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use super::emulator::Emulator;
 const CASES: &str = include_str!("gcloud/cases.txt");
 const EXPECTED: &str = include_str!("fixtures/gcloud.txt");
 
-/// Cases in which we differ, with the reason and our exit code. Their output is not compared.
+/// Cases in which `apigw` differs, with its exit code and the reason. Their output is not compared.
 const DIFFERENCES: [(&str, i32, &str); 2] = [
     (
         "apis describe a1 --format=value",
@@ -26,7 +26,7 @@ const DIFFERENCES: [(&str, i32, &str); 2] = [
     ),
 ];
 
-/// What differs from run to run, as `gcloud/record` hides it.
+/// Hides the parts that differ from run to run, as `gcloud/record` does.
 fn hidden(text: &str) -> String {
     let mut text = text.to_owned();
     for (pattern, replacement) in [

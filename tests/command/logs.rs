@@ -1,4 +1,4 @@
-//! What the command and its emulator log when they are asked for all.
+//! The logs of the command and of its emulator at the level TRACE.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::emulator::Emulator;
 
 const NAME: &str = "projects/p/locations/l/operations/o";
 
-/// A folder of this test's, which goes with it.
+/// A temporary folder, which is removed when it is dropped.
 struct Folder(std::path::PathBuf);
 
 impl Folder {
@@ -20,12 +20,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Whatever stays is the system's to clean.
+        // If the folder cannot be removed, the system's cleanup removes it.
         std::fs::remove_dir_all(&self.0).ok();
     }
 }
 
-/// All that was logged, if it is as much as it should be.
+/// Returns a log. Fails if the log has no traces.
 fn logged(file: &Path) -> String {
     let text = std::fs::read_to_string(file).expect("its log");
     assert!(text.contains("TRACE"), "{} has no traces", file.display());

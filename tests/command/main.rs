@@ -1,4 +1,4 @@
-//! The command `apigw` as its users see it: what it prints where, and its exit codes.
+//! The command `apigw` as its users see it: its standard output, standard error and exit codes.
 
 #![cfg(feature = "cli")]
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use emulator::Emulator;
 
-/// Without what the environment would change.
+/// Returns a command without the environment variables that would affect it.
 fn apigw(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_apigw"));
     command.args(arguments).stdin(Stdio::null());
@@ -64,7 +64,7 @@ fn apigw(arguments: &[&str]) -> Command {
     command
 }
 
-/// A command of project `p` against an emulator. Words are separated by blanks; `%20` in a word is one.
+/// Returns a command of project `p` against an emulator. Words are separated by blanks; `%20` in a word is a blank.
 fn on(emulator: &Emulator, line: &str) -> Command {
     let words: Vec<String> = line
         .split_whitespace()

@@ -1,5 +1,5 @@
-//! Where the command sends its calls and credentials, and whom it trusts: by arguments and by the environment, which a test
-//! can give to a process of its own alone.
+//! The addresses to which the command sends calls and credentials, and the certificates that it trusts. Arguments and
+//! environment variables decide. A test can set the latter only for a process of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -16,11 +16,11 @@ const TOKEN: &str = "a-token";
 /// Names and values of environment variables.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
-/// A folder of files, which goes with the test.
+/// A temporary folder, which is removed when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
-    /// With a certificate for localhost and 127.0.0.1, its key, and a token.
+    /// Creates a folder with a certificate for localhost and 127.0.0.1, its key, and a token.
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("apigw-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder");
@@ -42,7 +42,7 @@ impl Folder {
         self.0.join(name).to_str().expect("text").to_owned()
     }
 
-    /// An emulator that requires the token.
+    /// Starts an emulator that requires the token.
     fn emulator(&self, tls: bool) -> Emulator {
         let (cert, key) = (self.file("cert.pem"), self.file("key.pem"));
         let tls = match tls {
@@ -55,7 +55,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Whatever stays is the system's to clean.
+        // If the folder cannot be removed, the system's cleanup removes it.
         std::fs::remove_dir_all(&self.0).ok();
     }
 }
@@ -64,7 +64,7 @@ fn describe(arguments: &[&str], variables: Variables<'_>) -> Output {
     within("10s", arguments, variables)
 }
 
-/// For what is tried again until the time is over.
+/// Runs a command that is retried until its timeout.
 fn briefly(arguments: &[&str], variables: Variables<'_>) -> Output {
     within("1s", arguments, variables)
 }
@@ -97,7 +97,7 @@ fn an_emulator_of_the_environment_gets_no_default_credential_whatever_its_scheme
             false => vec![host(&emulator).to_owned(), emulator.endpoint.clone()],
         };
         for form in forms {
-            // Nobody looks for default credentials, or their absence would be the error.
+            // Default credentials are not looked for. Otherwise the missing file would be the error.
             let variables = [
                 ("APIGATEWAY_EMULATOR_HOST", form.as_str()),
                 ("GOOGLE_APPLICATION_CREDENTIALS", "/no/such/file"),
@@ -321,7 +321,7 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
             "{text}"
         );
         assert_eq!(text.lines().count(), 1, "{text}");
-        // They are not needed where others are given, or where there is no TLS.
+        // The system's roots are not needed if other certificates are given, or without TLS.
         let given = [
             "--endpoint",
             "https://127.0.0.1:1",
@@ -340,7 +340,7 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
     }
 }
 
-/// The names of the settings of the client's builder, by its source.
+/// Returns the names of the builder's settings, read from its source.
 fn settings() -> Vec<String> {
     let builder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/client/builder");
     let mut files = Vec::new();

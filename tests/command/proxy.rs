@@ -1,4 +1,4 @@
-//! Proxies of the environment, which a test can give to a process of its own alone.
+//! Proxies of the environment, which a test can set only for a process of its own.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::{apigw, err};
 
-/// Keeps the first lines of what it is asked, and forbids it all.
+/// A proxy that records the first line of each request, and answers 403.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     lines: Arc<Mutex<Vec<String>>>,
@@ -20,7 +20,7 @@ impl Proxy {
         let address = listener.local_addr().expect("it listens");
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&lines);
-        // It ends with the test's process.
+        // The thread ends with the test's process.
         std::thread::spawn(move || {
             for tcp in listener.incoming() {
                 let mut tcp = tcp.expect("a connection");
@@ -41,7 +41,7 @@ impl Proxy {
     }
 }
 
-/// Reads an operation, with these variables and nothing else of proxies.
+/// Reads an operation, with no proxy settings other than these variables.
 fn describe(variables: &[(&str, &str)]) -> Output {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::SeqCst);
@@ -58,7 +58,7 @@ fn describe(variables: &[(&str, &str)]) -> Output {
         "--request-timeout",
         "300ms",
     ]);
-    // Only the emulator is called without a token.
+    // Only calls to an emulator have no token.
     if !variables
         .iter()
         .any(|(name, _)| name.starts_with("APIGATEWAY"))

@@ -1,4 +1,4 @@
-//! Where settings come from: flags, the environment, gcloud's configuration.
+//! The sources of settings: flags, the environment, gcloud's configuration.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::emulator::Emulator;
 use super::{apigw, err, exits, on, out};
 
-/// A folder of gcloud with the configurations `default` and `other`.
+/// Creates a gcloud folder with the configurations `default` and `other`.
 fn gcloud(test: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("gcloud-{test}"));
     let files = folder.join("configurations");

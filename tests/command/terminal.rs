@@ -1,4 +1,4 @@
-//! What is shown on a terminal: the spinner and the prompts. `script` of util-linux makes the terminal.
+//! Output on a terminal: the spinner and the prompts. `script` of util-linux provides the terminal.
 
 #![cfg(target_os = "linux")]
 
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use super::emulator::Emulator;
 use super::{exits, on, out};
 
-/// Runs a command in a pseudo-terminal. What it shows is on standard output.
+/// Runs a command in a pseudo-terminal, whose content is returned as standard output.
 fn shown(emulator: &Emulator, line: &str, typed: &str, environment: &[(&str, &str)]) -> Output {
     let inner = on(emulator, line);
     let words = std::iter::once(inner.get_program()).chain(inner.get_args());

@@ -1,4 +1,4 @@
-//! The verbs of each noun beyond what gcloud has, over both transports.
+//! The verbs of each noun, also those that gcloud lacks, over both transports.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// An emulator with the api `a`, its config `c1` and the gateway `g` that serves it.
+/// Returns an emulator with the api `a`, its config `c1` and the gateway `g` that serves it.
 pub(crate) fn served() -> Emulator {
     let emulator = Emulator::start("0s");
     exits(
@@ -83,7 +83,7 @@ fn a_gateway_without_a_location_is_looked_up_in_all_of_them() {
         "{}",
         err(&output)
     );
-    // What is deleted is named in full.
+    // A delete requires the location.
     assert!(
         err(&exits(1, &emulator, "gateways delete g -q"))
             .contains("Failed to find attribute [location]")
@@ -315,7 +315,7 @@ fn policies_of_all_three_resources_are_read_set_changed_and_tested() {
         exits(0, &emulator, &verb("add-iam-policy-binding", binding));
         let policy = exits(0, &emulator, &verb("get-iam-policy", ""));
         std::fs::write(file, out(&policy)).expect("a file");
-        // The output of one is the input of the other.
+        // The output of one command is the input of the other.
         let set =
             resource
                 .replace("VERB", "set-iam-policy")
@@ -334,7 +334,7 @@ fn policies_of_all_three_resources_are_read_set_changed_and_tested() {
             set
         };
         exits(0, &emulator, &set);
-        // The etag in the file is old now: by default the policy is written over the present one.
+        // The etag in the file is out of date. By default, the policy replaces the present one anyway.
         exits(0, &emulator, &set);
         let stale = exits(1, &emulator, &format!("{set} --etag-conflict=fail"));
         assert!(err(&stale).contains("ABORTED"), "{}", err(&stale));

@@ -78,7 +78,7 @@ fn a_wait_for_a_failed_operation_exits_3_even_if_it_had_failed_before() {
         &emulator,
         &format!("operations wait {name} --no-exit-status"),
     );
-    // To read a failed operation is a success.
+    // Describing a failed operation is a success.
     exits(0, &emulator, &format!("operations describe {name}"));
     assert_eq!(
         out(&exits(

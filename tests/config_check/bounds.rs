@@ -1,4 +1,4 @@
-//! The limits of depth, number and size, and the time that a large document takes.
+//! The limits of depth, number and size, and the time for a large document.
 
 use std::fmt::Write as _;
 
@@ -78,7 +78,7 @@ fn a_long_row_of_references_comes_to_an_end() {
     assert!(found[0].ends_with("contains itself: only an object may do so"));
 }
 
-/// A document with so many definitions and paths.
+/// Returns a document with this number of definitions and paths.
 fn large(number: usize) -> String {
     let (mut definitions, mut paths) = ("definitions:\n".to_owned(), "paths:\n".to_owned());
     for number in 0..number {
@@ -104,7 +104,7 @@ fn a_megabyte_is_checked_in_one_go() {
     let document = large(5_000);
     assert!(document.len() > 1 << 20, "{}", document.len());
     assert_eq!(check_yaml(&document), []);
-    // All operations are wrong.
+    // All operations are invalid.
     let wrong = document
         .replace("get:", "gett:")
         .replace("#/definitions/D", "#/parameters/N");

@@ -1,11 +1,11 @@
-//! What is right and wrong in OpenAPI documents.
+//! Valid and invalid OpenAPI documents.
 
 use apigateway_grpc::config_check::{Severity, check};
 
 use crate::{GOOD_2, GOOD_3, changed, check_yaml, config, errors};
 
-/// The checks, each with its source, what the source says, what we say, and a reason where these differ. Below a check are
-/// a change of a good document of OpenAPI 2.0 or 3.0, where `⏎` is the end of a line, and what is found then.
+/// The checks, each with its source, the source's verdict, our verdict, and a reason where they differ. Below a check are
+/// changes of a valid document of OpenAPI 2.0 or 3.0, where `⏎` is the end of a line, and the expected diagnostics.
 const CHECKS: &str = include_str!("checks.txt");
 
 #[test]

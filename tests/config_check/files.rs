@@ -1,4 +1,4 @@
-//! Files as such: their names, kinds, encodings and number.
+//! The names, kinds, encodings and number of files.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What is right and wrong in descriptor sets and service configurations.
+//! Valid and invalid descriptor sets and service configurations.
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::GrpcServiceDefinition;
@@ -10,7 +10,7 @@ use crate::{errors, file};
 const CONFIG: &str =
     "type: google.api.Service\nname: books.example\napis:\n- name: books.v1.Shelves\n";
 
-/// A file of a set, with a service if it has a name.
+/// Returns a file of a descriptor set, with a service if a name is given.
 fn proto(name: &str, imports: &[&str], service: Option<&str>) -> FileDescriptorProto {
     let service = service.map(|name| ServiceDescriptorProto {
         name: Some(name.to_owned()),
@@ -51,7 +51,7 @@ fn config(set: Vec<u8>, configs: &[&str]) -> ApiConfig {
 
 const TYPE: &str = "type: google.api.Service\n";
 
-/// The errors in a descriptor set.
+/// Returns the errors in a descriptor set.
 fn in_set(set: Vec<u8>) -> Vec<String> {
     errors(&config(set, &[CONFIG]))
 }
@@ -73,7 +73,7 @@ fn a_descriptor_set_must_be_valid_and_complete_and_have_a_service() {
         unread[0].starts_with("api.pb: invalid FileDescriptorSet: "),
         "{unread:?}"
     );
-    // Field 2, which a set does not have.
+    // Field 2, which a descriptor set does not have.
     assert_eq!(
         in_set(b"\x10\x01".to_vec()),
         ["api.pb: the FileDescriptorSet has no file"]

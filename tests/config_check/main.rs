@@ -1,4 +1,4 @@
-//! Checks of the files of a config, without an emulator.
+//! Checks the files of a config, without an emulator.
 
 #![cfg(feature = "config-check")]
 
@@ -25,7 +25,7 @@ fn file(path: &str, contents: impl Into<Vec<u8>>) -> File {
     }
 }
 
-/// A config of OpenAPI documents.
+/// Returns a config with these OpenAPI documents.
 fn config<C: AsRef<[u8]>>(files: impl IntoIterator<Item = (&'static str, C)>) -> ApiConfig {
     let documents = files.into_iter().map(|(path, contents)| OpenApiDocument {
         document: Some(file(path, contents.as_ref())),
@@ -40,14 +40,14 @@ fn check_yaml(document: &str) -> Vec<Diagnostic> {
     check(&config([("a.yaml", document)]))
 }
 
-/// The errors, displayed.
+/// Returns the errors in a config as text.
 fn errors(config: &ApiConfig) -> Vec<String> {
     let found = check(config).into_iter();
     let errors = found.filter(Diagnostic::is_error);
     errors.map(|error| error.to_string()).collect()
 }
 
-/// A document with a change.
+/// Returns a document with one change.
 fn changed(document: &str, from: &str, to: &str) -> String {
     assert_eq!(document.matches(from).count(), 1, "{from}");
     document.replace(from, to)

@@ -131,7 +131,7 @@ async fn drop_config(client: &ApiGateway) -> Result<(), Status> {
         .map(drop)
 }
 
-/// An api with a config and a gateway for it.
+/// Creates an api, a config and a gateway for it.
 pub(crate) async fn all(client: &ApiGateway) {
     created(client, "a").await;
     configure(client, "c", openapi(DOCUMENT))
@@ -335,7 +335,7 @@ async fn an_api_that_is_being_deleted_accepts_no_config() {
     assert_eq!(refused.code(), Code::FailedPrecondition);
 }
 
-/// The result of a create of a config with a service account.
+/// Creates a config with a service account and returns the result.
 async fn with_account(client: &ApiGateway, id: &str, account: &str) -> Result<(), Status> {
     let config = ApiConfig {
         gateway_service_account: account.into(),

@@ -28,14 +28,14 @@ pub(crate) fn file(test: &str) -> PathBuf {
     path
 }
 
-/// Opens an emulator with a file and operations of ten seconds, this long after the first one was opened.
+/// Opens an emulator with a file, and with operations of ten seconds. `time` is how long ago the first emulator was opened.
 pub(crate) fn after(time: Duration, file: &Path) -> Emulator {
     let builder = Emulator::builder().operation_time(RUNS);
     let opened = builder.begins_at(epoch() + time).open(file);
     opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)))
 }
 
-/// Everything that clients can read, as text.
+/// Returns everything that clients can read, as text.
 async fn seen(client: &ApiGateway) -> String {
     let (all, apis) = (
         "projects/p/locations/-",

@@ -49,7 +49,7 @@ async fn a_missing_file_is_created_and_an_empty_file_is_filled() {
         if empty {
             std::fs::write(&file, "").expect("it is written");
         } else {
-            // The rest of an emulator that was killed while it created the file.
+            // The temporary file of an emulator that was killed while it created the data file.
             let left = format!("{}.{}.new", file.display(), std::process::id());
             std::fs::write(left, "half of a da").expect("it is written");
         }
@@ -151,8 +151,8 @@ async fn a_damaged_file_is_an_error_and_does_not_panic() {
         std::fs::write(&cut, &bytes[..length]).expect("it is written");
         refused(&cut);
     }
-    // Every byte of the header and of the page of free pages, and samples of all others: damage is an error or has no effect, and
-    // nothing panics.
+    // Damages every byte of the header and of the page of free pages, and samples of all other bytes. Damage is an error or
+    // has no effect, and causes no panic.
     let flipped = file("flipped");
     let mut damaged = 0;
     let dense = (0..320).step_by(16).chain((20480..20736).step_by(17));

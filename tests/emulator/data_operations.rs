@@ -214,7 +214,8 @@ async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
                 Outcome::Response(_) => Code::Ok,
             });
             assert_eq!(code, expected, "{text}");
-            // A cancellation at the start takes effect one second from now, and one from now in two seconds.
+            // A cancellation that was requested at the start takes effect in one second, and one that is requested now in
+            // two seconds.
             tokio::time::advance(if before { SECOND } else { 2 * SECOND }).await;
             let found = client.get_operation(&name).await.expect("it");
             let goes_on = matches!(cancelling, CancelBehavior::Ignored);

@@ -302,7 +302,7 @@ async fn no_error_has_invented_details_if_a_test_wants_none() {
             ..Default::default()
         };
         let wrong = client.service_client().list_apis(request).await;
-        // The message has all violations.
+        // The error's message lists all violations.
         let status = wrong.as_ref().expect_err("a negative size");
         assert_eq!(status.message(), "page_size: must not be negative");
         plain(wrong.map(drop), Code::InvalidArgument);

@@ -1,4 +1,4 @@
-//! Violations of requests by themselves, which one error reports with their fields.
+//! Invalid requests. One error reports all violations of a request, with their fields.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,9 @@
-//! gRPC and HTTP/JSON agree: random sequences of requests go over gRPC to one emulator, and over HTTP/JSON to another one with the
-//! same clock.
+//! gRPC and HTTP/JSON agree: random sequences of requests go over gRPC to one emulator, and over HTTP/JSON to another one
+//! with the same clock.
 //!
-//! A request that one accepts, the other accepts too, with the same recorded call, response and state. A request that one
-//! rejects, the other rejects with the same code. HTTP requests have the forms that clients use: plain, in gzip, with the verb in
-//! a header, and with the query as a form.
+//! Both emulators accept the same requests, with the same recorded call, response and state. Both reject the same requests,
+//! with the same code. HTTP requests have the forms that clients use: plain, in gzip, with the verb in a header, and with
+//! the query as a form.
 //!
 //! `FACES_CASES` sets the number of sequences.
 

@@ -276,7 +276,7 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
         Code::NotFound
     );
     drop(fault);
-    // A test that panics for another reason reports that one.
+    // A test that panics for another reason reports only that reason.
     let fault = emulator.on(Method::GET_API).fail(busy());
     let told = panic_of(move || {
         let _held = fault;

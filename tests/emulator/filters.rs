@@ -14,7 +14,7 @@ use apigateway_grpc::tonic_types::StatusExt as _;
 use crate::lists::operations;
 use crate::{PARENT, RUNS, client, create, created, delete, emulator, list, over};
 
-/// An api with a label `team`.
+/// Creates an api with a label `team`.
 async fn labelled(client: &ApiGateway, id: &str, team: &str) {
     let request = CreateApiRequest {
         parent: PARENT.into(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Everything that was received until the connection ended.
+/// Everything that was received before the connection ended.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The response head in lower case.

@@ -36,7 +36,7 @@ async fn open(client: &ApiGateway, parent: &str, id: &str) -> Result<(), Status>
 fn quota<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, String) {
     let status = answer.expect_err("over the limit");
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-    // Documented details, which every setting has (`google/api/error_reason.proto`).
+    // These details are documented (`google/api/error_reason.proto`), so every setting of `Details` has them.
     let info = status.get_details_error_info().expect("an ErrorInfo");
     assert_eq!(info.reason, "RESOURCE_QUOTA_EXCEEDED");
     assert_eq!(info.domain, "googleapis.com");

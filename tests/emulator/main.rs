@@ -1,5 +1,5 @@
-//! The emulator in process, with a paused clock: resources, operations, errors and faults. On a port: serving, stopping, and
-//! the same faults.
+//! Tests of the emulator: in process with a paused clock (resources, operations, errors, faults), and on a port (serving,
+//! stopping, the same faults).
 
 #![cfg(feature = "emulator")]
 

@@ -1,4 +1,4 @@
-//! Operations: their time, their results, and cancellation, deletion and waiting.
+//! Operations: their duration and results; cancel, delete and wait.
 
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ async fn a_cancelled_create_ends_with_cancelled_and_leaves_no_api() {
     );
 }
 
-/// Returns a config with a document, without which it would be rejected.
+/// Returns a config with a document, since a config without one is rejected.
 fn config() -> ApiConfig {
     let document = File {
         path: "openapi.yaml".into(),

@@ -98,7 +98,7 @@ async fn a_policy_is_set_with_the_etag_of_the_last_one_only() {
     created(&client, "a").await;
     let first = get(&client, None).await.expect("an empty one");
     assert_eq!((first.version, first.bindings.len()), (0, 0));
-    // As in the service: `ACAB` in base64.
+    // The service's etag of a new policy, `ACAB` in base64.
     assert_eq!(first.etag, [0x00, 0x20, 0x01]);
     let read = of(0, &[binding("roles/one")], &first.etag);
     let second = set(&client, read).await.expect("read before");

@@ -1,4 +1,4 @@
-//! Lists and updates over HTTP/JSON: the query has the same effect as the message over gRPC.
+//! Lists and updates over HTTP/JSON. The query has the same effect as the request message over gRPC.
 
 use apigateway_grpc::emulator::{Emulator, Server};
 use serde_json::json;

@@ -17,7 +17,7 @@ use crate::{PARENT, RUNS, created, over};
 const LOST: &str = "projects/p/locations/us-east1";
 const ALL: &str = "projects/p/locations/-";
 
-/// Returns a client of an emulator where `us-east1`, or that and `global`, are unreachable.
+/// Returns a client of an emulator in which these locations are unreachable.
 fn without(locations: &[&str]) -> ApiGateway {
     let builder = Emulator::builder().operation_time(RUNS);
     let each = locations.iter().copied();

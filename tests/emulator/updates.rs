@@ -66,7 +66,7 @@ async fn an_update_changes_the_fields_of_its_mask_at_its_end() {
         (&["display_name", "labels"], "new", 1),
         (&["*"], "new", 1),
         (&["labels.*"], "a", 1),
-        // Output-only fields are ignored, and immutable ones that the request leaves empty under `*`.
+        // Output-only fields are ignored. Under `*`, so are immutable fields that the request leaves empty.
         (&["name", "display_name"], "new", 0),
         (&["display_name", "state", "createTime"], "new", 0),
         (
@@ -183,7 +183,8 @@ async fn an_immutable_field_can_be_repeated_but_not_changed() {
         let why = "`managed_service` is immutable";
         assert!(refused.message().contains(why), "{refused}");
     }
-    // Clearing an immutable field is a change, except with `*`, which clients send with the fields that they know.
+    // Clearing an immutable field is a change, except with the mask `*`, since clients send it with only the fields that
+    // they know.
     let refused = send(&["managed_service"], "").await.expect_err("none");
     assert_eq!(refused.code(), Code::InvalidArgument);
     send(&["*"], "").await.expect("not given");

@@ -1,4 +1,4 @@
-//! Waits beside foreign code that panics or blocks, beside waits of other settings, and taken up with other settings.
+//! Waits next to foreign code that panics or blocks, next to waits with other settings, and resumed with other settings.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -37,7 +37,7 @@ fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api
 async fn a_wait_ends_in_time_beside_one_without_a_limit() {
     let client = client(|_, _| async { not_done() });
     let watcher = client.watcher().with_rate(0.001).expect("valid");
-    // takes the turns
+    // This wait uses the only call that the rate allows.
     let _first = tokio::spawn(wait(&watcher, &client, name("m", 0)));
     sleep(secs(2)).await;
     let op = client

@@ -1,4 +1,4 @@
-//! Asking for a cancellation, and what comes of it.
+//! Requests to cancel, and their outcomes.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn a_cancellation_that_comes_too_late_has_the_operation_looked_at() {
     }
 }
 
-/// The server asked for a pause beyond the total, so the next poll was to be the last one.
+/// The server asked for a delay beyond the total, so the next poll would have been the last one.
 #[tokio::test(start_paused = true)]
 async fn a_wait_goes_on_after_the_poll_that_follows_a_late_cancellation() {
     let busy = || {
@@ -214,7 +214,7 @@ fn asked() -> Line {
     line("CancelOperation", &())
 }
 
-/// Nothing is sent once its reason is gone: each script holds all calls.
+/// A request to cancel is not sent once its reason is gone. Each script has all calls.
 #[tokio::test(start_paused = true)]
 async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
     each_way(
@@ -232,7 +232,7 @@ async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
         },
     )
     .await;
-    // The end was seen, and the future dropped while it read the target.
+    // The end was seen, and the future was dropped while it read the target.
     let nothing = || Message {
         done: true,
         ..running()
@@ -252,7 +252,7 @@ async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
         drop(operation);
         server.asked_nothing_more(client).await;
     }
-    // It is gone, which is the end of the wait too.
+    // The operation is gone, which ends the wait, too.
     let gone = || fails("GetOperation", Status::not_found("which?"));
     each_way(
         || vec![gone()],
@@ -304,7 +304,7 @@ async fn an_armed_operation_that_was_asked_to_be_cancelled_is_not_asked_again() 
         },
     )
     .await;
-    // It was asked, and the wait for what comes of it is over.
+    // A request was sent, and the wait for its outcome timed out.
     each_way(
         || vec![asked(), get(&running()), get(&running())],
         async |client| {
@@ -323,7 +323,8 @@ async fn an_armed_operation_that_was_asked_to_be_cancelled_is_not_asked_again() 
     .await;
 }
 
-/// Whoever awaits an operation gives it up with its wait, and the error says that it was not cancelled.
+/// Awaiting an operation consumes it. No request follows the error of the wait, which says that the operation was not
+/// cancelled.
 #[tokio::test(start_paused = true)]
 async fn an_armed_operation_whose_wait_has_ended_by_itself_is_not_cancelled_behind_its_error() {
     let polls = || vec![get(&running()), get(&running())];
@@ -339,11 +340,11 @@ async fn an_armed_operation_whose_wait_has_ended_by_itself_is_not_cancelled_behi
     .await;
 }
 
-/// What is still armed when it is dropped is cancelled, once.
+/// Dropping an operation that is still armed sends one request to cancel.
 #[tokio::test(start_paused = true)]
 async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
     let settle = || tokio::time::sleep(Duration::from_millis(1));
-    // Its owner could have waited for it again.
+    // The owner could have waited again.
     each_way(
         || vec![get(&running()), get(&running()), asked()],
         async |client| {
@@ -354,7 +355,7 @@ async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
         },
     )
     .await;
-    // A request that failed has changed nothing.
+    // A failed request changes nothing, so the drop sends another one.
     let busy = || fails("CancelOperation", Status::unavailable("away"));
     each_way(
         || vec![busy(), asked()],
@@ -393,7 +394,7 @@ async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
     }
 }
 
-/// The server does not cancel operations, or has accepted a request: no other one has a reason.
+/// Another request has no reason if the server does not support cancellation, or has accepted a request.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_and_a_drop_request_no_cancellation_that_was_answered_before() {
     let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
@@ -426,7 +427,7 @@ async fn a_timeout_and_a_drop_request_no_cancellation_that_was_answered_before()
     .await;
 }
 
-/// The wait was over, and its request to cancel hung. It is not begun anew: it makes one more poll.
+/// The wait was dropped after its total, while its request to cancel hung. The next wait makes only one poll.
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_was_dropped_while_it_requested_the_cancellation_is_not_begun_anew() {
     use std::sync::atomic::{AtomicUsize, Ordering};

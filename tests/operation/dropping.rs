@@ -1,4 +1,4 @@
-//! What dropping a future leaves behind.
+//! The state that a dropped future leaves behind.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn a_wait_that_was_dropped_within_a_poll_polls_again_and_leaves_nothing_ru
     }
 }
 
-/// The wait is taken up where the target was being looked at, not with a failure.
+/// The next wait polls and reads the target at once. The dropped read does not count as a failure.
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
     for way in WAYS {
@@ -112,7 +112,7 @@ async fn a_watch_that_is_dropped_ends_its_polls() {
     }
 }
 
-/// What was asked of the server stays asked; the end is still to be waited for.
+/// The server has received the request, so it is not sent again. The next wait returns the end.
 #[tokio::test(start_paused = true)]
 async fn a_cancellation_that_was_dropped_after_it_was_asked_for_stays_asked_for() {
     for way in WAYS {

@@ -1,4 +1,4 @@
-//! Operations in the emulator, whose calls go wrong as its script of faults says.
+//! Operations in the emulator, with injected faults.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// An emulator for each way, where a create takes half a minute, and its client.
+/// Runs a test with an emulator and its client, over each transport. A create takes half a minute.
 async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
     for way in WAYS {
         let emulator = Emulator::builder().operation_time(secs(30)).build();
@@ -77,7 +77,7 @@ async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
     .await;
 }
 
-/// The operations of an earlier create and of its deletion are listed too.
+/// The list also has the operations of an earlier create and of a delete.
 #[tokio::test(start_paused = true)]
 async fn a_create_after_a_delete_adopts_its_own_operation() {
     each_way(async |emulator, client| {
@@ -200,7 +200,7 @@ async fn answers_that_no_service_should_give_are_errors_of_their_own() {
         ..Message::default()
     };
     each_way(async |emulator, client| {
-        // Its api is being created, so it is not taken for the end.
+        // The api is still being created, so it does not prove the end.
         let odd = emulator.on(Method::GET_OPERATION).respond(&nothing);
         assert_eq!(created(&client).await.name, API);
         assert_eq!(odd.used(), 1);

@@ -1,4 +1,4 @@
-//! What an operation ends in: results, errors, and what is neither.
+//! Ends of an operation: with a result, with an error, or with neither.
 
 use apigateway_grpc::operation::{Metadata, MissingResult, OperationErrorKind};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;

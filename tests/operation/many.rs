@@ -1,4 +1,4 @@
-//! Many operations, waited for by one watcher, against a server that counts what it is asked.
+//! Many operations with one watcher, against a server that counts its calls.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -26,7 +26,7 @@ fn name(number: usize) -> String {
     format!("{LOCATION}/operations/operation-{number:06}")
 }
 
-/// A server of operations that end at set times.
+/// A server whose operations end at set times.
 #[derive(Clone)]
 struct Counting {
     state: Arc<Mutex<State>>,
@@ -35,10 +35,11 @@ struct Counting {
 struct State {
     ends: BTreeMap<String, Instant>,
     page: usize,
-    /// Whether listings show anything, and what they fail with.
+    /// True if listings are empty.
     hidden: bool,
+    /// The error of every listing, if listings fail.
     listing: Option<Status>,
-    /// What every call fails with before this moment.
+    /// Every call before this time fails with this code.
     away: Option<(Instant, Code)>,
     gets: usize,
     pages: usize,
@@ -46,7 +47,7 @@ struct State {
 }
 
 impl Counting {
-    /// So many operations, that end after so many seconds.
+    /// Creates a server with `count` operations. `ends` returns the seconds until an operation ends.
     fn new(count: usize, ends: impl Fn(usize) -> u64) -> Self {
         let now = Instant::now();
         let ends = (0..count).map(|number| (name(number), now + Duration::from_secs(ends(number))));
@@ -74,7 +75,6 @@ impl Counting {
         let transport = tower::service_fn(move |rpc: GrpcRequest| {
             let server = server.clone();
             async move {
-                // A call takes its time.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 let path = rpc.uri().path().to_owned();
                 let body = rpc.into_body().collect().await?.to_bytes();
@@ -131,7 +131,7 @@ impl Counting {
         }))
     }
 
-    /// The most calls that came within one second.
+    /// Returns the maximum number of calls within one second.
     fn busiest_second(&self) -> usize {
         let times = &self.state().times;
         let within = |first: usize| {

@@ -1,4 +1,4 @@
-//! A script of what the server is asked and answers, over each way to travel.
+//! A script of requests and responses, played over each transport.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,13 +21,13 @@ use crate::common::{NAME, Server, framed, grpc, play};
 
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
-/// How calls travel.
+/// The transport of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Grpc,
     #[cfg(feature = "rest")]
     Rest,
-    /// One call so, the next otherwise.
+    /// gRPC and REST in turn, from call to call.
     #[cfg(feature = "rest")]
     Changing,
 }
@@ -37,7 +37,7 @@ pub(crate) const WAYS: [Way; 3] = [Way::Grpc, Way::Rest, Way::Changing];
 #[cfg(not(feature = "rest"))]
 pub(crate) const WAYS: [Way; 1] = [Way::Grpc];
 
-/// What is asked, by the method's name, and answered.
+/// An expected request, by the method's name, and its response.
 pub(crate) type Line = (&'static str, Result<Vec<u8>, Status>);
 
 pub(crate) fn line(method: &'static str, reply: &impl prost::Message) -> Line {
@@ -52,7 +52,7 @@ pub(crate) fn fails(method: &'static str, status: Status) -> Line {
     (method, Err(status))
 }
 
-/// Plays a script to a test, over every way. The script must be used up, and nothing more be asked.
+/// Plays a script to a test, over each transport. The test must send all requests of the script, and no others.
 pub(crate) async fn each_way<F>(script: impl Fn() -> Vec<Line>, test: impl Fn(ApiGateway) -> F)
 where
     F: Future<Output = ()>,
@@ -75,7 +75,7 @@ where
     }
 }
 
-/// A client that travels this way, and the server.
+/// Returns a client over a transport, and its server.
 pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
     use apigateway_grpc::contract::RetryPolicy;
 
@@ -98,7 +98,7 @@ pub(crate) fn ok(message: Vec<u8>) -> GrpcResponse {
     grpc(Body::new(body))
 }
 
-/// A server, reached this way.
+/// Returns a service that reaches the server over a transport.
 pub(crate) fn travel<S>(way: Way, mock: S) -> Travel<S> {
     let calls = Arc::new(AtomicUsize::new(0));
     Travel { mock, way, calls }
@@ -148,7 +148,7 @@ where
     }
 }
 
-/// JSON, and gRPC again: both sides of the transcoder.
+/// Converts calls to HTTP/JSON and back to gRPC, with both sides of the transcoder.
 #[cfg(feature = "rest")]
 fn over_rest<S>(
     server: S,
@@ -164,7 +164,7 @@ where
     use apigateway_grpc::transcode::{Rest, Rules, TranscodeLayer};
     use tower::Layer as _;
 
-    // The far end of gRPC says a status in its reply, not as an error.
+    // A gRPC server returns a status in its response, not as an error.
     let server = tower::service_fn(move |rpc: http::Request<Body>| {
         let server = server.clone();
         async move {
@@ -176,7 +176,7 @@ where
     Rest::new(Rules::api_gateway(), face)
 }
 
-/// The operation of [`NAME`], under way.
+/// Returns the operation of [`NAME`] while it is running.
 pub(crate) fn running() -> Message {
     Message {
         name: NAME.to_owned(),
@@ -201,7 +201,7 @@ pub(crate) fn with_metadata(metadata: &OperationMetadata) -> Message {
     }
 }
 
-/// The same, ended so.
+/// Returns the operation of [`NAME`], done with this result.
 pub(crate) fn ended(ending: Ending) -> Message {
     Message {
         done: true,

@@ -1,4 +1,4 @@
-//! When an operation is asked for again, and what a failed poll leads to.
+//! When an operation is polled again, and the effect of failed polls.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ async fn a_timeout_tells_all_that_is_known_and_the_operation_goes_on() {
             fails("GetOperation", Status::unavailable("away")),
         ];
         lines.extend([get(&running()), get(&running()), get(&running())]);
-        // Waited for again.
+        // The second wait.
         lines.extend([get(&running()), get(&succeeded())]);
         lines
     };
@@ -209,7 +209,7 @@ async fn an_operation_that_has_expired_is_told_by_its_target() {
         assert_eq!(result.expect("its api is there"), active());
     })
     .await;
-    // A delete has succeeded if its target is gone; that it is there tells nothing.
+    // A missing target proves that a delete succeeded. An existing target proves nothing.
     let deleting = || get(&with_metadata(&metadata("delete")));
     let no_api = || fails("GetApi", Status::not_found("no such api"));
     each_way(
@@ -237,7 +237,7 @@ async fn an_operation_that_has_expired_is_told_by_its_target() {
         assert!(!error.may_still_run());
     })
     .await;
-    // Nothing is known of it but its name.
+    // Only the name of the operation is known, so there is no target to read.
     each_way(
         || vec![gone()],
         async |client| {
@@ -286,7 +286,7 @@ async fn polling_anew_when_something_changes_is_quick_again() {
     }
 }
 
-/// Two seconds between polls, and five for the wait.
+/// Returns a schedule with two seconds between polls and a total of five seconds.
 fn five_seconds() -> Schedule {
     let schedule = Schedule::default().total_timeout(secs(5));
     schedule.delays(secs(2), 1.0, secs(2)).expect("valid")
@@ -327,7 +327,7 @@ async fn a_reply_that_says_done_and_cannot_be_read_is_no_sight_of_the_operation(
     let wait = operation.with_schedule(five_seconds()).into_future();
     let answers = async {
         loop {
-            // Field 3, `done`, and then a length that is cut off.
+            // Field 3, `done`, is true; the length of field 5 is missing.
             let broken = crate::play::ok(vec![0, 0, 0, 0, 3, 0x18, 0x01, 0x2a]);
             server.asked().await.1.send_response(broken);
         }
@@ -343,7 +343,7 @@ async fn a_reply_that_says_done_and_cannot_be_read_is_no_sight_of_the_operation(
     assert!(!error.snapshot().is_done(), "{error}");
 }
 
-/// A client with room for replies of 300 bytes.
+/// Returns a client that accepts responses of at most 300 bytes, and its server.
 fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
     let (mock, server) = common::play();
     let service = crate::play::travel(way, mock);
@@ -405,7 +405,7 @@ async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_
     }
 }
 
-/// The server said nothing of how the update ended, and its target was ready before it.
+/// The server did not report how the update ended, and the target was ready before the update.
 #[tokio::test(start_paused = true)]
 async fn an_update_that_has_expired_is_never_taken_for_a_success() {
     let gone = || fails("GetOperation", Status::not_found("which?"));
@@ -429,7 +429,7 @@ async fn an_update_that_has_expired_is_never_taken_for_a_success() {
         },
     )
     .await;
-    // Done, and without an error: the target stands for the result, whatever the verb.
+    // The operation is done without an error, so a ready target is the result, whatever the verb.
     let nothing = || Message {
         done: true,
         ..with_metadata(&metadata("update"))
@@ -444,7 +444,7 @@ async fn an_update_that_has_expired_is_never_taken_for_a_success() {
     .await;
 }
 
-/// The metadata names no verb that is known, so nothing but the method that began the operation tells it.
+/// The metadata has no known verb, so the verb is that of the method that started the operation.
 #[tokio::test(start_paused = true)]
 async fn the_method_that_began_an_operation_tells_its_verb() {
     let silent = || Message {
@@ -485,7 +485,7 @@ async fn the_method_that_began_an_operation_tells_its_verb() {
     .await;
 }
 
-/// A layer that holds every call of these methods for ever, above the client's own deadlines.
+/// A layer above the client's deadlines, in which calls of these methods never end.
 #[derive(Clone, Copy)]
 struct Hold(&'static [&'static str]);
 
@@ -525,7 +525,7 @@ where
     }
 }
 
-/// Its total, one poll, and five seconds for the request to cancel.
+/// The bound is the wait's total, one poll timeout, and five seconds for the request to cancel.
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() {
     let nothing = || Message {
@@ -591,7 +591,7 @@ async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_
     assert_eq!(began.elapsed().as_secs(), 10, "{error}");
 }
 
-/// A client whose calls of these methods hang in a layer of the user's; `timeout` is set on the builder.
+/// Returns a client whose calls of these methods hang in a user's layer. `timeout` is set on the builder.
 fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
     let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
         std::future::ready(Ok::<_, Status>(common::ok(&running())))

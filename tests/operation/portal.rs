@@ -32,7 +32,7 @@ fn page(http: u16) -> GrpcResponse {
     page
 }
 
-/// Waits while each call is answered with a page of this status, then as `after` has it.
+/// Waits through the portal, which answers each call with a page of this HTTP status. After the portal, `after` answers.
 async fn outlived(http: u16, rest: bool, after: fn() -> GrpcResponse) {
     let began = Instant::now();
     let pages = Arc::new(AtomicU32::new(0));

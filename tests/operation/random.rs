@@ -1,5 +1,5 @@
-//! Single operations under random schedules: answers of every kind, delays, hanging calls and panics, waits that are
-//! dropped at any await, and the other calls of an operation between them, on a paused clock.
+//! Single operations on random schedules, with a paused clock. The server answers in every way, delays, hangs and panics.
+//! Waits are dropped at any await, and other calls of the operation come between them.
 //!
 //! `PROPTEST_CASES` sets the number of schedules. The invariants are those of DESIGN.md, "Operations".
 
@@ -37,7 +37,7 @@ enum Answer {
     /// Done, with neither a result nor an error.
     Nothing,
     Code(i32),
-    /// UNAVAILABLE, and a delay that the server asks for, in seconds.
+    /// UNAVAILABLE with a RetryInfo of this number of seconds.
     Later(u64),
     /// More bytes than the client accepts.
     TooLarge,
@@ -54,7 +54,7 @@ enum CancelAnswer {
     Hang,
 }
 
-/// What the server says of the target.
+/// The server's answer to a read of the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Target {
     State(api::State),
@@ -64,30 +64,30 @@ enum Target {
     Panic,
 }
 
-/// What is done with the operation before its end is waited for.
+/// A step before the last one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     /// A wait that is dropped after this time.
     WaitFor(Duration),
-    /// A wait that is dropped once its future was polled so often.
+    /// A wait that is dropped after this number of polls of its future.
     PollFuture(u8),
-    /// One poll by hand.
+    /// One call of `Operation::poll`.
     Poll,
     RequestCancel,
-    /// A cancellation that is given up after this time.
+    /// A `cancel` that is dropped after this time.
     Cancel(Duration),
-    /// The operation is taken up by its handle, as in another process.
+    /// The operation is resumed from its handle, as in another process.
     Resume,
 }
 
-/// How the operation is waited for until its end, or given up.
+/// The last step: a wait for the end, or a drop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Last {
     Wait,
     Await,
     Watch,
     GiveUp,
-    /// The future that was awaited is dropped after this time.
+    /// The awaited future is dropped after this time.
     DropFuture(Duration),
     DropWatch(Duration),
 }
@@ -96,7 +96,7 @@ enum Last {
 #[derive(Clone, Debug)]
 struct Case {
     verb: &'static str,
-    /// Whether the metadata tells verb and target.
+    /// True if the operation has metadata with its verb and target.
     metadata: bool,
     policy: MissingResult,
     cancel_on_timeout: bool,
@@ -113,7 +113,7 @@ struct Case {
     targets: Vec<(Duration, Target)>,
     /// The answers to requests to cancel.
     cancels: Vec<(Duration, CancelAnswer)>,
-    /// Each is followed by a pause.
+    /// The steps, each followed by a pause.
     steps: Vec<(Step, Duration)>,
     last: Last,
 }
@@ -225,16 +225,17 @@ prop_compose! {
     }
 }
 
-/// What the server has seen and said.
+/// The calls that the server received, and its answers.
 #[derive(Debug, Default)]
 struct Log {
     polls: usize,
     probes: usize,
     cancels: usize,
-    /// Requests to cancel after which no other one has a reason: they were accepted, or never will be.
+    /// Requests to cancel that were accepted, or that the server does not support. No further request has a reason.
     settled_cancels: usize,
-    /// Calls that are neither answered nor dropped, and the most of them at once.
+    /// Number of calls that are neither answered nor dropped.
     in_flight: usize,
+    /// Maximum of `in_flight`.
     most_in_flight: usize,
     /// The answers that were sent.
     answered: Vec<Answer>,
@@ -247,7 +248,7 @@ struct Server {
     log: Arc<Mutex<Log>>,
 }
 
-/// A call under way.
+/// A call in flight.
 struct InFlight(Arc<Mutex<Log>>);
 
 impl Drop for InFlight {
@@ -281,7 +282,7 @@ impl Server {
         }
     }
 
-    /// Returns how many reads of the operation and of its target there were.
+    /// Returns the number of reads of the operation and of its target.
     fn reads(&self) -> usize {
         let log = self.log();
         log.polls + log.probes
@@ -294,7 +295,7 @@ impl Server {
         InFlight(Arc::clone(&self.log))
     }
 
-    /// Counts a call, and returns how many there were before it.
+    /// Counts a call, and returns the number of calls before it.
     fn count(&self, counter: impl FnOnce(&mut Log) -> &mut usize) -> usize {
         let mut log = self.log();
         let counter = counter(&mut log);
@@ -397,30 +398,30 @@ impl Server {
     }
 }
 
-/// How a schedule ended: with an outcome of the wait, or given up.
+/// The outcome of a schedule's wait; `None` if the operation was dropped first.
 type End<R> = Option<Result<R, OperationError>>;
 
-/// One schedule as it runs.
+/// The state of a running schedule.
 struct Run<R> {
     case: Arc<Case>,
     server: Server,
     client: ApiGateway,
-    /// `None` once it was awaited or watched.
+    /// `None` after the operation was awaited or watched, which consumes it.
     operation: Option<Operation<R>>,
-    /// The moment by which the last poll of the wait must have begun. `None` before the wait has begun.
+    /// The time by which the last poll of the wait must have begun; `None` before the wait has begun.
     over: Option<Instant>,
-    /// The number of polls before the operation was last taken up by its handle.
+    /// Number of polls before the operation was last resumed from its handle.
     polls_before: usize,
-    /// The number of waits that were dropped, or that panicked.
+    /// Number of waits that were dropped or that panicked.
     given_up: usize,
-    /// The number of requests to cancel that the steps have asked for.
+    /// Number of requests to cancel that the steps sent.
     asked: usize,
 }
 
-/// A week is far beyond every total here.
+/// A time far beyond every total here.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The longest request to cancel.
+/// Maximum time of a request to cancel.
 const CANCEL: Duration = Duration::from_secs(10);
 
 async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
@@ -479,7 +480,7 @@ fn configured<R: OperationResult>(mut operation: Operation<R>, case: &Case) -> O
     operation
 }
 
-/// Waits for this future until it has been polled so often.
+/// Polls a future at most this number of times; returns `None` if it has not ended by then.
 async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output> {
     let mut polls = 0;
     std::future::poll_fn(|cx| {
@@ -492,7 +493,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
     .await
 }
 
-/// The end of a watch, if its task did not panic.
+/// Returns the end of a watch; `None` if its task panicked.
 fn not_lost<R>(ended: Result<R, OperationError>) -> End<R> {
     let lost = |error: &OperationError| {
         let text = error.last_failure().map(ToString::to_string);
@@ -502,14 +503,14 @@ fn not_lost<R>(ended: Result<R, OperationError>) -> End<R> {
 }
 
 impl<R: OperationResult + PartialEq> Run<R> {
-    /// The wait is taken up now, after at most this time.
+    /// Records that a wait begins or continues within this time from now.
     fn taken_up(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;
         self.over = Some(self.over.map_or(now + total, |over| over.max(now)));
     }
 
-    /// Does all steps and the last one. Returns the end, if one was seen.
+    /// Performs all steps and the last one. Returns the end, if one was seen.
     async fn end(&mut self) -> End<R> {
         let case = Arc::clone(&self.case);
         for (step, pause) in &case.steps {
@@ -559,7 +560,7 @@ impl<R: OperationResult + PartialEq> Run<R> {
             }
             Step::Cancel(slice) => self.cancel(slice).await,
             Step::Resume => {
-                // An armed operation would be cancelled now.
+                // Replacing an armed operation drops it, which would cancel it.
                 if !self.case.cancel_on_drop {
                     let handle = self.operation().handle();
                     let operation = self.client.resume(&handle).expect("its handle");
@@ -649,7 +650,7 @@ impl<R: OperationResult + PartialEq> Run<R> {
         self.operation.as_mut().expect("it is here")
     }
 
-    /// The end says no more than the server has said.
+    /// Checks that the end claims no more than the server has answered.
     fn check_end(&self, end: &End<R>) {
         let (log, case) = (self.server.log(), &self.case);
         let said = |answer: Answer| log.answered.contains(&answer);
@@ -694,7 +695,7 @@ impl<R: OperationResult + PartialEq> Run<R> {
         }
     }
 
-    /// What has its outcome gives the same again, without a call.
+    /// Checks that an operation with an outcome returns the same outcome again, without a call.
     async fn check_again(&mut self, end: &End<R>) {
         let over = match end {
             Some(Ok(_)) => true,
@@ -715,12 +716,12 @@ impl<R: OperationResult + PartialEq> Run<R> {
         assert_eq!(server.reads(), calls);
     }
 
-    /// Nothing is sent after an operation was dropped, but for a request to cancel that still has its reason.
+    /// Checks that nothing is sent after an operation was dropped, except a request to cancel that still has its reason.
     async fn check_drop(self, end: &End<R>) {
         let (case, server) = (&self.case, &self.server);
         let done = match &self.operation {
             Some(operation) => operation.snapshot().is_done(),
-            // It was given up while it was awaited or watched. What was said was heard.
+            // The operation was dropped while it was awaited or watched. Every answer that was sent was received.
             None => {
                 let log = server.log();
                 let dones = [Answer::Succeeded, Answer::Failed, Answer::Nothing];
@@ -730,7 +731,7 @@ impl<R: OperationResult + PartialEq> Run<R> {
         let over = match end {
             None => done,
             Some(Ok(_)) => true,
-            // There is no request to cancel behind the error of a wait that is not kept.
+            // If the wait consumed the operation, no request to cancel follows its error.
             Some(Err(error)) => done || !error.may_still_run() || self.operation.is_none(),
         };
         let armed = case.cancel_on_drop && !over && server.log().settled_cancels == 0;
@@ -743,7 +744,7 @@ impl<R: OperationResult + PartialEq> Run<R> {
         let timed_out =
             |error: &OperationError| matches!(error.kind(), OperationErrorKind::TimedOut { .. });
         let timed_out = matches!(end, Some(Err(error)) if timed_out(error));
-        // Waits that were dropped may have been about to return their error.
+        // A dropped wait may have been about to return its error, so its request to cancel may have been sent.
         let errors = usize::from(timed_out) + self.given_up;
         let on_timeout = usize::from(case.cancel_on_timeout) * errors;
         let most = self.asked + on_timeout + usize::from(armed);

@@ -1,5 +1,5 @@
-//! The invariants of a watcher, on random schedules by the paused clock: a server that delays, loses, hangs, panics,
-//! forgets and repeats itself, and waits that begin, end and are dropped at any moment.
+//! The invariants of a watcher on random schedules, with a paused clock. The server answers late, stale or never, fails,
+//! panics and forgets operations. Waits begin, end and are dropped at any time.
 //!
 //! `WATCHER_SCHEDULES` sets how many schedules are run; 10,000 by default.
 
@@ -36,17 +36,17 @@ use tower::Service;
 use crate::common::ok;
 use crate::play::packed;
 
-/// How one operation goes, in milliseconds after the start.
+/// The course of one operation. Times are milliseconds after the start.
 #[derive(Clone, Debug)]
 struct Script {
     location: usize,
     deletes: bool,
     ends: u64,
     outcome: Outcome,
-    /// The server forgets the operation at this moment.
+    /// The time at which the server forgets the operation.
     forgotten: Option<u64>,
     target: Target,
-    /// The server's metadata is in its answers.
+    /// True if the answers of the server have metadata.
     tells: bool,
 }
 
@@ -65,21 +65,21 @@ enum Target {
     Missing,
 }
 
-/// What happens to one call.
+/// The server's behaviour for one call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Act {
     Answer,
-    /// An answer after so many milliseconds.
+    /// An answer after this number of milliseconds.
     Slow(u64),
-    /// An answer as of three seconds ago.
+    /// The answer of three seconds ago.
     Stale,
     Fail(Code),
     Hang,
-    /// In `call`, in the future's `poll`, after a delay.
+    /// A panic: in `call` (0), in the future's `poll` (1), or after a delay (2).
     Panic(u8),
 }
 
-/// How a listing is answered.
+/// The server's answer to a listing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Pages {
     Whole,
@@ -105,11 +105,11 @@ struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Dropped {
     Never,
-    /// So many milliseconds after its start.
+    /// This number of milliseconds after its start.
     After(u64),
-    /// At the server's call of this number, from within it: in `call`, in the future's `poll`, or in its drop.
+    /// From within the server's call of this number: in `call` (0), in the future's `poll` (1), or in its drop (2).
     Within(usize, u8),
-    /// When it has been polled so often.
+    /// After this number of polls of its future.
     Polled(u8),
 }
 
@@ -232,16 +232,16 @@ fn plans() -> impl Strategy<Value = Plan> {
         })
 }
 
-/// A second runtime beside the one on which the watcher was created.
+/// A second runtime, besides the one on which the watcher was created.
 #[derive(Clone, Debug)]
 struct Second {
-    /// The waits that begin on it, by bit.
+    /// The waits that begin on this runtime, one bit each.
     waits: u8,
-    /// It is not driven from the first moment to the second.
+    /// The runtime is not driven from the first time to the second, in milliseconds.
     stalls: Option<(u64, u64)>,
-    /// It is shut down at this moment.
+    /// The runtime is shut down at this time, in milliseconds.
     ends: Option<u64>,
-    /// The waits on it are taken up on the first runtime then, or else dropped.
+    /// True if its waits then continue on the first runtime. Otherwise they are dropped.
     moves: bool,
 }
 
@@ -270,7 +270,7 @@ fn seconds() -> impl Strategy<Value = Second> {
     })
 }
 
-/// The future of a wait, where calls can drop it.
+/// The future of a wait, stored where calls can drop it.
 type Held = Arc<Mutex<Option<BoxFuture<'static, Result<(), OperationError>>>>>;
 
 /// The server, the watcher and the waits of one schedule.
@@ -279,11 +279,11 @@ struct World {
     began: Instant,
     watcher: Mutex<Option<Watcher>>,
     held: Vec<Held>,
-    /// When each wait has begun.
+    /// The start of each wait.
     begun: Vec<OnceLock<u64>>,
-    /// How far the clocks of several runtimes may differ, in milliseconds.
+    /// Maximum difference between the clocks of the runtimes, in milliseconds.
     skew: u64,
-    /// A wait was dropped by a call.
+    /// Notified when a call has dropped a wait.
     dropped: Notify,
     counts: Mutex<HashMap<String, usize>>,
     sent: Mutex<Vec<Sent>>,
@@ -327,7 +327,7 @@ impl World {
             .clone()
     }
 
-    /// Foreign code that comes back to the watcher, and drops waits: a lock that is held now would never be free.
+    /// Foreign code that calls the watcher and drops waits. It would deadlock if the watcher held a lock.
     fn touch(&self, call: usize, place: u8) {
         let watcher = self.watcher();
         if let Some(watcher) = &watcher {
@@ -480,13 +480,13 @@ impl Service<GrpcRequest> for Transport {
             let body = rpc.into_body().collect().await?.to_bytes();
             let body = &body[5..];
             let name = match method.as_str() {
-                // Both have one field, the name.
+                // Both requests have one field, the name.
                 "GetApi" => GetApiRequest::decode(body).expect("a request").name,
                 "ListOperations" => ListOperationsRequest::decode(body).expect("a request").name,
                 _ => GetOperationRequest::decode(body).expect("a request").name,
             };
             served.note(&method, &name);
-            // The first location behaves well, apart from its listings.
+            // The first location answers all calls, except listings.
             if method != "ListOperations" && !name.starts_with(&location(0)) {
                 let gets = &served.plan.gets;
                 act = gets[served.count("gets") % gets.len()];
@@ -533,7 +533,7 @@ impl Drop for Call {
     }
 }
 
-/// A waker that comes back to the watcher when it is woken and dropped.
+/// A waker that calls the watcher when it is woken and when it is dropped.
 struct Nosy(Waker, Arc<World>);
 
 impl Wake for Nosy {
@@ -554,7 +554,7 @@ fn schedule(wait: &Wait) -> Schedule {
     let schedule = Schedule::default().total_timeout(millis(wait.total));
     let schedule = schedule.poll_timeout(millis(wait.poll_timeout));
     let schedule = schedule.expect("it is valid");
-    // What a forgotten operation ended in is asked soon.
+    // The grace is short, so that the target of a forgotten operation is read soon.
     let schedule = schedule.not_found_grace(millis(500));
     let delays = schedule.delays(millis(wait.initial), 1.5, millis(wait.max));
     delays.expect("they are valid")
@@ -568,7 +568,7 @@ fn policy(wait: &Wait) -> MissingResult {
     }
 }
 
-/// How a wait went: its start, its end and its result, `None` if it was dropped.
+/// The start, the end and the result of a wait. The result is `None` if the wait was dropped.
 type Went = (u64, u64, Option<Result<(), OperationError>>);
 
 async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
@@ -600,7 +600,7 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
     hold(world, number).await
 }
 
-/// Polls a wait that has begun until its end, or until it is dropped.
+/// Polls a started wait until it ends or is dropped.
 async fn hold(world: Arc<World>, number: usize) -> Went {
     let wait = world.plan.waits[number].clone();
     let began = *world.begun[number].get().expect("it has begun");
@@ -613,7 +613,7 @@ async fn hold(world: Arc<World>, number: usize) -> Went {
     };
     let polling = std::future::poll_fn(|cx| {
         let waker = Waker::from(Arc::new(Nosy(cx.waker().clone(), Arc::clone(&looked))));
-        // A call may drop the future, but not while it is polled: all is on one thread.
+        // A call may drop the future, but not while the future is polled, since everything runs on one thread.
         let mut slot = held.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(future) = slot.as_mut() else {
             return Poll::Ready(None);
@@ -651,7 +651,7 @@ async fn hold(world: Arc<World>, number: usize) -> Went {
     (began, world.now(), ended)
 }
 
-/// The world of a schedule, and its client. The watcher is in the world.
+/// Returns the world of a schedule, which has the watcher, and a client.
 fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     let world = Arc::new(World {
         began: Instant::now(),
@@ -675,7 +675,7 @@ fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     (world, client)
 }
 
-/// Runs a schedule and returns what broke an invariant.
+/// Runs a schedule. The error is the first invariant that was broken.
 async fn run(plan: Plan) -> Result<(), TestCaseError> {
     let (world, client) = world(plan, 0);
     let waits = (0..world.plan.waits.len())
@@ -701,14 +701,14 @@ fn alive(runtime: &tokio::runtime::Handle) -> usize {
     runtime.metrics().num_alive_tasks()
 }
 
-/// Returns which invariant was broken.
+/// Checks the invariants. The error is the first one that was broken.
 fn holds(world: &World, went: &[Went], second: Option<&Second>) -> Result<(), TestCaseError> {
     for (number, (wait, went)) in world.plan.waits.iter().zip(went).enumerate() {
         let stalled = second.filter(|second| second.has(number));
         let resumed = stalled.and_then(|second| second.stalls).map(|(_, to)| to);
         ended_in_time(world, wait, went, resumed.unwrap_or_default())?;
         told_the_truth(world, wait, went)?;
-        // A call of a runtime that is not driven hangs, wherever it goes.
+        // A call on a runtime that is not driven hangs, whatever its location.
         if second.is_none_or(|second| second.stalls.is_none() && second.ends.is_none()) {
             was_not_disturbed(world, wait, went)?;
         }
@@ -722,10 +722,10 @@ fn paused() -> Runtime {
     runtime.expect("a runtime")
 }
 
-/// The runtimes are driven by turns for so many milliseconds.
+/// The runtimes are driven in turn, each for this number of milliseconds.
 const TURN: u64 = 20;
 
-/// Runs a schedule on two runtimes, in one thread. Their clocks differ by a turn at most.
+/// Runs a schedule on two runtimes, in one thread. Their clocks differ by at most one turn.
 fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     let (first, mut other) = (paused(), Some(paused()));
     let entered = first.enter();
@@ -756,7 +756,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
             }
         }
         if let Some(other) = other.as_ref().filter(|_| !second.is_stalled(now)) {
-            // A runtime that was not driven finds that much time has passed.
+            // A runtime that was not driven makes up for the missed time at once.
             other.block_on(async {
                 let missed = until.saturating_duration_since(Instant::now());
                 if missed > Duration::from_millis(2 * TURN) {
@@ -784,7 +784,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     let pending = watcher.as_ref().map(Watcher::pending);
     drop((watcher, client));
     for runtime in std::iter::once(&first).chain(&other) {
-        // The timer is that of the runtime in which it is made.
+        // A timer belongs to the runtime in which it is created.
         runtime.block_on(async { sleep(Duration::from_millis(100)).await });
         prop_assert_eq!(alive(runtime.handle()), 0, "tasks are left");
     }
@@ -793,7 +793,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     holds(&world, &went, Some(second))
 }
 
-/// A wait whose runtime has ended goes on with the first one, or is dropped.
+/// Continues a wait whose runtime has ended on the first runtime, or drops it.
 fn take_over(
     world: &Arc<World>,
     number: usize,
@@ -814,7 +814,7 @@ fn take_over(
     }
 }
 
-/// The clock rounds up to milliseconds, several times on the way.
+/// Tolerance in milliseconds: the clock rounds up to milliseconds several times in a wait.
 const ROUNDED: u64 = 5;
 
 fn ended_in_time(
@@ -878,7 +878,7 @@ fn told_the_truth(
     Ok(())
 }
 
-/// A wait of the location that behaves well ends in the operation's outcome, whatever other locations do.
+/// Checks that a wait of the location that answers ends with the operation's outcome, whatever other locations do.
 fn was_not_disturbed(
     world: &World,
     wait: &Wait,
@@ -888,7 +888,7 @@ fn was_not_disturbed(
     if script.location != 0 || script.forgotten.is_some() || world.plan.rate < 20.0 {
         return Ok(());
     }
-    // A delay with its jitter, a listing's share, and a look at the target.
+    // The bound is a delay with its jitter, the time for a listing, and a read of the target.
     let seen = script.ends.max(*began) + wait.max.max(wait.initial) * 5 / 4 + 6000 + world.skew;
     if seen > began + wait.total || result.is_none() {
         return Ok(());
@@ -906,7 +906,7 @@ fn was_not_disturbed(
     Ok(())
 }
 
-/// Whoever is asked about, somebody waits for it then.
+/// Checks that, whenever a call was sent, a wait existed for the operation, target or location that it names.
 fn sent_for_a_reason(world: &World, went: &[Went]) -> Result<(), TestCaseError> {
     let sent = world.sent.lock().expect("whole").clone();
     for call in sent {
@@ -935,7 +935,7 @@ fn schedules() -> u32 {
     })
 }
 
-/// Planned panics are not printed.
+/// Suppresses the output of planned panics.
 pub(crate) fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -953,7 +953,7 @@ pub(crate) fn quiet() {
     });
 }
 
-/// Runs this share of the schedules.
+/// Runs the configured number of schedules, divided by `share`.
 fn runs<P: std::fmt::Debug>(
     share: u32,
     plans: &impl Strategy<Value = P>,

@@ -1,4 +1,4 @@
-//! Starting an operation: what is done at once, what is no start, and a create whose reply was lost.
+//! Starting an operation: operations that are done at once, failed starts, and a create whose response was lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::play::{
 
 const PARENT: &str = "projects/p/locations/global";
 
-/// A client whose creates are tried again whatever may have become of them.
+/// Returns a client that retries creates even if the server may have processed them.
 fn insistent(client: &ApiGateway) -> ApiGateway {
     let options = CallOptions::default()
         .retry(RetryPolicy::DEFAULT)
@@ -111,7 +111,7 @@ async fn a_failed_start_a_failed_operation_and_a_failed_poll_are_three_errors() 
     .await;
 }
 
-/// The operations of a location: one on another api, and one that creates ours.
+/// Returns a list of operations: a create of another api, a delete of ours, and this one.
 fn listed(ours: Message) -> Line {
     let other = OperationMetadata {
         target: format!("{PARENT}/apis/b"),
@@ -177,14 +177,14 @@ async fn a_conflict_with_what_others_have_made_stays_one() {
         let error = created.expect_err("it is there already");
         assert_eq!(error.code(), Some(Code::AlreadyExists), "{error}");
     };
-    // The first attempt of ours met it: nothing is looked for.
+    // The first attempt met the conflict, so no operation is searched for.
     each_way(|| vec![conflict()], refused).await;
     let lost = || fails("CreateApi", Status::unavailable("the connection broke"));
     for older in [succeeded(), running(), failed(13, "broken")] {
         let older = || listed(created(30, older.clone()));
         each_way(|| vec![lost(), conflict(), older()], refused).await;
     }
-    // Nothing tells when it began.
+    // The operation has no start time.
     each_way(|| vec![lost(), conflict(), listed(running())], refused).await;
     let none = || line("ListOperations", &ListOperationsResponse::default());
     each_way(|| vec![lost(), conflict(), none()], refused).await;
@@ -192,12 +192,13 @@ async fn a_conflict_with_what_others_have_made_stays_one() {
     each_way(|| vec![lost(), conflict(), forbidden()], refused).await;
 }
 
-/// An operation on our target in the list of a case: its id, its verb, when it began, in seconds after the call by the
-/// server's clock, and how far it is.
+/// An operation on our target in the list of a case: its id, its verb, its start in seconds after the call by the server's
+/// clock, and its state.
 type Listed = (&'static str, &'static str, i64, fn() -> Message);
 
-/// Answers a create whose first reply is lost and whose repetition, two seconds later, meets the resource. The pages
-/// list these operations; the server's clock is ahead of ours by `skew` seconds, and it tells its time if `dated`.
+/// Answers a create and the search for its operation. The first response is lost, and the retry, two seconds later,
+/// conflicts with the resource. The pages list these operations. The server's clock is `skew` seconds ahead of ours, and
+/// its lists have a `date` if `dated`.
 async fn lose_and_list(server: &mut Server, pages: &[&[Listed]], skew: i64, dated: bool) {
     let (began_at, start) = (Instant::now(), SystemTime::now());
     let after = |seconds: i64| moved(start, skew + seconds);
@@ -236,7 +237,7 @@ async fn lose_and_list(server: &mut Server, pages: &[&[Listed]], skew: i64, date
     }
 }
 
-/// The moment that is some seconds later, or earlier.
+/// Returns the time that is some seconds later, or earlier if the number is negative.
 fn moved(time: SystemTime, seconds: i64) -> SystemTime {
     let length = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 {
@@ -246,7 +247,7 @@ fn moved(time: SystemTime, seconds: i64) -> SystemTime {
     }
 }
 
-/// A case of adoption: its title, what each list shows, and the operation that is adopted.
+/// A case of adoption: its title, the operations of each page, and the id of the operation that is adopted.
 type Adoption<'a> = (&'a str, &'a [&'a [Listed]], Option<&'a str>);
 
 #[tokio::test(start_paused = true)]
@@ -382,7 +383,7 @@ async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
     let pages = Arc::new(AtomicUsize::new(0));
     let creates = Arc::new(AtomicUsize::new(0));
     let listed = Arc::clone(&pages);
-    // No call waits, so that the paused clock stands still.
+    // No call sleeps, so the paused clock does not advance.
     let transport = tower::service_fn(move |rpc: GrpcRequest| {
         std::future::ready(if rpc.uri().path().ends_with("/ListOperations") {
             let token = listed.fetch_add(1, Ordering::Relaxed).to_string();

@@ -1,5 +1,5 @@
-//! A watcher whose calls panic, hang or never end, and waits that want different things: each test has a server made of
-//! one function.
+//! A watcher whose calls panic or hang, whose listings never end, and whose waits have different settings. The server of
+//! each test is one function.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ use tonic::{Code, Status};
 use crate::common::ok;
 use crate::play::{active, running, succeeded};
 
-/// A client of a server that is asked by method and name. All requests of a watcher begin with a name.
+/// Returns a client of a server that is a function of method and name. Every request of a watcher begins with a name.
 pub(crate) fn client<F>(
     server: impl Fn(String, String) -> F + Clone + Send + Sync + 'static,
 ) -> ApiGateway
@@ -98,7 +98,7 @@ fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api
     watcher.wait(client.operation(name).expect("a name"))
 }
 
-/// Planned panics are not printed.
+/// Suppresses the output of planned panics.
 fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -202,7 +202,7 @@ async fn a_listing_without_end_is_stopped_and_what_is_due_is_polled_meanwhile() 
         for result in join_all(waits).await {
             assert_eq!(result.expect("it was polled"), active());
         }
-        // A delay, the patience with a listing, and two turns at twenty a second for each.
+        // The bound is one delay, the time for the listing, and two calls for each operation at 20 calls per second.
         assert!(began.elapsed() < secs(17), "{:?}", began.elapsed());
         let pages = listings.load(Ordering::SeqCst);
         assert!(pages <= most, "{pages} pages");
@@ -382,7 +382,7 @@ async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
         sleep(secs(2)).await;
         done()
     });
-    // At the low rate, both waits are due at each turn.
+    // At the low rate, both waits are due at each call.
     for (hasty_first, rate) in [(true, 20.0), (false, 20.0), (true, 0.5), (false, 0.5)] {
         let watcher = client.watcher().with_rate(rate).expect("valid");
         let hasty = every(Duration::from_millis(300));
@@ -464,7 +464,7 @@ async fn two_thousand_totals_are_kept_whatever_the_rate() {
     }
 }
 
-/// Waits for one operation of a healthy location beside those of others, and returns when its end was noticed.
+/// Waits for one operation of a healthy location and for those of others. Returns the time until its end was noticed.
 async fn beside(
     others: impl Fn(usize) -> String,
     server: impl Fn(String) -> BoxFuture<'static, Result<GrpcResponse, Status>>
@@ -477,7 +477,7 @@ async fn beside(
     let watcher = client.watcher().with_threshold(usize::MAX);
     let others = (0..2000).map(|number| wait(&watcher, &client, others(number)));
     let others: Vec<_> = others.collect();
-    // The others take all that they can get.
+    // The others make as many calls as they may.
     sleep(secs(5)).await;
     let began = Instant::now();
     wait(&watcher, &client, name("healthy", 0))
@@ -500,7 +500,7 @@ async fn hung_locations_do_not_hold_up_a_healthy_one() {
             })
         });
         let took = took.await;
-        // Its delay, and a turn for each location at twenty a second.
+        // The bound is its delay and one call for each location, at 20 calls per second.
         assert!(
             took < secs(2) + Duration::from_millis(50) * locations as u32,
             "{took:?}"
@@ -603,7 +603,7 @@ async fn the_delays_of_a_wait_do_not_grow_by_the_polls_of_another() {
     let wait = wait(&watcher, &client, name("l", 0));
     timeout(secs(4), often).await.expect_err("it is not done");
     assert_eq!(wait.await.expect("it is done"), active());
-    // A second, ×1.5 each time: the delay in the fifth second is 2.25 s or 3.4 s.
+    // The delay begins at 1 s and grows by the factor 1.5. In the fifth second it is 2.25 s or 3.4 s.
     assert!(began.elapsed() < secs(9), "{:?}", began.elapsed());
 }
 
@@ -621,7 +621,7 @@ async fn waits_that_missed_their_operation_at_once_look_at_their_own_targets() {
         };
         async { reply }
     });
-    // The first turn goes to another operation. At the second, both waits are due.
+    // The first call polls another operation. At the time of the second call, both waits are due.
     let watcher = client.watcher().with_rate(0.1).expect("valid");
     let schedule = every(Duration::from_millis(250)).not_found_grace(Duration::ZERO);
     let first = client.operation::<Api>(name("l", 1)).expect("a name");

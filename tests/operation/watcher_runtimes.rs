@@ -1,5 +1,5 @@
-//! A watcher on several runtimes, on none, and on runtimes that end: by the real clock, each test in a thread that must
-//! end.
+//! A watcher on several runtimes, on none, and on runtimes that end. The tests use the real clock. Each test runs in a
+//! thread that must end in time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,7 +19,7 @@ use crate::common::NAME;
 use crate::play::active;
 use crate::watcher_faults::{client, done, not_done};
 
-/// Runs a test in a thread, and fails if it does not end.
+/// Runs a test in a thread, and fails if the test does not end in time.
 fn within(test: impl FnOnce() + Send + 'static) {
     let (sender, end) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -32,7 +32,7 @@ fn within(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Waits for a future outside of any runtime.
+/// Polls a future to its end outside of any runtime.
 fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -56,7 +56,7 @@ fn runtime() -> Runtime {
     builder.build().expect("a runtime")
 }
 
-/// A client whose operation ends when this is set.
+/// Returns a client, and a flag that ends its operation when it is set.
 fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
     let ends = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&ends);
@@ -142,7 +142,7 @@ fn a_wait_from_a_blocking_task_of_a_runtime_that_is_dropped_ends_with_an_error()
             shut_down.recv().expect("the runtime is shut down");
             results.send(block_on(wait(&watcher, &client))).ok();
         });
-        // The blocking task has begun, and is not waited for.
+        // The blocking task has begun. The shutdown does not wait for it.
         thread::sleep(Duration::from_millis(100));
         ending.shutdown_background();
         sender.send(()).expect("it is received");
@@ -159,7 +159,7 @@ fn another_runtime_takes_over_when_one_ends() {
             let client = client(move |_, _| {
                 let ends = flag.load(Ordering::SeqCst);
                 async move {
-                    // A call of the runtime that ends is under way then.
+                    // A call is in flight on the first runtime when that runtime ends.
                     if hangs && !ends {
                         std::future::pending::<()>().await;
                     }
@@ -176,12 +176,12 @@ fn another_runtime_takes_over_when_one_ends() {
             thread::sleep(Duration::from_millis(600));
             let polled = second.spawn(polled);
             thread::sleep(Duration::from_millis(100));
-            // The poll of the first runtime hangs still; one that is made now is answered.
+            // The poll of the first runtime still hangs. A new poll is answered.
             ends.store(true, Ordering::SeqCst);
             drop(first);
             let began = Instant::now();
             let results = second.block_on(async { (polled.await, unpolled.await) });
-            // A poll that ended with its runtime is made again at once, not after its timeout.
+            // A poll that ended with its runtime is repeated at once, not after its timeout.
             assert!(
                 began.elapsed() < Duration::from_secs(7),
                 "{:?}",

@@ -1,4 +1,4 @@
-//! Progress as a stream, and handles that are taken up elsewhere.
+//! Watches, and handles that are resumed elsewhere.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ async fn a_handle_is_written_and_read() {
     assert!(serde_json::from_str::<Handle>(r#"{"name":1}"#).is_err());
 }
 
-/// A time of the service's, `seconds` after noon.
+/// Returns a protobuf timestamp, `seconds` after noon.
 #[cfg(feature = "serde")]
 fn noon(seconds: i64) -> prost_types::Timestamp {
     let noon = "2026-11-29T12:00:00Z".parse::<prost_types::Timestamp>();
@@ -153,7 +153,7 @@ async fn a_handle_keeps_the_verb_the_target_and_the_beginning() {
             );
             let read: Handle = serde_json::from_str(&text).expect("just written");
             assert_eq!(read, handle);
-            // It is kept through a wait that has seen nothing yet.
+            // An operation that was resumed and not yet polled has the same handle.
             let again = client.resume::<Api>(&read).expect("the same").handle();
             assert_eq!(again, handle);
         },
@@ -161,7 +161,7 @@ async fn a_handle_keeps_the_verb_the_target_and_the_beginning() {
     .await;
 }
 
-/// The operation is gone at the first poll: what its handle says decides what the target proves.
+/// The operation is gone at the first poll, so the handle's verb and start time decide what the target proves.
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
 async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
@@ -174,7 +174,7 @@ async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
     let cases = [
         (r#","verb":"create""#, true),
         (r#","verb":"create","began":"2026-11-29T12:00:00Z""#, true),
-        // The api was there long before its creation began: it is another's.
+        // The api existed long before this create began, so another create made it.
         (r#","verb":"create","began":"2026-11-29T13:00:00Z""#, false),
         (
             r#","verb":"create","began":"a time that nobody can read""#,
@@ -183,7 +183,7 @@ async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
         (r#","verb":"update""#, false),
         (r#","verb":"delete""#, false),
         (r#","verb":"polish""#, false),
-        // As versions before this one wrote it.
+        // The form that earlier versions wrote.
         ("", false),
     ];
     let gone = || {
@@ -213,7 +213,7 @@ async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
         )
         .await;
     }
-    // That it ends in nothing is enough to know a deletion by, in handles of all versions.
+    // The result type `Empty` identifies a delete, in handles of all versions.
     let text = format!(r#"{{"name":"{NAME}","result":"google.protobuf.Empty","target":"{API}"}}"#);
     let handle: Handle = serde_json::from_str(&text).expect("a handle");
     let no_api = || crate::play::fails("GetApi", tonic::Status::not_found("no such api"));

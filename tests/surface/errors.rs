@@ -13,7 +13,7 @@ use crate::common::talk;
 const PARENT: &str = "projects/p/locations/global";
 const OPERATION: &str = "projects/p/locations/global/operations/o";
 
-/// A client of a port that nobody listens on.
+/// Returns a client of a port on which nothing listens.
 fn nowhere() -> ApiGateway {
     let builder = ApiGateway::builder().endpoint("http://127.0.0.1:1");
     builder.retry(RetryPolicy::NEVER).build().expect("valid")
@@ -28,7 +28,7 @@ async fn timed_out() -> OperationError {
         .expect_err("no server")
 }
 
-/// The text of each error of a chain. None is within an earlier one.
+/// Returns the text of each error of a chain. Fails if a text is part of an earlier one.
 fn walk(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut texts = Vec::<String>::new();
     for error in std::iter::successors(Some(error), |&error| error.source()) {

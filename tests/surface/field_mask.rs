@@ -1,4 +1,4 @@
-//! Masks: an update always has one, and it names what the resource has.
+//! Masks: every update has one, and its paths are fields of the resource.
 
 use crate::common::{NAME as OPERATION, done, talk};
 use apigateway_grpc::field_mask::UpdateMask;
@@ -54,7 +54,7 @@ fn labels_in_another_order_are_the_same() {
     assert!(UpdateMask::between(&old, &new).is_empty());
 }
 
-/// Each field of a resource is set alone: it is in the mask exactly if it is not OUTPUT_ONLY and not `name`.
+/// Sets each field of a resource alone. The mask has the field exactly if it is neither OUTPUT_ONLY nor `name`.
 fn check_fields<R>(name: &str)
 where
     R: apigateway_grpc::field_mask::Resource + Default,
@@ -77,7 +77,7 @@ where
     }
 }
 
-/// A value that is not the default.
+/// Returns a value that is not the field's default.
 fn sample(field: &prost_reflect::FieldDescriptor) -> Value {
     use prost_reflect::Kind;
     if field.is_map() {

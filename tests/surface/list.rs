@@ -1,4 +1,4 @@
-//! Lists: page by page, item by item, and what a server may do on the way.
+//! Lists by page and by item, with servers that fail, delay or repeat pages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tonic::Status;
 
 const PARENT: &str = "projects/p/locations/global";
 
-/// The message of a request.
+/// Decodes the message of a request.
 async fn message<M: Message + Default>(rpc: GrpcRequest) -> M {
     let body = rpc.into_body().collect().await.expect("it is whole");
     M::decode(&body.to_bytes()[5..]).expect("the message of the method")
@@ -39,14 +39,14 @@ fn page(ids: &[&str], next: &str, unreachable: &[&str]) -> ListApisResponse {
     }
 }
 
-/// Answers one request with a page, and gives the request.
+/// Answers one request with a page, and returns the request.
 async fn answer(server: &mut Server, page: ListApisResponse) -> ListApisRequest {
     let (rpc, answer) = server.asked().await;
     answer.send_response(ok(&page));
     message(rpc).await
 }
 
-/// Answers as many requests as there are pages, and gives the tokens that were asked for.
+/// Answers one request with each page, and returns the page tokens of the requests.
 async fn answer_all(server: &mut Server, pages: Vec<ListApisResponse>) -> Vec<String> {
     let mut tokens = Vec::new();
     for page in pages {
@@ -55,7 +55,7 @@ async fn answer_all(server: &mut Server, pages: Vec<ListApisResponse>) -> Vec<St
     tokens
 }
 
-/// The ids of the items, and what ended them if it was an error.
+/// Reads a list. Returns the ids of its items, the error that ended it, if any, and the unreachable locations.
 async fn read(client: &ApiGateway) -> (Vec<String>, Option<Error>, Vec<String>) {
     let mut items = client.list_apis(PARENT).items();
     let (mut ids, mut ended) = (Vec::new(), None);

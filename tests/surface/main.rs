@@ -1,4 +1,4 @@
-//! What can be called: every method by its short form and by its request, lists, masks and typed names.
+//! The public methods, by their short form and by their request; lists, masks and typed names.
 
 #[path = "../common/mod.rs"]
 mod common;

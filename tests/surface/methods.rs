@@ -1,5 +1,5 @@
-//! Every method of the contract is called by its short form and by its request, over
-//! gRPC and over REST, and arrives as the contract says.
+//! Calls every method of the contract by its short form and by its request, over gRPC and over REST, and compares the
+//! received request with the contract.
 
 mod mixins;
 mod rows;
@@ -23,10 +23,10 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer as _, ServiceExt as _};
 
-/// What a server saw of a call.
+/// The call that a server received.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    /// Verb and target, if it came over REST.
+    /// The HTTP method and target of a call over REST.
     line: String,
     path: String,
     routing: String,
@@ -35,7 +35,7 @@ struct Seen {
 
 type Log = Arc<Mutex<Seen>>;
 
-/// A server that notes each call and gives the method's reply, with the mark in it.
+/// A server that records each call and returns the method's response, which contains the mark.
 async fn serve(log: Log, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
     let (head, body) = rpc.into_parts();
     let method = Method::find(head.uri.path()).expect("a method of the contract");
@@ -137,7 +137,7 @@ fn over_grpc() -> (ApiGateway, Log) {
     (client.expect("the settings are valid"), log)
 }
 
-/// JSON in between: the line is noted where it passes.
+/// Returns a client over HTTP/JSON, and its log, which also has the HTTP method and target.
 fn over_rest() -> (ApiGateway, Log) {
     let log = Log::default();
     let noted = Arc::clone(&log);

@@ -1,4 +1,4 @@
-//! Typed names: their patterns are the protos', and they go to text and back.
+//! Typed names: their patterns are those of the protos, and they convert to text and back.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,7 +11,7 @@ use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
 use proptest::prelude::*;
 use prost_reflect::DescriptorPool;
 
-/// The patterns of the service's resources, by the message's name.
+/// Returns the patterns of the service's resources, by the name of the message.
 fn annotated() -> BTreeMap<String, String> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("embedded at build time");
     let annotation = pool.get_extension_by_name("google.api.resource");

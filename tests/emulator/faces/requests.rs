@@ -234,7 +234,7 @@ impl Arbitrary<'_> {
             "update_time",
             "nonsense",
             "display_name_",
-            // JSON has no form of these.
+            // These paths have no JSON form.
             "displayName",
             "labels.A",
             "display_name,labels",
@@ -391,8 +391,8 @@ impl Arbitrary<'_> {
     }
 }
 
-/// Returns true if JSON has a form of a request. It has none of a mask path that is empty, has an unclosed backtick, or has a capital
-/// letter or a comma outside of backticks.
+/// Returns true if a request has a JSON form. A mask path has none if it is empty, has an unclosed backtick, or has a
+/// capital letter or a comma outside of backticks.
 pub(super) fn has_rest_form(request: &DynamicMessage) -> bool {
     let Some(mask) = request.get_field_by_name("update_mask") else {
         return true;

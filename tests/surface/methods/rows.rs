@@ -1,4 +1,4 @@
-//! A row a method: how it is called, and how it arrives.
+//! A row for each method: its calls, and the request that the server must receive.
 
 use std::pin::Pin;
 
@@ -8,7 +8,7 @@ use apigateway_grpc::{ApiGateway, Error};
 
 use super::{mixins, service};
 
-/// What stands in every reply that has anything in it.
+/// A text in every response that is not empty.
 pub(crate) const MARK: &str = "projects/p/locations/l/operations/mark";
 
 type Called<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
@@ -19,12 +19,12 @@ pub(crate) struct Row {
     pub(crate) method: &'static Method,
     /// The full name of the request message.
     pub(crate) input: String,
-    /// Verb and target over REST.
+    /// The HTTP method and target over REST.
     pub(crate) line: Option<&'static str>,
     pub(crate) routing: &'static str,
-    /// Whether these bytes are the request.
+    /// Returns whether these bytes are the expected request.
     pub(crate) is_request: Check,
-    /// The call in its short form, which gives the mark of its reply.
+    /// The call in its short form. It returns the mark of its response.
     pub(crate) short: Call<String>,
     pub(crate) send: Call<()>,
 }
