@@ -1,4 +1,4 @@
-//! Sets the headers that all attempts of a call share, and the [`CallContext`] that the layers below read.
+//! Sets the headers that all attempts of a call share, and the `CallContext` that the layers below read.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -90,7 +90,7 @@ impl<S> Layer<S> for HeadersLayer {
     }
 }
 
-/// Sets the headers and the [`CallContext`] of each call.
+/// Sets the headers and the `CallContext` of each call.
 #[derive(Clone, Debug)]
 pub struct Headers<S> {
     inner: S,
