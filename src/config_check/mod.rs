@@ -18,7 +18,7 @@
 //! let found = check(&config);
 //! assert_eq!(
 //!     found[0].to_string(),
-//!     "shop.yaml:2:29: `version` must be a text, not the number 1.0: put it in quotes"
+//!     "shop.yaml:2:30: `version` must be a text, not the number 1.0: put it in quotes"
 //! );
 //! assert_eq!((found[0].severity, found[0].rule), (Severity::Error, "invalid-value"));
 //! ```

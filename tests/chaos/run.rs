@@ -165,12 +165,20 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let waiting = tokio::spawn(wait(client.clone(), rig.operation.clone()));
+    let poll_timeout = match fault.outlived {
+        true => DEADLINE,
+        // A busy machine takes a while to read a response up to the size limit.
+        false => PATIENCE,
+    };
+    let waiting = tokio::spawn(wait(client.clone(), rig.operation.clone(), poll_timeout));
     let began = Instant::now();
     let mut failed = 0;
     while began.elapsed() < FAULT {
         failed += run.wave(outcome).await;
         tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    while !fault.outlived && !waiting.is_finished() && began.elapsed() < RECOVERY {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let partly = matches!(outcome, Outcome::Partly(_));
     run.row
@@ -207,21 +215,25 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
 
 type Waiting = tokio::task::JoinHandle<Result<Api, (bool, String)>>;
 
-fn operation(client: &ApiGateway, name: &str) -> Operation<Api> {
+fn operation(client: &ApiGateway, name: &str, poll_timeout: Duration) -> Operation<Api> {
     let fast = Duration::from_millis(250);
     let schedule = Schedule::default()
         .delays(fast, 1.0, fast)
         .expect("valid")
         // The number of polls during a fault depends on the machine.
         .max_failures(1000)
-        .poll_timeout(DEADLINE)
+        .poll_timeout(poll_timeout)
         .expect("valid");
     let operation = client.operation::<Api>(name).expect("a name");
     operation.with_schedule(schedule)
 }
 
-async fn wait(client: ApiGateway, name: String) -> Result<Api, (bool, String)> {
-    let ended = operation(&client, &name).await;
+async fn wait(
+    client: ApiGateway,
+    name: String,
+    poll_timeout: Duration,
+) -> Result<Api, (bool, String)> {
+    let ended = operation(&client, &name, poll_timeout).await;
     ended.map_err(|error| (error.may_still_run(), format!("{error}\n{error:?}")))
 }
 
@@ -242,7 +254,7 @@ async fn waited(
         row.complain_if(row.fault.outlived, format!("the wait ended: {text}"));
         row.complain_if(!may_still_run, format!("it is given up: {text}"));
         row.complain_if(!early, "the wait ended by nothing");
-        ended = wait(client.clone(), name.to_owned()).await;
+        ended = wait(client.clone(), name.to_owned(), DEADLINE).await;
     } else {
         let told = !row.fault.outlived;
         row.complain_if(told, "the wait was to end in an error");
