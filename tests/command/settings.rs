@@ -32,6 +32,25 @@ fn shown(command: &mut Command, setting: &str) -> String {
 }
 
 #[test]
+fn config_show_prints_no_password_of_a_url() {
+    for (variable, value) in [
+        (
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+            "https://user:hunter2@127.0.0.1:9/",
+        ),
+        ("APIGATEWAY_EMULATOR_HOST", "user:hunter2@127.0.0.1:9"),
+    ] {
+        let mut command = apigw(&["config", "show", "--format=value(setting,value,source)"]);
+        command
+            .env("CLOUDSDK_CONFIG", gcloud("password"))
+            .env(variable, value);
+        let line = shown(&mut command, "endpoint");
+        assert!(line.contains("…@127.0.0.1:9"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
 fn config_show_prints_each_setting_with_its_source() {
     let folder = gcloud("show");
     let show = || {

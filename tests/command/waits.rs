@@ -1,6 +1,6 @@
 //! Waiting: exit codes, several operations, events, signals, broken pipes.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -370,6 +370,55 @@ fn a_signal_ends_a_wait_and_prints_how_to_wait_on() {
     }
     let running = exits(0, &emulator, "operations list --running --format=get(name)");
     assert_eq!(out(&running).trim(), name);
+}
+
+/// The first wait of a command handles signals, which the calls after it must not ignore.
+#[test]
+#[cfg(unix)]
+fn a_signal_after_a_wait_ends_a_command_of_several_steps() {
+    let emulator = Emulator::start("0s");
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let id = format!("a{code}");
+        exits(
+            0,
+            &emulator,
+            &format!(
+                "gateways deploy g{code} --location=us-central1 --api={id} --openapi-spec=openapi.yaml"
+            ),
+        );
+        exits(
+            0,
+            &emulator,
+            &format!("gateways delete g{code} --location=us-central1 -q"),
+        );
+        let fault = r#"{"method": "DeleteApi", "delay": "30s"}"#;
+        let address = emulator.endpoint.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        let request = format!(
+            "POST /emulator/v1/faults HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{fault}",
+            fault.len()
+        );
+        stream
+            .write_all(request.as_bytes())
+            .expect("it takes a request");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("a response");
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+
+        let mut delete = on(&emulator, &format!("apis delete {id} --cascade -q"));
+        let mut child = delete.stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let waited = lines.any(|line| line.expect("text").contains("API Config"));
+        assert!(waited, "the config was deleted first");
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        let began = std::time::Instant::now();
+        let killed = std::process::Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(killed.expect("kill runs").success());
+        assert_eq!(child.wait().expect("it ends").code(), Some(code));
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    }
 }
 
 #[test]

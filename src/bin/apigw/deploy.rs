@@ -429,7 +429,7 @@ impl Plan {
         };
         match existing.state() {
             State::Failed => return Ok(Step::Replace),
-            State::Creating => return Ok(Step::Await),
+            State::Creating | State::Activating => return Ok(Step::Await),
             _ => {}
         }
         let is_same = digest("", existing) == digest("", &self.desired);

@@ -100,7 +100,13 @@ async fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(exit) => return exit.into(),
     };
-    let exit = match Box::pin(run(arguments, &name)).await {
+    let ended = tokio::select! {
+        // A wait that is interrupted reports that itself.
+        biased;
+        ended = Box::pin(run(arguments, &name)) => ended,
+        exit = signal::after_a_wait() => Ok(exit),
+    };
+    let exit = match ended {
         Ok(exit) => exit,
         Err(failure) => {
             failure::report(&name, &failure);

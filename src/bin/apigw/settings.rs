@@ -22,9 +22,23 @@ impl Command {
         }
         let shown = context.settings.all().into_iter();
         let rows: Vec<Value> = shown
-            .map(|(name, setting)| json!({"setting": name, "value": setting.value, "source": setting.source}))
+            .map(|(name, setting)| json!({"setting": name, "value": without_password(&setting.value), "source": setting.source}))
             .collect();
         context.print_list(&rows, TABLE)?;
         Ok(Exit::Success)
     }
+}
+
+/// Returns a value without the user and the password of a URL or an authority.
+fn without_password(value: &Option<String>) -> Option<String> {
+    let value = value.as_deref()?;
+    let (scheme, rest) = match value.find("://") {
+        Some(at) => value.split_at(at + "://".len()),
+        None => ("", value),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    Some(match authority.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => format!("{scheme}…{}", &rest[user.len()..]),
+        _ => value.to_owned(),
+    })
 }

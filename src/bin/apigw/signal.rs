@@ -1,6 +1,17 @@
-//! The signals that end a wait.
+//! The signals that end a wait, or a command between two waits.
+
+use tokio::sync::Notify;
 
 use crate::exit::Exit;
+
+/// Notified by the first wait. From then on, a signal no longer ends the process by itself.
+static HANDLED: Notify = Notify::const_new();
+
+/// Resolves at a signal after the first wait of the process. Before the first wait, a signal ends the process by itself.
+pub(crate) async fn after_a_wait() -> Exit {
+    HANDLED.notified().await;
+    received().await
+}
 
 /// Resolves at a signal to end the process, with its exit code.
 #[cfg(unix)]
@@ -15,6 +26,7 @@ pub(crate) async fn received() -> Exit {
         // Without handlers, the system ends the process itself.
         return std::future::pending().await;
     };
+    HANDLED.notify_one();
     tokio::select! {
         _ = interrupt.recv() => Exit::Interrupted,
         _ = terminate.recv() => Exit::Terminated,
@@ -24,6 +36,7 @@ pub(crate) async fn received() -> Exit {
 /// Resolves at a signal to end the process, with its exit code.
 #[cfg(not(unix))]
 pub(crate) async fn received() -> Exit {
+    HANDLED.notify_one();
     match tokio::signal::ctrl_c().await {
         Ok(()) => Exit::Interrupted,
         Err(_) => std::future::pending().await,
