@@ -53,6 +53,32 @@ fn a_deploy_from_nothing_prints_the_url_and_a_second_one_does_nothing() {
 }
 
 #[test]
+fn a_deploy_to_a_failed_gateway_or_api_fails_and_says_how_to_go_on() {
+    let emulator = Emulator::start("0s");
+    for (method, advice) in [
+        ("CreateApi", "apigw apis delete a"),
+        (
+            "CreateGateway",
+            "apigw gateways delete g --location=us-central1",
+        ),
+    ] {
+        emulator.inject(&format!(
+            r#"{{"method": "{method}", "operation": {{"fails": {{"code": 13, "message": "boom"}}}}}}"#
+        ));
+        exits(3, &emulator, DEPLOY);
+        let output = exits(1, &emulator, DEPLOY);
+        assert_eq!(out(&output), "");
+        assert!(err(&output).contains(advice), "{}", err(&output));
+        exits(
+            0,
+            &emulator,
+            &format!("{} -q", advice.trim_start_matches("apigw ")),
+        );
+    }
+    exits(0, &emulator, DEPLOY);
+}
+
+#[test]
 fn a_deploy_of_other_files_updates_the_gateway_and_says_how_to_go_back() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);

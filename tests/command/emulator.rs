@@ -71,6 +71,20 @@ impl Emulator {
         created.expect("a new api").into_inner().name
     }
 
+    /// Injects a fault, given as JSON.
+    pub(crate) fn inject(&self, fault: &str) {
+        let address = self.endpoint.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("the emulator listens");
+        let request = format!(
+            "POST /emulator/v1/faults HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{fault}",
+            fault.len()
+        );
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("a response");
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    }
+
     /// Sends a signal. Returns the exit code, the output after the address, and standard error if it is piped.
     pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
         let pid = self.child.id().to_string();

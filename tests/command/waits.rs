@@ -1,6 +1,6 @@
 //! Waiting: exit codes, several operations, events, signals, broken pipes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -391,19 +391,7 @@ fn a_signal_after_a_wait_ends_a_command_of_several_steps() {
             &emulator,
             &format!("gateways delete g{code} --location=us-central1 -q"),
         );
-        let fault = r#"{"method": "DeleteApi", "delay": "30s"}"#;
-        let address = emulator.endpoint.trim_start_matches("http://");
-        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-        let request = format!(
-            "POST /emulator/v1/faults HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{fault}",
-            fault.len()
-        );
-        stream
-            .write_all(request.as_bytes())
-            .expect("it takes a request");
-        let mut response = String::new();
-        stream.read_to_string(&mut response).expect("a response");
-        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        emulator.inject(r#"{"method": "DeleteApi", "delay": "30s"}"#);
 
         let mut delete = on(&emulator, &format!("apis delete {id} --cascade -q"));
         let mut child = delete.stderr(Stdio::piped()).spawn().expect("it runs");

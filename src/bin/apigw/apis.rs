@@ -3,6 +3,7 @@
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api::State;
 use clap::{Args, Subcommand};
 
 use crate::context::{Context, Ended, ListFlags, SortFlag};
@@ -259,6 +260,10 @@ pub(crate) fn unchanged<M: prost::Message + prost::Name>(context: &Context, reso
 }
 
 /// Creates the API if it does not exist, and waits for the operation. Returns true if the API was created.
+///
+/// # Errors
+///
+/// If a call or the creation fails, or the API exists and has failed.
 pub(crate) async fn ensure(
     context: &Context,
     client: &ApiGateway,
@@ -266,6 +271,13 @@ pub(crate) async fn ensure(
     limits: &Limits,
 ) -> Result<bool, Failure> {
     match client.get_api(name).await {
+        Ok(api) if api.state() == State::Failed => {
+            let (_, id) = split(name);
+            return Err(format!(
+                "API {id} has the state FAILED: delete it with `apigw apis delete {id}`, and run this command again"
+            )
+            .into());
+        }
         Ok(_) => return Ok(false),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),

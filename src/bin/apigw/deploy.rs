@@ -11,7 +11,7 @@ use apigateway_grpc::ApiGateway;
 use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::operation::OperationResult;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::State;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway, gateway};
 use apigateway_grpc::tonic::Code;
 use clap::Args;
 use serde_json::{Value, json};
@@ -292,6 +292,13 @@ impl Deploy {
         // An earlier run may have started an operation on the gateway.
         if await_running::<Gateway>(context, client, &plan.gateway, &title, limits).await? {
             old = client.get_gateway(&plan.gateway).await?;
+        }
+        if old.state() == gateway::State::Failed {
+            let location = split(parent).1;
+            return Err(format!(
+                "gateway {id} has the state FAILED: delete it with `apigw gateways delete {id} --location={location}`, and run this command again"
+            )
+            .into());
         }
         let new = self.changed(&old, plan)?;
         let mask = UpdateMask::between(&old, &new);
