@@ -3,10 +3,11 @@
 from fixture import PeersTest, over_every_way
 from script import PARENT, name_of
 
+# An id needs `--location`, which is gcloud's answer.
+IDS = ["done", ""]
+
 # Refused without asking anybody.
 WRONG = [
-    "done",
-    "",
     "operations/done",
     "projects/p/operations/done",
     "projects/p/locations/global",
@@ -60,8 +61,17 @@ class Names(PeersTest):
                 )
                 self.assertEqual(self.server.received(), [])
 
+    @over_every_way
+    def test_an_id_without_a_location_is_refused_as_by_gcloud(self, way):
+        for name in IDS:
+            with self.subTest(name=name):
+                outcome = self.describe(way, name)
+                self.assertEqual((outcome.exit_code, outcome.stdout), (1, ""), outcome)
+                self.assertIn("Failed to find attribute [location].", outcome.stderr, outcome)
+                self.assertEqual(self.server.received(), [])
+
     def test_the_refusal_quotes_what_was_given(self):
-        outcome = self.describe(self.peers.grpc, "my-operation")
+        outcome = self.describe(self.peers.grpc, "operations/my-operation")
         self.assertIn("my-operation", outcome.stderr)
         self.assertNotIn("\x7f", self.describe(self.peers.grpc, name_of("\x7f")).stderr)
 

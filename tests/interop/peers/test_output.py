@@ -121,16 +121,22 @@ OVER_GRPC = {
 
 
 class Yaml12(yaml.SafeLoader):
-    """YAML 1.2, as gcloud writes it: `no` is a string."""
+    """YAML 1.2, as gcloud writes it: `no` and `12:30:45` are strings."""
 
     BOOLEAN = "tag:yaml.org,2002:bool"
+    INTEGER = "tag:yaml.org,2002:int"
     yaml_implicit_resolvers = {
-        start: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        start: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int")
+        ]
         for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
 Yaml12.add_implicit_resolver(Yaml12.BOOLEAN, re.compile("^(?:true|false)$"), list("tf"))
+Yaml12.add_implicit_resolver(Yaml12.INTEGER, re.compile("^[-+]?[0-9]+$"), list("-+0123456789"))
 
 
 class Output(PeersTest):
