@@ -182,6 +182,18 @@ async fn an_invalid_fault_is_rejected_with_its_field() {
             json!({"method": "GetApi", "fail": {"message": "fine"}}),
             "fault.fail.code",
         ),
+        (
+            json!({"method": "GetApi", "fail": {"code": 99}}),
+            "fault.fail.code",
+        ),
+        (
+            json!({"method": "CreateApi", "operation": {"fails": {"message": "fine"}}}),
+            "fault.operation.fails.code",
+        ),
+        (
+            json!({"method": "CreateApi", "operation": {"cancelFails": {"code": -1}}}),
+            "fault.operation.cancel_fails.code",
+        ),
         (json!({"method": "GetApi", "delay": "-1s"}), "fault.delay"),
         (json!({"method": "GetApi", "html": 99}), "fault.html"),
         (json!({"method": "GetApi", "html": 70_000}), "fault.html"),

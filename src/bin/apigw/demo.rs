@@ -36,7 +36,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
         through(&client.anonymous().build()?, label).await?;
     }
     server.stop().await.map_err(|error| error.to_string())?;
-    output::line("done: a gateway made and unmade over each transport; the emulator is gone")
+    output::line("done: created and deleted a gateway over each transport")
 }
 
 /// Creates a gateway with all resources that it needs, and deletes them again.
@@ -90,6 +90,6 @@ async fn ended<R: OperationResult>(
     }
     let result = watch.result().await.map_err(|error| error.to_string());
     progress.finish_and_clear();
-    output::line(&format!("  {done} {what}, seen {seen} times on the way"))?;
+    output::line(&format!("  {done} {what}, after {seen} snapshots"))?;
     Ok(result?)
 }

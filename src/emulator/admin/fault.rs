@@ -8,7 +8,7 @@ use prost::Message as _;
 use prost_types::Any;
 use tonic::Status;
 
-use super::plan::{self, duration, from_status, span, status};
+use super::plan::{self, duration, error_status, from_status, span};
 use super::proto::Fault;
 use super::proto::fault::Action as ProtoAction;
 use super::{full_name, method};
@@ -62,7 +62,7 @@ fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status>
             let why = "must not be 0 (OK): use `respond` for a response";
             return Err(error::invalid("fault.fail.code", why));
         }
-        ProtoAction::Fail(fail) => FaultAction::Fail(status(&fail)),
+        ProtoAction::Fail(fail) => FaultAction::Fail(error_status("fault.fail.code", &fail)?),
         ProtoAction::Delay(time) => FaultAction::Delay(duration("fault.delay", &time)?),
         ProtoAction::DropConnection(()) => FaultAction::DropConnection,
         ProtoAction::LoseReply(()) => FaultAction::LoseReply,

@@ -19,7 +19,7 @@ pub(super) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
         plan = plan.takes(duration(&format!("{FIELD}.takes"), takes)?);
     }
     if let Some(fails) = &proto.fails {
-        plan = plan.fails(status(fails));
+        plan = plan.fails(error_status(&format!("{FIELD}.fails.code"), fails)?);
     }
     for diagnostic in proto.diagnostics {
         plan = plan.diagnostic(diagnostic.location, diagnostic.message);
@@ -40,7 +40,9 @@ pub(super) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
             CancelBehavior::HonouredAfter(duration(&format!("{FIELD}.cancelled_after"), after)?)
         }
         Some(ProtoCancelling::CancelIgnored(())) => CancelBehavior::Ignored,
-        Some(ProtoCancelling::CancelFails(fails)) => CancelBehavior::Fails(status(fails)),
+        Some(ProtoCancelling::CancelFails(fails)) => {
+            CancelBehavior::Fails(error_status(&format!("{FIELD}.cancel_fails.code"), fails)?)
+        }
         Some(ProtoCancelling::CancelUnimplemented(())) => CancelBehavior::Unimplemented,
     };
     Ok(plan.cancel_behavior(behavior))
@@ -87,13 +89,29 @@ pub(super) fn span(time: Duration) -> prost_types::Duration {
     })
 }
 
-pub(super) fn status(proto: &pb::Status) -> Status {
+/// Converts an error status. `field` is the field of its code.
+///
+/// # Errors
+///
+/// If the code is not that of an error: 1 to 16.
+pub(super) fn error_status(field: &str, proto: &pb::Status) -> Result<Status, Status> {
+    if !(1..=16).contains(&proto.code) {
+        let why = format!(
+            "must be the code of an error, from 1 to 16, not {}",
+            proto.code
+        );
+        return Err(error::invalid(field, &why));
+    }
     let code = Code::from_i32(proto.code);
     if proto.details.is_empty() {
-        return Status::new(code, &proto.message);
+        return Ok(Status::new(code, &proto.message));
     }
     // The encoded status has the code and the message too.
-    Status::with_details(code, &proto.message, proto.encode_to_vec().into())
+    Ok(Status::with_details(
+        code,
+        &proto.message,
+        proto.encode_to_vec().into(),
+    ))
 }
 
 pub(super) fn from_status(status: &Status) -> pb::Status {
