@@ -734,7 +734,10 @@ impl<R: OperationResult + PartialEq> Run<R> {
             // If the wait consumed the operation, no request to cancel follows its error.
             Some(Err(error)) => done || !error.may_still_run() || self.operation.is_none(),
         };
-        let armed = case.cancel_on_drop && !over && server.log().settled_cancels == 0;
+        // A watch that panicked dropped its operation, whose request to cancel may have been answered by now.
+        let settled = server.log().settled_cancels;
+        let by_panic = self.operation.is_none() && end.is_none() && settled > self.asked;
+        let armed = case.cancel_on_drop && !over && (settled == 0 || by_panic);
         let calls = server.reads();
         drop(self.operation);
         tokio::time::sleep(Duration::from_secs(3600)).await;
