@@ -457,7 +457,7 @@ impl StdError for Error {
     /// call already has the texts of its causes. Their types are in the sources of its [`status`](Self::status).
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.cause {
-            Cause::Call(status) => untold(&self.0.message, status.source()),
+            Cause::Call(status) => first_new_cause(&self.0.message, status.source()),
             Cause::Operation { error, .. } => error.source(),
             _ => self.0.source.as_deref().map(|source| source as _),
         }
@@ -466,7 +466,7 @@ impl StdError for Error {
 
 /// Returns the first source whose text is not within `text`. A [`TransportError`] is skipped, since it only classifies its own
 /// source.
-fn untold<'a>(
+fn first_new_cause<'a>(
     text: &str,
     source: Option<&'a (dyn StdError + 'static)>,
 ) -> Option<&'a (dyn StdError + 'static)> {

@@ -462,8 +462,8 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
         return LARGE_HEAD.to_owned();
     }
     let mut texts: Vec<String> = Vec::new();
-    let telling = chain(error).filter(|error| !is_wrapper(*error));
-    for text in telling.map(ToString::to_string) {
+    let informative = chain(error).filter(|error| !is_wrapper(*error));
+    for text in informative.map(ToString::to_string) {
         // Wrappers often repeat the text of what they wrap.
         if let Some(last) = texts.last_mut()
             && (last.contains(&text) || text.contains(last.as_str()))

@@ -275,7 +275,7 @@ fn sort(operations: &mut [Value], fields: &[String]) {
 /// An operation that was waited for.
 struct Waited {
     name: String,
-    /// The result, or the reason why there is none.
+    /// The result, or the reason for its absence.
     result: Result<Value, Failure>,
 }
 

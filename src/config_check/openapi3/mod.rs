@@ -112,15 +112,15 @@ fn servers(root: &Node, config: &mut Config, report: &mut Report) -> String {
             }
         }
     }
-    let told = endpoint.map(|server| {
+    let endpoint_and_host = endpoint.map(|server| {
         let node = server.get(ENDPOINT);
         let settings = node.map(settings).unwrap_or_default();
         format!("{host} {settings}")
     });
     let at = endpoint.map_or(root.at, |server| server.at);
     match &config.endpoint {
-        None => config.endpoint = Some((told, report.location(at))),
-        Some((first, _)) if *first == told => {}
+        None => config.endpoint = Some((endpoint_and_host, report.location(at))),
+        Some((first, _)) if *first == endpoint_and_host => {}
         Some((_, first)) => {
             let text = format!(
                 "all documents must have the same `{ENDPOINT}` and host in `servers`, as at {first}"

@@ -13,7 +13,7 @@ use crate::contract::Method;
 /// The domain of errors of Google's infrastructure.
 const DOMAIN: &str = "googleapis.com";
 
-/// The known tokens. If there are none, calls need no token.
+/// The accepted tokens. If the list is empty, calls need no token.
 #[derive(Clone, Default)]
 pub(crate) struct BearerTokens(BTreeMap<String, TokenGrant>);
 

@@ -252,7 +252,7 @@ fn broken_connection(connection: Option<ConnectionHandle>) -> GrpcResponse {
     if let Some(connection) = connection {
         connection.close();
     }
-    let text = "the emulator was told to drop the connection";
+    let text = "connection dropped by a fault of the emulator";
     let status = Status::unavailable(text);
     let failing = Full::new(Bytes::new()).map_err(|never| match never {});
     let failing = failing.with_trailers(std::future::ready(Some(Err(status))));

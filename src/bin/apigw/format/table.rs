@@ -10,7 +10,7 @@ use super::{python, safe_line};
 
 const GAP: usize = 2;
 
-/// Returns the table of the rows, or an empty text if there are none.
+/// Returns the table of the rows, or an empty text without rows.
 pub(crate) fn table(columns: &[Column], rows: &[Vec<Value>], has_heading: bool) -> String {
     if rows.is_empty() {
         return String::new();

@@ -102,7 +102,7 @@ fn plan() -> impl Strategy<Value = Option<Plan>> {
         3 => (0..40_u64).prop_map(|time| CancelBehavior::HonouredAfter(Duration::from_secs(time))),
         1 => Just(CancelBehavior::Ignored),
         1 => Just(CancelBehavior::Fails(Status::internal("planned failure"))),
-        1 => Just(CancelBehavior::Fails(Status::cancelled("told to"))),
+        1 => Just(CancelBehavior::Fails(Status::cancelled("injected"))),
         1 => Just(CancelBehavior::Unimplemented),
     ];
     let fails = prop_oneof![
@@ -220,7 +220,7 @@ impl Rig {
                 let kinds = [What::Api(0), What::Config(0, 0), What::Gateway(0)];
                 let on = self.emulator.on(kinds[method / 3].methods()[method % 3]);
                 match fault {
-                    0 => on.fail(Status::unavailable("told to")),
+                    0 => on.fail(Status::unavailable("injected")),
                     1 => on.delay(Duration::from_secs(15)),
                     2 => on.drop_connection(),
                     _ => on.lose_reply(),
@@ -261,7 +261,7 @@ impl Rig {
             .takes(Duration::from_secs(plan.takes))
             .cancel_behavior(plan.cancelling.clone());
         if let Some(code) = plan.fails {
-            told = told.fails(Status::new(code, "told to"));
+            told = told.fails(Status::new(code, "injected"));
         }
         if let Some(time) = plan.forgotten {
             told = told.forgotten_after(Duration::from_secs(time));
@@ -468,7 +468,7 @@ async fn hold(mut rig: Rig, steps: &[Step]) {
         if let Err(status) = rig.run(step).await {
             let told = matches!(
                 status.message(),
-                "told to" | "the emulator was told to drop the connection"
+                "injected" | "connection dropped by a fault of the emulator"
             );
             let refused = matches!(
                 status.code(),
