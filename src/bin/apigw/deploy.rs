@@ -1,10 +1,9 @@
-//! `apigw gateways deploy` and `rollback`: deploys files to a gateway.
+//! `apigw gateways deploy`: deploys files to a gateway.
 //!
 //! A deploy is idempotent: the id of the config is a digest of its immutable content, so a second deploy of the same
 //! files creates nothing. It is resumable: each step reads the existing resources, and waits for an operation that is in
 //! progress.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
@@ -15,23 +14,20 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway, 
 use apigateway_grpc::tonic::Code;
 use clap::Args;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::apis::{self, split};
 use crate::client::duration;
+use crate::config_id::{config_id, digest};
 use crate::context::{Context, Ended};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
 use crate::resource::{self, Resource as _};
 use crate::validate::ValidateFlags;
+use crate::variables::{substitute, variable};
 use crate::wait::Limits;
 use crate::{labels, output};
 
-/// Maximum length of the id of a config.
-const LONGEST_ID: usize = 63;
-/// Number of hexadecimal digits of the digest in an id.
-const DIGEST_DIGITS: usize = 12;
 /// Pause before a create is retried while the service creates another config.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -78,17 +74,6 @@ pub(crate) struct Deploy {
     /// Restore the old config if the update of the gateway fails.
     #[arg(long)]
     rollback: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rollback {
-    #[command(flatten)]
-    gateway: resource::Gateway,
-    /// Id or full name of the config to restore; by default the newest config that is older than the current one.
-    #[arg(long, value_name = "API_CONFIG")]
-    to: Option<String>,
-    #[command(flatten)]
-    limits: Limits,
 }
 
 /// The desired state of a deploy, and the existing resources.
@@ -439,6 +424,7 @@ impl Plan {
             State::Creating | State::Activating => return Ok(Step::Await),
             _ => {}
         }
+        // The service does not return the kind of the files, so the kind is left out of both digests.
         let is_same = digest("", existing) == digest("", &self.desired);
         match is_same {
             true => Ok(Step::Reuse),
@@ -449,60 +435,6 @@ impl Plan {
             .into()),
         }
     }
-}
-
-impl Rollback {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
-        let client = context.client()?;
-        let name = self.gateway.name(context, &client).await?;
-        let old = client.get_gateway(&name).await?;
-        let (api, _) = split(&old.api_config);
-        let to = match &self.to {
-            Some(to) => resource::config(context, to, Some(api))?.into(),
-            None => previous(&client, api, &old.api_config).await?,
-        };
-        if to == old.api_config {
-            return apis::unchanged(context, &old);
-        }
-        let new = Gateway {
-            api_config: to.clone(),
-            ..old
-        };
-        let operation = client.update_gateway(new, ["api_config"]).await?;
-        let title = format!(
-            "Waiting for API Gateway [{}] to go back to [{to}] config",
-            split(&name).1
-        );
-        let gateway = context.wait(operation, &title, &self.limits).await?;
-        match context.has_format() {
-            true => context.print(&output::json(&gateway)?)?,
-            false => output::line(&gateway.api_config)?,
-        }
-        Ok(Exit::Success)
-    }
-}
-
-/// Returns the newest active config that is older than the current one.
-async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<String, Failure> {
-    let time = |config: &ApiConfig| config.create_time.map(|time| (time.seconds, time.nanos));
-    let began = time(&client.get_api_config(present).await?);
-    let mut found: Option<ApiConfig> = None;
-    let mut configs = client.list_api_configs(api).items();
-    while let Some(config) = configs.next().await {
-        let config = config?;
-        let is_older =
-            time(&config) < began && config.name != present && config.state() == State::Active;
-        if is_older
-            && found
-                .as_ref()
-                .is_none_or(|found| time(found) < time(&config))
-        {
-            found = Some(config);
-        }
-    }
-    let found =
-        found.ok_or_else(|| format!("{api} has no active config that is older than {present}"))?;
-    Ok(found.name)
 }
 
 /// Waits for the operation that is in progress on a resource. Returns true if there was one.
@@ -543,126 +475,6 @@ fn timed_out(what: &str, timeout: Duration) -> Failure {
     Failure::Exit(Exit::TimedOut)
 }
 
-/// Returns the id of a config: the prefix, and a digest of the content.
-fn config_id(prefix: &str, kind: &str, config: &ApiConfig) -> String {
-    let digest = digest(kind, config);
-    let allowed = prefix.to_lowercase().replace(
-        |char: char| !char.is_ascii_alphanumeric() && char != '-',
-        "-",
-    );
-    let allowed = allowed.trim_start_matches('-');
-    let kept = &allowed[..allowed.len().min(LONGEST_ID - DIGEST_DIGITS - 1)];
-    match kept.trim_end_matches('-') {
-        "" => format!("c-{}", &digest[..DIGEST_DIGITS]),
-        kept => format!("{kept}-{}", &digest[..DIGEST_DIGITS]),
-    }
-}
-
-/// Returns the SHA-256 of all immutable parts of a config: the kind, name, length and bytes of each file, and the service
-/// account. The length of each part precedes the part, so that different configs have different inputs.
-fn digest(kind: &str, config: &ApiConfig) -> String {
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    part(kind.as_bytes());
-    let openapi = config
-        .openapi_documents
-        .iter()
-        .map(|document| ("openapi", document.document.as_ref()));
-    let grpc = config
-        .grpc_services
-        .iter()
-        .map(|service| ("descriptors", service.file_descriptor_set.as_ref()));
-    let managed = config
-        .managed_service_configs
-        .iter()
-        .map(|file| ("service", Some(file)));
-    for (kind, file) in openapi.chain(grpc).chain(managed) {
-        let Some(file) = file else { continue };
-        part(kind.as_bytes());
-        part(file.path.as_bytes());
-        part(&file.contents);
-    }
-    // The service returns an account that was set by its email as a full name.
-    let account = config
-        .gateway_service_account
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    part(b"account");
-    part(account.as_bytes());
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("invalid variable `{text}`: expected NAME=VALUE"))?;
-    match !name.is_empty()
-        && name
-            .chars()
-            .all(|char| char.is_ascii_alphanumeric() || char == '_')
-    {
-        true => Ok((name.to_owned(), value.to_owned())),
-        false => Err(format!(
-            "invalid name `{name}`: must be letters, digits and `_`"
-        )),
-    }
-}
-
-/// Replaces `${NAME}` in the text files. Without values nothing is replaced.
-fn substitute(config: &mut ApiConfig, values: &[(String, String)]) -> Result<(), Failure> {
-    if values.is_empty() {
-        return Ok(());
-    }
-    let values: BTreeMap<&str, &str> = values
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let documents = config
-        .openapi_documents
-        .iter_mut()
-        .filter_map(|document| document.document.as_mut());
-    for file in documents.chain(&mut config.managed_service_configs) {
-        let text = String::from_utf8(std::mem::take(&mut file.contents)).map_err(|_| {
-            format!(
-                "{}: not UTF-8, so --set cannot replace anything in it",
-                file.path
-            )
-        })?;
-        file.contents = replaced(&file.path, &text, &values)?.into_bytes();
-    }
-    Ok(())
-}
-
-fn replaced(path: &str, text: &str, values: &BTreeMap<&str, &str>) -> Result<String, Failure> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let Some(length) = rest[start..].find('}') else {
-            break;
-        };
-        let name = &rest[start + 2..start + length];
-        let value = values.get(name).ok_or_else(|| {
-            let line = text[..text.len() - rest.len() + start]
-                .matches('\n')
-                .count()
-                + 1;
-            format!("{path}:{line}: `${{{name}}}` has no value: set it with --set={name}=VALUE")
-        })?;
-        out.push_str(&rest[..start]);
-        out.push_str(value);
-        rest = &rest[start + length + 1..];
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
 /// Returns true if an OpenAPI document requires API keys.
 fn needs_api_keys(config: &ApiConfig) -> bool {
     let documents = config
@@ -682,75 +494,4 @@ fn needs_api_keys(config: &ApiConfig) -> bool {
                 .any(|scheme| scheme.get("type").and_then(Value::as_str) == Some("apiKey"))
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
-        File, OpenApiDocument,
-    };
-
-    use super::*;
-
-    fn config(path: &str, contents: &str, account: &str) -> ApiConfig {
-        let document = Some(File {
-            path: path.to_owned(),
-            contents: contents.into(),
-        });
-        ApiConfig {
-            openapi_documents: vec![OpenApiDocument { document }],
-            gateway_service_account: account.to_owned(),
-            ..ApiConfig::default()
-        }
-    }
-
-    #[test]
-    fn the_id_of_a_config_depends_on_all_that_can_never_change() {
-        let id = |path: &str, contents: &str, account: &str| {
-            config_id("a", "openapi", &config(path, contents, account))
-        };
-        let one = id("a.yaml", "x", "");
-        assert_eq!(one, id("a.yaml", "x", ""));
-        for other in [
-            id("b.yaml", "x", ""),
-            id("a.yaml", "y", ""),
-            id("a.yaml", "x", "sa"),
-            id("a.yam", "lx", ""),
-        ] {
-            assert_ne!(one, other);
-        }
-        assert_eq!(
-            id("a.yaml", "x", "sa@p"),
-            id("a.yaml", "x", "projects/-/serviceAccounts/sa@p")
-        );
-    }
-
-    #[test]
-    fn the_id_of_a_config_is_valid_for_every_prefix() {
-        for prefix in ["a", "", "-", "Hello World", &"x".repeat(90), "é"] {
-            let id = config_id(prefix, "openapi", &ApiConfig::default());
-            assert!(id.len() <= LONGEST_ID && !id.starts_with('-'), "{id}");
-            assert!(
-                id.chars()
-                    .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-'),
-                "{id}"
-            );
-        }
-    }
-
-    #[test]
-    fn variables_are_replaced_and_one_without_a_value_is_an_error() {
-        let values = BTreeMap::from([("HOST", "h.example")]);
-        assert_eq!(
-            replaced("f", "a: ${HOST}\nb: $HOST", &values).expect("valid"),
-            "a: h.example\nb: $HOST"
-        );
-        let error = replaced("f.yaml", "a\nb: ${NONE}", &values).expect_err("no value");
-        assert!(
-            error
-                .to_string()
-                .starts_with("f.yaml:2: `${NONE}` has no value"),
-            "{error}"
-        );
-    }
 }

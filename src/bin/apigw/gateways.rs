@@ -10,7 +10,7 @@ use crate::context::{Context, Ended, ListFlags, SortFlag};
 use crate::exit::Exit;
 use crate::resource::{self, Resource as _};
 use crate::wait::StartFlags;
-use crate::{deploy, iam, labels, output};
+use crate::{deploy, iam, labels, output, rollback};
 
 const TABLE: &str = "table(name.segment(5):label=GATEWAY_ID,name.segment(3):label=LOCATION,displayName,state,\
                      createTime.date(),updateTime.date())";
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Deploy files to a gateway: create what is missing, update what differs, print the URL.
     Deploy(Box<deploy::Deploy>),
     /// Make a gateway serve the config before its current one.
-    Rollback(deploy::Rollback),
+    Rollback(rollback::Rollback),
     #[command(flatten)]
     Iam(iam::Command<resource::Gateway>),
 }

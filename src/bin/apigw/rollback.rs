@@ -1,0 +1,79 @@
+//! `apigw gateways rollback`: lets a gateway serve an earlier config again.
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::State;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
+use clap::Args;
+
+use crate::apis::{self, split};
+use crate::context::{Context, Ended};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::resource::{self, Resource as _};
+use crate::wait::Limits;
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    gateway: resource::Gateway,
+    /// Id or full name of the config to restore; by default the newest config that is older than the current one.
+    #[arg(long, value_name = "API_CONFIG")]
+    to: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+impl Rollback {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        let client = context.client()?;
+        let name = self.gateway.name(context, &client).await?;
+        let old = client.get_gateway(&name).await?;
+        let (api, _) = split(&old.api_config);
+        let to = match &self.to {
+            Some(to) => resource::config(context, to, Some(api))?.into(),
+            None => previous(&client, api, &old.api_config).await?,
+        };
+        if to == old.api_config {
+            return apis::unchanged(context, &old);
+        }
+        let new = Gateway {
+            api_config: to.clone(),
+            ..old
+        };
+        let operation = client.update_gateway(new, ["api_config"]).await?;
+        let title = format!(
+            "Waiting for API Gateway [{}] to go back to [{to}] config",
+            split(&name).1
+        );
+        let gateway = context.wait(operation, &title, &self.limits).await?;
+        match context.has_format() {
+            true => context.print(&output::json(&gateway)?)?,
+            false => output::line(&gateway.api_config)?,
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// Returns the newest active config that is older than the current one.
+async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<String, Failure> {
+    let time = |config: &ApiConfig| config.create_time.map(|time| (time.seconds, time.nanos));
+    let began = time(&client.get_api_config(present).await?);
+    let mut found: Option<ApiConfig> = None;
+    let mut configs = client.list_api_configs(api).items();
+    while let Some(config) = configs.next().await {
+        let config = config?;
+        let is_older =
+            time(&config) < began && config.name != present && config.state() == State::Active;
+        if is_older
+            && found
+                .as_ref()
+                .is_none_or(|found| time(found) < time(&config))
+        {
+            found = Some(config);
+        }
+    }
+    let found =
+        found.ok_or_else(|| format!("{api} has no active config that is older than {present}"))?;
+    Ok(found.name)
+}
