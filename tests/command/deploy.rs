@@ -110,7 +110,7 @@ fn a_deploy_of_other_files_updates_the_gateway_and_says_how_to_go_back() {
     assert_eq!(deployed["gateway"]["apiConfig"], deployed["apiConfig"]);
     let back = err(&output)
         .lines()
-        .find_map(|line| line.strip_prefix("To go back: apigw "))
+        .find_map(|line| line.strip_prefix("To roll back: apigw "))
         .expect("a hint")
         .to_owned();
     exits(0, &emulator, &back);
@@ -123,6 +123,21 @@ fn a_deploy_of_other_files_updates_the_gateway_and_says_how_to_go_back() {
         .trim(),
         first
     );
+}
+
+#[test]
+fn the_command_to_roll_back_names_the_api_of_the_old_config() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    let serving = "gateways describe g --location=us-central1 --format=value(apiConfig)";
+    let first = out(&exits(0, &emulator, serving)).to_owned();
+    let output = exits(0, &emulator, &DEPLOY.replace("--api=a", "--api=other"));
+    assert_ne!(out(&exits(0, &emulator, serving)), first);
+    let back = err(&output)
+        .lines()
+        .find_map(|line| line.strip_prefix("To roll back: apigw "));
+    exits(0, &emulator, back.expect("a hint"));
+    assert_eq!(out(&exits(0, &emulator, serving)), first);
 }
 
 #[test]

@@ -77,11 +77,8 @@ pub(crate) struct List {
 pub(crate) struct Update {
     #[command(flatten)]
     api: resource::Api,
-    /// New human-readable name; an empty one clears it.
-    #[arg(long, value_name = "DISPLAY_NAME")]
-    display_name: Option<String>,
     #[command(flatten)]
-    labels: labels::UpdateFlags,
+    changes: labels::UpdateFlags,
     #[command(flatten)]
     start: StartFlags,
 }
@@ -233,10 +230,7 @@ impl Update {
         let name = self.api.name(context, &client).await?;
         let old = client.get_api(&name).await?;
         let mut new = old.clone();
-        new.labels = self.labels.apply(&old.labels)?;
-        if let Some(display_name) = self.display_name {
-            new.display_name = display_name;
-        }
+        self.changes.apply(&mut new.display_name, &mut new.labels)?;
         let mask = UpdateMask::between(&old, &new);
         if mask.is_empty() {
             return unchanged(context, &old);

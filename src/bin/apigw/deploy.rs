@@ -392,11 +392,12 @@ impl Deploy {
         }
         if let Some(previous) = previous {
             let (location, id) = split(&plan.gateway);
+            // The gateway may have served a config of another API.
+            let (api, config) = split(previous);
             context.note(&format!(
-                "To go back: apigw gateways update {id} --location={} --api={} --api-config={}",
+                "To roll back: apigw gateways update {id} --location={} --api={} --api-config={config}",
                 split(location).1,
-                split(&plan.api).1,
-                split(previous).1
+                split(api).1,
             ));
         }
         if needs_api_keys(&plan.desired) {

@@ -95,11 +95,8 @@ pub(crate) struct Update {
     /// API of the config; required unless --api-config is a full name.
     #[arg(long, value_name = "API")]
     api: Option<String>,
-    /// New human-readable name; an empty one clears it.
-    #[arg(long, value_name = "DISPLAY_NAME")]
-    display_name: Option<String>,
     #[command(flatten)]
-    labels: labels::UpdateFlags,
+    changes: labels::UpdateFlags,
     #[command(flatten)]
     start: StartFlags,
 }
@@ -203,10 +200,7 @@ impl Update {
         let name = self.gateway.name(context, &client).await?;
         let old = client.get_gateway(&name).await?;
         let mut new = old.clone();
-        new.labels = self.labels.apply(&old.labels)?;
-        if let Some(display_name) = self.display_name {
-            new.display_name = display_name;
-        }
+        self.changes.apply(&mut new.display_name, &mut new.labels)?;
         if let Some(config) = &self.api_config {
             new.api_config = resource::config(context, config, self.api.as_deref())?.into();
         }

@@ -1,4 +1,4 @@
-//! Labels, and gcloud's syntax for lists and maps in a flag.
+//! Labels and display names, and gcloud's syntax for lists and maps in a flag.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,12 @@ pub(crate) struct CreateFlags {
     labels: Vec<String>,
 }
 
-/// The flags that change the labels of a resource.
+/// The flags that change the display name and the labels of a resource.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct UpdateFlags {
+    /// New human-readable name; an empty one clears it.
+    #[arg(long, value_name = "DISPLAY_NAME")]
+    display_name: Option<String>,
     /// Labels to add or to overwrite; repeatable.
     #[arg(long, value_name = "KEY=VALUE,…")]
     update_labels: Vec<String>,
@@ -35,23 +38,27 @@ impl CreateFlags {
 }
 
 impl UpdateFlags {
-    /// Returns the labels after the change. The order is: clear all, set some, remove some.
+    /// Changes the display name and the labels. The order for labels is: clear all, set some, remove some.
+    ///
+    /// # Errors
+    ///
+    /// If a label is invalid.
     pub(crate) fn apply(
         &self,
-        labels: &HashMap<String, String>,
-    ) -> Result<HashMap<String, String>, Failure> {
-        let mut labels = if self.clear_labels {
-            HashMap::new()
-        } else {
-            labels.clone()
-        };
-        labels.extend(map("--update-labels", &self.update_labels)?);
-        for flag in &self.remove_labels {
-            for key in list(flag) {
-                labels.remove(&key);
-            }
+        display_name: &mut String,
+        labels: &mut HashMap<String, String>,
+    ) -> Result<(), Failure> {
+        if let Some(new) = &self.display_name {
+            display_name.clone_from(new);
         }
-        Ok(labels)
+        if self.clear_labels {
+            labels.clear();
+        }
+        labels.extend(map("--update-labels", &self.update_labels)?);
+        for key in self.remove_labels.iter().flat_map(|flag| list(flag)) {
+            labels.remove(&key);
+        }
+        Ok(())
     }
 }
 
@@ -117,13 +124,16 @@ mod tests {
     #[test]
     fn labels_are_cleared_then_set_then_removed() {
         let flags = UpdateFlags {
+            display_name: None,
             update_labels: vec!["a=1,b=2".to_owned()],
             remove_labels: vec!["b".to_owned()],
             clear_labels: true,
         };
-        let old = HashMap::from([("old".to_owned(), "x".to_owned())]);
-        let new = flags.apply(&old).expect("valid");
-        assert_eq!(new, HashMap::from([("a".to_owned(), "1".to_owned())]));
+        let mut labels = HashMap::from([("old".to_owned(), "x".to_owned())]);
+        let mut display_name = "as it was".to_owned();
+        flags.apply(&mut display_name, &mut labels).expect("valid");
+        assert_eq!(labels, HashMap::from([("a".to_owned(), "1".to_owned())]));
+        assert_eq!(display_name, "as it was");
     }
 
     #[test]
