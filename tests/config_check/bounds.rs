@@ -1,4 +1,4 @@
-//! The limits of depth, number and size, and the time for a large document.
+//! The limits of depth, number and size. `benches/config_check.rs` measures the time for large documents.
 
 use std::fmt::Write as _;
 
@@ -109,20 +109,4 @@ fn a_megabyte_is_checked_in_one_go() {
         .replace("get:", "gett:")
         .replace("#/definitions/D", "#/parameters/N");
     assert_eq!(found(&wrong).len(), 101);
-}
-
-#[test]
-#[ignore = "takes seconds: it measures the time for 10 MiB"]
-fn ten_megabytes_are_checked_in_linear_time() {
-    for number in [4_500, 9_000, 18_000, 36_000] {
-        let document = large(number);
-        let start = std::time::Instant::now();
-        let found = check_yaml(&document);
-        println!(
-            "{} bytes: {:?}, {} found",
-            document.len(),
-            start.elapsed(),
-            found.len()
-        );
-    }
 }
