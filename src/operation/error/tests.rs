@@ -1,0 +1,299 @@
+//! The texts of the errors of operations, as a table.
+
+use tonic::Status;
+
+use super::*;
+use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
+use crate::proto::google::longrunning::Operation as Message;
+
+const API: &str = "projects/p/locations/l/apis/a";
+
+fn snapshot(done: bool, metadata: Option<OperationMetadata>) -> Snapshot {
+    Snapshot::new(Message {
+        name: "operations/o".to_owned(),
+        done,
+        metadata: metadata.map(|it| Any::from_msg(&it).expect("it can be encoded")),
+        ..Message::default()
+    })
+}
+
+fn status(code: i32, message: &str) -> pb::Status {
+    pb::Status {
+        code,
+        message: message.to_owned(),
+        details: Vec::new(),
+    }
+}
+
+/// A row: the kind, whether the last snapshot was done, the polls, the seconds since the last answer, the last failure,
+/// the target, and the expected text.
+type Row = (
+    OperationErrorKind,
+    bool,
+    u32,
+    Option<u64>,
+    Option<&'static str>,
+    Option<&'static str>,
+    &'static str,
+);
+
+/// The table of all texts. A text without the operation's own outcome says what is known, when it was seen, and how to
+/// continue.
+#[test]
+fn every_text_says_no_more_than_is_known_and_how_to_go_on() {
+    use OperationErrorKind::{
+        CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut, WrongResult,
+    };
+
+    let wrong = || WrongResult {
+        expected: "x.Api".to_owned(),
+        found: Any {
+            type_url: "type.googleapis.com/x.\u{1b}Gateway".to_owned(),
+            value: Vec::new(),
+        },
+    };
+    let timed_out = |cancelled| TimedOut { cancelled };
+    let away = Some("away");
+    let rows: Vec<Row> = vec![
+        (
+            Failed(status(9, "no")),
+            true,
+            3,
+            Some(0),
+            None,
+            None,
+            " failed: failed precondition: no",
+        ),
+        (
+            Failed(status(9, "no")),
+            true,
+            3,
+            Some(0),
+            away,
+            Some(API),
+            " failed: failed precondition: no",
+        ),
+        (
+            Failed(status(16, "")),
+            true,
+            0,
+            None,
+            None,
+            None,
+            " failed: unauthenticated: ",
+        ),
+        (
+            Failed(status(0, "no")),
+            true,
+            3,
+            Some(0),
+            None,
+            None,
+            " failed: code 0: no",
+        ),
+        (
+            Failed(status(17, "no")),
+            true,
+            3,
+            Some(0),
+            None,
+            None,
+            " failed: code 17: no",
+        ),
+        (
+            Failed(status(-1, "no")),
+            true,
+            3,
+            Some(0),
+            None,
+            None,
+            " failed: code -1: no",
+        ),
+        (
+            Cancelled(status(1, "by me")),
+            true,
+            3,
+            Some(0),
+            away,
+            None,
+            " was cancelled: by me",
+        ),
+        (
+            wrong(),
+            true,
+            1,
+            Some(0),
+            away,
+            None,
+            ": result type is x.\\u{1b}Gateway, expected x.Api",
+        ),
+        (
+            Polling,
+            false,
+            0,
+            None,
+            None,
+            None,
+            ": polling failed after 0 polls in 5.0s; the operation may still be running; never seen by this wait; wait for it again by its name",
+        ),
+        (
+            Polling,
+            false,
+            1,
+            None,
+            away,
+            None,
+            ": polling failed after 1 poll in 5.0s; the operation may still be running; never seen by this wait; wait for it again by its name; last failure: unavailable: away",
+        ),
+        (
+            Polling,
+            false,
+            2,
+            Some(3),
+            away,
+            None,
+            ": polling failed after 2 polls in 5.0s; the operation may still be running; last seen running 3.0s before; wait for it again by its name; last failure: unavailable: away",
+        ),
+        (
+            CancelRequest,
+            false,
+            0,
+            None,
+            away,
+            None,
+            ": the request to cancel it failed; the operation may still be running; never seen by this wait; wait for it again by its name; last failure: unavailable: away",
+        ),
+        (
+            CancelRequest,
+            false,
+            4,
+            Some(1),
+            away,
+            None,
+            ": the request to cancel it failed; the operation may still be running; last seen running 1.0s before; wait for it again by its name; last failure: unavailable: away",
+        ),
+        (
+            timed_out(false),
+            false,
+            1,
+            None,
+            away,
+            None,
+            ": timed out after 1 poll in 5.0s; the operation may still be running and was not cancelled; never seen by this wait; wait for it again by its name; last failure: unavailable: away",
+        ),
+        (
+            timed_out(false),
+            false,
+            4,
+            Some(0),
+            None,
+            None,
+            ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen running just before; wait for it again by its name",
+        ),
+        (
+            timed_out(false),
+            true,
+            4,
+            Some(2),
+            None,
+            None,
+            ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen done without a result 2.0s before; wait for it again by its name",
+        ),
+        (
+            timed_out(true),
+            false,
+            4,
+            Some(2),
+            None,
+            None,
+            ": timed out after 4 polls in 5.0s; the operation may still be running, its cancellation was requested; last seen running 2.0s before; wait for it again by its name",
+        ),
+        (
+            Expired,
+            false,
+            2,
+            Some(3),
+            None,
+            Some(API),
+            ": not found or expired; outcome unknown; last seen running 3.0s before; read projects/p/locations/l/apis/a for its state",
+        ),
+        (
+            Expired,
+            false,
+            1,
+            None,
+            away,
+            None,
+            ": not found or expired; outcome unknown; never seen by this wait; read the resource for its state; last failure: unavailable: away",
+        ),
+        (
+            MissingResult,
+            true,
+            2,
+            Some(0),
+            None,
+            None,
+            ": done without a result or an error; outcome unknown; read the resource for its state",
+        ),
+        (
+            MissingResult,
+            true,
+            2,
+            Some(0),
+            away,
+            Some(API),
+            ": done without a result or an error; outcome unknown; read projects/p/locations/l/apis/a for its state; last failure: unavailable: away",
+        ),
+    ];
+    for (kind, done, polls, seen, failure, target, expected) in rows {
+        let progress = Progress {
+            polls,
+            elapsed: Duration::from_secs(5),
+            last_seen: seen.map(Duration::from_secs),
+            failure: failure.map(|text| std::sync::Arc::new(Status::unavailable(text).into())),
+        };
+        let error = OperationError::new(kind, snapshot(done, None), progress);
+        let error = error.on(target.map(str::to_owned));
+        assert_eq!(
+            error.to_string(),
+            format!("operation operations/o{expected}")
+        );
+        let goes_on = expected.contains("may still be running");
+        assert_eq!(error.may_still_run(), goes_on, "{error}");
+        assert_eq!(expected.contains("wait for it again"), goes_on, "{error}");
+        // The text has the failure, so it is not a source.
+        assert!(std::error::Error::source(&error).is_none());
+        let told = expected.contains("last failure");
+        assert!(!told || error.last_failure().is_some(), "{error}");
+    }
+}
+
+#[test]
+fn the_target_comes_from_the_metadata_and_diagnostics_follow_every_text() {
+    let metadata = OperationMetadata {
+        target: API.to_owned(),
+        diagnostics: vec![Diagnostic {
+            location: "api.yaml:3".to_owned(),
+            message: "no such host".to_owned(),
+        }],
+        ..OperationMetadata::default()
+    };
+    for kind in [
+        OperationErrorKind::Failed(status(13, "broken")),
+        OperationErrorKind::Cancelled(status(1, "")),
+        OperationErrorKind::MissingResult,
+        OperationErrorKind::Expired,
+        OperationErrorKind::Polling,
+        OperationErrorKind::CancelRequest,
+        OperationErrorKind::TimedOut { cancelled: true },
+    ] {
+        let snapshot = snapshot(true, Some(metadata.clone()));
+        let error = OperationError::new(kind, snapshot, Progress::default()).to_string();
+        assert!(error.ends_with("\n  api.yaml:3: no such host"), "{error}");
+        assert_eq!(
+            error.contains("outcome unknown"),
+            error.contains(API),
+            "{error}"
+        );
+    }
+}
