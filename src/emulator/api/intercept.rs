@@ -147,7 +147,7 @@ where
             head.extensions.insert(FaultEffect::Plan(plan));
         }
         Some(FaultAction::Delay(time)) => tokio::time::sleep(time).await,
-        Some(FaultAction::LoseReply) => {
+        Some(FaultAction::LoseResponse) => {
             service.call(with_payload(head, payload)).await?;
             return Ok(broken_connection(connection));
         }
