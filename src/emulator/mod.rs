@@ -67,6 +67,7 @@ mod connection;
 mod error;
 mod faults;
 mod list;
+mod page;
 mod server;
 mod state;
 #[cfg(feature = "emulator-data")]

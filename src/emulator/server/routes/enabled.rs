@@ -10,6 +10,7 @@ use tonic::transport::Error;
 use crate::emulator::admin::DESCRIPTORS;
 use crate::emulator::api::decompress::MAX_REQUEST;
 use crate::emulator::connection::Connection;
+use crate::emulator::page::PageLayer;
 use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::http_limits::http_server;
 use crate::proto::SERVICE_CONFIG;
@@ -38,10 +39,13 @@ pub(crate) async fn serve(
         any_bytes: true,
         ..JsonOptions::default()
     };
+    let page = PageLayer::new(access.has_page());
     http_server()
         .accept_http1(true)
         // Access is decided before a request is read or routed.
         .layer(access)
+        // The page is no route of the transcoder, which would answer 404.
+        .layer(page)
         .layer(
             TranscodeLayer::new(RULES.clone())
                 .json(options)
