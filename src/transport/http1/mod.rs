@@ -162,7 +162,7 @@ fn host(origin: &RequestOrigin) -> &str {
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
     match origin.authority.port_u16() {
-        Some(port) if port == default_port(Some(&origin.scheme)) => origin.authority.host(),
+        port @ Some(_) if port == default_port(origin.scheme.as_str()) => origin.authority.host(),
         _ => without_user,
     }
 }
