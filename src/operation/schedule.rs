@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 
 /// The delays between the polls of an operation, and the limits of the wait.
@@ -201,6 +203,12 @@ impl Schedule {
             .clamp(MIN_DELAY, MAX_DELAY)
             .max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
     }
+}
+
+/// Returns the time after a delay. A time that the clock cannot represent becomes one in the far future.
+pub(crate) fn later(now: Instant, delay: Duration) -> Instant {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    now.checked_add(delay).unwrap_or(now + 30 * year)
 }
 
 #[cfg(test)]
