@@ -50,7 +50,7 @@ async fn a_wait_outlives_whatever_passes() {
             get().fail(busy),
             get().html(StatusCode::BAD_GATEWAY),
             get().drop_connection(),
-            get().lose_reply(),
+            get().lose_response(),
             get().delay(secs(60)),
             get().fail(Status::internal("a bad moment")),
             get().stale(),
@@ -64,7 +64,7 @@ async fn a_wait_outlives_whatever_passes() {
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
     each_way(async |emulator, client| {
-        let lost = emulator.on(Method::CREATE_API).lose_reply();
+        let lost = emulator.on(Method::CREATE_API).lose_response();
         let options = CallOptions::default()
             .retry(RetryPolicy::DEFAULT)
             .idempotent(true);
@@ -86,7 +86,7 @@ async fn a_create_after_a_delete_adopts_its_own_operation() {
         first.wait().await.expect("it was created");
         let deleted = client.delete_api(API).await.expect("it was started");
         deleted.await.expect("it was deleted");
-        let lost = emulator.on(Method::CREATE_API).lose_reply();
+        let lost = emulator.on(Method::CREATE_API).lose_response();
         let options = CallOptions::default()
             .retry(RetryPolicy::DEFAULT)
             .idempotent(true);

@@ -348,7 +348,7 @@ fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
     let (mock, server) = common::play();
     let service = crate::play::travel(way, mock);
     let builder = ApiGateway::builder().transport_service(service).anonymous();
-    let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(300);
+    let builder = builder.retry(RetryPolicy::NEVER).max_response_size(300);
     (builder.build().expect("the settings are valid"), server)
 }
 
@@ -357,7 +357,7 @@ fn names_the_limit(error: &OperationError) {
     assert_eq!(failure.code(), Some(Code::ResourceExhausted));
     let text = error.to_string();
     assert!(text.contains("larger than 300 bytes"), "{text}");
-    assert!(text.contains("max_reply_size"), "{text}");
+    assert!(text.contains("max_response_size"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
