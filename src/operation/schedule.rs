@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_asks_for_more_is_given_more_within_a_bound() {
+    fn the_servers_delay_raises_the_delay_up_to_a_limit() {
         let schedule = Schedule::default();
         assert_eq!(schedule.delay(0, Some(secs(5)), 0.5), secs(5));
         assert_eq!(schedule.delay(0, Some(Duration::ZERO), 0.5), secs(1));
