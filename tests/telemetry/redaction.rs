@@ -74,7 +74,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let _failing = [
         on().fail(Status::internal("away")),
         on().drop_connection(),
-        on().lose_reply(),
+        on().lose_response(),
         on().html(http::StatusCode::BAD_GATEWAY),
         on().delay(Duration::from_secs(30)),
     ];
