@@ -43,8 +43,8 @@ impl OfUniverse {
         let asked = tokio::time::timeout(PATIENCE, self.credentials.universe_domain()).await;
         let Ok(named) = asked else {
             let text = format!(
-                "{SUBJECT}did not name their universe within {PATIENCE:?}, so they are not sent to {}; the next call asks \
-                 again",
+                "{SUBJECT}did not return their universe domain within {PATIENCE:?}, so they are not sent to {}; retry the \
+                 call",
                 self.domain
             );
             return Err(CredentialsError::from_msg(true, text));
@@ -57,7 +57,7 @@ impl OfUniverse {
         Err(CredentialsError::from_msg(
             false,
             format!(
-                "{SUBJECT}belong to the universe {universe}, but the client to {}; set `universe_domain` or GOOGLE_CLOUD_UNIVERSE_DOMAIN to {universe}, or use other credentials",
+                "{SUBJECT}are for the universe domain {universe}, but the client is for {}; set `universe_domain` or GOOGLE_CLOUD_UNIVERSE_DOMAIN to {universe}, or use other credentials",
                 self.domain
             ),
         ))
@@ -177,7 +177,7 @@ mod tests {
                 if let Err(error) = headers {
                     let text = format!("{error:?}");
                     assert!(text.contains(client), "{text}");
-                    assert_eq!(text.contains("asks again"), found == Unknown, "{text}");
+                    assert_eq!(text.contains("retry the call"), found == Unknown, "{text}");
                 }
             }
             assert_eq!(
