@@ -8,7 +8,7 @@ use tonic::Status;
 use crate::call::transport_error::TransportError;
 
 /// Name of the setting that limits the size of a response.
-const SETTING: &str = "max_reply_size";
+const SETTING: &str = "max_response_size";
 
 /// Minimum number of bytes that are decompressed at a time.
 const STEP: usize = 4 << 10;

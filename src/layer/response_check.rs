@@ -34,7 +34,7 @@ use crate::call::{BodyBuffer, CallContext, GrpcRequest, GrpcResponse, MESSAGE_PR
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseCheckLayer {
     /// Maximum number of bytes of a response.
-    pub(crate) max_reply: usize,
+    pub(crate) max_response: usize,
     /// Maximum number of bytes of the head of a response, and of its trailers.
     pub(crate) max_metadata: usize,
 }
@@ -187,8 +187,9 @@ impl Reading {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             let frame = frame.map_err(|status| TransportError::after_head(status.into()))?;
             match frame.into_data() {
-                Ok(data) if self.pieces.len() + data.len() > self.limits.max_reply => {
-                    let status = TransportError::too_large(self.limits.max_reply, "max_reply_size");
+                Ok(data) if self.pieces.len() + data.len() > self.limits.max_response => {
+                    let status =
+                        TransportError::too_large(self.limits.max_response, "max_response_size");
                     return Poll::Ready(Err(status));
                 }
                 Ok(data) => self.pieces.push(data),
@@ -241,7 +242,7 @@ impl Reading {
         }
         if encoding.as_ref().is_some_and(|encoding| encoding == GZIP) {
             headers.remove(ENCODING);
-            return decompress(&prefix, &message, self.limits.max_reply);
+            return decompress(&prefix, &message, self.limits.max_response);
         }
         match self.encodings {
             Encodings::OfClient => Ok((prefix, message)),
@@ -264,7 +265,7 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
         return Err(Status::internal(text));
     }
     let message = gzip::decompress_response(message, limit)?;
-    let too_large = || TransportError::too_large(limit, "max_reply_size");
+    let too_large = || TransportError::too_large(limit, "max_response_size");
     // The limit includes the prefix, as for an uncompressed response.
     if message.len() > limit.saturating_sub(MESSAGE_PREFIX_LEN) {
         return Err(too_large());

@@ -242,7 +242,7 @@ impl Builder {
             attempt: attempt_layers,
             auth,
             guard: ResponseCheckLayer {
-                max_reply: settings.max_reply_size,
+                max_response: settings.max_response_size,
                 max_metadata: settings.max_metadata_size,
             },
         };
@@ -251,7 +251,7 @@ impl Builder {
             Base::BuiltIn(transport) => stack::stack(layers, transport),
             Base::Custom(service) => stack::stack(layers, service),
         };
-        let clients = Clients::new(stack, settings.max_reply_size, settings.options.timeout);
+        let clients = Clients::new(stack, settings.max_response_size, settings.options.timeout);
         Ok(ApiGateway::new(clients, active))
     }
 }

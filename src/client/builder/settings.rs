@@ -32,7 +32,7 @@ pub(super) struct Settings {
     pub(super) connect_timeout: Duration,
     pub(super) keepalive: Keepalive,
     pub(super) limits: PoolLimits,
-    pub(super) max_reply_size: usize,
+    pub(super) max_response_size: usize,
     pub(super) max_metadata_size: usize,
     pub(super) tls: TlsOptions,
     pub(super) proxy: ProxySetting,
@@ -65,7 +65,7 @@ impl Default for Settings {
                 streams: 100,
             },
             // A page of configs in full view holds whole OpenAPI documents.
-            max_reply_size: 64 << 20,
+            max_response_size: 64 << 20,
             // The default of gRPC's C core and of tonic.
             max_metadata_size: 16 << 10,
             tls: TlsOptions::default(),
@@ -124,7 +124,7 @@ impl Settings {
             connect: target,
             keepalive: self.keepalive,
             limits: self.limits,
-            max_response: self.max_reply_size,
+            max_response: self.max_response_size,
         };
         config.build()
     }
@@ -150,9 +150,9 @@ impl Settings {
                 "invalid `max_streams` 0: must be above zero",
             ));
         }
-        if self.max_reply_size == 0 {
+        if self.max_response_size == 0 {
             return Err(Error::configuration(
-                "invalid `max_reply_size` 0: must be above zero",
+                "invalid `max_response_size` 0: must be above zero",
             ));
         }
         if !(1..=MAX_METADATA_SIZE).contains(&self.max_metadata_size) {

@@ -13,8 +13,7 @@ use super::checked::Checked;
 use crate::contract::Method;
 use crate::emulator::admin::{self, DESCRIPTORS};
 use crate::emulator::api::core::Core;
-use crate::emulator::api::decompress::decompress;
-use crate::emulator::api::intercept::MAX_REQUEST;
+use crate::emulator::api::decompress::{MAX_REQUEST, decompress};
 
 /// The health service, whose watches must be ended before the server stops.
 #[derive(Debug)]

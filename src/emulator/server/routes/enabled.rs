@@ -8,7 +8,7 @@ use tonic::service::Routes;
 use tonic::transport::Error;
 
 use crate::emulator::admin::DESCRIPTORS;
-use crate::emulator::api::intercept::MAX_REQUEST;
+use crate::emulator::api::decompress::MAX_REQUEST;
 use crate::emulator::connection::Connection;
 use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::http_limits::http_server;
