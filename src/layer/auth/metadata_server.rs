@@ -85,12 +85,12 @@ impl MetadataServer {
         let searched = &self.searched;
         match cause {
             ProbeError::Unreachable(cause) => format!(
-                "no credentials found: {searched}, and the metadata server {self} cannot be reached ({cause}); {ADVICE}"
+                "no credentials found: {searched}, and the connection to the metadata server {self} failed ({cause}); {ADVICE}"
             ),
             ProbeError::Timeout => format!(
-                "no credentials found within {PROBE_TIMEOUT:?}: {searched}, and the metadata server {self} accepted no \
-                 connection in this time; if this machine is on Google Cloud, call again, which asks the server again; if \
-                 not, {ADVICE}"
+                "no credentials found within {PROBE_TIMEOUT:?}: {searched}, and the metadata server {self} did not \
+                 accept a connection; on Google Cloud, retry the call; elsewhere, \
+                 {ADVICE}"
             ),
         }
     }

@@ -93,7 +93,7 @@ impl TokenCache {
             let refresh = Refresh(Arc::clone(self));
             tokio::spawn(async move {
                 if let Err(status) = refresh.0.fetch().await {
-                    tracing::debug!(code = ?status.code(), "credentials could not be refreshed, keeping the old ones");
+                    tracing::debug!(code = ?status.code(), "cannot refresh the credentials, keeping the old ones");
                     // During this pause, calls start no other refresh. Otherwise each call would start one while the
                     // credentials fail.
                     tokio::time::sleep(REFRESH_PAUSE).await;

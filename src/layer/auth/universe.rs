@@ -44,8 +44,8 @@ impl OfUniverse {
             tokio::time::timeout(UNIVERSE_TIMEOUT, self.credentials.universe_domain()).await;
         let Ok(named) = result else {
             let text = format!(
-                "{SUBJECT}did not name their universe within {UNIVERSE_TIMEOUT:?}, so they are not sent to {}; the next call asks \
-                 again",
+                "{SUBJECT}did not return their universe domain within {UNIVERSE_TIMEOUT:?}, so they are not sent to {}; retry the \
+                 call",
                 self.domain
             );
             return Err(CredentialsError::from_msg(true, text));
@@ -58,7 +58,7 @@ impl OfUniverse {
         Err(CredentialsError::from_msg(
             false,
             format!(
-                "{SUBJECT}belong to the universe {universe}, but the client to {}; set `universe_domain` or GOOGLE_CLOUD_UNIVERSE_DOMAIN to {universe}, or use other credentials",
+                "{SUBJECT}are for the universe domain {universe}, but the client is for {}; set `universe_domain` or GOOGLE_CLOUD_UNIVERSE_DOMAIN to {universe}, or use other credentials",
                 self.domain
             ),
         ))
@@ -178,7 +178,7 @@ mod tests {
                 if let Err(error) = headers {
                     let text = format!("{error:?}");
                     assert!(text.contains(client), "{text}");
-                    assert_eq!(text.contains("asks again"), found == Unknown, "{text}");
+                    assert_eq!(text.contains("retry the call"), found == Unknown, "{text}");
                 }
             }
             assert_eq!(

@@ -207,13 +207,15 @@ impl Provider {
         token_timeout: Duration,
     ) -> Result<(Arc<Generation>, bool), Rejection> {
         let Some(factory) = &self.factory else {
-            return Err(Rejection::lasting("the credentials have failed"));
+            return Err(Rejection::lasting(
+                "credentials: a request for headers panicked, and no factory can create new credentials",
+            ));
         };
         let lock = tokio::time::timeout_at(deadline, self.creating.lock()).await;
         let _lock = lock.map_err(|_| {
             let text = format!(
-                "credentials: another call has been creating them for {token_timeout:?} or longer; check whether the function of \
-                 `credentials_from`, or the file system of the credential file, hangs"
+                "credentials: not created within {token_timeout:?}, since their creation by another call has not ended; check whether \
+                 the function of `credentials_from` or the file system of the credential file hangs"
             );
             Rejection::new(Code::DeadlineExceeded, text)
         })?;
@@ -321,13 +323,13 @@ impl Provider {
             .state()
             .blocked
             .as_ref()
-            .map(|(_, last)| format!("; the failure before: {}", last.text()));
+            .map(|(_, last)| format!("; the previous failure: {}", last.text()));
         // Use a code that is not retried, since a second wait would end at the call's own deadline.
         Rejection::new(
             Code::DeadlineExceeded,
             format!(
-                "{origin}: no token{} within {token_timeout:?}; check the network and the proxy variables, or whether the \
-                 endpoint answers{}",
+                "{origin}: no token{} within {token_timeout:?}; check the network, the proxy variables and the \
+                 endpoint{}",
                 from.unwrap_or_default(),
                 before.unwrap_or_default(),
             ),
@@ -494,7 +496,7 @@ impl Generation {
             None => Err(Failed {
                 rejection: panicked(
                     &self.origin,
-                    "the task that renews them has ended: it panicked, or its runtime was shut down",
+                    "the task that refreshes the credentials has ended: the task panicked, or its runtime was shut down",
                 ),
                 kind: FailureKind::Panic,
                 answered: false,
@@ -526,9 +528,9 @@ fn call(factory: &Factory) -> Result<Created, Rejection> {
     let called = catch_unwind(AssertUnwindSafe(|| factory()));
     called.unwrap_or_else(|_| {
         let what = match tokio::runtime::Handle::try_current() {
-            Ok(_) => "creating them panicked",
+            Ok(_) => "their creation panicked",
             Err(_) => {
-                "creating them panicked, as there is no Tokio runtime: call `build` within one"
+                "their creation panicked, since there is no Tokio runtime: call `build` within one"
             }
         };
         Err(panicked(&Origin::User, what))
