@@ -17,7 +17,7 @@ use tower::BoxError;
 use tower::Service;
 
 use super::core::Core;
-use super::decompress::decompress;
+use super::decompress::{MAX_REQUEST, decompress};
 use crate::call::wire_format;
 use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
 use crate::contract::Method;
@@ -31,9 +31,6 @@ use crate::emulator::state::Tables;
 use crate::emulator::state::operation::OPERATION;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-
-/// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
-pub(crate) const MAX_REQUEST: usize = 16 << 20;
 
 /// A generated service whose calls are intercepted.
 #[derive(Clone, Debug)]
@@ -259,7 +256,7 @@ where
             head.extensions.insert(FaultEffect::Plan(plan));
         }
         Some(FaultAction::Delay(time)) => tokio::time::sleep(time).await,
-        Some(FaultAction::LoseReply) => {
+        Some(FaultAction::LoseResponse) => {
             service.call(with_payload(head, payload)).await?;
             record.is_cut = true;
             return Ok(broken_connection(connection));

@@ -61,7 +61,7 @@ pub(crate) enum FaultAction {
     Fail(Status),
     Delay(Duration),
     DropConnection,
-    LoseReply,
+    LoseResponse,
     Stale,
     NotFoundFor(Duration),
     Html(StatusCode),
@@ -168,8 +168,8 @@ impl FaultBuilder {
     }
 
     /// Processes the call, and closes the connection instead of the response.
-    pub fn lose_reply(self) -> FaultGuard {
-        self.set(FaultAction::LoseReply)
+    pub fn lose_response(self) -> FaultGuard {
+        self.set(FaultAction::LoseResponse)
     }
 
     /// Answers a get or a list from an earlier state: with resources as they were before the last change to a resource of
@@ -404,7 +404,7 @@ impl std::fmt::Display for FaultAction {
             Self::Fail(status) => write!(f, "fails with {:?}", status.code()),
             Self::Delay(time) => write!(f, "is delayed by {time:?}"),
             Self::DropConnection => f.write_str("the connection is dropped"),
-            Self::LoseReply => f.write_str("the reply is lost"),
+            Self::LoseResponse => f.write_str("the response is lost"),
             Self::Stale => f.write_str("reads a stale state"),
             Self::NotFoundFor(time) => write!(f, "finds nothing younger than {time:?}"),
             Self::Html(status) => write!(f, "is answered with HTTP {}", status.as_u16()),

@@ -14,8 +14,7 @@ use super::checked::Checked;
 use crate::contract::Method;
 use crate::emulator::admin;
 use crate::emulator::api::core::Core;
-use crate::emulator::api::decompress::decompress;
-use crate::emulator::api::intercept::MAX_REQUEST;
+use crate::emulator::api::decompress::{MAX_REQUEST, decompress};
 use crate::emulator::messages::DESCRIPTORS;
 
 /// The streams of the services, which must be ended before the server stops.

@@ -86,7 +86,7 @@ fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status>
         ProtoAction::Fail(fail) => FaultAction::Fail(error_status("fault.fail.code", &fail)?),
         ProtoAction::Delay(time) => FaultAction::Delay(duration("fault.delay", &time)?),
         ProtoAction::DropConnection(()) => FaultAction::DropConnection,
-        ProtoAction::LoseReply(()) => FaultAction::LoseReply,
+        ProtoAction::LoseResponse(()) => FaultAction::LoseResponse,
         ProtoAction::Stale(()) => FaultAction::Stale,
         ProtoAction::NotFoundFor(time) => {
             FaultAction::NotFoundFor(duration("fault.not_found_for", &time)?)
@@ -133,7 +133,7 @@ pub(in crate::emulator) fn to_proto(entry: &FaultEntry) -> Fault {
         FaultAction::Fail(status) => ProtoAction::Fail(from_status(status)),
         FaultAction::Delay(time) => ProtoAction::Delay(span(*time)),
         FaultAction::DropConnection => ProtoAction::DropConnection(()),
-        FaultAction::LoseReply => ProtoAction::LoseReply(()),
+        FaultAction::LoseResponse => ProtoAction::LoseResponse(()),
         FaultAction::Stale => ProtoAction::Stale(()),
         FaultAction::NotFoundFor(time) => ProtoAction::NotFoundFor(span(*time)),
         FaultAction::Html(code) => ProtoAction::Html(code.as_u16().into()),

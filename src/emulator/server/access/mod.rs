@@ -6,7 +6,7 @@
 mod admin_only;
 mod decision;
 mod host;
-mod reply;
+mod response;
 mod settings;
 mod token;
 
@@ -101,7 +101,7 @@ where
             Outcome::Preflight => return Either::Right(Box::pin(async { Ok(preflight(cors)) })),
             Outcome::Refuse(refusal) => {
                 return Either::Right(Box::pin(async move {
-                    Ok(cors.on(reply::refuse(request, &refusal).await))
+                    Ok(cors.on(response::refuse(request, &refusal).await))
                 }));
             }
         }

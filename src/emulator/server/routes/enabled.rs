@@ -7,7 +7,7 @@ use tonic::service::Routes;
 use tonic::transport::Error;
 
 use super::event_stream::EventStreamLayer;
-use crate::emulator::api::intercept::MAX_REQUEST;
+use crate::emulator::api::decompress::MAX_REQUEST;
 use crate::emulator::connection::Connection;
 use crate::emulator::messages::json::{self, RULES};
 use crate::emulator::server::access::AccessLayer;
