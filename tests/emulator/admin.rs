@@ -35,7 +35,7 @@ async fn every_kind_of_fault_is_listed_as_it_was_set() {
         json!({"method": "GetApi", "resource": API, "times": "2", "fail": status}),
         json!({"method": "GetApi", "times": "1", "delay": "1.500s"}),
         json!({"method": "GetApi", "times": "1", "dropConnection": {}}),
-        json!({"method": "GetApi", "times": "1", "loseReply": {}}),
+        json!({"method": "GetApi", "times": "1", "loseResponse": {}}),
         json!({"method": "GetApi", "times": "1", "stale": {}}),
         json!({"method": "GetApi", "always": true, "notFoundFor": "3s"}),
         json!({"method": "GetApi", "times": "1", "html": 502}),

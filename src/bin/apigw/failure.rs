@@ -41,7 +41,7 @@ const FIXED: [&str; 16] = [
     "keepalive",
     "max_connections",
     "max_metadata_size",
-    "max_reply_size",
+    "max_response_size",
     "max_streams",
     "retry",
     "retry_throttling",

@@ -40,7 +40,7 @@ type Row = (
 /// The table of all texts. A text without the operation's own outcome says what is known, when it was seen, and how to
 /// continue.
 #[test]
-fn every_text_says_no_more_than_is_known_and_how_to_go_on() {
+fn every_text_says_only_what_is_known_and_how_to_continue() {
     use OperationErrorKind::{
         CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut, WrongResult,
     };

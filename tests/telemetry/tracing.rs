@@ -1,15 +1,13 @@
 //! What is told of calls and attempts, in the names of OpenTelemetry's semantic conventions.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::{NAME, done, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
-use common::{NAME, done, talk};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::field::{Field, Visit};

@@ -1,5 +1,5 @@
 //! The table of methods against its sources: the public discovery document (its facts are in
-//! `fixtures/discovery.json`) and the published service configuration.
+//! `../fixtures/discovery.json`) and the published service configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -31,8 +31,8 @@ struct Facts {
 
 /// The routes of the discovery document.
 fn published() -> BTreeMap<Route, Facts> {
-    let document: Value =
-        serde_json::from_str(include_str!("fixtures/discovery.json")).expect("the fixture is JSON");
+    let document: Value = serde_json::from_str(include_str!("../fixtures/discovery.json"))
+        .expect("the fixture is JSON");
     let methods = document["methods"].as_array().expect("a list");
     let fact = |method: &Value| {
         let text = |key: &str| method[key].as_str().map(str::to_owned);
