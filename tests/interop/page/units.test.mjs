@@ -16,6 +16,16 @@ const { decoded, millis, minutes, parts, shortName, size, span, tail } = await m
 
 const P = 'projects/demo/locations/global';
 
+const load = (store, state) => [...store.load(state)];
+
+function nodesOf(resources, text) {
+  const steps = buildTree(resources, text);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
 test('a stream of events is parsed whatever its pieces are', () => {
   const text = ': a comment\r\n\r\nid: 7\nevent: call\ndata: {"a":\ndata: 1}\n\ndata:x\n\nevent: none\n\nid: 8\rdata: y\r\rdata: cut';
   const expected = [
@@ -151,7 +161,7 @@ test('a fault has its form for a shell and for Rust', () => {
   for (const [action, expected] of [
     [{ delay: '3s' }, 'delay(Duration::from_millis(3000))'],
     [{ dropConnection: {} }, 'drop_connection()'],
-    [{ loseReply: {} }, 'lose_reply()'],
+    [{ loseResponse: {} }, 'lose_response()'],
     [{ stale: {} }, 'stale()'],
     [{ notFoundFor: '0.5s' }, 'not_found_for(Duration::from_millis(500))'],
     [{ html: 502 }, 'html(StatusCode::from_u16(502)?)'],
@@ -170,7 +180,7 @@ const operation = (id, start, more = {}) => ({
 test('events change the state that was read, and older ones do not', () => {
   let now = 0;
   const store = new Store(() => now);
-  store.load({
+  load(store, {
     revision: '10',
     clock: { time: '2026-01-01T00:00:00Z', uptime: '60s' },
     apis: [{ name: `${P}/apis/a`, state: 'ACTIVE' }],
@@ -220,18 +230,18 @@ test('a call has the code of its outcome', () => {
 test('the tree has projects, apis with configs, and locations with gateways', () => {
   const store = new Store(() => 0);
   const config = `${P}/apis/hello/configs/v1`;
-  store.load({
+  load(store, {
     apis: [{ name: `${P}/apis/hello`, state: 'ACTIVE' }, { name: `${P}/apis/a`, state: 'ACTIVE' }],
     apiConfigs: [{ name: config, state: 'FAILED' }, { name: 'projects/z/locations/global/apis/gone/configs/v1' }],
     gateways: [{ name: 'projects/demo/locations/us-east1/gateways/g', apiConfig: config }],
   });
   const text = (nodes, depth = 0) => nodes.flatMap((node) => [
     [' '.repeat(depth) + node.kind, node.label, node.state, ...node.links.map(([label]) => label)].filter(Boolean).join(' '), ...text(node.children, depth + 1)]);
-  assert.deepEqual(text(buildTree(store.resources)), [
+  assert.deepEqual(text(nodesOf(store.resources)), [
     'project demo', ' api a ACTIVE', ' api hello ACTIVE', '  config v1 FAILED served by g', ' location us-east1', '  gateway g UNKNOWN serves hello/v1',
     'project z', ' api gone', '  config v1 UNKNOWN',
   ]);
-  assert.deepEqual(text(buildTree(store.resources, 'EAST')), ['project demo', ' location us-east1', '  gateway g UNKNOWN serves hello/v1']);
+  assert.deepEqual(text(nodesOf(store.resources, 'EAST')), ['project demo', ' location us-east1', '  gateway g UNKNOWN serves hello/v1']);
 });
 
 test('times, sizes and names have short forms', () => {

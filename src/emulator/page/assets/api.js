@@ -15,7 +15,7 @@ export function takeToken() {
 /** Sends a request. Throws an error with the HTTP `status`, which is 0 without a response. */
 async function send(method, path, body, headers, signal) {
   const token = sessionStorage.getItem(TOKEN);
-  const all = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { 'Content-Type': 'application/json' }), ...headers };
+  const all = { ...(token && { Authorization: `Bearer ${token}` }), ...(method !== 'GET' && { 'Content-Type': 'application/json' }), ...headers };
   const unreachable = () => ({ status: 0, text: () => '' });
   const response = await fetch(path, { method, headers: all, body: body && JSON.stringify(body), signal, cache: 'no-store' }).catch(unreachable);
   if (response.ok) return response;
@@ -44,7 +44,7 @@ const post = (path, body = {}) => send('POST', `${admin}/${path}`, body);
 export const methods = () => read('ui/methods.json');
 export const state = () => read(`${admin}/state`);
 export const calls = (view = 'FULL') => read(`${admin}/calls?view=CALL_VIEW_${view}`);
-export const call = async (sequence) => (await read(`${admin}/calls?after=${sequence - 1}&pageSize=1`)).calls?.[0];
+export const call = async (sequence) => (await read(`${admin}/calls?after=${sequence - 1}&pageSize=${sequence > 1 ? 1 : 0}`)).calls?.[0];
 export const files = (name) => read(`${admin}/${encodeURI(name)}:files`);
 export const events = (after, signal) => send('GET', `${admin}/events`, undefined, { Accept: 'text/event-stream', 'Last-Event-ID': String(after) }, signal);
 export const clearCalls = () => post('calls:clear');

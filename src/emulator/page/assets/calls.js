@@ -26,7 +26,10 @@ export function renderCalls(store, page) {
   write(byId('calls-count'), found.length === old.length ? String(found.length || '') : `${found.length} of ${old.length}`);
   write(byId('no-calls'), old.length ? 'No call passes the filters.' : 'No calls yet.');
   byId('no-calls').hidden = rows.length > 0;
-  keyed(byId('calls'), rows.slice(0, limit), (row) => row.key, () => create(page), (element, row) => update(element, row, page));
+  const isDone = keyed(byId('calls'), rows.slice(0, limit), (row) => row.key, () => create(page), (element, row) => update(element, row, page));
+  if (!isDone) page.render('calls');
+  if (page.isStepping) byId('calls').querySelector('[aria-current] button')?.focus();
+  page.isStepping = false;
 }
 
 function create(page) {

@@ -103,7 +103,7 @@ export async function showDetail(store, page, kind, id) {
   write(byId('detail-title'), found.title);
   if (!isSame) {
     byId('tabs').replaceChildren(...names.map((name) => button(name, () => showTab(name), { role: 'tab', id: `tab-${name}`, 'aria-controls': 'panel', keydown: moveTab })));
-    showCopies(page, { method: GETS[parts(id).kind], request: { name: id }, ...found });
+    showCopies(page, { method: GETS[parts(String(id)).kind], request: { name: id }, ...found });
   }
   await showTab(tab);
 }

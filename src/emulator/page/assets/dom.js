@@ -28,10 +28,12 @@ export function write(node, text = '', title) {
 }
 
 const rowsOf = new WeakMap();
+/** Number of elements that one call of `keyed` creates, so that it takes a few milliseconds. */
+const MAX_NEW = 20;
 
 /**
  * Makes the children of an element those of the items, in their order. An element stays as long as its key, so that focus
- * and scroll position stay.
+ * and scroll position stay. Returns false if items are left for the next call.
  */
 export function keyed(parent, items, key, create, update) {
   const rows = rowsOf.get(parent) ?? new Map();
@@ -44,16 +46,22 @@ export function keyed(parent, items, key, create, update) {
     rows.delete(id);
   }
   let next = parent.firstElementChild;
+  let left = MAX_NEW;
   for (const item of items) {
     const id = key(item);
-    const row = rows.get(id) ?? create(item);
-    rows.set(id, row);
+    if (!rows.has(id)) {
+      if (!left) break;
+      left -= 1;
+      rows.set(id, create(item));
+    }
+    const row = rows.get(id);
     if (row === next) next = next.nextElementSibling;
     else parent.insertBefore(row, next);
     update(row, item);
   }
   // An element that was moved has lost the focus.
   if (document.activeElement !== focused && parent.contains(focused)) focused.focus({ preventScroll: true });
+  return left > 0;
 }
 
 /** Returns a function that marks jobs. One job runs in a frame, so that none of the frames is long. */

@@ -60,7 +60,7 @@ const EFFECTS = {
   fail: ['Fail with a status', codes, status, (it) => `fails with ${codeName(it.code)}`, (it) => `fail(${rustStatus(it)})`],
   delay: ['Delay the call', time, (field) => field('time'), (it) => `is delayed by ${it}`, (it) => `delay(${rustTime(it)})`],
   dropConnection: ['Drop the connection, and do not process the call', () => [], () => ({}), () => 'loses its connection', () => 'drop_connection()'],
-  loseReply: ['Process the call, and lose the response', () => [], () => ({}), () => 'loses its response', () => 'lose_reply()'],
+  loseResponse: ['Process the call, and lose the response', () => [], () => ({}), () => 'loses its response', () => 'lose_response()'],
   stale: ['Respond with the state before the last change', () => [], () => ({}), () => 'reads an old state', () => 'stale()'],
   notFoundFor: ['NOT_FOUND shortly after a create', time, (field) => field('time'), (it) => `is NOT_FOUND for ${it} after a create`, (it) => `not_found_for(${rustTime(it)})`],
   html: ['Respond with an HTML page, as a proxy', () => [label('HTTP status', input('http', 502, { type: 'number' }))], (field) => Number(field('http')), (it) => `gets an HTML page with ${it}`, (it) => `html(StatusCode::from_u16(${it})?)`],
@@ -134,7 +134,7 @@ export function renderFaults(store, page) {
   const faults = [...store.faults.values()];
   write(byId('faults-count'), String(faults.length || ''));
   byId('no-faults').hidden = faults.length > 0;
-  keyed(byId('faults'), faults, (it) => it.name, (it) => create(it, page), update);
+  if (!keyed(byId('faults'), faults, (it) => it.name, (it) => create(it, page), update)) page.render('faults');
 }
 
 function create(fault, page) {

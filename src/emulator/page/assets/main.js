@@ -108,8 +108,7 @@ function setLive(state, text) {
 
 async function load() {
   const state = await api.state();
-  await api.breathe();
-  store.load(state);
+  for (const _ of store.load(state)) await api.breathe();
   render('header', 'tree', 'operations', 'faults');
   store.loadCalls((await api.calls('BASIC')).calls);
   render('calls', 'header');
@@ -204,7 +203,8 @@ function askReset() {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   localStorage.setItem('theme', theme);
-  write(byId('theme'), `Theme: ${theme}`);
+  write(byId('theme'), { system: '◐', light: '☀', dark: '☾' }[theme], `Theme: ${theme}`);
+  byId('theme').ariaLabel = `Theme: ${theme}`;
 }
 
 const SECONDS = { '': 1, s: 1, m: 60, h: 3600 };
@@ -249,10 +249,10 @@ function setUpControls() {
 }
 
 function setUpKeyboard() {
-  const step = async (by) => {
+  const step = (by) => {
     const sequence = neighbour(open.kind === 'call' ? open.id : 0, by);
-    if (sequence) await page.open('call', sequence);
-    document.querySelector('tr[aria-current] button')?.focus();
+    page.isStepping = true;
+    if (sequence) page.open('call', sequence);
   };
   const keys = { '/': () => byId('filters').elements.text.focus(), j: () => step(1), k: () => step(-1), Escape: closeDetail };
   document.addEventListener('keydown', (event) => {

@@ -8,7 +8,7 @@ import { codeName, minutes, parts, shortName, span, timeOfDay, utc } from './tex
 
 /** Number of operations that are shown. */
 const MOST = 200;
-const STATES = { running: ['◐', 'busy'], done: ['✔', 'good'], failed: ['✖', 'bad'], cancelled: ['⊘', 'soft'] };
+const STATES = { running: ['◐', 'busy'], done: ['✔', 'good'], failed: ['✖', 'bad'], cancelled: ['⊘', ''] };
 
 /** Returns the progress or the outcome of an operation in one line. */
 export function outcome({ state, error, message, diagnostics, isCancelling }) {
@@ -26,7 +26,8 @@ export function renderOperations(store, page) {
   write(byId('operations-count'), all.length ? `${running} running · ${all.length - running} done` : '');
   const shown = all.filter(({ state, target }) => (!operations || state === operations) && isWithin(target, resource));
   byId('no-operations').hidden = shown.length > 0;
-  keyed(byId('operations'), shown.slice(0, MOST), (it) => it.name, (it) => create(it.name, page), (row, it) => update(row, it, store, page));
+  const isDone = keyed(byId('operations'), shown.slice(0, MOST), (it) => it.name, (it) => create(it.name, page), (row, it) => update(row, it, store, page));
+  if (!isDone) page.render('operations');
 }
 
 function create(name, page) {

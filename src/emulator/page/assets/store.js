@@ -6,7 +6,12 @@ import { codeName, millis, parts } from './text.js';
 const MAX_CALLS = 1000;
 const MAX_DONE = 200;
 
+/** Number of resources that one step handles. */
+export const STEP = 500;
+
 const KINDS = { api: 'api', apiConfig: 'config', gateway: 'gateway' };
+
+const toResource = (kind, value) => ({ name: value.name, kind: KINDS[kind], value, state: value.state ?? 'UNKNOWN', at: parts(value.name) });
 
 /** Returns a call as the table shows it. */
 export function toCall({ sequence, method = '', resource = '', transport = '', status, cut, htmlStatus, fault, startTime, latency }) {
@@ -43,6 +48,8 @@ export class Store {
   clock = {};
   version = '';
   revision = 0;
+  /** Number of changes of the resources. */
+  changes = 0;
   isLoaded = false;
 
   /** `now` is a clock in milliseconds that nobody sets. */
@@ -50,13 +57,21 @@ export class Store {
     this.now = now;
   }
 
-  load(state) {
+  /** Replaces the state, in steps that are short even for thousands of resources. */
+  *load(state) {
+    const resources = new Map();
+    for (const kind of Object.keys(KINDS)) {
+      for (const value of state[`${kind}s`] ?? []) {
+        resources.set(value.name, toResource(kind, value));
+        if (resources.size % STEP === 0) yield;
+      }
+    }
+    this.resources = resources;
     this.revision = Number(state.revision ?? 0);
     this.version = state.version;
     this.settings = state.settings ?? {};
     this.setClock(state.clock);
-    this.resources = new Map();
-    for (const kind of Object.keys(KINDS)) for (const value of state[`${kind}s`] ?? []) this.setResource(kind, value);
+    this.changes += 1;
     // The oldest operation is the first one of the map.
     const operations = (state.operations ?? []).map(toOperation).sort((a, b) => a.start - b.start);
     this.operations = new Map(operations.map((operation) => [operation.name, operation]));
@@ -66,10 +81,6 @@ export class Store {
 
   loadCalls(calls = []) {
     this.calls = calls.map(toCall);
-  }
-
-  setResource(kind, value) {
-    this.resources.set(value.name, { name: value.name, kind: KINDS[kind], value, state: value.state ?? 'UNKNOWN', at: parts(value.name) });
   }
 
   setClock(clock = {}) {
@@ -112,8 +123,9 @@ export class Store {
   }
 
   changeResource({ name, is }) {
+    this.changes += 1;
     const kind = Object.keys(KINDS).find((it) => is?.[it]);
-    if (kind) this.setResource(kind, is[kind]);
+    if (kind) this.resources.set(name, toResource(kind, is[kind]));
     else this.resources.delete(name);
   }
 
