@@ -41,6 +41,7 @@
 //!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
+mod attempt;
 mod cancel;
 mod error;
 mod handle;
@@ -79,10 +80,11 @@ pub use watcher::{WatchedWait, Watcher};
 pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
+use attempt::with_timeout;
 use error::Progress;
 use state_machine::GiveUp;
 use tracked::TrackedOperation;
-use waiter::{Settings, Waiter, with_timeout};
+use waiter::{Settings, Waiter};
 
 /// A long-running operation (AIP-151) whose result is an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or `()`.
 ///
@@ -150,7 +152,7 @@ impl<R: OperationResult> Operation<R> {
     /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.waiter.tracked, R::full_name())
+        Handle::new(&self.waiter.tracked, R::type_name())
     }
 
     /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
@@ -316,7 +318,7 @@ impl<R: OperationResult> Operation<R> {
 
 /// Returns the verb that the type of the result implies: only a delete has an empty result.
 fn verb_of<R: OperationResult>() -> Verb {
-    match R::full_name() == <() as prost::Name>::full_name() {
+    match R::type_name() == <() as prost::Name>::full_name() {
         true => Verb::Delete,
         false => Verb::Unknown,
     }

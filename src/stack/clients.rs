@@ -14,16 +14,16 @@ use crate::stack::Stack;
 #[derive(Clone, Debug)]
 pub struct Clients {
     stack: Stack,
-    max_reply_size: usize,
+    max_response_size: usize,
     /// Default timeout of the client's calls, if one is set. It applies to calls whose options have no timeout.
     timeout: Option<Duration>,
 }
 
 impl Clients {
-    pub(crate) fn new(stack: Stack, max_reply_size: usize, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(stack: Stack, max_response_size: usize, timeout: Option<Duration>) -> Self {
         Self {
             stack,
-            max_reply_size,
+            max_response_size,
             timeout,
         }
     }
@@ -44,19 +44,19 @@ impl Clients {
     }
 
     pub(crate) fn service(&self) -> ApiGatewayServiceClient<Stack> {
-        ApiGatewayServiceClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        ApiGatewayServiceClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
     }
 
     pub(crate) fn operations(&self) -> OperationsClient<Stack> {
-        OperationsClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        OperationsClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
     }
 
     pub(crate) fn locations(&self) -> LocationsClient<Stack> {
-        LocationsClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        LocationsClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
     }
 
     pub(crate) fn iam_policy(&self) -> IamPolicyClient<Stack> {
-        IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
     }
 
     pub(crate) fn stack(&self) -> Stack {

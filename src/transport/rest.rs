@@ -36,7 +36,7 @@ impl Rest {
         let pool = RestPool::new(config, keepalive, limits)?;
         let rest = transcode::Rest::new(Rules::api_gateway(), pool)
             .host(config.uri.host())
-            .max_reply(max_response);
+            .max_response(max_response);
         Ok(Self {
             rest,
             api_client: Arc::default(),

@@ -266,17 +266,20 @@ async fn a_reply_larger_than_the_bound_is_refused() {
     let reply = || done().into_body().collect();
     let size = reply().await.expect("whole").to_bytes().len();
     for (bound, fits) in [(size, true), (size - 1, false)] {
-        let (client, mut server) = talk(|it| it.max_reply_size(bound));
+        let (client, mut server) = talk(|it| it.max_response_size(bound));
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
             server.asked().await.1.send_response(done());
         });
         assert_eq!(result.is_ok(), fits, "{bound}");
         if let Err(error) = result {
             let said =
-                format!("larger than {bound} bytes, the limit of this client (max_reply_size)");
+                format!("larger than {bound} bytes, the limit of this client (max_response_size)");
             assert_eq!(error.code(), Some(Code::ResourceExhausted));
             assert!(error.to_string().contains(&said), "{error}");
-            assert!(error.to_string().ends_with("(max_reply_size)"), "{error}");
+            assert!(
+                error.to_string().ends_with("(max_response_size)"),
+                "{error}"
+            );
         }
     }
 }

@@ -368,7 +368,7 @@ async fn a_further_attempt_has_the_extensions_of_the_first() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_policy_says() {
     let policy = RetryPolicy::default().codes([Code::ResourceExhausted]);
-    let (client, mut server) = talk(|it| it.retry(policy).max_reply_size(100));
+    let (client, mut server) = talk(|it| it.retry(policy).max_response_size(100));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         // A server that is exhausted is asked again.
         let (_, answer) = server.asked().await;
@@ -383,6 +383,6 @@ async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_pol
     assert_eq!(error.code(), Some(Code::ResourceExhausted));
     let text = error.to_string();
     assert!(text.contains("100 bytes"), "{text}");
-    assert!(text.contains("max_reply_size"), "{text}");
+    assert!(text.contains("max_response_size"), "{text}");
     server.asked_nothing_more(client).await;
 }

@@ -30,7 +30,7 @@ fn client(endpoint: &str, transport: Transport) -> ApiGateway {
         .access_token(TOKEN)
         .timeout(DEADLINE)
         .retry(RetryPolicy::NEVER)
-        .max_reply_size(64 << 10)
+        .max_response_size(64 << 10)
         .build()
         .expect("valid")
 }

@@ -103,7 +103,7 @@ impl Rig {
             .connect_timeout(PATIENCE)
             .keepalive(DEADLINE / 2, Duration::from_secs(3))
             .retry(retry)
-            .max_reply_size(64 << 10)
+            .max_response_size(64 << 10)
             .build()
             .expect("valid")
     }

@@ -114,7 +114,7 @@ async fn a_dropped_connection_prevents_the_call_and_a_lost_response_does_not() {
         Code::NotFound
     );
     drop(dropped);
-    let _lost = emulator.on(Method::CREATE_API).lose_reply();
+    let _lost = emulator.on(Method::CREATE_API).lose_response();
     let failed = create(&client, "a").await.expect_err("no answer");
     assert_eq!(failed.code(), Code::Unavailable, "{failed}");
     get(&client, API).await.expect("it was done");

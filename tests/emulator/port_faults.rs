@@ -73,7 +73,7 @@ async fn a_connection_is_closed_without_a_response_over_grpc_and_rest() {
         for id in ["dropped", "lost"] {
             let on = emulator.on(Method::CREATE_API);
             let _fault = match id {
-                "lost" => on.lose_reply(),
+                "lost" => on.lose_response(),
                 _ => on.drop_connection(),
             };
             let id = format!("{id}-{}", format!("{via:?}").to_lowercase());

@@ -434,7 +434,7 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
     let builder = ApiGateway::builder()
         .transport_service(transport)
         .anonymous();
-    let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(2000);
+    let builder = builder.retry(RetryPolicy::NEVER).max_response_size(2000);
     let client = builder.build().expect("valid");
     let operation = client.operation::<R>(NAME).expect("a name");
     let mut run = Run {

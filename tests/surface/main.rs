@@ -1,10 +1,14 @@
-//! The public methods, by their short form and by their request; lists, masks and typed names.
+//! The public methods, by their short form and by their request; lists, masks, names, the table of
+//! methods, and the traits of public types.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod contract;
 mod errors;
 mod field_mask;
 mod list;
 #[cfg(feature = "rest")]
 mod methods;
+mod name_checks;
 mod names;
+mod types;

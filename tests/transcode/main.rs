@@ -17,3 +17,4 @@ mod requests;
 mod round;
 mod rules;
 mod streams;
+mod to_json;

@@ -31,7 +31,7 @@ async fn bounded(reply: Vec<u8>) -> Error {
         .endpoint(server.endpoint())
         .transport(Transport::Rest)
         .retry(RetryPolicy::NEVER)
-        .max_reply_size(1000)
+        .max_response_size(1000)
         .anonymous()
         .build()
         .expect("valid");
@@ -106,7 +106,7 @@ async fn a_response_over_the_limit_is_an_error_before_and_after_decompression() 
         assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
         assert!(
             error.to_string().contains(
-                "the response is larger than 1000 bytes, the limit of this client (max_reply_size"
+                "the response is larger than 1000 bytes, the limit of this client (max_response_size"
             ),
             "{error}"
         );

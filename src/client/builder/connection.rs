@@ -51,8 +51,8 @@ impl Builder {
 
     /// Sets the maximum size of a response in bytes, 64 MiB by default. A call whose response is larger fails with
     /// RESOURCE_EXHAUSTED.
-    pub fn max_reply_size(mut self, bytes: usize) -> Self {
-        self.settings.max_reply_size = bytes;
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.settings.max_response_size = bytes;
         self
     }
 

@@ -12,10 +12,12 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataValue;
 
-use super::intercept::MAX_REQUEST;
 use crate::call::gzip::{self, GzipError};
 use crate::call::{GrpcRequest, MESSAGE_PREFIX_LEN};
 use crate::emulator::error;
+
+/// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
+pub(crate) const MAX_REQUEST: usize = 16 << 20;
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";

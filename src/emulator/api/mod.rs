@@ -20,7 +20,8 @@ use crate::proto::google::cloud::apigateway::v1::api_gateway_service_server::Api
 use crate::proto::google::cloud::location::locations_server::LocationsServer;
 use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
 use crate::proto::google::longrunning::operations_server::OperationsServer;
-use intercept::{Intercept, MAX_REQUEST};
+use decompress::MAX_REQUEST;
+use intercept::Intercept;
 
 /// Returns the services of the API, for calls with or without a port.
 pub(super) fn routes(core: &Arc<Core>) -> Routes {

@@ -44,6 +44,6 @@ fn unknown(encoding: &[u8]) -> Status {
 pub(crate) fn too_large(max_bytes: usize) -> Status {
     TransportError::too_large(
         max_bytes,
-        "max_reply_size, or max_reply of a Rest of your own",
+        "max_response_size, or max_response of a Rest of your own",
     )
 }

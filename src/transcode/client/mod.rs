@@ -136,7 +136,7 @@ impl<S> Rest<S> {
     /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default. A larger one
     /// fails with RESOURCE_EXHAUSTED.
     #[must_use]
-    pub fn max_reply(mut self, bytes: usize) -> Self {
+    pub fn max_response(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.settings).max_bytes = bytes;
         self
     }

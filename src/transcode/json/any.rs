@@ -8,8 +8,8 @@ use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::read::struct_value::StructReader;
 use crate::transcode::json::read::{AnyMembers, Reader, Written};
+use crate::transcode::json::text::quote;
 use crate::transcode::json::wire_value::{put_nested, put_text, slice};
-use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{MessageId, Schema, Shape};
 

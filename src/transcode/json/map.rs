@@ -4,13 +4,13 @@ use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::Lexer;
 use crate::transcode::json::read::number::{is_whole, spelled};
 use crate::transcode::json::read::{Reader, Written};
+use crate::transcode::json::text::quote;
 use crate::transcode::json::wire_reader::{WireFields, WireValue};
 use crate::transcode::json::wire_value::{
     absent, has_wire_type, int32, is_known, number, put_bytes, put_nested, put_tag, slice,
     unzigzag, zero,
 };
 use crate::transcode::json::write::field_index::MapEntry;
-use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{Field, FieldKind, Message, Schema};
 

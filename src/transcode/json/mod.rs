@@ -17,6 +17,7 @@ mod query_value;
 mod read;
 mod scalar;
 pub(crate) mod stream_splitter;
+mod text;
 mod time;
 mod wire_reader;
 mod wire_value;
@@ -33,9 +34,9 @@ pub(crate) use nested_field::{is_set, message_at, text, without};
 pub use options::JsonOptions;
 pub(crate) use query_value::{plain, query_value};
 pub(crate) use read::lexer::{Lexer, Token};
+pub(crate) use text::quoted;
 pub(crate) use wire_reader::{WireFields, WireValue};
 pub(crate) use wire_value::is_same;
-pub(crate) use write::text::quoted;
 
 impl Schema {
     /// Converts a message in proto3 JSON to wire bytes.

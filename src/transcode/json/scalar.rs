@@ -5,11 +5,11 @@ use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::read::number::{integer, is_number, number, number_text};
 use crate::transcode::json::read::{Reader, Written};
+use crate::transcode::json::text::{float, quote, signed, unsigned};
 use crate::transcode::json::wire_reader::WireValue;
 use crate::transcode::json::wire_value::{
     int32, number as bits_of, put_bytes, put_nested, put_varint, slice, unzigzag,
 };
-use crate::transcode::json::write::text::{float, quote, signed, unsigned};
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{EnumId, Field, FieldKind};
 

@@ -1,7 +1,7 @@
 //! The texts of timestamps and durations.
 
+use crate::transcode::json::text::unsigned;
 use crate::transcode::json::wire_value::put_varint;
-use crate::transcode::json::write::text::unsigned;
 use crate::transcode::schema::Shape;
 
 /// The first and the last second of a timestamp (`google/protobuf/timestamp.proto`): years 1 to 9999.

@@ -82,7 +82,7 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 /// code INVALID_ARGUMENT, as by Google's services. Before a rejection the body is read, up to four times the limit,
 /// because some clients send the whole request before they read the response. If the body is known to be larger, the
 /// request is answered at once, and HTTP/1.1 closes the connection. Responses have no limit unless
-/// [`max_reply`](Self::max_reply) sets one, as with tonic's servers.
+/// [`max_response`](Self::max_response) sets one, as with tonic's servers.
 ///
 /// A tonic server with both on one port, over HTTP/1.1 and HTTP/2:
 ///
@@ -112,7 +112,7 @@ struct Settings {
     rules: Rules,
     options: JsonOptions,
     max_request: usize,
-    max_reply: usize,
+    max_response: usize,
 }
 
 impl TranscodeLayer {
@@ -128,7 +128,7 @@ impl TranscodeLayer {
                 rules,
                 options,
                 max_request: DEFAULT_MAX_REQUEST,
-                max_reply: usize::MAX,
+                max_response: usize::MAX,
             },
         }
     }
@@ -155,8 +155,8 @@ impl TranscodeLayer {
     /// Sets the maximum number of bytes of a response message, or of each message of a stream, before it becomes JSON.
     /// By default there is no limit. A larger message fails with RESOURCE_EXHAUSTED.
     #[must_use]
-    pub fn max_reply(mut self, bytes: usize) -> Self {
-        self.settings.max_reply = bytes;
+    pub fn max_response(mut self, bytes: usize) -> Self {
+        self.settings.max_response = bytes;
         self
     }
 }
@@ -228,7 +228,7 @@ where
         rules,
         mut options,
         max_request,
-        max_reply,
+        max_response,
     } = settings;
     let call = match request::call(&rules, request, options, max_request).await {
         Ok(call) => call,
@@ -241,7 +241,7 @@ where
         rules: &rules,
         target: call.target,
         options,
-        max_bytes: max_reply,
+        max_bytes: max_response,
     };
     match inner.call(call.rpc).await {
         Ok(reply) => writer.reply(reply).await,

@@ -135,17 +135,17 @@ async fn the_limit_is_for_the_decompressed_reply_and_its_error_names_the_setting
     let size = message.len() + 5;
     for (limit, fits) in [(size, true), (size - 1, false)] {
         let reply = encoded("gzip", frame(1, &gzip(&message)));
-        let (result, _) = answered(|it| it.max_reply_size(limit), reply).await;
+        let (result, _) = answered(|it| it.max_response_size(limit), reply).await;
         assert_eq!(result.is_ok(), fits, "{limit}");
     }
     let bomb = gzip(&vec![0; 64 << 20]);
     assert!(bomb.len() < 100_000);
     let reply = encoded("gzip", frame(1, &bomb));
-    let (result, _) = answered(|it| it.max_reply_size(1 << 20), reply).await;
+    let (result, _) = answered(|it| it.max_response_size(1 << 20), reply).await;
     let error = result.expect_err("it is too large");
     assert_eq!(error.code(), Some(Code::ResourceExhausted));
     let text = error.to_string();
-    let said = "larger than 1048576 bytes, the limit of this client (max_reply_size)";
+    let said = "larger than 1048576 bytes, the limit of this client (max_response_size)";
     assert!(text.contains(said), "{text}");
 }
 

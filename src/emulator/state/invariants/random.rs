@@ -223,7 +223,7 @@ impl Rig {
                     0 => on.fail(Status::unavailable("injected")),
                     1 => on.delay(Duration::from_secs(15)),
                     2 => on.drop_connection(),
-                    _ => on.lose_reply(),
+                    _ => on.lose_response(),
                 }
                 .leave();
                 return Ok(());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::transcode::json::options::MAX_DEPTH;
 use crate::transcode::json::read::error::{JsonError, Result};
-use crate::transcode::json::write::text::stop;
+use crate::transcode::json::text::stop;
 
 /// A position in a JSON text.
 #[derive(Clone, Debug)]

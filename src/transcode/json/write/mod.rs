@@ -8,7 +8,6 @@
 
 pub(crate) mod field_index;
 mod query;
-pub(crate) mod text;
 
 use crate::transcode::json::options::{JsonOptions, MAX_DEPTH};
 use crate::transcode::json::wire_reader::{WireValue, unpack};
@@ -16,7 +15,7 @@ use crate::transcode::json::wire_value::{
     absent, int32, is_bytes, is_known, is_zero, joined, number, slice, zero,
 };
 use crate::transcode::json::write::field_index::{IndexedField, MapEntry};
-use crate::transcode::json::{field_mask, time};
+use crate::transcode::json::{field_mask, text, time};
 use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, MessageId, Schema, Shape};
 
 pub(crate) type Result<T> = std::result::Result<T, String>;

@@ -1,7 +1,5 @@
 //! `transcode::to_json`: the JSON of messages from gRPC, with `Any`s of every content.
 
-#![cfg(feature = "rest")]
-
 use apigateway_grpc::prost_types::{Any, Duration, Timestamp};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;

@@ -1,17 +1,11 @@
 //! What is counted and timed, seen by the facade's own recorder for tests.
-#![cfg(feature = "metrics")]
-
-mod common;
-#[cfg(feature = "auth")]
-#[path = "common/credentials.rs"]
-mod credentials;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::common::{NAME, done, talk};
 use apigateway_grpc::RetryThrottling;
 use apigateway_grpc::contract::RetryPolicy;
-use common::{NAME, done, talk};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tonic::{Code, Status};
 
@@ -63,7 +57,7 @@ async fn calls_attempts_and_the_time_of_calls_are_recorded() {
     let count = |key: &str| get(&recorded, key)[0];
     let attempts = |code: &str| {
         count(&format!(
-            "apigateway.client.attempts{{rpc.method={METHOD},rpc.response.status_code={code},transport=given}}"
+            "apigateway.client.attempts{{rpc.method={METHOD},rpc.response.status_code={code},transport=custom}}"
         ))
     };
     assert_eq!(
@@ -118,7 +112,7 @@ async fn a_call_that_is_throttled_is_counted() {
 #[cfg(feature = "auth")]
 #[tokio::test(start_paused = true)]
 async fn new_credentials_and_failures_to_get_them_are_counted_and_those_that_hold_are_not() {
-    use credentials::{Answer, Script, token};
+    use crate::credentials::{Answer, Script, token};
 
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
@@ -364,7 +358,7 @@ fn each_metric_has_a_unit_a_description_and_a_word_in_the_readme() {
     }
     let recorded = recorder.snapshotter().snapshot().into_vec();
     assert_eq!(recorded.len(), 10);
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     for (key, unit, description, _) in recorded {
         let name = key.key().name();
         let expected = match name {

@@ -1,12 +1,9 @@
 //! A session over real sockets with secrets in all that is sent and answered: headers, bodies, replies. Nothing that
 //! anybody but the server and the caller can see has one, the emulator's own logs and record included.
-#![cfg(all(feature = "auth", feature = "emulator", feature = "rest"))]
-
-#[path = "common/seen.rs"]
-mod seen;
 
 use std::time::Duration;
 
+use crate::seen::Seen;
 use apigateway_grpc::contract::{Method, RetryPolicy};
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
@@ -14,7 +11,6 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig};
 use apigateway_grpc::tonic::Status;
 use apigateway_grpc::{ApiGateway, CallOptions, Transport};
 use http::HeaderValue;
-use seen::Seen;
 
 const SECRET: &str = "s3cr3t";
 const TOKEN: &str = "ya29.s3cr3t-token";
@@ -78,7 +74,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let _failing = [
         on().fail(Status::internal("away")),
         on().drop_connection(),
-        on().lose_reply(),
+        on().lose_response(),
         on().html(http::StatusCode::BAD_GATEWAY),
         on().delay(Duration::from_secs(30)),
     ];

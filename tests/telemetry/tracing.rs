@@ -1,15 +1,13 @@
 //! What is told of calls and attempts, in the names of OpenTelemetry's semantic conventions.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::{NAME, done, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
-use common::{NAME, done, talk};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::field::{Field, Visit};
@@ -122,7 +120,7 @@ async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
         fields.extend(failed.then_some(("error.type", code)));
         fields.push(("message", "attempt ended"));
         fields.push(("rpc.response.status_code", code));
-        fields.push(("transport", "given"));
+        fields.push(("transport", "custom"));
         fields
     };
     let expected = [
