@@ -13,7 +13,7 @@ use super::proto::Fault;
 use super::proto::fault::Action as ProtoAction;
 use super::{full_name, method};
 use crate::emulator::error;
-use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults};
+use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, FaultPart, Faults};
 
 /// Prefix of the type URL that the transcoder gives an `Any` of an unknown type with JSON members.
 const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
@@ -36,10 +36,6 @@ pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Stat
         )
     })?;
     let action = read_action(action, method.output)?;
-    if matches!(action, FaultAction::Operation(_)) && method.operation.is_none() {
-        let why = format!("`{}` starts no operation", method.name);
-        return Err(error::invalid("fault.operation", &why));
-    }
     let times = match (proto.times, proto.always) {
         (0, true) => FaultCount::Always,
         (0, false) if matches!(action, FaultAction::NotFoundFor(_)) => FaultCount::Always,
@@ -53,7 +49,17 @@ pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Stat
         }
     };
     let name = (!proto.resource.is_empty()).then_some(proto.resource);
-    Ok(faults.add(method, name, times, action))
+    faults.add(method, name, times, action).map_err(|invalid| {
+        let field = match invalid.part {
+            FaultPart::Name => "fault.resource",
+            FaultPart::Fail => "fault.fail.code",
+            FaultPart::Stale => "fault.stale",
+            FaultPart::NotFoundFor => "fault.not_found_for",
+            FaultPart::Html => "fault.html",
+            FaultPart::Operation => "fault.operation",
+        };
+        error::invalid(field, &invalid.why)
+    })
 }
 
 fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status> {
@@ -71,11 +77,11 @@ fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status>
             FaultAction::NotFoundFor(duration("fault.not_found_for", &time)?)
         }
         ProtoAction::Html(code) => {
-            let code = u16::try_from(code).ok();
-            let code = code.and_then(|code| StatusCode::from_u16(code).ok());
-            let code = code.filter(|code| !code.is_informational());
-            FaultAction::Html(code.ok_or_else(|| {
-                error::invalid("fault.html", "must be an HTTP status from 200 to 999")
+            let status = u16::try_from(code).ok();
+            let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+            FaultAction::Html(status.ok_or_else(|| {
+                let why = format!("must be an HTTP status from 200 to 999, not {code}");
+                error::invalid("fault.html", &why)
             })?)
         }
         ProtoAction::Respond(message) => FaultAction::Respond(response(message, output)?),
