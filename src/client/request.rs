@@ -96,11 +96,11 @@ pub(crate) async fn send<R: RequestMessage>(
     request: R,
 ) -> Result<R::Response, Error> {
     let resource = request.resource();
-    let called = async {
+    let result = async {
         request.check()?;
         request.call(clients).await
     };
-    called
+    result
         .await
         .map_err(|error: Error| error.context(R::ACTION, &resource))
 }

@@ -31,7 +31,7 @@ impl NamePatterns {
         }
         let kinds = self.0.iter().map(|form| kind(form)).collect::<Vec<_>>();
         let patterns = self.0.iter().map(|form| pattern(form)).collect::<Vec<_>>();
-        Err(refusal(name, &either(&kinds), &either(&patterns)))
+        Err(invalid_name(name, &either(&kinds), &either(&patterns)))
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let segments = pattern.split('/').collect::<Vec<_>>();
-    Err(refusal(name, &kind(&segments), pattern))
+    Err(invalid_name(name, &kind(&segments), pattern))
 }
 
 /// Checks the id of a resource to create.
@@ -63,7 +63,7 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
         return Ok(());
     }
     let shown = id.escape_debug();
-    let why = match id.rsplit_once('/') {
+    let reason = match id.rsplit_once('/') {
         _ if id.is_empty() => "it is empty".to_owned(),
         Some((_, last)) if !last.is_empty() => {
             let last = last.escape_debug();
@@ -74,7 +74,7 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
         _ => "it has other characters".to_owned(),
     };
     Err(Error::name(format!(
-        "{field} `{shown}` is not an id: {why}; an id is {ID}"
+        "{field} `{shown}` is not an id: {reason}; an id is {ID}"
     )))
 }
 
@@ -84,9 +84,9 @@ fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool 
     let bytes = name.as_bytes();
     let mut segments = bytes.split(|byte| *byte == b'/');
     let mut form = form;
-    let fit = form.all(|wanted| {
+    let is_match = form.all(|expected| {
         let segment = segments.next();
-        match wanted {
+        match expected {
             None => !matches!(segment, None | Some(b"" | b"." | b"..")),
             Some(literal) => segment == Some(literal.as_bytes()),
         }
@@ -96,14 +96,14 @@ fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool 
             .iter()
             .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
     };
-    fit && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
+    is_match && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
 }
 
-fn refusal(name: &str, kind: &str, pattern: &str) -> Error {
+fn invalid_name(name: &str, kind: &str, pattern: &str) -> Error {
     let shown = name.escape_debug();
-    let why = find_fault(name);
+    let reason = find_fault(name);
     Error::name(format!(
-        "`{shown}` is not the name of {kind}: {why}; its form is {pattern}"
+        "`{shown}` is not the name of {kind}: {reason}; its form is {pattern}"
     ))
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::Operation;
+use super::attempt::with_timeout;
 use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
-use super::waiter::with_timeout;
 use crate::call::CallOptions;
 use crate::contract::Method;
 use crate::error::Error;

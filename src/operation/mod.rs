@@ -41,6 +41,7 @@
 //!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
+mod attempt;
 mod cancel;
 mod error;
 mod handle;
@@ -79,10 +80,11 @@ pub use watcher::{WatchedWait, Watcher};
 pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
+use attempt::with_timeout;
 use error::Progress;
 use state_machine::GiveUp;
 use tracked::TrackedOperation;
-use waiter::{Settings, Waiter, with_timeout};
+use waiter::{Settings, Waiter};
 
 /// A long-running operation (AIP-151) whose result is an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or `()`.
 ///

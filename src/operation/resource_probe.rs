@@ -6,9 +6,9 @@ use prost::Name;
 use prost_types::{Any, Timestamp};
 use tonic::Status;
 
+use super::attempt::{single_attempt, with_timeout};
 use super::state_machine::Verdict;
 use super::verb::Verb;
-use super::waiter::{single_attempt, with_timeout};
 use crate::proto::google::cloud::apigateway::v1::{
     GetApiConfigRequest, GetApiRequest, GetGatewayRequest, api, api_config, gateway,
 };

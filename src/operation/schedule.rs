@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 
 /// The delays between the polls of an operation, and the limits of the wait.
@@ -203,6 +205,12 @@ impl Schedule {
     }
 }
 
+/// Returns the time after a delay. A time that the clock cannot represent becomes one in the far future.
+pub(crate) fn later(now: Instant, delay: Duration) -> Instant {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    now.checked_add(delay).unwrap_or(now + 30 * year)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_asks_for_more_is_given_more_within_a_bound() {
+    fn the_servers_delay_raises_the_delay_up_to_a_limit() {
         let schedule = Schedule::default();
         assert_eq!(schedule.delay(0, Some(secs(5)), 0.5), secs(5));
         assert_eq!(schedule.delay(0, Some(Duration::ZERO), 0.5), secs(1));

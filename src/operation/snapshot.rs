@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_stays_done_and_a_name_stays_whatever_comes_later() {
+    fn updates_change_neither_the_name_nor_the_end() {
         let done = Message {
             name: "n".to_owned(),
             done: true,

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
+use super::attempt::with_timeout;
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
-use super::waiter::with_timeout;
 use super::{Operation, Verb};
 use crate::call::MaybeProcessed;
 use crate::error::Error;

@@ -4,25 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use tonic::Status;
-use tonic::metadata::MetadataMap;
 use tower::util::rng::{HasherRng, Rng as _};
 
+use super::attempt::get_operation;
 use super::error::Progress;
-use super::schedule::{Schedule, ScheduleRef};
+use super::schedule::{Schedule, ScheduleRef, later};
 use super::snapshot::Snapshot;
 use super::state_machine::{
     CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState,
 };
 use super::tracked::TrackedOperation;
 use super::verb::Verb;
-use crate::call::CallOptions;
 use crate::contract::Method;
-use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::layer::headers::{ROUTING, routing_of};
+use crate::layer::headers::routing_of;
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
@@ -250,13 +247,13 @@ impl Waiter {
             self.due = Some(now);
             // The operation is done without a result, so its target is probed, as after a poll that took no time. If the total
             // is zero, this is the last round.
-            self.round_deadline = deadline_after(now, wait.begin_poll(now));
+            self.round_deadline = later(now, wait.begin_poll(now));
             return self.step(Event::Answered {
                 completion: Completion::NoResult,
                 changed: false,
             });
         }
-        self.round_deadline = deadline_after(now, wait.poll_timeout(now));
+        self.round_deadline = later(now, wait.poll_timeout(now));
         if self.poll_at_once {
             return Next::Sleep(Duration::ZERO);
         }
@@ -274,7 +271,7 @@ impl Waiter {
         let now = Instant::now();
         let timeout = self.wait.as_mut().map(|wait| wait.begin_poll(now));
         let timeout = timeout.unwrap_or_default();
-        self.round_deadline = deadline_after(now, timeout);
+        self.round_deadline = later(now, timeout);
         let event = match self.poll_once(timeout).await {
             Ok(event) => {
                 if matches!(event, Event::Answered { changed: true, .. }) {
@@ -343,57 +340,9 @@ impl Drop for Waiter {
     }
 }
 
-/// Returns the end of a timeout that starts now. A time that the clock cannot represent becomes the time one year from now.
-fn deadline_after(now: Instant, timeout: Duration) -> Instant {
-    let never = || now + Duration::from_secs(365 * 24 * 3600);
-    now.checked_add(timeout).unwrap_or_else(never)
-}
-
 /// Returns a random number from 0 to 1. Seeding a generator for each number costs less than keeping one in each wait.
 fn random() -> f64 {
     HasherRng::new().next_f64()
-}
-
-/// Polls an operation in one attempt, within `timeout`. There are no retries here, since the schedule decides about them. If no
-/// routing header is given, it is computed from the request.
-pub(crate) async fn get_operation(
-    clients: &Clients,
-    request: GetOperationRequest,
-    routing: Option<&str>,
-    timeout: Duration,
-) -> Result<Message, Status> {
-    let mut request = tonic::Request::new(request);
-    if let Some(routing) = routing.and_then(|routing| HeaderValue::from_str(routing).ok()) {
-        let headers = HeaderMap::from_iter([(ROUTING, routing)]);
-        *request.metadata_mut() = MetadataMap::from_headers(headers);
-    }
-    request.extensions_mut().insert(single_attempt(timeout));
-    let mut operations = clients.operations();
-    let answer = with_timeout(timeout, operations.get_operation(request)).await;
-    Ok(answer?.into_inner())
-}
-
-/// Ends a call at its timeout. The deadline of the client does not cover the layers that the user has put around calls.
-pub(crate) async fn with_timeout<T>(
-    timeout: Duration,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
-    // The timer starts after the call has set its own deadline, so the deadline's error, which says more, comes first.
-    let timer = async { tokio::time::sleep(timeout).await };
-    tokio::select! {
-        biased;
-        answer = call => answer,
-        () = timer => Err(Status::deadline_exceeded(format!("no answer within {timeout:?}"))),
-    }
-}
-
-/// Returns the options of a call that makes one attempt, within `timeout`.
-pub(crate) fn single_attempt(timeout: Duration) -> CallOptions {
-    CallOptions {
-        timeout: Some(timeout),
-        retry: Some(RetryPolicy::NEVER),
-        ..CallOptions::default()
-    }
 }
 
 #[cfg(test)]
@@ -402,6 +351,7 @@ mod tests {
 
     use super::*;
     use crate::call::{GrpcRequest, GrpcResponse};
+    use crate::layer::headers::ROUTING;
     use crate::proto::google::cloud::apigateway::v1::Api;
 
     #[tokio::test]

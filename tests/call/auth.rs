@@ -234,7 +234,8 @@ async fn refused(answer: Answer) -> (Error, Duration) {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_hangs_ends_in_a_clear_error_after_its_patience() {
     let (error, took) = refused(Answer::Hangs).await;
-    let why = "credentials: no token within 8s; check the network and the proxy variables";
+    let why =
+        "credentials: no token within 8s; check the network, the proxy variables and the endpoint";
     let text = format!("get operation {NAME}: deadline exceeded: {why}");
     assert!(error.to_string().starts_with(&text), "{error}");
     assert_eq!(

@@ -150,7 +150,7 @@ async fn a_panic_of_credentials_is_an_error_of_the_call() {
     assert!(
         error
             .to_string()
-            .contains("the task that renews them has ended"),
+            .contains("the task that refreshes the credentials has ended"),
         "{error}"
     );
     assert!(error.is_unsent());
@@ -178,14 +178,14 @@ async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_ca
     assert!(error.is_invalid_setting());
     assert_eq!(
         error.to_string(),
-        "credentials cannot be created: no such vault"
+        "cannot create credentials: no such vault"
     );
 
     let panics = || -> Result<Credentials, Error> { panic!("hush") };
     let error = AuthLayer::from_factory(panics, &uri).expect_err("it panics");
     assert!(error.is_invalid_setting());
     assert!(
-        error.to_string().contains("creating them panicked"),
+        error.to_string().contains("their creation panicked"),
         "{error}"
     );
     assert!(!error.to_string().contains("hush"), "{error}");
@@ -366,7 +366,7 @@ async fn silence_after_a_failure_names_the_failure() {
     assert!(
         error
             .to_string()
-            .contains("the failure before: credentials: HTTP 503"),
+            .contains("the previous failure: credentials: HTTP 503"),
         "{error}"
     );
 }
@@ -451,23 +451,23 @@ async fn a_client_recovers_from_whatever_a_token_endpoint_answered_once() {
         (
             200,
             "<html><title>Log in</title>",
-            "answered with text that is not JSON",
+            "responded with text that is not JSON",
         ),
         (
             400,
             r#"{"error":"invalid_grant","error_description":"Bad","error_subtype":"invalid_rapt","refresh_token":"hush"}"#,
-            "answered HTTP 400 invalid_grant (invalid_rapt): Bad",
+            "responded with HTTP 400 invalid_grant (invalid_rapt): Bad",
         ),
-        (401, "", "answered HTTP 401"),
+        (401, "", "responded with HTTP 401"),
         (
             403,
             "<html><title>No entry</title>",
-            "answered HTTP 403 with an HTML page, titled `No entry`",
+            "responded with HTTP 403 and an HTML page titled `No entry`",
         ),
         (
             404,
             "client_secret=hush-secret",
-            "answered HTTP 404: client_secret=[redacted]",
+            "responded with HTTP 404: client_secret=[redacted]",
         ),
     ];
     let mut recovering = Vec::new();
@@ -524,7 +524,7 @@ async fn an_endpoint_that_fails_in_passing_is_unavailable() {
     let error = failed(&client).await;
     assert!(error.is_unavailable(), "{error}");
     assert!(
-        error.to_string().contains("/token answered HTTP 503"),
+        error.to_string().contains("/token responded with HTTP 503"),
         "{error}"
     );
 
@@ -537,7 +537,7 @@ async fn an_endpoint_that_fails_in_passing_is_unavailable() {
     assert!(
         error
             .to_string()
-            .contains("http://127.0.0.1:1/token cannot be reached: "),
+            .contains("cannot connect to http://127.0.0.1:1/token: "),
         "{error}"
     );
 }

@@ -49,7 +49,7 @@ const NOTHING_FOUND: &str = "no credentials found: GOOGLE_APPLICATION_CREDENTIAL
 const REVOKED_TEXT: &str = "HTTP 400 invalid_grant: Token has been expired or revoked; ";
 const DENIED: &str = "HTTP 403 PERMISSION_DENIED: \
                       Permission 'iam.serviceAccounts.getAccessToken' denied";
-const NOT_JSON: &str = "answered with text that is not JSON";
+const NOT_JSON: &str = "responded with text that is not JSON";
 
 /// Nothing is configured, and there is no metadata server.
 const NOTHING: &[Row] = &[
@@ -247,8 +247,8 @@ const METADATA_ROWS: &[Row] = &[
             [
                 SERVER,
                 "",
-                "did not name their universe within 2s, so they are not sent to googleapis.com",
-                "the next call asks again",
+                "did not return their universe domain within 2s, so they are not sent to googleapis.com",
+                "retry the call",
             ],
         )
         .within(20),
@@ -260,7 +260,7 @@ const METADATA_ROWS: &[Row] = &[
             [
                 SERVER,
                 "",
-                "belong to the universe example.com, but the client to googleapis.com",
+                "are for the universe domain example.com, but the client is for googleapis.com",
                 "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
             ],
         ),
@@ -295,7 +295,7 @@ const USER_ROWS: &[Row] = &[
             [
                 USER,
                 "{url}/token",
-                "HTTP 403 with an HTML page, titled `Blocked by policy`",
+                "HTTP 403 and an HTML page titled `Blocked by policy`",
                 LOOK_FOR_PROXY,
             ],
         ),
@@ -375,8 +375,8 @@ const USER_ROWS: &[Row] = &[
         NO_CODE,
         [
             USER,
+            "no CA certificates on this machine",
             "TLS to their token endpoint",
-            "no CA certificates found",
             "SSL_CERT_FILE",
         ],
     ),
@@ -421,7 +421,7 @@ const SERVICE_ACCOUNT_ROWS: &[Row] = &[
             [
                 SERVICE_ACCOUNT,
                 NAMED,
-                "belong to the universe example.com, but the client to googleapis.com",
+                "are for the universe domain example.com, but the client is for googleapis.com",
                 "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
             ],
         ),
@@ -440,7 +440,7 @@ const IMPERSONATED_ROWS: &[Row] = &[
                 IMPERSONATED,
                 "{url}/token",
                 REVOKED_TEXT,
-                "create the file anew",
+                "create the file again",
             ],
         ),
     Row::new("impersonated, 403")

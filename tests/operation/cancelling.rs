@@ -15,7 +15,7 @@ use crate::play::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_of_a_cancellation_is_told() {
+async fn cancel_reports_each_outcome() {
     let asked = || line("CancelOperation", &());
     each_way(
         || vec![asked(), get(&running()), get(&failed(1, "cancelled"))],
@@ -60,7 +60,7 @@ async fn what_comes_of_a_cancellation_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancellation_that_comes_too_late_has_the_operation_looked_at() {
+async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     for status in [
         Status::not_found("which?"),
         Status::failed_precondition("done"),
@@ -80,7 +80,7 @@ async fn a_cancellation_that_comes_too_late_has_the_operation_looked_at() {
 
 /// The server asked for a delay beyond the total, so the next poll would have been the last one.
 #[tokio::test(start_paused = true)]
-async fn a_wait_goes_on_after_the_poll_that_follows_a_late_cancellation() {
+async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(60)));
         Status::with_error_details(Code::Unavailable, "busy", details)
@@ -109,7 +109,7 @@ async fn a_wait_goes_on_after_the_poll_that_follows_a_late_cancellation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_fails_is_an_error_and_the_operation_may_still_run() {
+async fn a_failed_cancel_request_is_an_error_and_the_operation_may_still_run() {
     let script = || vec![fails("CancelOperation", Status::permission_denied("no"))];
     each_way(script, async |client| {
         let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -123,7 +123,7 @@ async fn a_request_that_fails_is_an_error_and_the_operation_may_still_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_done_is_not_asked_to_be_cancelled() {
+async fn cancel_sends_no_request_after_the_end() {
     each_way(
         || vec![get(&succeeded())],
         async |client| {
@@ -137,7 +137,7 @@ async fn what_is_done_is_not_asked_to_be_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_by_somebody_else_is_cancelled() {
+async fn a_cancellation_by_another_client_ends_the_wait_as_cancelled() {
     each_way(
         || vec![get(&failed(1, "by an operator"))],
         async |client| {
@@ -154,7 +154,7 @@ async fn cancelled_by_somebody_else_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_a_timeout_it_is_cancelled_only_if_that_was_asked_for() {
+async fn a_timeout_cancels_the_operation_only_with_cancel_on_timeout() {
     let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
     let polls = || vec![get(&running()), get(&running())];
     each_way(polls, async |client| {
@@ -177,7 +177,7 @@ async fn on_a_timeout_it_is_cancelled_only_if_that_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_dropped_it_is_cancelled_only_if_that_was_asked_for_and_its_end_was_not_seen() {
+async fn a_drop_cancels_the_operation_only_with_cancel_on_drop_and_before_its_end() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         drop(client.operation::<Api>(NAME).expect("a name"));
@@ -216,7 +216,7 @@ fn asked() -> Line {
 
 /// A request to cancel is not sent once its reason is gone. Each script has all calls.
 #[tokio::test(start_paused = true)]
-async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
+async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
     each_way(
         || vec![get(&succeeded())],
         async |client| {
@@ -266,7 +266,7 @@ async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_armed_operation_that_the_server_is_to_forget_is_not_cancelled() {
+async fn cancel_on_drop_sends_nothing_after_delete() {
     each_way(
         || vec![line("DeleteOperation", &())],
         async |client| armed(&client).delete().await.expect("it is forgotten"),
@@ -282,7 +282,7 @@ async fn an_armed_operation_that_the_server_is_to_forget_is_not_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_armed_operation_that_was_asked_to_be_cancelled_is_not_asked_again() {
+async fn cancel_on_drop_sends_no_second_request() {
     each_way(
         || vec![asked()],
         async |client| armed(&client).request_cancel().await.expect("it is asked"),
@@ -326,7 +326,7 @@ async fn an_armed_operation_that_was_asked_to_be_cancelled_is_not_asked_again() 
 /// Awaiting an operation consumes it. No request follows the error of the wait, which says that the operation was not
 /// cancelled.
 #[tokio::test(start_paused = true)]
-async fn an_armed_operation_whose_wait_has_ended_by_itself_is_not_cancelled_behind_its_error() {
+async fn cancel_on_drop_sends_nothing_after_the_awaited_operation_returned_an_error() {
     let polls = || vec![get(&running()), get(&running())];
     each_way(polls, async |client| {
         let error = armed(&client).await.expect_err("the time is over");
@@ -342,7 +342,7 @@ async fn an_armed_operation_whose_wait_has_ended_by_itself_is_not_cancelled_behi
 
 /// Dropping an operation that is still armed sends one request to cancel.
 #[tokio::test(start_paused = true)]
-async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
+async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
     let settle = || tokio::time::sleep(Duration::from_millis(1));
     // The owner could have waited again.
     each_way(
@@ -396,7 +396,7 @@ async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
 
 /// Another request has no reason if the server does not support cancellation, or has accepted a request.
 #[tokio::test(start_paused = true)]
-async fn a_timeout_and_a_drop_request_no_cancellation_that_was_answered_before() {
+async fn a_timeout_and_a_drop_send_no_cancel_request_after_a_final_answer() {
     let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
     let polls = || vec![get(&running()), get(&running())];
     let unsupported = || fails("CancelOperation", Status::unimplemented("never"));
@@ -429,7 +429,7 @@ async fn a_timeout_and_a_drop_request_no_cancellation_that_was_answered_before()
 
 /// The wait was dropped after its total, while its request to cancel hung. The next wait makes only one poll.
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_was_dropped_while_it_requested_the_cancellation_is_not_begun_anew() {
+async fn a_wait_that_was_dropped_during_its_cancel_request_does_not_start_again() {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let polls = std::sync::Arc::new(AtomicUsize::new(0));
@@ -459,7 +459,7 @@ async fn a_wait_that_was_dropped_while_it_requested_the_cancellation_is_not_begu
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_request_to_cancel_is_sent_for_an_operation_that_was_seen_done() {
+async fn request_cancel_sends_no_request_after_the_end() {
     each_way(
         || vec![get(&succeeded())],
         async |client| {

@@ -11,7 +11,7 @@ use crate::common::{NAME, ok};
 use crate::play::{WAYS, active, failed, running, succeeded, talk};
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_was_dropped_between_polls_goes_on_when_it_was_due() {
+async fn a_wait_that_was_dropped_between_polls_continues_at_the_time_of_the_next_poll() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -41,7 +41,7 @@ async fn a_wait_that_was_dropped_between_polls_goes_on_when_it_was_due() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_was_dropped_within_a_poll_polls_again_and_leaves_nothing_running() {
+async fn a_wait_that_was_dropped_during_a_poll_polls_again_and_leaves_no_call_running() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -62,7 +62,7 @@ async fn a_wait_that_was_dropped_within_a_poll_polls_again_and_leaves_nothing_ru
 
 /// The next wait polls and reads the target at once. The dropped read does not count as a failure.
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
+async fn a_wait_that_was_dropped_during_a_probe_probes_again() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let schedule = Schedule::default().not_found_grace(Duration::ZERO);
@@ -101,7 +101,7 @@ async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_is_dropped_ends_its_polls() {
+async fn a_dropped_watch_makes_no_more_polls() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let watch = client.operation::<Api>(NAME).expect("a name").watch();
@@ -114,7 +114,7 @@ async fn a_watch_that_is_dropped_ends_its_polls() {
 
 /// The server has received the request, so it is not sent again. The next wait returns the end.
 #[tokio::test(start_paused = true)]
-async fn a_cancellation_that_was_dropped_after_it_was_asked_for_stays_asked_for() {
+async fn a_cancel_that_was_dropped_after_its_request_stays_requested() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -140,8 +140,7 @@ async fn a_cancellation_that_was_dropped_after_it_was_asked_for_stays_asked_for(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_dropped_while_it_reads_the_target_of_a_finished_operation_keeps_its_total()
-{
+async fn a_wait_that_is_dropped_during_the_probe_of_a_finished_operation_keeps_its_total() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -41,7 +41,7 @@ async fn created(client: &ApiGateway) -> Api {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_outlives_whatever_passes() {
+async fn a_wait_survives_transient_failures() {
     each_way(async |emulator, client| {
         let get = || emulator.on(Method::GET_OPERATION);
         let details = ErrorDetails::with_retry_info(Some(secs(4)));
@@ -62,7 +62,7 @@ async fn a_wait_outlives_whatever_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
+async fn a_create_whose_response_was_lost_is_awaited() {
     each_way(async |emulator, client| {
         let lost = emulator.on(Method::CREATE_API).lose_response();
         let options = CallOptions::default()
@@ -102,7 +102,7 @@ async fn a_create_after_a_delete_adopts_its_own_operation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_that_failed_and_was_forgotten_is_no_success() {
+async fn an_update_that_failed_and_expired_is_not_a_success() {
     each_way(async |emulator, client| {
         created(&client).await;
         let plan = OperationPlan::default()
@@ -127,7 +127,8 @@ async fn an_update_that_failed_and_was_forgotten_is_no_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn read_after_write_is_given_a_moment_and_what_expired_is_told_by_its_target() {
+async fn a_short_not_found_after_the_start_is_retried_and_a_missing_target_proves_an_expired_delete()
+ {
     each_way(async |emulator, client| {
         let lag = emulator.on(Method::GET_OPERATION).not_found_for(secs(5));
         assert_eq!(created(&client).await.name, API);
@@ -144,7 +145,7 @@ async fn read_after_write_is_given_a_moment_and_what_expired_is_told_by_its_targ
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_comes_with_all_that_the_service_says() {
+async fn a_failure_has_the_status_and_the_diagnostics_of_the_service() {
     each_way(async |emulator, client| {
         let status = Status::failed_precondition("no such service account");
         let plan = OperationPlan::default()
@@ -168,7 +169,7 @@ async fn a_failure_comes_with_all_that_the_service_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_no_service_should_give_are_errors_of_their_own() {
+async fn invalid_results_have_errors_of_their_own() {
     let name = format!("{PARENT}/operations/operation-00000001");
     let code_0 = Message {
         name: name.clone(),
@@ -209,7 +210,7 @@ async fn answers_that_no_service_should_give_are_errors_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancellation_races_with_the_end_and_its_outcome_is_told() {
+async fn a_cancellation_that_races_with_the_end_reports_the_outcome() {
     let cases = [
         (CancelBehavior::Honoured, "cancelled"),
         (CancelBehavior::HonouredAfter(secs(5)), "cancelled"),

@@ -16,7 +16,7 @@ use crate::play::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn a_result_is_matched_by_its_full_name_whatever_stands_before() {
+async fn a_result_is_matched_by_its_full_name_after_any_url_prefix() {
     for prefix in ["type.googleapis.com/", "example.com/types/"] {
         let mut any = packed(&active());
         any.type_url = format!("{prefix}google.cloud.apigateway.v1.Api");
@@ -47,7 +47,7 @@ async fn a_result_of_another_type_is_an_error_that_keeps_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_ends_in_nothing_however_that_is_said() {
+async fn a_delete_accepts_every_form_of_an_empty_result() {
     let empty = |any: Any| ended(Ending::Response(any));
     let padded = Any {
         value: b"\x08\x01".to_vec(),
@@ -74,7 +74,7 @@ async fn a_delete_ends_in_nothing_however_that_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_may_end_in_nothing_at_all() {
+async fn a_delete_may_end_without_a_result() {
     let (client, mut server) = crate::play::talk(crate::play::WAYS[0]);
     let operation = client.operation::<()>(NAME).expect("a name");
     let operation = operation.on_missing_result(MissingResult::Empty);
@@ -85,7 +85,7 @@ async fn a_delete_may_end_in_nothing_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn done_without_a_result_is_what_the_policy_makes_of_it() {
+async fn the_policy_decides_about_an_operation_that_is_done_without_a_result() {
     let nothing = || Message {
         done: true,
         ..running()
@@ -214,7 +214,7 @@ async fn details_and_diagnostics_are_part_of_the_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_of_any_kind_fails_no_wait_and_can_be_looked_at() {
+async fn metadata_of_any_type_fails_no_wait_and_can_be_read() {
     let unknown = Any {
         type_url: "type.googleapis.com/google.protobuf.Duration".to_owned(),
         value: b"\x08\x07".to_vec(),

@@ -149,7 +149,7 @@ fn wait(watcher: &Watcher, client: &ApiGateway, number: usize) -> WatchedWait<Ap
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_same_shares_its_polls() {
+async fn waits_for_one_operation_share_its_polls() {
     let server = Counting::new(1, |_| 30);
     let client = server.client();
     let watcher = client.watcher();
@@ -171,7 +171,7 @@ async fn who_waits_for_the_same_shares_its_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_of_a_location_are_listed_and_their_end_is_seen_within_a_step() {
+async fn many_operations_of_a_location_are_listed_and_their_end_is_seen_within_one_delay() {
     let server = Counting::new(1000, |number| 60 + number as u64 % 60);
     let client = server.client();
     let watcher = client.watcher().with_rate(1000.0).expect("valid");
@@ -197,7 +197,7 @@ async fn many_of_a_location_are_listed_and_their_end_is_seen_within_a_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_are_asked_for_one_by_one() {
+async fn a_few_operations_are_polled_one_by_one() {
     let server = Counting::new(5, |_| 10);
     let client = server.client();
     let watcher = client.watcher();
@@ -213,7 +213,7 @@ async fn a_few_are_asked_for_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_listing_does_not_show_is_asked_for_by_itself() {
+async fn an_operation_that_a_listing_does_not_show_is_polled_on_its_own() {
     let server = Counting::new(50, |_| 20);
     server.state().hidden = true;
     let client = server.client();
@@ -251,7 +251,7 @@ async fn a_location_that_cannot_be_listed_is_not_listed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_calls_keep_to_the_rate_and_an_outage_is_not_followed_by_a_herd() {
+async fn all_calls_keep_the_rate_even_after_an_outage() {
     let server = Counting::new(500, |_| 100);
     let client = server.client();
     let outage = Instant::now() + Duration::from_secs(60);
@@ -270,7 +270,7 @@ async fn all_calls_keep_to_the_rate_and_an_outage_is_not_followed_by_a_herd() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_has_enough_is_asked_less() {
+async fn resource_exhausted_lowers_the_rate() {
     let server = Counting::new(200, |_| 100);
     let client = server.client();
     let busy = Instant::now() + Duration::from_secs(60);
@@ -292,7 +292,7 @@ async fn a_server_that_has_enough_is_asked_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn none_waits_for_ever_behind_others() {
+async fn no_operation_waits_for_ever_behind_others() {
     let server = Counting::new(300, |_| 0);
     let client = server.client();
     let watcher = client.watcher().with_rate(10.0).expect("valid");
@@ -314,7 +314,7 @@ async fn none_waits_for_ever_behind_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_dropped_is_forgotten_and_the_others_go_on() {
+async fn a_dropped_wait_leaves_the_watcher_and_the_others_continue() {
     let server = Counting::new(2, |_| 10);
     let client = server.client();
     let watcher = client.watcher();
@@ -330,7 +330,7 @@ async fn a_wait_that_is_dropped_is_forgotten_and_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_nobody_waits_and_the_watcher_is_gone_nothing_is_left_running() {
+async fn no_task_is_left_after_the_watcher_and_its_waits_are_dropped() {
     let before = tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks();
@@ -349,7 +349,7 @@ async fn when_nobody_waits_and_the_watcher_is_gone_nothing_is_left_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_may_outlive_its_watcher_and_tells_why_it_ended() {
+async fn a_wait_may_outlive_its_watcher_and_reports_why_it_ended() {
     let server = Counting::new(1, |_| 100);
     let client = server.client();
     let schedule = Schedule::default().total_timeout(Duration::from_secs(30));
@@ -367,7 +367,7 @@ async fn a_wait_may_outlive_its_watcher_and_tells_why_it_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_is_none_is_refused() {
+async fn an_invalid_rate_is_refused() {
     let (client, _server) = crate::common::talk(|it| it);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let refused = client.watcher().with_rate(rate);
@@ -376,7 +376,7 @@ async fn a_rate_that_is_none_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_done_at_its_start_without_name_or_result_is_judged_by_its_target() {
+async fn an_operation_that_started_as_done_without_name_or_result_is_judged_by_its_target() {
     use crate::play::{each_way, line};
     let done = Message {
         done: true,

@@ -35,7 +35,7 @@ async fn an_operation_is_polled_until_it_is_done_and_then_never_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bad_poll_does_not_end_a_wait() {
+async fn one_failed_poll_does_not_end_a_wait() {
     let script = || {
         let mut lines = vec![get(&running())];
         for code in [
@@ -58,7 +58,7 @@ async fn one_bad_poll_does_not_end_a_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_never_be_asked_is_not_asked_again_and_does_not_say_that_the_operation_failed() {
+async fn a_permanent_failure_of_a_poll_ends_the_wait_and_does_not_say_that_the_operation_failed() {
     let refused = || Status::permission_denied("not for you");
     let script = || vec![get(&running()), fails("GetOperation", refused())];
     each_way(script, async |client| {
@@ -80,7 +80,7 @@ async fn what_may_never_be_asked_is_not_asked_again_and_does_not_say_that_the_op
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_takes_too_long_is_given_up_and_made_again() {
+async fn a_poll_that_times_out_is_repeated() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let operation = client.operation::<Api>(NAME).expect("a name");
@@ -98,7 +98,7 @@ async fn a_poll_that_takes_too_long_is_given_up_and_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_servers_delay_is_waited_for() {
+async fn a_delay_that_the_server_asks_for_is_kept() {
     let busy = || {
         let details = ErrorDetails::with_retry_info(Some(secs(17)));
         Status::with_error_details(Code::ResourceExhausted, "slower", details)
@@ -114,7 +114,7 @@ async fn a_servers_delay_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_tells_all_that_is_known_and_the_operation_goes_on() {
+async fn a_timeout_reports_all_that_is_known_and_the_operation_continues() {
     let script = || {
         let mut lines = vec![
             get(&running()),
@@ -166,7 +166,7 @@ async fn a_timeout_tells_all_that_is_known_and_the_operation_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_stays_and_what_is_done_stays_done_whatever_comes_later() {
+async fn later_answers_change_neither_the_name_nor_the_end() {
     let nameless = || Message {
         name: String::new(),
         ..running()
@@ -183,7 +183,7 @@ async fn a_name_stays_and_what_is_done_stays_done_whatever_comes_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_know_its_operation_yet_is_given_a_moment() {
+async fn not_found_within_the_grace_is_retried() {
     let script = || {
         vec![
             fails("GetOperation", Status::not_found("which?")),
@@ -199,7 +199,7 @@ async fn a_server_that_does_not_know_its_operation_yet_is_given_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_has_expired_is_told_by_its_target() {
+async fn the_target_decides_about_an_operation_that_has_expired() {
     let gone = || fails("GetOperation", Status::not_found("which?"));
     let script = || vec![get(&running()), gone(), line("GetApi", &active())];
     let at_once = Schedule::default().not_found_grace(Duration::ZERO);
@@ -256,7 +256,7 @@ async fn an_operation_that_has_expired_is_told_by_its_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn polling_anew_when_something_changes_is_quick_again() {
+async fn delays_start_again_when_the_metadata_changes() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let operation = client.operation::<Api>(NAME).expect("a name");
@@ -293,7 +293,7 @@ fn five_seconds() -> Schedule {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_whose_polls_were_never_answered_claims_nothing_of_the_operation() {
+async fn a_wait_without_any_answer_claims_nothing_about_the_operation() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let operation = client.operation::<Api>(NAME).expect("a name");
@@ -321,7 +321,7 @@ async fn a_wait_whose_polls_were_never_answered_claims_nothing_of_the_operation(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_says_done_and_cannot_be_read_is_no_sight_of_the_operation() {
+async fn a_response_that_cannot_be_read_does_not_count_as_seen() {
     let (client, mut server) = talk(WAYS[0]);
     let operation = client.operation::<Api>(NAME).expect("a name");
     let wait = operation.with_schedule(five_seconds()).into_future();
@@ -361,7 +361,7 @@ fn names_the_limit(error: &OperationError) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_above_the_clients_limit_ends_the_wait_at_once_and_names_the_limit() {
+async fn a_response_above_the_size_limit_ends_the_wait_at_once_and_names_the_limit() {
     let mut long = metadata("create");
     long.status_message = "x".repeat(400);
     for way in WAYS {
@@ -384,7 +384,7 @@ async fn a_reply_above_the_clients_limit_ends_the_wait_at_once_and_names_the_lim
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_limit() {
+async fn a_target_above_the_size_limit_proves_nothing_and_the_error_names_the_limit() {
     let mut long = active();
     long.display_name = "x".repeat(400);
     for way in WAYS {
@@ -407,7 +407,7 @@ async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_
 
 /// The server did not report how the update ended, and the target was ready before the update.
 #[tokio::test(start_paused = true)]
-async fn an_update_that_has_expired_is_never_taken_for_a_success() {
+async fn an_update_that_has_expired_is_never_a_success() {
     let gone = || fails("GetOperation", Status::not_found("which?"));
     let updating = || get(&with_metadata(&metadata("update")));
     let at_once = Schedule::default().not_found_grace(Duration::ZERO);
@@ -446,7 +446,7 @@ async fn an_update_that_has_expired_is_never_taken_for_a_success() {
 
 /// The metadata has no known verb, so the verb is that of the method that started the operation.
 #[tokio::test(start_paused = true)]
-async fn the_method_that_began_an_operation_tells_its_verb() {
+async fn the_method_that_started_an_operation_decides_its_verb() {
     let silent = || Message {
         metadata: None,
         ..running()
@@ -527,7 +527,7 @@ where
 
 /// The bound is the wait's total, one poll timeout, and five seconds for the request to cancel.
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() {
+async fn a_wait_ends_in_time_even_if_a_layer_a_probe_and_a_cancel_request_hang() {
     let nothing = || Message {
         done: true,
         ..running()
@@ -566,8 +566,7 @@ async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_one_polls_timeout()
-{
+async fn a_wait_with_a_total_of_zero_probes_the_target_within_one_poll_timeout() {
     let nothing = Message {
         done: true,
         ..running()
@@ -607,7 +606,7 @@ fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiG
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_that_hangs() {
+async fn a_manual_poll_has_the_poll_timeout_of_the_schedule_even_if_a_layer_hangs() {
     let three = Schedule::default().poll_timeout(secs(3));
     let minute = Schedule::default().poll_timeout(secs(60));
     let cases = [
@@ -636,7 +635,7 @@ async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_tha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_in_a_layer_that_hangs() {
+async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_if_a_layer_hangs() {
     let held = &["DeleteOperation", "CancelOperation"];
     let options = apigateway_grpc::CallOptions::default().timeout(secs(2));
     let cases = [
@@ -699,7 +698,7 @@ async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_total_without_end_is_waited_for() {
+async fn a_wait_with_an_infinite_total_lasts_until_the_operation_ends() {
     const DAY: Duration = secs(24 * 3600);
     for delay in [DAY, Duration::MAX] {
         let began = Instant::now();

@@ -58,7 +58,7 @@ async fn outlived(http: u16, rest: bool, after: fn() -> GrpcResponse) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_outlives_ten_minutes_of_a_captive_portal_over_rest() {
+async fn a_wait_survives_ten_minutes_of_a_captive_portal_over_rest() {
     let json = || {
         let body = r#"{"name": "projects/p/locations/global/operations/o", "done": true,
             "response": {"@type": "type.googleapis.com/google.cloud.apigateway.v1.Api"}}"#;
@@ -70,7 +70,7 @@ async fn a_wait_outlives_ten_minutes_of_a_captive_portal_over_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_outlives_ten_minutes_of_a_captive_portal_over_grpc() {
+async fn a_wait_survives_ten_minutes_of_a_captive_portal_over_grpc() {
     let grpc = || common::ok(&crate::play::succeeded());
     for http in [200, 302, 407, 502, 503, 504, 511] {
         outlived(http, false, grpc).await;

@@ -34,7 +34,7 @@ fn conflict() -> Line {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_done_as_it_starts_is_never_polled() {
+async fn an_operation_that_starts_as_done_is_never_polled() {
     let nameless = || Message {
         name: String::new(),
         ..succeeded()
@@ -54,7 +54,7 @@ async fn what_is_done_as_it_starts_is_never_polled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_is_neither_done_nor_named_is_an_error_and_nothing_is_polled() {
+async fn a_start_without_a_name_that_is_not_done_is_an_error() {
     let nameless = || Message {
         name: String::new(),
         ..running()
@@ -147,7 +147,7 @@ fn began(at: SystemTime, verb: &str, message: Message) -> Message {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_whose_reply_was_lost_takes_its_operation_up() {
+async fn a_create_whose_response_was_lost_adopts_its_operation() {
     let lost = || fails("CreateApi", Status::unavailable("the connection broke"));
     for ours in [created(0, running()), created(0, succeeded())] {
         let done = ours.done;
@@ -169,7 +169,7 @@ async fn a_create_whose_reply_was_lost_takes_its_operation_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_with_what_others_have_made_stays_one() {
+async fn a_conflict_with_a_resource_of_another_client_is_returned() {
     let refused = async |client: ApiGateway| {
         let created = insistent(&client)
             .create_api(PARENT, "a", Api::default())
@@ -251,7 +251,7 @@ fn moved(time: SystemTime, seconds: i64) -> SystemTime {
 type Adoption<'a> = (&'a str, &'a [&'a [Listed]], Option<&'a str>);
 
 #[tokio::test(start_paused = true)]
-async fn only_the_operation_that_the_call_began_is_adopted_whatever_the_clocks_say() {
+async fn only_the_operation_that_this_call_began_is_adopted_even_if_clocks_differ() {
     let broken: fn() -> Message = || failed(13, "broken");
     let done: fn() -> Message = succeeded;
     let under_way: fn() -> Message = running;
@@ -350,7 +350,7 @@ async fn only_the_operation_that_the_call_began_is_adopted_whatever_the_clocks_s
 
 /// The conflict is reported if the search takes too long.
 #[tokio::test(start_paused = true)]
-async fn the_search_for_an_operation_ends_though_the_list_does_not() {
+async fn the_search_for_an_operation_ends_even_if_the_list_does_not() {
     let (client, mut server) = talk(WAYS[0]);
     let client = insistent(&client);
     let began = Instant::now();
@@ -379,7 +379,7 @@ async fn the_search_for_an_operation_ends_though_the_list_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
+async fn an_endless_list_of_operations_leaves_the_conflict() {
     let pages = Arc::new(AtomicUsize::new(0));
     let creates = Arc::new(AtomicUsize::new(0));
     let listed = Arc::clone(&pages);

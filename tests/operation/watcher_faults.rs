@@ -117,7 +117,7 @@ fn quiet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_panics_ends_its_wait_with_an_error_and_harms_no_other() {
+async fn a_poll_that_panics_ends_its_wait_with_an_error_and_affects_no_other() {
     quiet();
     let panicked = Arc::new(AtomicBool::new(false));
     let client = client(move |_, asked| {
@@ -156,7 +156,7 @@ async fn a_listing_that_panics_is_replaced_by_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_harms_no_other_wait() {
+async fn a_waker_that_panics_affects_no_other_wait() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -180,7 +180,7 @@ async fn a_waker_that_panics_harms_no_other_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_without_end_is_stopped_and_what_is_due_is_polled_meanwhile() {
+async fn an_endless_listing_is_stopped_and_due_operations_are_polled_meanwhile() {
     for (delay, most) in [(0, 100), (700, 100)] {
         let pages = Arc::new(AtomicUsize::new(0));
         let listings = Arc::clone(&pages);
@@ -323,7 +323,7 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_has_its_whole_total_though_another_sees_a_target_that_is_not_ready() {
+async fn a_wait_has_its_whole_total_even_if_another_finds_a_target_that_is_not_ready() {
     let client = client(move |method, _| async move {
         if method == "GetApi" {
             return Ok(ok(&Api {
@@ -350,7 +350,7 @@ async fn a_wait_has_its_whole_total_though_another_sees_a_target_that_is_not_rea
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_wait_for_one_operation_looks_at_the_target_that_it_knows() {
+async fn each_wait_for_one_operation_probes_its_own_target() {
     let started = Message {
         name: name("l", 0),
         ..Message::default()
@@ -377,7 +377,7 @@ async fn each_wait_for_one_operation_looks_at_the_target_that_it_knows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
+async fn a_wait_with_a_short_poll_timeout_does_not_shorten_the_polls_of_another() {
     let client = client(move |_, _| async move {
         sleep(secs(2)).await;
         done()
@@ -407,7 +407,7 @@ async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_with_a_long_poll_timeout_does_not_hold_up_another() {
+async fn a_wait_with_a_long_poll_timeout_does_not_delay_another() {
     let calls = Arc::new(AtomicUsize::new(0));
     let client = client(move |_, _| {
         let first = calls.fetch_add(1, Ordering::SeqCst) == 0;
@@ -488,7 +488,7 @@ async fn beside(
 }
 
 #[tokio::test(start_paused = true)]
-async fn hung_locations_do_not_hold_up_a_healthy_one() {
+async fn hung_locations_do_not_delay_a_healthy_one() {
     for locations in [1, 4, 50] {
         let others = move |number: usize| name(&format!("hung{}", number % locations), number);
         let took = beside(others, |name| {
@@ -509,7 +509,7 @@ async fn hung_locations_do_not_hold_up_a_healthy_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_location_with_many_due_operations_does_not_hold_up_another() {
+async fn a_location_with_many_due_operations_does_not_delay_another() {
     let others = |number: usize| name("busy", number);
     let took = beside(others, |name| {
         Box::pin(async move {
@@ -608,7 +608,7 @@ async fn the_delays_of_a_wait_do_not_grow_by_the_polls_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_that_missed_their_operation_at_once_look_at_their_own_targets() {
+async fn waits_whose_operation_is_gone_at_once_probe_their_own_targets() {
     let started = Message {
         name: name("l", 0),
         ..Message::default()
@@ -642,8 +642,7 @@ async fn waits_that_missed_their_operation_at_once_look_at_their_own_targets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_no_wait_needs_any_more_is_aborted_and_one_that_waits_for_its_turn_is_not_sent()
-{
+async fn a_call_that_no_wait_needs_any_more_is_aborted_or_never_sent() {
     struct Sent(Arc<Mutex<Vec<&'static str>>>);
     impl Drop for Sent {
         fn drop(&mut self) {
@@ -680,7 +679,7 @@ async fn a_call_that_no_wait_needs_any_more_is_aborted_and_one_that_waits_for_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_that_comes_back_to_the_watcher_from_any_of_its_code_finds_no_lock_held() {
+async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
     struct Back(Arc<Mutex<Option<Watcher>>>);
     impl Back {
         fn ask(&self) {

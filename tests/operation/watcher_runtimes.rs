@@ -194,7 +194,7 @@ fn another_runtime_takes_over_when_one_ends() {
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_holds_up_no_wait_of_another() {
+fn a_runtime_that_is_not_polled_delays_no_wait_of_another() {
     within(|| {
         let (client, ends) = ends_when();
         let watcher = client.watcher();
@@ -212,7 +212,7 @@ fn a_runtime_that_nobody_drives_holds_up_no_wait_of_another() {
 }
 
 #[test]
-fn a_wait_that_is_polled_outside_ends_with_the_last_runtime() {
+fn a_wait_that_is_polled_outside_of_any_runtime_ends_with_the_last_runtime() {
     within(|| {
         let (client, _) = ends_when();
         let watcher = client.watcher();
@@ -241,7 +241,7 @@ fn a_runtime_without_a_time_driver_ends_its_waits_with_an_error() {
 }
 
 #[test]
-fn an_operation_that_is_done_needs_no_runtime_unless_its_target_must_be_read() {
+fn an_operation_that_is_done_needs_no_runtime_unless_its_target_must_be_probed() {
     use apigateway_grpc::operation::MissingResult;
     use apigateway_grpc::proto::google::longrunning::Operation as Message;
 

@@ -12,7 +12,7 @@ use crate::play::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn each_change_is_told_once_and_the_last_one_too() {
+async fn a_watch_returns_each_change_once_and_the_last_state() {
     let mut further = metadata("create");
     further.status_message = "half".to_owned();
     let further = with_metadata(&further);
@@ -42,7 +42,7 @@ async fn each_change_is_told_once_and_the_last_one_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_holds_no_poll_up_and_sees_the_latest() {
+async fn a_slow_reader_delays_no_poll_and_sees_the_latest_state() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let mut watch = client.operation::<Api>(NAME).expect("a name").watch();
@@ -62,7 +62,7 @@ async fn a_slow_reader_holds_no_poll_up_and_sees_the_latest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_result_can_be_had_without_reading_the_stream() {
+async fn the_result_is_available_without_reading_the_stream() {
     each_way(
         || vec![get(&running()), get(&succeeded())],
         async |client| {
@@ -77,7 +77,7 @@ async fn the_result_can_be_had_without_reading_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_is_taken_up_by_another_client_and_ends_in_what_it_says() {
+async fn another_client_resumes_a_handle_with_its_result_type() {
     each_way(
         || vec![get(&running()), get(&succeeded())],
         async |client| {
@@ -103,7 +103,7 @@ async fn a_handle_is_taken_up_by_another_client_and_ends_in_what_it_says() {
 
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn a_handle_is_written_and_read() {
+async fn a_handle_is_serialized_as_json_and_read_back() {
     use apigateway_grpc::operation::Handle;
 
     let (client, _server) = talk(WAYS[0]);
@@ -131,7 +131,7 @@ fn noon(seconds: i64) -> prost_types::Timestamp {
 
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn a_handle_keeps_the_verb_the_target_and_the_beginning() {
+async fn a_handle_keeps_the_verb_the_target_and_the_start_time() {
     use apigateway_grpc::operation::Handle;
 
     let mut creating = metadata("create");
@@ -164,7 +164,7 @@ async fn a_handle_keeps_the_verb_the_target_and_the_beginning() {
 /// The operation is gone at the first poll, so the handle's verb and start time decide what the target proves.
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
-async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
+async fn a_resumed_wait_judges_the_target_by_the_verb_and_the_start_time_of_the_handle() {
     use apigateway_grpc::operation::{Handle, OperationErrorKind, Schedule};
 
     let old = |rest: &str| {
@@ -230,7 +230,7 @@ async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
 }
 
 #[tokio::test]
-async fn what_is_no_operations_name_is_taken_up_by_nobody() {
+async fn an_invalid_operation_name_cannot_be_resumed() {
     let (client, _server) = talk(WAYS[0]);
     let error = client
         .operation::<Api>("operation-7")

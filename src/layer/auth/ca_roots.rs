@@ -5,8 +5,8 @@
 pub(super) fn missing() -> Option<&'static str> {
     let loaded = rustls_native_certs::load_native_certs();
     loaded.certs.is_empty().then_some(
-        "no CA certificates found on this machine, which credentials need for TLS to their token endpoint: install the \
-         package `ca-certificates`, or set SSL_CERT_FILE to a PEM file (the feature `tls-webpki-roots` and the setting \
+        "no CA certificates on this machine: credentials need them for TLS to their token endpoint; install the package \
+         `ca-certificates`, or set SSL_CERT_FILE to a PEM file (the feature `tls-webpki-roots` and the setting \
          `ca_certificates` do not apply to token endpoints)",
     )
 }

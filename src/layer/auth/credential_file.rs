@@ -194,7 +194,7 @@ fn unsupported(name: &str) -> String {
         .take(64)
         .collect();
     format!(
-        "credential type `{name}` is not supported by google-cloud-auth; supported are {supported}"
+        "credential type `{name}` is not supported by google-cloud-auth: must be one of {supported}"
     )
 }
 
@@ -294,7 +294,7 @@ mod tests {
             ),
             (
                 r#"{"type":"external_account_authorized_user","refresh_token":"hush"}"#,
-                "credential type `external_account_authorized_user` is not supported by google-cloud-auth; supported are \
+                "credential type `external_account_authorized_user` is not supported by google-cloud-auth: must be one of \
                  authorized_user, service_account, impersonated_service_account, external_account",
             ),
             (

@@ -227,7 +227,7 @@ where
 {
     let credentials = made.map_err(|error| {
         let cause = redact(&error.into().to_string(), &[]);
-        Rejection::lasting(format!("credentials cannot be created: {cause}"))
+        Rejection::lasting(format!("cannot create credentials: {cause}"))
     })?;
     Ok(Created {
         credentials: credentials.into(),
@@ -261,7 +261,7 @@ fn check(endpoint: &Uri) -> Result<(), Error> {
 fn exposed(uri: &Uri) -> Error {
     let host = uri.authority().map_or("", http::uri::Authority::as_str);
     Error::configuration(format!(
-        "http://{host} is plaintext and not a loopback address: credentials are never sent there; use https, or leave out this layer"
+        "http://{host} is plaintext and not a loopback address: credentials are never sent to it; use https, or remove this layer"
     ))
 }
 
@@ -401,7 +401,7 @@ impl<S: GrpcService> Replay<S> {
             Ok(headers) if headers.tag != refused.tag => headers,
             Ok(_) => return result,
             Err(status) => {
-                tracing::debug!(code = ?status.code(), "the rejected credentials could not be refreshed");
+                tracing::debug!(code = ?status.code(), "cannot refresh the rejected credentials");
                 return result;
             }
         };

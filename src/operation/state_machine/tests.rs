@@ -326,7 +326,7 @@ async fn each_event_has_its_next_step() {
 
 /// An operation that the server reported as done: the next step after each code of a failed probe.
 #[tokio::test(start_paused = true)]
-async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
+async fn every_code_of_a_failed_probe_has_its_step() {
     let transient = [
         Code::Unavailable,
         Code::DeadlineExceeded,
@@ -362,7 +362,7 @@ async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_of_the_target_ends_with_the_total_and_one_polls_timeout() {
+async fn a_probe_ends_by_the_total_and_one_poll_timeout() {
     let (mut wait, began) = wait(MissingResult::CheckTarget);
     let round = began + secs(70);
     assert_eq!(wait.probe_timeout(began + secs(1), round), secs(10));
@@ -373,7 +373,7 @@ async fn a_read_of_the_target_ends_with_the_total_and_one_polls_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_code_is_of_one_kind() {
+async fn every_code_has_one_class() {
     let fatal = [
         Code::InvalidArgument,
         Code::AlreadyExists,
@@ -391,7 +391,7 @@ async fn every_code_is_of_one_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_what_was_just_started_begins_with_a_delay() {
+async fn a_wait_for_a_new_operation_begins_with_a_delay() {
     let (mut wait, began) = wait(MissingResult::Fail);
     let next = wait.first_poll(began, 0.5);
     assert_eq!(next, sleep(1000));

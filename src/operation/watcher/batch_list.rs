@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::entry::Queued;
 use crate::operation::state_machine::CallFailure;
 
 /// An operation that becomes due within this time counts as due now.
@@ -25,6 +24,13 @@ const MAX_CALLS_OF_LOCATION: usize = 8;
 
 /// The time at which an operation is due, and its name.
 pub(super) type Due = (Instant, Arc<str>);
+
+/// The time at which an operation is due, and whether it is polled on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queued {
+    pub(super) single: bool,
+    pub(super) due: Instant,
+}
 
 /// The state of a location that decides its calls.
 #[derive(Debug, Default)]

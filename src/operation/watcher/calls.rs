@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::entry::later;
+use crate::operation::schedule::later;
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 

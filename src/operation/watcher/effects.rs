@@ -1,28 +1,25 @@
 //! The effects of a change of the table, which run after its lock is released.
 
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tonic::Code;
 
-use super::entry::PendingWait;
-use super::wait::{WaitCell, WaitEnd};
+use super::wait_end::{WaitCell, WaitEnd, catch_panic};
 use crate::error::Error;
 
 /// Actions that run foreign code: wakers, and drops of futures and errors. The table collects them, so that none runs under
 /// its lock.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    pub(super) ended: Vec<(PendingWait, Box<WaitEnd>)>,
+    pub(super) ended: Vec<(Arc<WaitCell>, Box<WaitEnd>)>,
     pub(super) woken: Vec<Arc<WaitCell>>,
     pub(super) aborted: Vec<AbortHandle>,
     pub(super) notified: Vec<Arc<Notify>>,
     pub(super) notes: Vec<LogEvent>,
     /// Values that are only dropped.
-    pub(super) waiters: Vec<PendingWait>,
+    pub(super) cells: Vec<Arc<WaitCell>>,
     pub(super) errors: Vec<Arc<Error>>,
     pub(super) handles: Vec<AbortHandle>,
 }
@@ -40,9 +37,7 @@ impl Effects {
     /// keep an end from its wait.
     pub(super) fn run(self) {
         let ended = self.ended.into_iter();
-        let wakers: Vec<_> = ended
-            .filter_map(|(waiter, end)| waiter.cell().end(end))
-            .collect();
+        let wakers: Vec<_> = ended.filter_map(|(cell, end)| cell.end(end)).collect();
         for handle in self.aborted {
             handle.abort();
         }
@@ -58,13 +53,6 @@ impl Effects {
         for note in self.notes {
             catch_panic(|| note.log());
         }
-    }
-}
-
-/// Runs foreign code, and contains its panic. The payload is not dropped, since its drop may panic too.
-pub(super) fn catch_panic(foreign: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        mem::forget(payload);
     }
 }
 

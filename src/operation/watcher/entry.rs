@@ -8,11 +8,12 @@ use prost::Message as _;
 use prost_types::Any;
 use tokio::time::Instant;
 
-use super::batch_list::{DUE_WINDOW, LISTING_PATIENCE};
+use super::batch_list::{DUE_WINDOW, LISTING_PATIENCE, Queued};
 use super::effects::Effects;
-use super::wait::{WaitCell, WaitEnd};
+use super::wait_end::{WaitCell, WaitEnd};
 use crate::error::Error;
 use crate::operation::error::Progress;
+use crate::operation::schedule::later;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, Event, GiveUp, Next, Verdict, WaitState};
 use crate::operation::tracked::TrackedOperation;
@@ -40,13 +41,6 @@ pub(super) struct Entry {
     pub(super) unlisted: bool,
     /// Number of the latest listing that has shown the operation, or during which it was added.
     pub(super) listing: u32,
-}
-
-/// The time at which an operation is due, and whether it is polled on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Queued {
-    pub(super) single: bool,
-    pub(super) due: Instant,
 }
 
 /// One wait for an operation.
@@ -283,7 +277,7 @@ impl Entry {
                     let mut waiter = self.remove_at(index);
                     let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
                     let end = waiter.end(waited, snapshot, self.last_seen, now);
-                    effects.ended.push((waiter, Box::new(end)));
+                    effects.ended.push((waiter.cell, Box::new(end)));
                 }
             }
         }
@@ -296,12 +290,11 @@ impl Entry {
         name: &str,
         error: Error,
         now: Instant,
+        effects: &mut Effects,
     ) -> WaitEnd {
-        let before = waiter.failure.replace(Arc::new(error));
+        waiter.fail(Some(Arc::new(error)), effects);
         let snapshot = decoded(&self.known, name);
-        let end = waiter.end(Err(GiveUp::Failed), snapshot, self.last_seen, now);
-        waiter.failure = before;
-        end
+        waiter.end(Err(GiveUp::Failed), snapshot, self.last_seen, now)
     }
 
     /// Adds a wait.
@@ -360,6 +353,12 @@ impl PendingWait {
 
     pub(super) fn cell(&self) -> &Arc<WaitCell> {
         &self.cell
+    }
+
+    /// Drops a wait that was removed. The drop of its waker and of its failure may run foreign code, so both become effects.
+    pub(super) fn drop_into(self, effects: &mut Effects) {
+        effects.cells.push(self.cell);
+        effects.errors.extend(self.failure);
     }
 
     /// Returns true if a probe of the wait's target is in flight.
@@ -560,10 +559,4 @@ impl PendingWait {
             },
         }
     }
-}
-
-/// Returns the time after a delay. A time that the clock cannot represent becomes one in the far future.
-pub(super) fn later(now: Instant, delay: Duration) -> Instant {
-    let year = Duration::from_secs(365 * 24 * 60 * 60);
-    now.checked_add(delay).unwrap_or(now + 30 * year)
 }

@@ -2,6 +2,7 @@
 
 mod batch_list;
 mod calls;
+mod drivers;
 mod effects;
 mod entry;
 mod locations;
@@ -9,6 +10,7 @@ mod rate_limit;
 mod table;
 mod task;
 mod wait;
+mod wait_end;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +30,9 @@ pub use wait::WatchedWait;
 
 use rate_limit::RateLimit;
 use table::Table;
-use task::{AbandonReason, Driver};
+use task::Driver;
 use wait::{Finished, Inner, TableWait};
+use wait_end::AbandonReason;
 
 /// Waits for many operations with few calls.
 ///

@@ -11,15 +11,16 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
-use super::batch_list::{DUE_WINDOW, ListingEnd, Location, NextCall};
+use super::batch_list::{DUE_WINDOW, ListingEnd, Location, NextCall, Queued};
 use super::calls::{Call, CallSubject, Calls, Outcome, PlannedCall, Request};
+use super::drivers::Drivers;
 use super::effects::{Effects, LogEvent};
-use super::entry::{Entry, PendingWait, Queued, WaitEvent, later};
+use super::entry::{Entry, PendingWait, WaitEvent};
 use super::locations::{Locations, location};
 use super::rate_limit::RateLimit;
-use super::task::{AbandonReason, Drivers};
-use super::wait::{WaitCell, WaitEnd};
+use super::wait_end::{AbandonReason, WaitCell, WaitEnd};
 use crate::error::Error;
+use crate::operation::schedule::later;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{CallFailure, Event, WaitState};
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
@@ -154,7 +155,7 @@ impl Table {
         } else if waiter.has_probe_in_flight() {
             self.abort_needless(name);
         }
-        self.effects.waiters.push(waiter);
+        waiter.drop_into(&mut self.effects);
     }
 
     /// Removes a wait for which no task polls any more. Returns `None` if the wait has ended already.
@@ -166,7 +167,8 @@ impl Table {
     ) -> Option<WaitEnd> {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
-        let end = entry.abandon(&mut waiter, name, lost.error(), Instant::now());
+        let (error, now) = (lost.error(), Instant::now());
+        let end = entry.abandon(&mut waiter, name, error, now, &mut self.effects);
         self.left(name, waiter);
         Some(end)
     }
@@ -179,8 +181,11 @@ impl Table {
             while let Some(entry) = self.entries.get_mut(&name)
                 && let Some(mut waiter) = entry.waiters.pop()
             {
-                let end = entry.abandon(&mut waiter, &name, lost.error(), now);
-                self.effects.ended.push((waiter, Box::new(end)));
+                let error = lost.error();
+                let end = entry.abandon(&mut waiter, &name, error, now, &mut self.effects);
+                let cell = Arc::clone(waiter.cell());
+                self.effects.ended.push((cell, Box::new(end)));
+                waiter.drop_into(&mut self.effects);
             }
             self.requeue(&name);
         }

@@ -6,111 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
-use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
-use tonic::Status;
 
 use super::Shared;
 use super::calls::{Outcome, PlannedCall, Request};
-use super::effects::{Effects, catch_panic};
 use super::table::Next;
-use crate::error::Error;
-use crate::operation::waiter::{self, single_attempt};
+use super::wait_end::{AbandonReason, catch_panic};
+use crate::operation::attempt::{get_operation, single_attempt};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
 use crate::stack::clients::Clients;
-
-/// The reason why no task polls for a wait any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AbandonReason {
-    /// The wait is polled outside of any runtime, and no other runtime polls for it.
-    NoRuntime,
-    /// The runtime has been shut down.
-    ShutDown,
-    /// The task of the watcher panicked.
-    Panicked,
-    /// A transport or a layer panicked.
-    CallPanicked,
-}
-
-impl AbandonReason {
-    pub(super) fn error(self) -> Error {
-        let text = match self {
-            Self::NoRuntime => {
-                "no Tokio runtime: a wait by a watcher must be polled within a Tokio runtime"
-            }
-            Self::ShutDown => "the Tokio runtime that polled the operation has been shut down",
-            Self::Panicked => {
-                "the task of the watcher panicked; a runtime must have its time driver enabled"
-            }
-            Self::CallPanicked => "a transport or a layer panicked in a call of the watcher",
-        };
-        Error::from(match self {
-            Self::CallPanicked => Status::internal(text),
-            Self::NoRuntime | Self::ShutDown | Self::Panicked => Status::cancelled(text),
-        })
-    }
-}
-
-/// The drivers of a watcher.
-#[derive(Debug, Default)]
-pub(super) struct Drivers {
-    all: Vec<DriverRecord>,
-    latest: u64,
-}
-
-#[derive(Debug)]
-struct DriverRecord {
-    number: u64,
-    runtime: runtime::Id,
-    notify: Arc<Notify>,
-    /// True if a wait was added or polled on the driver's runtime while the driver existed.
-    relied_on: bool,
-}
-
-impl Drivers {
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    /// Returns true if this runtime has a driver, and records that a wait relies on the driver.
-    pub(super) fn is_on(&mut self, runtime: runtime::Id) -> bool {
-        let mut all = self.all.iter_mut();
-        let found = all.find(|driver| driver.runtime == runtime);
-        found.map(|driver| driver.relied_on = true).is_some()
-    }
-
-    /// Adds a driver. Returns its number and its notification.
-    pub(super) fn add(&mut self, runtime: runtime::Id) -> (u64, Arc<Notify>) {
-        self.latest += 1;
-        let notify = Arc::default();
-        self.all.push(DriverRecord {
-            number: self.latest,
-            runtime,
-            notify: Arc::clone(&notify),
-            relied_on: false,
-        });
-        (self.latest, notify)
-    }
-
-    /// Removes a driver. Returns true if a wait relied on it.
-    fn remove(&mut self, number: u64) -> bool {
-        let index = self.all.iter().position(|driver| driver.number == number);
-        index.is_some_and(|index| self.all.swap_remove(index).relied_on)
-    }
-
-    pub(super) fn notify(&self, effects: &mut Effects) {
-        self.notify_others(0, effects);
-    }
-
-    /// Wakes all drivers but this one.
-    pub(super) fn notify_others(&self, number: u64, effects: &mut Effects) {
-        let others = self.all.iter().filter(|driver| driver.number != number);
-        let others = others.map(|driver| Arc::clone(&driver.notify));
-        effects.notified.extend(others);
-    }
-}
 
 /// The task on one runtime. Its drop hands its work to the other tasks.
 pub(super) struct Driver {
@@ -235,7 +141,7 @@ async fn call(clients: Arc<Clients>, plan: PlannedCall, page_size: i32) -> Outco
             let request = GetOperationRequest {
                 name: name.to_string(),
             };
-            Outcome::Polled(waiter::get_operation(&clients, request, None, timeout).await)
+            Outcome::Polled(get_operation(&clients, request, None, timeout).await)
         }
         Request::Probe(tracked) => Outcome::Probed(tracked.probe(&clients, timeout).await),
         Request::Page { location, token } => {

@@ -2,20 +2,16 @@
 
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
-use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::runtime;
 
 use super::Shared;
-use super::effects::catch_panic;
-use super::task::AbandonReason;
+use super::wait_end::{AbandonReason, WaitCell, WaitEnd};
 use crate::operation::Operation;
-use crate::operation::error::{OperationError, OperationErrorKind, Progress};
-use crate::operation::result;
+use crate::operation::error::{OperationError, Progress};
 use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
@@ -53,109 +49,6 @@ pub(super) struct TableWait {
     pub(super) read: Option<Box<Snapshot>>,
 }
 
-/// The end of a wait.
-#[derive(Debug)]
-pub(super) struct WaitEnd {
-    pub(super) waited: Result<(), GiveUp>,
-    pub(super) snapshot: Snapshot,
-    /// The target, if it is known without the snapshot.
-    pub(super) target: Option<String>,
-    pub(super) progress: Progress,
-}
-
-/// Hands the end of a wait to its future.
-#[derive(Debug, Default)]
-pub(super) struct WaitCell {
-    state: Mutex<State>,
-    /// Index of the wait in its entry. It changes only under the lock of the table.
-    index: AtomicUsize,
-    /// True once `next` was called. From then on, each change of the operation wakes the future.
-    observed: AtomicBool,
-}
-
-#[derive(Debug)]
-enum State {
-    Waiting(Option<Waker>),
-    Ended(Option<Box<WaitEnd>>),
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::Waiting(None)
-    }
-}
-
-impl WaitCell {
-    /// Ends the wait. Returns the waker of its future.
-    pub(super) fn end(&self, end: Box<WaitEnd>) -> Option<Waker> {
-        let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
-        match before {
-            State::Waiting(waker) => waker,
-            State::Ended(_) => None,
-        }
-    }
-
-    /// Wakes the future, which then checks for a runtime and a new snapshot.
-    pub(super) fn wake(&self) {
-        let waker = match &mut *self.state() {
-            State::Waiting(waker) => waker.take(),
-            State::Ended(_) => None,
-        };
-        if let Some(waker) = waker {
-            catch_panic(|| waker.wake());
-        }
-    }
-
-    /// Returns the end if the wait has ended, or else keeps the waker.
-    fn poll(&self, waker: &Waker) -> Option<Box<WaitEnd>> {
-        // Wakers are foreign code: this one is cloned before the lock is taken, and the old one is dropped after it is
-        // released.
-        let mut waker = Some(waker.clone());
-        let mut state = self.state();
-        let end = match &mut *state {
-            State::Waiting(kept) => {
-                mem::swap(kept, &mut waker);
-                None
-            }
-            State::Ended(end) => end.take(),
-        };
-        drop(state);
-        end
-    }
-
-    /// Returns `Some` if the wait has ended, with the last snapshot unless the future has taken the end. Otherwise keeps the
-    /// waker.
-    fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
-        let mut waker = Some(waker.clone());
-        let mut state = self.state();
-        let last = match &mut *state {
-            State::Waiting(kept) => {
-                mem::swap(kept, &mut waker);
-                None
-            }
-            State::Ended(end) => Some(end.as_ref().map(|end| end.snapshot.clone())),
-        };
-        drop(state);
-        last
-    }
-
-    pub(super) fn is_observed(&self) -> bool {
-        self.observed.load(Ordering::Relaxed)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn index(&self) -> usize {
-        self.index.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_index(&self, index: usize) {
-        self.index.store(index, Ordering::Relaxed);
-    }
-}
-
 impl TableWait {
     fn poll(&self, cx: &Context<'_>) -> Poll<Box<WaitEnd>> {
         if let Some(end) = self.cell.poll(cx.waker()) {
@@ -171,11 +64,9 @@ impl TableWait {
             None => Poll::Pending,
         }
     }
-}
 
-impl TableWait {
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Snapshot>> {
-        self.cell.observed.store(true, Ordering::Relaxed);
+        self.cell.observe();
         // The waker is kept before the check, so that no change is missed in between.
         if let Some(last) = self.cell.poll_end(cx.waker()) {
             return Poll::Ready(last.and_then(|last| self.unread(last)));
@@ -238,7 +129,7 @@ impl<R: OperationResult> WatchedWait<R> {
     pub async fn next(&mut self) -> Option<Snapshot> {
         match &mut self.0 {
             Inner::Finished(finished) => finished.unread.take().map(|snapshot| *snapshot),
-            Inner::Table(ticket) => poll_fn(|cx| ticket.poll_next(cx)).await,
+            Inner::Table(wait) => poll_fn(|cx| wait.poll_next(cx)).await,
         }
     }
 }
@@ -283,25 +174,10 @@ impl<R: OperationResult> Finished<R> {
     }
 }
 
-impl WaitEnd {
-    /// Returns the result of the wait, or its error.
-    fn result<R: OperationResult>(self) -> Result<R, OperationError> {
-        let kind = match self.waited {
-            Ok(()) => match result::read(&self.snapshot) {
-                Ok(result) => return Ok(result),
-                Err(kind) => kind,
-            },
-            Err(why) => OperationErrorKind::of(why, false),
-        };
-        let error = OperationError::new(kind, self.snapshot, self.progress);
-        Err(error.on(self.target))
-    }
-}
-
 impl<R: OperationResult> fmt::Debug for WatchedWait<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.0 {
-            Inner::Table(ticket) => &*ticket.name,
+            Inner::Table(wait) => &*wait.name,
             Inner::Finished(_) => "",
         };
         f.debug_struct("WatchedWait")
@@ -316,7 +192,7 @@ impl<R: OperationResult> Future for WatchedWait<R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Inner::Finished(finished) => finished.poll(cx),
-            Inner::Table(ticket) => ticket.poll(cx).map(|end| end.result()),
+            Inner::Table(wait) => wait.poll(cx).map(|end| end.result()),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Cause {
     /// True if the endpoint sent a response.
     pub(super) answered: bool,
     /// True if the credentials did not name their universe in time. The credentials may be valid.
-    pub(super) late: bool,
+    pub(super) is_timeout: bool,
 }
 
 impl Cause {
@@ -48,15 +48,15 @@ impl Cause {
         };
         let text = format!("{origin}: {what}{advice}");
         let transient = error.is_transient() && !facts.fault.lasts();
-        let late = transient && matches!(facts.fault, Fault::Universe(_));
+        let is_timeout = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
                 // Use a code that is not retried, since a second wait would end at the call's own deadline.
-                true if late => Rejection::new(Code::DeadlineExceeded, text),
+                true if is_timeout => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::lasting(text),
             },
-            late,
+            is_timeout,
             answered: matches!(facts.fault, Fault::Response { .. } | Fault::NotToken(_)),
         }
     }
@@ -301,8 +301,8 @@ impl Body {
     fn describe(&self) -> String {
         if self.html {
             return match &self.text {
-                Some(title) => format!(" with an HTML page, titled `{title}`"),
-                None => " with an HTML page".to_owned(),
+                Some(title) => format!(" and an HTML page titled `{title}`"),
+                None => " and an HTML page".to_owned(),
             };
         }
         let code = match (&self.code, &self.subtype) {
@@ -321,17 +321,17 @@ impl Fault {
     fn describe(&self, endpoint: &str) -> String {
         match self {
             Self::Response { status, body } => {
-                format!("{endpoint} answered HTTP {status}{}", body.describe())
+                format!("{endpoint} responded with HTTP {status}{}", body.describe())
             }
             // If the first character is wrong, the text is HTML or other text.
             Self::NotToken(cause) if cause.ends_with("at line 1 column 1") => {
-                format!("{endpoint} answered with text that is not JSON ({cause})")
+                format!("{endpoint} responded with text that is not JSON ({cause})")
             }
             Self::NotToken(cause) => {
-                format!("{endpoint} answered with something that is not a token ({cause})")
+                format!("{endpoint} responded with JSON that is not a token ({cause})")
             }
             Self::Tls(cause) => format!("the TLS handshake with {endpoint} failed: {cause}"),
-            Self::Unreachable(cause) => format!("{endpoint} cannot be reached: {cause}"),
+            Self::Unreachable(cause) => format!("cannot connect to {endpoint}: {cause}"),
             Self::Universe(cause) | Self::Other(cause) => cause.clone(),
         }
     }
@@ -357,13 +357,13 @@ impl Fault {
             Self::Response { status, body } => advice_for_response(*status, body, origin),
             Self::NotToken(_) => NOT_GOOGLE.to_owned(),
             Self::Tls(cause) if cause.contains("UnknownIssuer") => format!(
-                "; the certificate's issuer is not among the system's CA certificates: add it there, or name a PEM file \
-                 in SSL_CERT_FILE, if {endpoint} may be trusted"
+                "; the certificate's issuer is not among the system's CA certificates: if you trust {endpoint}, add the issuer \
+                 there, or set SSL_CERT_FILE to a PEM file with it"
             ),
             Self::Tls(cause) if cause.contains("expired") || cause.contains("not valid yet") => {
-                format!("; check the clock of this machine, and the certificate of {endpoint}")
+                format!("; check the clock of this machine and the certificate of {endpoint}")
             }
-            Self::Tls(_) => format!("; check the certificate of {endpoint}, and the proxy variables"),
+            Self::Tls(_) => format!("; check the certificate of {endpoint} and the proxy variables"),
             Self::Unreachable(_) => "; check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)".to_owned(),
             Self::Universe(_) => String::new(),
             Self::Other(_) => match origin.kind() {
@@ -375,7 +375,7 @@ impl Fault {
     }
 }
 
-const NOT_GOOGLE: &str = "; check for a captive portal or a proxy on the way, and the URL";
+const NOT_GOOGLE: &str = "; check the URL, and check for a captive portal or a proxy";
 
 const CHECK_ROLE: &str = "; check that the service account exists, and that the caller has \
                           roles/iam.serviceAccountTokenCreator on it";
@@ -391,7 +391,7 @@ fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> String {
         (Origin::MetadataServer(server), _) if !is_busy(status) => {
             return advice_for_metadata(status, server);
         }
-        _ if is_busy(status) => "; the endpoint fails at the moment, try again later",
+        _ if is_busy(status) => "; the failure is transient: try again later",
         (_, Some(Kind::AuthorizedUser)) if code == "invalid_grant" => {
             "; the user's login has expired or was revoked: run `gcloud auth application-default login`"
         }
@@ -399,7 +399,7 @@ fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> String {
             "; run `gcloud auth application-default login` to create a new file"
         }
         (_, Some(Kind::ImpersonatedServiceAccount)) if code == "invalid_grant" => {
-            "; the source credentials have expired or were revoked: create the file anew"
+            "; the source credentials have expired or were revoked: create the file again"
         }
         (_, Some(Kind::ImpersonatedServiceAccount)) => CHECK_ROLE,
         (_, Some(Kind::ExternalAccount)) => {

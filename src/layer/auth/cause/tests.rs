@@ -55,7 +55,7 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "the HTTP transport reports a [404] error: failed to fetch access token :b\"Not found.\"",
             ],
             false,
-            "metadata server (named by GCE_METADATA_HOST): http://h:1 answered HTTP 404: Not found; check that the instance \
+            "metadata server (named by GCE_METADATA_HOST): http://h:1 responded with HTTP 404: Not found; check that the instance \
              has a service account, and that GCE_METADATA_HOST names a metadata server",
         ),
         (
@@ -66,7 +66,7 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "the HTTP transport reports a [404] error: failed to fetch access token :b\"Not found.\"",
             ],
             false,
-            "metadata server: http://metadata.google.internal answered HTTP 404: Not found; check that the instance has a \
+            "metadata server: http://metadata.google.internal responded with HTTP 404: Not found; check that the instance has a \
              service account",
         ),
         (
@@ -80,27 +80,27 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
             false,
             "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: the \
              certificate is not valid: it is a CA certificate, which no server may use as its own; check the certificate of \
-             https://h/token, and the proxy variables",
+             https://h/token and the proxy variables",
         ),
         (
             file(Kind::ServiceAccount),
             false,
             &[
-                "the credentials belong to the universe u.test, but the client to googleapis.com; use others",
+                "the credentials are for the universe domain u.test, but the client is for googleapis.com; use others",
             ],
             false,
-            "service_account credentials in `/f.json` (named by VARIABLE): the credentials belong to the universe u.test, but \
-             the client to googleapis.com; use others",
+            "service_account credentials in `/f.json` (named by VARIABLE): the credentials are for the universe domain u.test, but \
+             the client is for googleapis.com; use others",
         ),
         (
             external(),
             true,
             &[
-                "the credentials did not name their universe within 2s, so they are not sent to h; the next call asks again",
+                "the credentials did not return their universe domain within 2s, so they are not sent to h; retry the call",
             ],
             false,
-            "external_account credentials in `/f.json` (named by VARIABLE): the credentials did not name their universe within \
-             2s, so they are not sent to h; the next call asks again",
+            "external_account credentials in `/f.json` (named by VARIABLE): the credentials did not return their universe domain within \
+             2s, so they are not sent to h; retry the call",
         ),
         (
             user(),
@@ -112,7 +112,7 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "HTTP status client error (400 Bad Request) for url (https://u:p@h/token?secret=v)",
             ],
             false,
-            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 400 invalid_grant: \
+            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token responded with HTTP 400 invalid_grant: \
              Bad [redacted]; the user's login has expired or was revoked: run `gcloud auth application-default login`",
         ),
         (
@@ -123,7 +123,7 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "the HTTP transport reports a [403] error: {\"error\":{\"code\":403,\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
             ],
             false,
-            "impersonated_service_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 403 \
+            "impersonated_service_account credentials in `/f.json` (named by VARIABLE): https://h/token responded with HTTP 403 \
              PERMISSION_DENIED: Denied; check that the service account exists, and that the caller has \
              roles/iam.serviceAccountTokenCreator on it",
         ),
@@ -135,8 +135,8 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "the HTTP transport reports a [503] error: failed to fetch access token :b\"<html>\\n<TITLE>Away \\\"now\\\"</TITLE>\"",
             ],
             true,
-            "credentials: the token endpoint answered HTTP 503 with an HTML page, titled `Away \"now\"`; check for a captive \
-             portal or a proxy on the way, and the URL",
+            "credentials: the token endpoint responded with HTTP 503 and an HTML page titled `Away \"now\"`; check the URL, and \
+             check for a captive portal or a proxy",
         ),
         (
             user(),
@@ -147,9 +147,9 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "invalid type: string \"short\", expected u64 at line 1 column 9",
             ],
             false,
-            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered with something that is not a \
-             token (invalid type: string, expected u64 at line 1 column 9); check for a captive portal or a proxy on the way, \
-             and the URL",
+            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token responded with JSON that is not a \
+             token (invalid type: string, expected u64 at line 1 column 9); check the URL, and check for a captive \
+             portal or a proxy",
         ),
         (
             user(),
@@ -162,7 +162,7 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "Connection refused (os error 111)",
             ],
             true,
-            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token cannot be reached: Connection refused \
+            "authorized_user credentials in `/f.json` (named by VARIABLE): cannot connect to https://h/token: Connection refused \
              (os error 111); check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)",
         ),
         (
@@ -176,8 +176,8 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
             ],
             false,
             "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: invalid \
-             peer certificate: UnknownIssuer; the certificate's issuer is not among the system's CA certificates: add it there, \
-             or name a PEM file in SSL_CERT_FILE, if https://h/token may be trusted",
+             peer certificate: UnknownIssuer; the certificate's issuer is not among the system's CA certificates: if you trust \
+             https://h/token, add the issuer there, or set SSL_CERT_FILE to a PEM file with it",
         ),
         (
             external(),
@@ -197,7 +197,7 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "the HTTP transport reports a [403] error: {\"error\":{\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
             ],
             false,
-            "external_account credentials in `/f.json` (named by VARIABLE): https://h/iam answered HTTP 403 PERMISSION_DENIED: \
+            "external_account credentials in `/f.json` (named by VARIABLE): https://h/iam responded with HTTP 403 PERMISSION_DENIED: \
              Denied; check that the service account exists, and that the caller has roles/iam.serviceAccountTokenCreator on it",
         ),
         (
@@ -208,8 +208,8 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "HTTP status server error (503 Service Unavailable) for url (https://h/token)",
             ],
             true,
-            "external_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 503; the endpoint \
-             fails at the moment, try again later",
+            "external_account credentials in `/f.json` (named by VARIABLE): https://h/token responded with HTTP 503; the failure is \
+             transient: try again later",
         ),
         (
             external(),

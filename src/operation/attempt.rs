@@ -1,0 +1,55 @@
+//! Calls of one attempt, each with a timeout. The schedule of a wait decides when to call again.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::call::CallOptions;
+use crate::contract::RetryPolicy;
+use crate::layer::headers::ROUTING;
+use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
+use crate::stack::clients::Clients;
+
+/// Polls an operation in one attempt, within `timeout`. There are no retries here, since the schedule decides about them. If no
+/// routing header is given, it is computed from the request.
+pub(crate) async fn get_operation(
+    clients: &Clients,
+    request: GetOperationRequest,
+    routing: Option<&str>,
+    timeout: Duration,
+) -> Result<Message, Status> {
+    let mut request = tonic::Request::new(request);
+    if let Some(routing) = routing.and_then(|routing| HeaderValue::from_str(routing).ok()) {
+        let headers = HeaderMap::from_iter([(ROUTING, routing)]);
+        *request.metadata_mut() = MetadataMap::from_headers(headers);
+    }
+    request.extensions_mut().insert(single_attempt(timeout));
+    let mut operations = clients.operations();
+    let answer = with_timeout(timeout, operations.get_operation(request)).await;
+    Ok(answer?.into_inner())
+}
+
+/// Ends a call at its timeout. The deadline of the client does not cover the layers that the user has put around calls.
+pub(crate) async fn with_timeout<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    // The timer starts after the call has set its own deadline, so the deadline's error, which says more, comes first.
+    let timer = async { tokio::time::sleep(timeout).await };
+    tokio::select! {
+        biased;
+        answer = call => answer,
+        () = timer => Err(Status::deadline_exceeded(format!("no answer within {timeout:?}"))),
+    }
+}
+
+/// Returns the options of a call that makes one attempt, within `timeout`.
+pub(crate) fn single_attempt(timeout: Duration) -> CallOptions {
+    CallOptions {
+        timeout: Some(timeout),
+        retry: Some(RetryPolicy::NEVER),
+        ..CallOptions::default()
+    }
+}

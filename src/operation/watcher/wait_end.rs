@@ -1,0 +1,177 @@
+//! The end of a wait, and the cell that hands it to the wait's future.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tonic::Status;
+
+use crate::error::Error;
+use crate::operation::error::{OperationError, OperationErrorKind, Progress};
+use crate::operation::result::{self, OperationResult};
+use crate::operation::snapshot::Snapshot;
+use crate::operation::state_machine::GiveUp;
+
+/// The end of a wait.
+#[derive(Debug)]
+pub(super) struct WaitEnd {
+    pub(super) waited: Result<(), GiveUp>,
+    pub(super) snapshot: Snapshot,
+    /// The target, if it is known without the snapshot.
+    pub(super) target: Option<String>,
+    pub(super) progress: Progress,
+}
+
+/// The reason why no task polls for a wait any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AbandonReason {
+    /// The wait is polled outside of any runtime, and no other runtime polls for it.
+    NoRuntime,
+    /// The runtime has been shut down.
+    ShutDown,
+    /// The task of the watcher panicked.
+    Panicked,
+    /// A transport or a layer panicked.
+    CallPanicked,
+}
+
+impl AbandonReason {
+    pub(super) fn error(self) -> Error {
+        let text = match self {
+            Self::NoRuntime => {
+                "no Tokio runtime: a wait by a watcher must be polled within a Tokio runtime"
+            }
+            Self::ShutDown => "the Tokio runtime that polled the operation has been shut down",
+            Self::Panicked => {
+                "the task of the watcher panicked; a runtime must have its time driver enabled"
+            }
+            Self::CallPanicked => "a transport or a layer panicked in a call of the watcher",
+        };
+        Error::from(match self {
+            Self::CallPanicked => Status::internal(text),
+            Self::NoRuntime | Self::ShutDown | Self::Panicked => Status::cancelled(text),
+        })
+    }
+}
+
+impl WaitEnd {
+    /// Returns the result of the wait, or its error.
+    pub(super) fn result<R: OperationResult>(self) -> Result<R, OperationError> {
+        let kind = match self.waited {
+            Ok(()) => match result::read(&self.snapshot) {
+                Ok(result) => return Ok(result),
+                Err(kind) => kind,
+            },
+            Err(why) => OperationErrorKind::of(why, false),
+        };
+        let error = OperationError::new(kind, self.snapshot, self.progress);
+        Err(error.on(self.target))
+    }
+}
+
+/// Hands the end of a wait to its future.
+#[derive(Debug, Default)]
+pub(super) struct WaitCell {
+    state: Mutex<State>,
+    /// Index of the wait in its entry. It changes only under the lock of the table.
+    index: AtomicUsize,
+    /// True once `next` was called. From then on, each change of the operation wakes the future.
+    observed: AtomicBool,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting(Option<Waker>),
+    Ended(Option<Box<WaitEnd>>),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Waiting(None)
+    }
+}
+
+impl WaitCell {
+    /// Ends the wait. Returns the waker of its future.
+    pub(super) fn end(&self, end: Box<WaitEnd>) -> Option<Waker> {
+        let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
+        match before {
+            State::Waiting(waker) => waker,
+            State::Ended(_) => None,
+        }
+    }
+
+    /// Wakes the future, which then checks for a runtime and a new snapshot.
+    pub(super) fn wake(&self) {
+        let waker = match &mut *self.state() {
+            State::Waiting(waker) => waker.take(),
+            State::Ended(_) => None,
+        };
+        if let Some(waker) = waker {
+            catch_panic(|| waker.wake());
+        }
+    }
+
+    /// Returns the end if the wait has ended, or else keeps the waker.
+    pub(super) fn poll(&self, waker: &Waker) -> Option<Box<WaitEnd>> {
+        // Wakers are foreign code: this one is cloned before the lock is taken, and the old one is dropped after it is
+        // released.
+        let mut waker = Some(waker.clone());
+        let mut state = self.state();
+        let end = match &mut *state {
+            State::Waiting(kept) => {
+                mem::swap(kept, &mut waker);
+                None
+            }
+            State::Ended(end) => end.take(),
+        };
+        drop(state);
+        end
+    }
+
+    /// Returns `Some` if the wait has ended, with the last snapshot unless the future has taken the end. Otherwise keeps the
+    /// waker.
+    pub(super) fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
+        let mut waker = Some(waker.clone());
+        let mut state = self.state();
+        let last = match &mut *state {
+            State::Waiting(kept) => {
+                mem::swap(kept, &mut waker);
+                None
+            }
+            State::Ended(end) => Some(end.as_ref().map(|end| end.snapshot.clone())),
+        };
+        drop(state);
+        last
+    }
+
+    /// From now on, each change of the operation wakes the future.
+    pub(super) fn observe(&self) {
+        self.observed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_observed(&self) -> bool {
+        self.observed.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_index(&self, index: usize) {
+        self.index.store(index, Ordering::Relaxed);
+    }
+}
+
+/// Runs foreign code, and contains its panic. The payload is not dropped, since its drop may panic too.
+pub(super) fn catch_panic(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        mem::forget(payload);
+    }
+}
