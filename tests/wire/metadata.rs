@@ -213,7 +213,7 @@ async fn a_head_that_http2_does_not_decode_fails_only_its_call() {
         .await
         .expect_err("it is too large");
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
-    let text = "the headers of the reply are malformed, or larger than 2097152 bytes";
+    let text = "the headers of the response are malformed, or larger than 2097152 bytes";
     assert!(error.to_string().contains(text), "{error}");
 }
 

@@ -158,7 +158,7 @@ impl fmt::Display for BadHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the headers of the reply are malformed, or larger than {MAX_HEADERS} bytes"
+            "the headers of the response are malformed, or larger than {MAX_HEADERS} bytes"
         )
     }
 }
