@@ -86,7 +86,7 @@ async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
     let error = silent().get_operation(NAME).await.expect_err("it hangs");
     assert!(error.is_timeout());
     let expected = format!(
-        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the response"
+        "get operation {NAME}: deadline exceeded: no response within 10s, still waiting for the response"
     );
     assert_eq!(error.to_string(), expected);
 }

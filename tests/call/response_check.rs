@@ -205,7 +205,7 @@ async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
     for (status, code) in cases {
         let error = error(page(status, "text/html", "<h1>Sign in</h1>")).await;
         assert_eq!(error.code(), Some(code), "{status}");
-        let said = format!("HTTP {status} with text/html, which is not gRPC");
+        let said = format!("HTTP {status} and text/html, which is not gRPC");
         assert!(error.to_string().contains(&said), "{error}");
         assert!(
             !error.to_string().contains("Sign in"),
@@ -313,7 +313,7 @@ async fn a_media_type_without_an_end_is_cut_in_the_error() {
     reply.headers_mut().insert("content-type", media);
     let text = error(reply).await.to_string();
     assert!(
-        text.len() < 300 && text.contains("HTTP 502 with xxx"),
+        text.len() < 300 && text.contains("HTTP 502 and xxx"),
         "{text}"
     );
 }
