@@ -317,7 +317,7 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
             assert!(text.contains(&format!("`{name}` is {value:?}")), "{text}");
         }
         assert!(
-            text.contains("no certificate roots: ") && text.contains(fault),
+            text.contains("no CA certificates: ") && text.contains(fault),
             "{text}"
         );
         assert_eq!(text.lines().count(), 1, "{text}");

@@ -86,7 +86,7 @@ fn a_proxy_of_the_environment_is_used_and_its_password_is_not_shown() {
         }
         let expected = format!(
             "cannot connect to https://gateway.test through the proxy http://{}: \
-             the proxy answered HTTP 403 Forbidden",
+             the proxy responded with HTTP 403 Forbidden",
             proxy.address
         );
         let (text, encoded) = (err(&output), "bWU6czNjcjN0");

@@ -4,37 +4,34 @@
 const FAULTS: [(&str, &str); 10] = [
     (
         "CaUsedAsEndEntity",
-        "it is a CA certificate, which no server may use as its own",
+        "a CA certificate cannot be a server's own certificate",
     ),
-    (
-        "EndEntityUsedAsCa",
-        "it is signed with a certificate that is not a CA certificate",
-    ),
+    ("EndEntityUsedAsCa", "its issuer is not a CA certificate"),
     (
         "RequiredEkuNotFound",
-        "its extended key usage does not allow servers (serverAuth)",
+        "its extended key usage does not include serverAuth",
     ),
     (
         "PathLenConstraintViolated",
-        "its chain is longer than a CA in it allows",
+        "its chain is longer than the path length limit of a CA in the chain",
     ),
     (
         "NameConstraintViolation",
-        "a CA in its chain is not allowed to certify this host",
+        "a CA in its chain must not issue certificates for this host (name constraint)",
     ),
     (
         "UnsupportedCertVersion",
-        "it is not an X.509 certificate of version 3",
+        "not an X.509 version 3 certificate",
     ),
     (
         "UnsupportedSignatureAlgorithm",
-        "it is signed with an algorithm that is not supported",
+        "unsupported signature algorithm",
     ),
-    ("BadSignature", "its signature is not valid"),
-    ("BadEncoding", "it is malformed"),
+    ("BadSignature", "invalid signature"),
+    ("BadEncoding", "malformed"),
     (
         "UnhandledCriticalExtension",
-        "it has a critical extension that is not supported",
+        "unsupported critical extension",
     ),
 ];
 
