@@ -124,7 +124,7 @@ fn a_token_that_was_given_goes_to_an_emulator_of_the_environment_on_loopback_onl
         let output = describe(&arguments, &[("APIGATEWAY_EMULATOR_HOST", elsewhere)]);
         let text = err(&output);
         for part in [
-            "`APIGATEWAY_EMULATOR_HOST` names",
+            "`APIGATEWAY_EMULATOR_HOST` is ",
             "not a loopback address",
             "`--endpoint`",
         ] {
