@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// Description of a valid id, for error texts.
-const ID: &str = "1 to 63 of a-z, 0-9 and -, not beginning with -";
+const ID: &str = "1 to 63 characters of a-z, 0-9 and -, and must not begin with -";
 
 /// The pattern of a resource name: collections, each followed by `*` or by a fixed id.
 pub(crate) type NamePattern = &'static [&'static str];
@@ -29,7 +29,11 @@ impl NamePatterns {
         if self.0.iter().any(matches) {
             return Ok(());
         }
-        let kinds = self.0.iter().map(|form| kind(form)).collect::<Vec<_>>();
+        let kinds = self
+            .0
+            .iter()
+            .map(|form| kind(form).to_owned())
+            .collect::<Vec<_>>();
         let patterns = self.0.iter().map(|form| pattern(form)).collect::<Vec<_>>();
         Err(refusal(name, &either(&kinds), &either(&patterns)))
     }
@@ -49,7 +53,7 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let segments = pattern.split('/').collect::<Vec<_>>();
-    Err(refusal(name, &kind(&segments), pattern))
+    Err(refusal(name, kind(&segments), pattern))
 }
 
 /// Checks the id of a resource to create.
@@ -64,17 +68,14 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     }
     let shown = id.escape_debug();
     let why = match id.rsplit_once('/') {
-        _ if id.is_empty() => "it is empty".to_owned(),
         Some((_, last)) if !last.is_empty() => {
             let last = last.escape_debug();
-            format!("a full name is not an id, which would be `{last}`")
+            format!("a full name is not an id, use `{last}`; ")
         }
-        _ if id.len() > 63 => "it is too long".to_owned(),
-        _ if id.starts_with('-') => "it begins with -".to_owned(),
-        _ => "it has other characters".to_owned(),
+        _ => String::new(),
     };
     Err(Error::name(format!(
-        "{field} `{shown}` is not an id: {why}; an id is {ID}"
+        "invalid `{field}` `{shown}`: {why}must be {ID}"
     )))
 }
 
@@ -103,20 +104,14 @@ fn refusal(name: &str, kind: &str, pattern: &str) -> Error {
     let shown = name.escape_debug();
     let why = find_fault(name);
     Error::name(format!(
-        "`{shown}` is not the name of {kind}: {why}; its form is {pattern}"
+        "invalid {kind} name `{shown}`: {why}must match {pattern}"
     ))
 }
 
-/// Returns the kind of resource that a pattern is for, with its article: `an operation`.
-fn kind(form: &[&str]) -> String {
+/// Returns the kind of resource that a pattern is for: `operation`.
+fn kind<'a>(form: &[&'a str]) -> &'a str {
     let collection = form.iter().rev().nth(1).copied();
-    let one = collection.map_or("resource", singular);
-    let article = if one.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
-    format!("{article} {one}")
+    collection.map_or("resource", singular)
 }
 
 /// Returns a pattern as `projects/{project}/locations/{location}`.
@@ -145,24 +140,20 @@ fn either(all: &[String]) -> String {
     }
 }
 
-/// Describes why a name does not match.
+/// Describes a defect of a name as the start of a sentence. Returns an empty text if the pattern alone explains it.
 fn find_fault(name: &str) -> String {
-    if name.is_empty() {
-        return "it is empty".to_owned();
-    }
     if name.chars().any(char::is_control) {
-        return "it has a control character".to_owned();
+        return "control characters are not allowed; ".to_owned();
     }
-    if !name.contains('/') {
-        return "an id is not a full name".to_owned();
+    if !name.is_empty() && !name.contains('/') {
+        return "an id is not a full name; ".to_owned();
     }
     let refused = name
         .split('/')
-        .find(|segment| matches!(*segment, "" | "." | ".."));
-    refused.map_or_else(
-        || "it does not match the pattern".to_owned(),
-        |segment| format!("it has the segment `{segment}`"),
-    )
+        .find(|segment| matches!(*segment, "." | ".."));
+    refused.map_or_else(String::new, |segment| {
+        format!("the segment `{segment}` is not allowed; ")
+    })
 }
 
 #[cfg(test)]
@@ -217,8 +208,8 @@ mod tests {
         assert!(forms.check("projects/p/locations/l").is_ok());
         assert!(forms.check("projects/p/locations/l/operations/o").is_ok());
         let error = forms.check("projects/p").expect_err("neither").to_string();
-        let expected = "`projects/p` is not the name of an operation or a location: it does not match the pattern; \
-            its form is projects/{project}/locations/{location}/operations/{operation} or \
+        let expected = "invalid operation or location name `projects/p`: must match \
+            projects/{project}/locations/{location}/operations/{operation} or \
             projects/{project}/locations/{location}";
         assert_eq!(error, expected);
     }

@@ -29,7 +29,7 @@ fn refuses(error: &Error, form: &str) {
     let text = error.to_string();
     assert!(error.is_invalid_name() && error.is_unsent(), "{text}");
     assert!(error.status().is_none() && error.code().is_none(), "{text}");
-    assert!(text.ends_with(&format!("its form is {form}")), "{text}");
+    assert!(text.ends_with(&format!("must match {form}")), "{text}");
 }
 
 const OPERATION: &str = "projects/{project}/locations/{location}/operations/{operation}";
@@ -79,7 +79,7 @@ async fn an_id_is_told_to_be_one_and_the_error_names_what_was_done() {
     let (client, _) = counted();
     let error = client.get_operation("o").await.expect_err("an id");
     let expected = format!(
-        "get operation o: `o` is not the name of an operation: an id is not a full name; its form is {OPERATION}"
+        "get operation o: invalid operation name `o`: an id is not a full name; must match {OPERATION}"
     );
     assert_eq!(error.to_string(), expected);
 }
@@ -173,7 +173,7 @@ async fn policies_are_those_of_gateways_apis_and_configs() {
     refuses(&error, forms);
     let text = error.to_string();
     assert!(text.starts_with("get iam policy of projects/p/locations/l: "));
-    assert!(text.contains("is not the name of a gateway, an api or a config: "));
+    assert!(text.contains("invalid gateway, api or config name `"));
     assert_eq!(arrived.load(Ordering::Relaxed), 0);
     let resources = [
         "projects/p/locations/l/gateways/g",
@@ -206,15 +206,15 @@ async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
         let text = error.to_string();
         assert!(error.is_invalid_name() && error.is_invalid_argument() && error.is_unsent());
         assert!(text.starts_with("create gateway projects/p/locations/l/gateways/"));
-        assert!(text.contains("gateway_id `"), "{text}");
+        assert!(text.contains("invalid `gateway_id` `"), "{text}");
     }
     let name = "projects/p/locations/l/gateways/g";
     let created = client
         .create_gateway(parent, name, Gateway::default())
         .await;
     let text = created.expect_err("a name").to_string();
-    let fix = "a full name is not an id, which would be `g`; \
-        an id is 1 to 63 of a-z, 0-9 and -, not beginning with -";
+    let fix = "a full name is not an id, use `g`; \
+        must be 1 to 63 characters of a-z, 0-9 and -, and must not begin with -";
     assert!(text.ends_with(fix), "{text}");
     assert_eq!(arrived.load(Ordering::Relaxed), 0);
     let long = "a".repeat(63);
