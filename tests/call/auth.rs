@@ -103,7 +103,10 @@ async fn an_access_token_that_is_no_header_text_is_refused_without_showing_it() 
         let builder = ApiGateway::builder().endpoint("http://127.0.0.1:1");
         let error = builder.access_token(token).build().expect_err("refused");
         let text = error.to_string();
-        assert_eq!(text, "access_token: empty, or not header text");
+        assert_eq!(
+            text,
+            "invalid `access_token`: must be visible ASCII and not empty"
+        );
     }
 }
 

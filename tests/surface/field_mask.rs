@@ -167,8 +167,8 @@ async fn a_path_that_the_resource_does_not_have_is_named() {
         let error = client.update_api(api, ["labels", path]).await;
         let error = error.expect_err(path).to_string();
         let expected = format!(
-            "update api {NAME}: invalid path `{path}` in `update_mask`: not a field of Api; \
-             the fields that can be written are labels, display_name, managed_service"
+            "update api {NAME}: invalid path `{path}` in `update_mask`: must be a field of Api; \
+             the writable fields are labels, display_name, managed_service"
         );
         assert_eq!(error, expected);
     }

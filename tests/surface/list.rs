@@ -305,7 +305,7 @@ async fn a_strict_list_fails_where_a_location_was_not_reached() {
     let (page, ()) = tokio::join!(list.first_page(), answers);
     let error = page.expect_err("a location is missing");
     assert!(error.is_unavailable(), "{error}");
-    let expected = "locations not reached: projects/p/locations/there";
+    let expected = "unreachable locations: projects/p/locations/there";
     assert!(error.to_string().ends_with(expected), "{error}");
 
     let list = client.list_operations("projects/p/locations/-").strict();
