@@ -81,7 +81,7 @@ async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
     assert!(
         error
             .to_string()
-            .contains("content encoding `br`, which the client does not accept"),
+            .contains("unsupported content encoding `br`"),
         "{error}"
     );
 }

@@ -92,7 +92,7 @@ impl ResponseReader<'_> {
         };
         let wire = wire.map_err(|why| {
             let name = &schema.message(output).name;
-            Status::internal(format!("invalid response, not a {name}: {why}"))
+            Status::internal(format!("invalid {name} in the response: {why}"))
         })?;
         grpc_frames::frame(wire)
     }
