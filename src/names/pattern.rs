@@ -215,6 +215,47 @@ mod tests {
     }
 
     #[test]
+    fn the_error_of_a_name_states_its_defect_and_the_pattern() {
+        let cases = [
+            ("", ""),
+            ("o", "an id is not a full name; "),
+            ("projects/p/locations/l", ""),
+            (
+                "projects/p/locations/../operations/o",
+                "the segment `..` is not allowed; ",
+            ),
+            ("projects/p\n", "control characters are not allowed; "),
+        ];
+        for (name, why) in cases {
+            let error = NamePatterns(&[OPERATION]).check(name).expect_err(name);
+            let shown = name.escape_debug();
+            let expected = format!("invalid operation name `{shown}`: {why}must match {SHOWN}");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_error_of_an_id_states_the_rule_and_finds_the_id_in_a_full_name() {
+        let rule = "must be 1 to 63 characters of a-z, 0-9 and -, and must not begin with -";
+        let cases = [
+            ("", ""),
+            ("-a", ""),
+            ("A", ""),
+            (
+                "projects/p/locations/l/apis/a",
+                "a full name is not an id, use `a`; ",
+            ),
+        ];
+        for (id, why) in cases {
+            let error = check_id("api_id", id).expect_err(id);
+            assert_eq!(
+                error.to_string(),
+                format!("invalid `api_id` `{id}`: {why}{rule}")
+            );
+        }
+    }
+
+    #[test]
     fn an_id_is_short_and_lowercase() {
         for id in ["a", "0", "a-b-9", "a-", &"a".repeat(63)] {
             assert!(check_id("api_id", id).is_ok(), "{id}");

@@ -10,3 +10,4 @@ mod list;
 mod methods;
 mod name_checks;
 mod names;
+mod setting_texts;
