@@ -17,7 +17,7 @@ fn is_clean(seen: &Seen, but_has: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_over_a_given_transport_show_no_secret() {
+async fn calls_over_a_custom_transport_show_no_secret() {
     let seen = Seen::default();
     let _guard = seen.capture();
     let script = || {

@@ -36,7 +36,7 @@ const OPERATION: &str = "projects/{project}/locations/{location}/operations/{ope
 const LOCATION: &str = "projects/{project}/locations/{location}";
 
 #[tokio::test]
-async fn what_is_not_an_operations_name_is_refused_by_every_method_and_never_sent() {
+async fn every_method_refuses_an_invalid_operation_name_and_sends_nothing() {
     let (client, arrived) = counted();
     let wrong = [
         "",
@@ -75,7 +75,7 @@ async fn what_is_not_an_operations_name_is_refused_by_every_method_and_never_sen
 }
 
 #[tokio::test]
-async fn an_id_is_told_to_be_one_and_the_error_names_what_was_done() {
+async fn the_error_of_an_id_in_place_of_a_name_names_the_action() {
     let (client, _) = counted();
     let error = client.get_operation("o").await.expect_err("an id");
     let expected = format!(
@@ -93,7 +93,7 @@ async fn a_refused_name_cannot_deceive_a_terminal() {
 }
 
 #[tokio::test]
-async fn operations_are_listed_of_a_location_and_of_nothing_else() {
+async fn only_a_location_is_a_parent_of_operations() {
     let (client, arrived) = counted();
     let list = async |name: &str| client.list_operations(name).first_page().await;
     let wrong = [
@@ -116,7 +116,7 @@ async fn operations_are_listed_of_a_location_and_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_name_of_the_form_is_sent_however_odd_its_ids() {
+async fn a_name_that_matches_the_pattern_is_sent_with_any_ids() {
     let (client, arrived) = counted();
     let odd = [
         "projects/p/locations/l/operations/o",
@@ -163,7 +163,7 @@ async fn every_name_that_a_rule_binds_is_checked_by_that_rule() {
 }
 
 #[tokio::test]
-async fn policies_are_those_of_gateways_apis_and_configs() {
+async fn only_gateways_apis_and_configs_have_policies() {
     let (client, arrived) = counted();
     let forms = "projects/{project}/locations/{location}/gateways/{gateway}, \
         projects/{project}/locations/{location}/apis/{api} or \
@@ -188,7 +188,7 @@ async fn policies_are_those_of_gateways_apis_and_configs() {
 }
 
 #[tokio::test]
-async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
+async fn an_invalid_id_is_refused_and_a_full_name_shows_its_id() {
     let (client, arrived) = counted();
     let parent = "projects/p/locations/l";
     let long = "a".repeat(64);
@@ -226,7 +226,7 @@ async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
 }
 
 #[tokio::test]
-async fn typed_names_go_wherever_text_goes() {
+async fn typed_names_are_accepted_in_place_of_text() {
     let (client, arrived) = counted();
     let api = ApiName::new("p", "a").expect("parts");
     assert!(client.get_api(&api).await.expect_err("").is_not_found());

@@ -119,7 +119,7 @@ async fn a_client_reads_the_stream_that_the_layer_writes() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_off_is_an_error() {
+async fn a_truncated_stream_is_an_error() {
     let cut = |media: &'static str, body: &'static str| {
         call(move |_| {
             let mut reply = http::Response::new(body.to_owned());

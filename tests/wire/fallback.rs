@@ -102,7 +102,7 @@ async fn a_call_without_a_rest_route_never_falls_back() {
 }
 
 #[tokio::test]
-async fn without_the_fallback_the_error_says_that_the_server_does_not_speak_http2() {
+async fn without_the_fallback_the_error_says_that_the_server_does_not_support_http2() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = ApiGateway::builder()
         .endpoint(server.endpoint())

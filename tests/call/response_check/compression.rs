@@ -243,7 +243,7 @@ async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_of_the_contract_offers_nothing_and_its_reply_passes() {
+async fn a_method_of_another_service_offers_no_encoding_and_its_response_is_unchanged() {
     let (client, mut server) = talk(|it| it);
     let packed = frame(1, &gzip(&operation()));
     let (reply, ()) = tokio::join!(through(&client, "/test.Streams/Both", None), async {
