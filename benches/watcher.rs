@@ -58,9 +58,10 @@ fn main() {
     let counts = number(1).map_or(vec![1, 100, 10_000, 100_000], |count| vec![count]);
     for count in counts {
         for way in ["loops", "watcher"] {
-            let mut command = Command::new(std::env::current_exe().expect("it runs"));
+            let mut command =
+                Command::new(std::env::current_exe().expect("the path of this program"));
             let status = command.args(["one", way, &count.to_string()]).status();
-            assert!(status.expect("it runs").success());
+            assert!(status.expect("the program runs").success());
         }
     }
     if number(1).is_some() {
@@ -76,9 +77,9 @@ fn main() {
         ("totals", 200),
         ("totals", 2000),
     ] {
-        let mut command = Command::new(std::env::current_exe().expect("it runs"));
+        let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
         let status = command.args([scenario, &count.to_string()]).status();
-        assert!(status.expect("it runs").success());
+        assert!(status.expect("the program runs").success());
     }
 }
 
@@ -104,7 +105,7 @@ async fn hung(count: usize) {
         let ends = Instant::now() + RUNS;
         waits.push(wait(
             Some(&watcher),
-            operation.await.expect("it was started"),
+            operation.await.expect("a started operation"),
             ends,
         ));
     }
@@ -130,13 +131,13 @@ async fn totals(count: usize) {
     let mut started = Vec::new();
     for number in 0..count {
         let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-        started.push(operation.await.expect("it was started"));
+        started.push(operation.await.expect("a started operation"));
     }
     let waits = started.into_iter().map(|operation| {
         let ends = Instant::now() + total;
         let watched = watcher.wait(operation);
         async move {
-            watched.await.expect_err("its time is over");
+            watched.await.expect_err("the wait timed out");
             ends.elapsed()
         }
     });
@@ -209,7 +210,10 @@ async fn measure(by_watcher: bool, count: usize) {
     for batch in batches {
         for number in batch {
             let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-            started.push((operation.await.expect("it was started"), Instant::now()));
+            started.push((
+                operation.await.expect("a started operation"),
+                Instant::now(),
+            ));
         }
         let before = resident();
         for (operation, at) in started.drain(..) {
@@ -252,12 +256,12 @@ fn wait(
         Some(watcher) => {
             let watched = watcher.wait(operation);
             Box::pin(async move {
-                watched.await.expect("it succeeded");
+                watched.await.expect("the operation succeeded");
                 ends.elapsed()
             })
         }
         None => Box::pin(async move {
-            operation.await.expect("it succeeded");
+            operation.await.expect("the operation succeeded");
             ends.elapsed()
         }),
     }

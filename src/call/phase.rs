@@ -28,7 +28,7 @@ pub(crate) enum Phase {
     /// Waiting for an HTTP/1.1 connection; the limit is reached.
     #[cfg_attr(
         not(feature = "rest"),
-        expect(dead_code, reason = "gRPC has streams alone")
+        expect(dead_code, reason = "gRPC has only streams")
     )]
     Connection,
     /// Waiting for the head of the response.

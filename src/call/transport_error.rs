@@ -31,7 +31,7 @@ enum TransportErrorKind {
     /// An intermediary responded in the service's place: a captive portal, a proxy, a gateway.
     #[cfg_attr(
         not(feature = "rest"),
-        expect(dead_code, reason = "over gRPC it is NotGrpc")
+        expect(dead_code, reason = "a gRPC transport reports NotGrpc")
     )]
     Intermediary,
     /// The client ended the call before sending it, since the call is invalid or has no credentials.

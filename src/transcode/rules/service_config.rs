@@ -12,7 +12,7 @@ use crate::transcode::schema::descriptor::HttpRule;
 
 /// A schema with `google.api.Http`, which the set of a user may lack.
 static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
+    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("the embedded descriptor set is valid")
 });
 
 /// The selector of an invalid rule, and the reason.

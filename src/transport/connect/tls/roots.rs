@@ -74,7 +74,7 @@ fn no_roots(set: &[(&str, &OsStr)], faults: &[String]) -> String {
 #[cfg(not(feature = "tls-native-roots"))]
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "the signature of the build with the system's roots"
+    reason = "the same signature as with the system's roots"
 )]
 fn add_native(_: &mut RootCertStore) -> Result<(), Error> {
     Ok(())
