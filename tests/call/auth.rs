@@ -105,7 +105,7 @@ async fn an_invalid_access_token_is_refused_and_not_shown() {
         let text = error.to_string();
         assert_eq!(
             text,
-            "invalid `access_token`: must be visible ASCII and not empty"
+            "invalid `access_token`: must not be empty or have control characters"
         );
     }
 }

@@ -81,11 +81,11 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
     let reasons = [
         "`GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read matches the same requests",
         "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest matches all paths of this rule",
-        "two `**`",
+        "at most one `**`",
         "any HTTP method",
         "wildcard outside a variable",
-        "streams its requests",
-        "streams its requests",
+        "client streaming is not supported",
+        "client streaming is not supported",
         "`user` and `mail` are members of one oneof",
     ];
     for (rule, reason) in RULES.unserved().iter().zip(reasons) {

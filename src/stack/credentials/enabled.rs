@@ -102,8 +102,11 @@ struct Fixed {
 
 impl Fixed {
     fn bearer(token: &str) -> Result<Self, Error> {
-        let fault =
-            || Error::configuration("invalid `access_token`: must be visible ASCII and not empty");
+        let fault = || {
+            Error::configuration(
+                "invalid `access_token`: must not be empty or have control characters",
+            )
+        };
         let token = token.trim();
         if token.is_empty() {
             return Err(fault());

@@ -135,7 +135,7 @@ impl Template {
     /// Returns the reason why a server cannot separate the variables of a path, if there is one.
     pub(crate) fn ambiguous(&self) -> Option<&'static str> {
         let rests = self.segments.iter().filter(|segment| segment.is_rest());
-        (rests.count() > 1).then_some("ambiguous template: has `**` twice")
+        (rests.count() > 1).then_some("ambiguous template: must have at most one `**`")
     }
 
     /// Parses a segment or a variable, and returns the rest.
@@ -389,6 +389,27 @@ mod tests {
         ];
         for (template, value, expected) in cases {
             assert_eq!(path(template, value).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn the_error_of_an_invalid_template_names_its_defect() {
+        let cases = [
+            ("v1", "the path template must begin with `/`"),
+            ("/v1/{a", "unclosed brace"),
+            (
+                "/v1/a}b",
+                "a segment must be followed by `/`, a verb or the end",
+            ),
+            ("/v1//a", "invalid segment ``"),
+            ("/v1/{a=x/y z}", "invalid segment `y z`"),
+            ("/v1/{a.}", "invalid field path `a.`"),
+            ("/v1/{a}/{a}", "`a` is bound twice"),
+            ("/v1/{a=**/**}", "the pattern of `a` has `**` twice"),
+        ];
+        for (template, expected) in cases {
+            let error = Template::parse(template).err();
+            assert_eq!(error.as_deref(), Some(expected), "{template}");
         }
     }
 

@@ -107,7 +107,7 @@ impl Query {
         };
         // The value may be a secret, so the error does not show it.
         let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| format!("invalid `{name}`: must be visible ASCII"))?;
+            .map_err(|_| format!("invalid `{name}`: must not have control characters"))?;
         value.set_sensitive(true);
         self.headers.push((header, value));
         Ok(true)
