@@ -6,7 +6,7 @@
 //! - `descriptors.bin`: the descriptor set with its extensions, for reflection and transcoding.
 //! - `contract.rs`: the table of methods, with one entry for each method.
 //! - `requests.rs`, `lists.rs`, `resources.rs`: macro calls for the request messages (`build/requests.rs`).
-//! - `emulator/*.rs`: the generated server of the emulator's admin service.
+//! - `emulator/*.rs`: the generated server and client of the emulator's admin service.
 //! - `emulator_descriptors.bin`: the descriptor set that includes the admin service.
 
 #[path = "build/configuration.rs"]
@@ -137,14 +137,15 @@ fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
     Ok(())
 }
 
-/// Generates the server of the emulator's admin service, in a folder of its own, because the generator also writes an
-/// empty file for each import. No client is generated: Rust tests call the emulator's methods directly.
+/// Generates the server and the client of the emulator's admin service, in a folder of its own, because the generator also
+/// writes an empty file for each import.
 fn generate_own(set: prost_types::FileDescriptorSet, out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
     generator()
-        .build_client(false)
         .extern_path(".google.api", "crate::proto::google::api")
         .extern_path(".google.cloud", "crate::proto::google::cloud")
+        .extern_path(".google.iam", "crate::proto::google::iam")
+        .extern_path(".google.longrunning", "crate::proto::google::longrunning")
         .out_dir(out)
         .compile_fds_with_config(set, config())?;
     Ok(())

@@ -11,11 +11,11 @@ use tonic::codec::BufferSettings;
 use tonic_prost::ProstCodec;
 
 /// Initial size of the buffer of a request, in bytes.
-const REQUEST: usize = 256;
+const REQUEST_BUFFER: usize = 256;
 /// Initial size of the buffer of a response, in bytes.
-const REPLY: usize = 1 << 10;
+const RESPONSE_BUFFER: usize = 1 << 10;
 /// Number of bytes at which a stream of messages is flushed. It is tonic's default.
-const PIECE: usize = 32 << 10;
+const FLUSH_SIZE: usize = 32 << 10;
 
 /// Encodes `T` and decodes `U`.
 #[derive(Debug)]
@@ -42,10 +42,10 @@ where
     type Decoder = <ProstCodec<T, U> as tonic::codec::Codec>::Decoder;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::raw_encoder(BufferSettings::new(REQUEST, PIECE))
+        ProstCodec::<T, U>::raw_encoder(BufferSettings::new(REQUEST_BUFFER, FLUSH_SIZE))
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(BufferSettings::new(REPLY, PIECE))
+        ProstCodec::<T, U>::raw_decoder(BufferSettings::new(RESPONSE_BUFFER, FLUSH_SIZE))
     }
 }

@@ -49,15 +49,15 @@ pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Gzi
     let mut step = compressed.len().saturating_mul(4).max(STEP);
     loop {
         // Read one byte beyond the limit, to detect a larger result.
-        let room = (limit - out.len()).saturating_add(1).min(step);
-        out.reserve_exact(room);
-        let most = u64::try_from(room).unwrap_or(u64::MAX);
-        let read = decoder.by_ref().take(most).read_to_end(&mut out);
+        let read_limit = (limit - out.len()).saturating_add(1).min(step);
+        out.reserve_exact(read_limit);
+        let take_limit = u64::try_from(read_limit).unwrap_or(u64::MAX);
+        let read = decoder.by_ref().take(take_limit).read_to_end(&mut out);
         let read = read.map_err(GzipError::Malformed)?;
         if out.len() > limit {
             return Err(GzipError::TooLarge);
         }
-        if read < room {
+        if read < read_limit {
             return Ok(out);
         }
         step = out.len();

@@ -82,31 +82,31 @@ pub(crate) fn limit(headers: &mut HeaderMap, limit: usize) -> Option<Excess> {
     if size <= limit {
         return None;
     }
-    let mut kept = HeaderMap::new();
+    let mut reduced = HeaderMap::new();
     let code = failure(headers).or(headers.get(Status::GRPC_STATUS));
     if let Some(code) = code.cloned() {
-        kept.insert(Status::GRPC_STATUS, code);
+        reduced.insert(Status::GRPC_STATUS, code);
     }
     if let Some(message) = headers.remove(Status::GRPC_MESSAGE) {
-        kept.insert(Status::GRPC_MESSAGE, message);
+        reduced.insert(Status::GRPC_MESSAGE, message);
     }
     // Two values are enough, since two or more mean `Pushback::Never`.
     for pushback in headers.get_all(PUSHBACK).iter().take(2) {
-        kept.append(PUSHBACK, pushback.clone());
+        reduced.append(PUSHBACK, pushback.clone());
     }
     let details = headers.remove(Status::GRPC_STATUS_DETAILS);
     let dropped = match details {
         Some(details) => {
-            kept.insert(Status::GRPC_STATUS_DETAILS, details);
-            let over = self::size(&kept) > limit;
-            if over {
-                kept.remove(Status::GRPC_STATUS_DETAILS);
+            reduced.insert(Status::GRPC_STATUS_DETAILS, details);
+            let too_large = self::size(&reduced) > limit;
+            if too_large {
+                reduced.remove(Status::GRPC_STATUS_DETAILS);
             }
-            over
+            too_large
         }
         None => false,
     };
-    *headers = kept;
+    *headers = reduced;
     Some(Excess {
         size,
         limit,

@@ -61,7 +61,7 @@ mod sealed {
         fn page_token(&mut self) -> &mut String;
         /// Sets whether the response may omit unreachable locations, if the request has a field for that.
         fn allow_partial(&mut self, allowed: bool);
-        fn page(reply: Self::Response) -> Page<Self::Item>
+        fn page(response: Self::Response) -> Page<Self::Item>
         where
             Self: ListRequest;
     }
@@ -153,11 +153,11 @@ impl<R: ListRequest> List<R> {
         let mut items = Items {
             list: self,
             page: Vec::new().into_iter(),
-            ahead: None,
+            next_page: None,
             tokens: HashSet::from([first.clone()]),
             unreachable: Vec::new(),
         };
-        items.ask(first, false);
+        items.fetch(first, false);
         items
     }
 }
@@ -200,14 +200,14 @@ pub struct Items<R: ListRequest> {
     /// The rest of the current page.
     page: std::vec::IntoIter<R::Item>,
     /// The next page.
-    ahead: Option<Ahead<R::Item>>,
+    next_page: Option<NextPage<R::Item>>,
     /// The tokens of the pages so far.
     tokens: HashSet<String>,
     unreachable: Vec<String>,
 }
 
 /// The page after the current one.
-struct Ahead<T> {
+struct NextPage<T> {
     token: String,
     /// True if the call began before its items were needed. A slow reader alone may make such a call exceed its deadline.
     early: bool,
@@ -215,12 +215,12 @@ struct Ahead<T> {
 }
 
 enum State<T> {
-    Asked(Fetch<T>),
+    Fetching(PageFuture<T>),
     /// The call has ended, and its page is kept until the current page is read.
-    Here(Result<Page<T>, Error>),
+    Fetched(Result<Page<T>, Error>),
 }
 
-type Fetch<T> = Pin<Box<dyn Future<Output = Result<Page<T>, Error>> + Send>>;
+type PageFuture<T> = Pin<Box<dyn Future<Output = Result<Page<T>, Error>> + Send>>;
 
 impl<R: ListRequest> Items<R> {
     /// Returns the next item; `None` at the end.
@@ -244,11 +244,11 @@ impl<R: ListRequest> Items<R> {
     }
 
     /// Prepares the call for the page with this token.
-    fn ask(&mut self, token: String, early: bool) {
+    fn fetch(&mut self, token: String, early: bool) {
         let list = self.list.clone();
-        let asked = token.clone();
-        let state = State::Asked(Box::pin(async move { list.page(asked).await }));
-        self.ahead = Some(Ahead {
+        let page_token = token.clone();
+        let state = State::Fetching(Box::pin(async move { list.page(page_token).await }));
+        self.next_page = Some(NextPage {
             token,
             early,
             state,
@@ -265,7 +265,7 @@ impl<R: ListRequest> Items<R> {
     }
 
     /// Starts to read a page.
-    fn turn(&mut self, page: Page<R::Item>) {
+    fn begin_page(&mut self, page: Page<R::Item>) {
         self.page = page.items.into_iter();
         for location in page.unreachable {
             if !self.unreachable.contains(&location) {
@@ -276,10 +276,10 @@ impl<R: ListRequest> Items<R> {
             return;
         };
         if self.tokens.insert(token.clone()) {
-            self.ask(token, true);
+            self.fetch(token, true);
         } else {
-            let state = State::Here(Err(self.repeated(&token)));
-            self.ahead = Some(Ahead {
+            let state = State::Fetched(Err(self.repeated(&token)));
+            self.next_page = Some(NextPage {
                 token,
                 early: false,
                 state,
@@ -294,26 +294,26 @@ impl<R: ListRequest> Stream for Items<R> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             // The fetch of the next page makes progress while the current page is read.
-            if let Some(ahead) = &mut self.ahead
-                && let State::Asked(page) = &mut ahead.state
+            if let Some(next_page) = &mut self.next_page
+                && let State::Fetching(page) = &mut next_page.state
                 && let Poll::Ready(page) = page.as_mut().poll(cx)
             {
-                ahead.state = State::Here(page);
+                next_page.state = State::Fetched(page);
             }
             if let Some(item) = self.page.next() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            let Some(ahead) = self.ahead.take() else {
+            let Some(next_page) = self.next_page.take() else {
                 return Poll::Ready(None);
             };
-            match ahead.state {
-                State::Here(Ok(page)) => self.turn(page),
-                State::Here(Err(error)) if ahead.early && error.is_timeout() => {
-                    self.ask(ahead.token, false);
+            match next_page.state {
+                State::Fetched(Ok(page)) => self.begin_page(page),
+                State::Fetched(Err(error)) if next_page.early && error.is_timeout() => {
+                    self.fetch(next_page.token, false);
                 }
-                State::Here(Err(error)) => return Poll::Ready(Some(Err(error))),
-                State::Asked(_) => {
-                    self.ahead = Some(ahead);
+                State::Fetched(Err(error)) => return Poll::Ready(Some(Err(error))),
+                State::Fetching(_) => {
+                    self.next_page = Some(next_page);
                     return Poll::Pending;
                 }
             }
@@ -354,19 +354,19 @@ macro_rules! list {
                 $(self.$partial = _allowed;)?
             }
 
-            fn page(reply: <Self as RequestMessage>::Response) -> Page<$item> {
+            fn page(response: <Self as RequestMessage>::Response) -> Page<$item> {
                 Page {
-                    items: reply.$items,
-                    next_page_token: Some(reply.next_page_token).filter(|it| !it.is_empty()),
-                    unreachable: list!(@unreachable reply $($unreachable)?),
+                    items: response.$items,
+                    next_page_token: Some(response.next_page_token).filter(|it| !it.is_empty()),
+                    unreachable: list!(@unreachable response $($unreachable)?),
                 }
             }
         }
     };
-    (@unreachable $reply:ident $unreachable:ident) => {
-        $reply.$unreachable
+    (@unreachable $response:ident $unreachable:ident) => {
+        $response.$unreachable
     };
-    (@unreachable $reply:ident) => {
+    (@unreachable $response:ident) => {
         Vec::new()
     };
 }

@@ -17,7 +17,7 @@
 //!
 //! // One function for all requests.
 //! async fn send<R: RequestMessage>(client: &ApiGateway, request: R) -> Result<R::Response, Error> {
-//!     println!("{} {}", R::METHOD.name, if R::METHOD.idempotent { "again" } else { "once" });
+//!     println!("{} {}", R::METHOD.name(), if R::METHOD.is_idempotent() { "again" } else { "once" });
 //!     client.send(request).await
 //! }
 //!
@@ -96,11 +96,11 @@ pub(crate) async fn send<R: RequestMessage>(
     request: R,
 ) -> Result<R::Response, Error> {
     let resource = request.resource();
-    let called = async {
+    let result = async {
         request.check()?;
         request.call(clients).await
     };
-    called
+    result
         .await
         .map_err(|error: Error| error.context(R::ACTION, &resource))
 }

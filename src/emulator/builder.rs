@@ -11,7 +11,11 @@ use crate::contract::Method;
 use crate::emulator::api::bearer_auth::{BearerTokens, TokenGrant};
 use crate::emulator::api::core::{Core, OperationTimes};
 use crate::emulator::error::details::Details;
+use crate::emulator::events::Hub;
+use crate::emulator::faults::Faults;
 use crate::emulator::faults::received_call::CallLog;
+use crate::emulator::messages::convert::plan::span;
+use crate::emulator::messages::{Settings, settings};
 use crate::emulator::server::settings::PortSettings;
 #[cfg(feature = "tls")]
 use crate::emulator::server::tls::Identity;
@@ -227,7 +231,7 @@ impl EmulatorBuilder {
     #[must_use]
     pub fn build(self) -> Emulator {
         let tables = Tables::new(Clock::start(self.wall()));
-        self.with_tables(tables, None)
+        self.with_tables(tables, None, String::new())
     }
 
     /// Returns an emulator with its state in a file, and loads the state from it. The file is created if it is missing.
@@ -264,23 +268,66 @@ impl EmulatorBuilder {
     #[cfg(feature = "emulator-data")]
     pub fn open(self, file: impl AsRef<Path>) -> Result<Emulator, DataError> {
         let (tables, journal) = storage::open(file.as_ref(), self.wall())?;
-        Ok(self.with_tables(tables, Some(journal)))
+        let path = file.as_ref().display().to_string();
+        Ok(self.with_tables(tables, Some(journal), path))
     }
 
     fn wall(&self) -> Moment {
         self.begins_at.unwrap_or_else(SystemTime::now).into()
     }
 
-    fn with_tables(self, tables: Tables, journal: Option<Box<dyn Journal>>) -> Emulator {
+    /// Returns the settings as the admin service returns them.
+    fn settings(&self, data_file: String) -> Settings {
+        let by_method = self.times.by_method.iter();
+        let by_method = by_method.map(|(path, time)| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            (name.to_owned(), span(*time))
+        });
+        let access = &self.port.access;
+        let accounts = self.environment.accounts();
+        let limits = self.environment.limits;
+        let number = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
+        Settings {
+            operation_time: Some(span(self.times.default)),
+            operation_time_of: by_method.collect(),
+            tokens: self.tokens.count(),
+            error_details: self.details.name().to_owned(),
+            tls: self.port.identity.is_some(),
+            data_file,
+            admin_token: access.admin_token.is_some(),
+            hosts: access.hosts.clone(),
+            allowed_origins: access.origins.clone(),
+            unreachable: self.environment.unreachable().cloned().collect(),
+            service_accounts: accounts.map(|emails| settings::ServiceAccounts {
+                emails: emails.iter().cloned().collect(),
+            }),
+            limits: limits.map(|limits| settings::Limits {
+                apis: number(limits.apis),
+                api_configs: number(limits.api_configs),
+                gateways: number(limits.gateways),
+            }),
+        }
+    }
+
+    fn with_tables(
+        self,
+        tables: Tables,
+        journal: Option<Box<dyn Journal>>,
+        data_file: String,
+    ) -> Emulator {
+        let clock = tables.clock;
+        let events = Arc::new(Hub::new(clock));
         Emulator {
             core: Arc::new(Core {
-                calls: CallLog::new(tables.clock.started_at),
-                state: State::new(tables, journal),
+                calls: CallLog::new(clock.started_at, clock.now().into(), clock.is_paused()),
+                settings: self.settings(data_file),
+                state: State::new(tables, journal, Arc::clone(&events) as _),
                 times: self.times,
                 environment: self.environment,
                 tokens: self.tokens,
                 details: self.details,
-                faults: Arc::default(),
+                faults: Arc::new(Faults::new(Arc::clone(&events) as _)),
+                events,
                 ended_early: Notify::new(),
             }),
             port: Arc::new(self.port),

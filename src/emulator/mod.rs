@@ -65,8 +65,10 @@ mod api;
 mod builder;
 mod connection;
 mod error;
+mod events;
 mod faults;
 mod list;
+pub mod messages;
 mod server;
 mod state;
 #[cfg(feature = "emulator-data")]
@@ -87,7 +89,7 @@ use crate::contract::Method;
 pub use builder::EmulatorBuilder;
 pub use error::details::Details;
 pub use faults::operation_plan::{CancelBehavior, OperationPlan};
-pub use faults::received_call::{ReceivedCall, Via};
+pub use faults::received_call::{Peer, ReceivedCall, Via};
 pub use faults::{FaultBuilder, FaultGuard};
 pub use server::Server;
 pub use state::limits::Limits;
@@ -243,6 +245,31 @@ impl Emulator {
     #[must_use]
     pub fn call_count(&self, method: &'static Method) -> u64 {
         self.core.calls.count(method)
+    }
+
+    /// Returns the state: resources, operations, faults, clock and settings, with the last 100 operations that are done.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::model::Api;
+    ///
+    /// let emulator = Emulator::builder().build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// client.create_api("projects/p/locations/global", "shop", Api::default()).await?.await?;
+    /// let state = emulator.state();
+    /// assert_eq!(state.projects, ["p"]);
+    /// assert_eq!(state.apis[0].display_name, "shop");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> messages::State {
+        let all = messages::GetStateRequest::default();
+        // The default request is valid.
+        admin::state::read(&self.core, &all).unwrap_or_default()
     }
 
     /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns.

@@ -31,7 +31,7 @@ impl<S> Layer<S> for DeadlineLayer {
 
 /// Ends each call at its deadline.
 #[derive(Clone, Debug)]
-pub struct Deadline<S> {
+pub(crate) struct Deadline<S> {
     inner: S,
 }
 
@@ -48,13 +48,13 @@ where
     }
 
     fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
-        let asked = request.headers_mut().remove(GRPC_TIMEOUT);
-        let asked = asked.as_ref().and_then(parse);
+        let requested = request.headers_mut().remove(GRPC_TIMEOUT);
+        let requested = requested.as_ref().and_then(parse);
         let Some(call) = request.extensions_mut().get_mut::<CallContext>() else {
             return Either::Right(self.inner.call(request));
         };
-        let by_table = call.method.map(Method::default_timeout);
-        let timeout = asked.or(call.timeout).or(by_table);
+        let contract_timeout = call.method.map(Method::default_timeout);
+        let timeout = requested.or(call.timeout).or(contract_timeout);
         // A timeout beyond the range of the clock is ignored.
         let bound =
             timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
@@ -75,7 +75,7 @@ where
 pin_project! {
     /// The future of a call with a deadline.
     #[derive(Debug)]
-    pub struct DeadlineFuture<F> {
+    pub(crate) struct DeadlineFuture<F> {
         #[pin]
         call: F,
         #[pin]
@@ -105,7 +105,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
 
 /// Returns the value of `grpc-timeout` for the remaining time: a number of at most eight digits, and a unit.
 pub(crate) fn header(remaining: Duration) -> HeaderValue {
-    const MOST: u32 = 99_999_999;
+    const MAX_NUMBER: u32 = 99_999_999;
     let units = [
         (remaining.as_micros(), b'u'),
         (remaining.as_millis(), b'm'),
@@ -114,8 +114,8 @@ pub(crate) fn header(remaining: Duration) -> HeaderValue {
     let fitting = units
         .into_iter()
         .filter_map(|(value, unit)| Some((u32::try_from(value).ok()?, unit)))
-        .find(|(value, _)| *value <= MOST);
-    let (mut value, unit) = fitting.unwrap_or((MOST, b'S'));
+        .find(|(value, _)| *value <= MAX_NUMBER);
+    let (mut value, unit) = fitting.unwrap_or((MAX_NUMBER, b'S'));
     // Digits are written from the last to the first, since `format!` takes three times as long for each attempt.
     let mut text = [unit; 9];
     let mut start = text.len() - 1;

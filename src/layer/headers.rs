@@ -92,7 +92,7 @@ impl<S> Layer<S> for HeadersLayer {
 
 /// Sets the headers and the `CallContext` of each call.
 #[derive(Clone, Debug)]
-pub struct Headers<S> {
+pub(crate) struct Headers<S> {
     inner: S,
     fixed: Arc<Fixed>,
 }
@@ -126,8 +126,8 @@ fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
         None => (None, body),
     };
     set(&mut head.headers, fixed, method, payload.as_ref());
-    let own = head.extensions.remove::<CallOptions>().unwrap_or_default();
-    let options = own.or(&fixed.options);
+    let call_options = head.extensions.remove::<CallOptions>().unwrap_or_default();
+    let options = call_options.or(&fixed.options);
     if !options.headers.is_empty() {
         add(&mut head.headers, &options.headers)?;
     }
@@ -168,19 +168,19 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
 /// # Errors
 ///
 /// If a header is reserved.
-fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
-    if let Some(name) = further.keys().find(|name| is_reserved(name)) {
+fn add(headers: &mut HeaderMap, extra: &HeaderMap) -> Result<(), Status> {
+    if let Some(name) = extra.keys().find(|name| is_reserved(name)) {
         let status = Status::invalid_argument(format!(
             "the header `{name}` is reserved for the client and cannot be set for a call"
         ));
         return Err(TransportError::unsent(status, None));
     }
     for name in [header::USER_AGENT, QUOTA_PROJECT, ROUTING] {
-        if further.contains_key(&name) {
+        if extra.contains_key(&name) {
             headers.remove(name);
         }
     }
-    for (name, value) in further {
+    for (name, value) in extra {
         headers.append(name, value.clone());
     }
     Ok(())

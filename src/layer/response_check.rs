@@ -52,7 +52,7 @@ impl<S> Layer<S> for ResponseCheckLayer {
 
 /// Checks every response of a transport.
 #[derive(Clone, Debug)]
-pub struct ResponseCheck<S> {
+pub(crate) struct ResponseCheck<S> {
     inner: S,
     limits: ResponseCheckLayer,
 }
@@ -63,7 +63,7 @@ where
 {
     type Response = GrpcResponse;
     type Error = Status;
-    type Future = Checking<S::Future>;
+    type Future = ResponseCheckFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx)
@@ -80,7 +80,7 @@ where
             encodings: unary.then(|| offer(request.headers_mut())),
         };
         phase::enter(Phase::Response);
-        Checking {
+        ResponseCheckFuture {
             state: State::Calling {
                 call: self.inner.call(request),
                 bounds,
@@ -125,7 +125,7 @@ fn offer(headers: &mut HeaderMap) -> Encodings {
 
 pin_project! {
     /// The future of a call: waits for the head of the response, then reads its body.
-    pub struct Checking<F> {
+    pub(crate) struct ResponseCheckFuture<F> {
         #[pin]
         state: State<F>,
     }
@@ -135,11 +135,11 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         Calling { #[pin] call: F, bounds: Bounds },
-        Reading { reading: Reading },
+        BodyReader { reading: BodyReader },
     }
 }
 
-impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for Checking<F> {
+impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckFuture<F> {
     type Output = Result<GrpcResponse, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -147,7 +147,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for Checking<F> {
         loop {
             let (response, bounds) = match state.as_mut().project() {
                 StateProj::Calling { call, bounds } => (ready!(call.poll(cx))?, *bounds),
-                StateProj::Reading { reading } => return reading.poll(cx),
+                StateProj::BodyReader { reading } => return reading.poll(cx),
             };
             let (mut head, body) = response.into_parts();
             let excess = check_head(&mut head, bounds.limits.max_metadata)?;
@@ -155,26 +155,26 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for Checking<F> {
                 let response = GrpcResponse::from_parts(head, body);
                 return Poll::Ready(excess.map_or(Ok(response), |excess| Err(excess.status())));
             };
-            let reading = Reading {
+            let reading = BodyReader {
                 head,
                 body,
-                pieces: BodyBuffer::default(),
+                buffer: BodyBuffer::default(),
                 trailers: None,
                 limits: bounds.limits,
                 encodings,
                 excess,
             };
             phase::enter(Phase::ReadingResponse);
-            state.set(State::Reading { reading });
+            state.set(State::BodyReader { reading });
         }
     }
 }
 
 /// A response whose body is being read.
-struct Reading {
+struct BodyReader {
     head: Parts,
     body: Body,
-    pieces: BodyBuffer,
+    buffer: BodyBuffer,
     trailers: Option<HeaderMap>,
     limits: ResponseCheckLayer,
     encodings: Encodings,
@@ -182,17 +182,17 @@ struct Reading {
     excess: Option<Excess>,
 }
 
-impl Reading {
+impl BodyReader {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<GrpcResponse, Status>> {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             let frame = frame.map_err(|status| TransportError::after_head(status.into()))?;
             match frame.into_data() {
-                Ok(data) if self.pieces.len() + data.len() > self.limits.max_response => {
+                Ok(data) if self.buffer.len() + data.len() > self.limits.max_response => {
                     let status =
                         TransportError::too_large(self.limits.max_response, "max_response_size");
                     return Poll::Ready(Err(status));
                 }
-                Ok(data) => self.pieces.push(data),
+                Ok(data) => self.buffer.push(data),
                 Err(frame) => self.trailers = frame.into_trailers().ok(),
             }
         }
@@ -217,7 +217,7 @@ impl Reading {
             }
         }
         let (prefix, message) = self.message(&mut head.headers)?;
-        let body = Whole {
+        let body = BufferedBody {
             prefix,
             message,
             trailers: Some(trailers),
@@ -227,7 +227,7 @@ impl Reading {
 
     /// Returns the prefix and the decompressed message.
     fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
-        let mut message = self.pieces.take_bytes();
+        let mut message = self.buffer.take_bytes();
         let prefix = message.split_to(MESSAGE_PREFIX_LEN.min(message.len()));
         let compressed = prefix.first() == Some(&COMPRESSED);
         let encoding = match self.encodings {
@@ -277,13 +277,13 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
 
 /// A response body that was read to its end. The prefix is a frame of its own, so that tonic allocates space for the message
 /// only once.
-struct Whole {
+struct BufferedBody {
     prefix: Bytes,
     message: Bytes,
     trailers: Option<HeaderMap>,
 }
 
-impl http_body::Body for Whole {
+impl http_body::Body for BufferedBody {
     type Data = Bytes;
     type Error = Status;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::Uri;
-use http::uri::Scheme;
+
+use crate::transport::endpoint::port_or_default;
 
 /// The host and the port of the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +18,9 @@ impl ServerAddress {
         // A URI has brackets around an IPv6 address; telemetry does not.
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let usual = match uri.scheme() == Some(&Scheme::HTTPS) {
-            true => 443,
-            false => 80,
-        };
         Self {
             address: host.into(),
-            port: uri.port_u16().unwrap_or(usual),
+            port: port_or_default(uri),
         }
     }
 

@@ -35,7 +35,7 @@ impl NamePatterns {
             .map(|form| kind(form).to_owned())
             .collect::<Vec<_>>();
         let patterns = self.0.iter().map(|form| pattern(form)).collect::<Vec<_>>();
-        Err(refusal(name, &either(&kinds), &either(&patterns)))
+        Err(invalid_name(name, &either(&kinds), &either(&patterns)))
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let segments = pattern.split('/').collect::<Vec<_>>();
-    Err(refusal(name, kind(&segments), pattern))
+    Err(invalid_name(name, kind(&segments), pattern))
 }
 
 /// Checks the id of a resource to create.
@@ -67,7 +67,7 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
         return Ok(());
     }
     let shown = id.escape_debug();
-    let why = match id.rsplit_once('/') {
+    let reason = match id.rsplit_once('/') {
         Some((_, last)) if !last.is_empty() => {
             let last = last.escape_debug();
             format!("a full name is not an id, use `{last}`; ")
@@ -75,7 +75,7 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
         _ => String::new(),
     };
     Err(Error::name(format!(
-        "invalid `{field}` `{shown}`: {why}must be {ID}"
+        "invalid `{field}` `{shown}`: {reason}must be {ID}"
     )))
 }
 
@@ -85,9 +85,9 @@ fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool 
     let bytes = name.as_bytes();
     let mut segments = bytes.split(|byte| *byte == b'/');
     let mut form = form;
-    let fit = form.all(|wanted| {
+    let is_match = form.all(|expected| {
         let segment = segments.next();
-        match wanted {
+        match expected {
             None => !matches!(segment, None | Some(b"" | b"." | b"..")),
             Some(literal) => segment == Some(literal.as_bytes()),
         }
@@ -97,14 +97,14 @@ fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool 
             .iter()
             .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
     };
-    fit && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
+    is_match && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
 }
 
-fn refusal(name: &str, kind: &str, pattern: &str) -> Error {
+fn invalid_name(name: &str, kind: &str, pattern: &str) -> Error {
     let shown = name.escape_debug();
-    let why = find_fault(name);
+    let reason = find_fault(name);
     Error::name(format!(
-        "invalid {kind} name `{shown}`: {why}must match {pattern}"
+        "invalid {kind} name `{shown}`: {reason}must match {pattern}"
     ))
 }
 

@@ -54,27 +54,27 @@ pub(crate) struct Layers {
     /// The user's layers around whole calls, outermost first.
     pub(crate) call: Vec<UserLayer>,
     pub(crate) trace: TraceLayer,
-    pub(crate) measure: MetricsLayer,
+    pub(crate) metrics: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
     /// The user's layers around each attempt, outermost first.
     pub(crate) attempt: Vec<UserLayer>,
     pub(crate) auth: Option<credentials::Layer>,
-    pub(crate) guard: ResponseCheckLayer,
+    pub(crate) response_check: ResponseCheckLayer,
 }
 
 /// Assembles the stack over a transport. The layers of each part are in order, outermost first.
 pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
     let calls = ServiceBuilder::new()
         .layer(layers.trace) // its span includes all layers below
-        .layer(layers.measure) // within the span, so that a recorder can read the span
+        .layer(layers.metrics) // within the span, so that a recorder can read the span
         .layer(layers.headers) // sets the headers that all attempts share
         .layer(DeadlineLayer) // limits all attempts and the waits between them
         .layer(layers.retry) // repeats the attempts
         .layer(NormalizeLayer); // converts the body and the error of what follows
     let attempts = ServiceBuilder::new()
         .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
-        .layer(layers.guard) // no unchecked response reaches the layers above
+        .layer(layers.response_check) // no unchecked response reaches the layers above
         .layer(NormalizeLayer) // converts the transport's error to a status
         .service(transport);
     // Without the user's layers, nothing between a call and its attempts is boxed.
@@ -129,7 +129,7 @@ pub struct Stack {
 type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
 trait Erased: Send + Sync {
-    fn start(&self, rpc: GrpcRequest) -> BoxFuture;
+    fn start(&self, request: GrpcRequest) -> BoxFuture;
 }
 
 impl<S> Erased for S
@@ -141,8 +141,8 @@ where
         + 'static,
     S::Future: Send,
 {
-    fn start(&self, rpc: GrpcRequest) -> BoxFuture {
-        Box::pin(self.clone().oneshot(rpc))
+    fn start(&self, request: GrpcRequest) -> BoxFuture {
+        Box::pin(self.clone().oneshot(request))
     }
 }
 
@@ -194,15 +194,15 @@ impl Service<GrpcRequest> for Stack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut rpc: GrpcRequest) -> BoxFuture {
+    fn call(&mut self, mut request: GrpcRequest) -> BoxFuture {
         if let Some(options) = &self.options {
-            let own = rpc
+            let own = request
                 .extensions_mut()
                 .remove::<CallOptions>()
                 .unwrap_or_default();
-            rpc.extensions_mut().insert(own.or(options));
+            request.extensions_mut().insert(own.or(options));
         }
-        self.erased.start(rpc)
+        self.erased.start(request)
     }
 }
 

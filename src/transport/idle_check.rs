@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 /// The pool's handle to the task. Dropping the handle ends the task.
 #[derive(Debug, Default)]
 pub(super) struct IdleCheck {
-    running: Option<oneshot::Sender<Infallible>>,
+    task: Option<oneshot::Sender<Infallible>>,
 }
 
 /// Ends the task when the pool drops its [`IdleCheck`].
@@ -19,17 +19,17 @@ impl IdleCheck {
     /// Returns the signal with which [`spawn`] starts the task, or `None` if the task is running already.
     pub(super) fn begin(&mut self) -> Option<EndSignal> {
         // The channel is closed once the task has ended, also if the task ended because its runtime shut down.
-        if self.running.as_ref().is_some_and(|task| !task.is_closed()) {
+        if self.task.as_ref().is_some_and(|task| !task.is_closed()) {
             return None;
         }
-        let (running, ended) = oneshot::channel();
-        self.running = Some(running);
+        let (task, ended) = oneshot::channel();
+        self.task = Some(task);
         Some(EndSignal(ended))
     }
 
     /// Records that the task ends. The next call of [`begin`](Self::begin) then allows another task.
     pub(super) fn end(&mut self) {
-        self.running = None;
+        self.task = None;
     }
 }
 

@@ -19,6 +19,8 @@ mod data_operations;
 mod details;
 mod errors;
 #[cfg(feature = "rest")]
+mod events;
+#[cfg(feature = "rest")]
 mod faces;
 mod faults;
 mod filters;
@@ -39,6 +41,8 @@ mod rest;
 mod scale;
 #[cfg(feature = "rest")]
 mod sizes;
+#[cfg(feature = "rest")]
+mod state;
 mod tls;
 mod tokens;
 mod unreachable;

@@ -217,8 +217,8 @@ impl Builder {
             call_layers,
             attempt_layers,
         } = self;
-        let place = settings.place()?;
-        let target = settings.target(&place)?;
+        let endpoint = settings.endpoint()?;
+        let target = settings.target(&endpoint)?;
         let headers = settings.headers()?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
@@ -230,18 +230,18 @@ impl Builder {
                 (Base::BuiltIn(transport), Some(active))
             }
         };
-        let auth = settings.authentication(&place, &target, active.is_some())?;
+        let auth = settings.authentication(&endpoint, &target, active.is_some())?;
         // The address is not known if the transport is the user's.
         let server = active.as_ref().map(|_| ServerAddress::of(&target.uri));
         let layers = Layers {
             call: call_layers,
-            measure: MetricsLayer::new(server.clone()),
+            metrics: MetricsLayer::new(server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
             attempt: attempt_layers,
             auth,
-            guard: ResponseCheckLayer {
+            response_check: ResponseCheckLayer {
                 max_response: settings.max_response_size,
                 max_metadata: settings.max_metadata_size,
             },

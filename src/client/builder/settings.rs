@@ -78,7 +78,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Returns the address of the service.
-    pub(super) fn place(&self) -> Result<Endpoint, Error> {
+    pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
         let choice = EndpointSettings {
             endpoint: self.endpoint.as_deref(),
             universe_domain: self.universe_domain.as_deref(),
@@ -87,15 +87,15 @@ impl Settings {
         choice.resolve(|name| std::env::var_os(name))
     }
 
-    pub(super) fn target(&self, place: &Endpoint) -> Result<ConnectConfig, Error> {
+    pub(super) fn target(&self, endpoint: &Endpoint) -> Result<ConnectConfig, Error> {
         self.check_numbers()?;
         let mut proxy = self.proxy.mode()?;
-        if place.source == EndpointSource::Emulator {
+        if endpoint.source == EndpointSource::Emulator {
             proxy = proxy.without_environment();
         }
         let route = CredentialRoute {
-            endpoint: &place.uri,
-            source: place.source,
+            endpoint: &endpoint.uri,
+            source: endpoint.source,
             proxy: None,
             custom_resolver: self.connector.is_some(),
         };
@@ -106,7 +106,7 @@ impl Settings {
             }
         };
         Ok(ConnectConfig {
-            uri: place.uri.clone(),
+            uri: endpoint.uri.clone(),
             connect_timeout: self.connect_timeout,
             tls,
             proxy,
@@ -178,23 +178,23 @@ impl Settings {
     /// crate. If the transport is the user's, no proxy of this client applies, and only the endpoint is known.
     pub(super) fn authentication(
         &self,
-        place: &Endpoint,
+        endpoint: &Endpoint,
         target: &ConnectConfig,
         own_transport: bool,
     ) -> Result<Option<credentials::Layer>, Error> {
         let proxy = match own_transport {
-            true => target.proxy.proxy_for(&place.uri)?,
+            true => target.proxy.proxy_for(&endpoint.uri)?,
             false => None,
         };
         let route = CredentialRoute {
-            endpoint: &place.uri,
-            source: place.source,
+            endpoint: &endpoint.uri,
+            source: endpoint.source,
             proxy: proxy.as_ref().map(Proxy::uri),
             custom_resolver: !own_transport || self.connector.is_some(),
         };
         match endpoint::decide_credential(self.authentication.credential(), &route) {
             CredentialDecision::Withhold => Ok(None),
-            CredentialDecision::Send => self.authentication.clone().layer(&place.universe),
+            CredentialDecision::Send => self.authentication.clone().layer(&endpoint.universe),
             CredentialDecision::Refuse(refusal) => {
                 Err(Error::configuration(route.explain(refusal)))
             }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_client_certificate_is_not_shown_to_an_emulator_that_the_environment_names() {
-        for (source, endpoint, shown) in [
+        for (source, uri, is_shown) in [
             (EndpointSource::Endpoint, "https://127.0.0.1:1", true),
             (
                 EndpointSource::Universe,
@@ -236,17 +236,13 @@ mod tests {
             (EndpointSource::Emulator, "https://127.0.0.1:1", false),
             (EndpointSource::Emulator, "https://emulator.test", false),
         ] {
-            let place = Endpoint {
-                uri: endpoint.parse().expect("an address"),
+            let endpoint = Endpoint {
+                uri: uri.parse().expect("an address"),
                 source,
                 universe: endpoint::DEFAULT_UNIVERSE.to_owned(),
             };
-            let target = settings().target(&place).expect("valid");
-            assert_eq!(
-                target.tls.identity.is_some(),
-                shown,
-                "{source:?} {endpoint}"
-            );
+            let target = settings().target(&endpoint).expect("valid");
+            assert_eq!(target.tls.identity.is_some(), is_shown, "{source:?} {uri}");
         }
     }
 }

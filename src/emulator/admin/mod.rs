@@ -1,62 +1,85 @@
-//! The admin service: sets faults and lists calls of an emulator in another process. It accepts loopback addresses and the
-//! admin token.
+//! The admin service: reads the state, sets faults and the clock, and lists calls of an emulator in another process. It accepts
+//! loopback addresses and the admin token.
 
-mod fault;
-mod plan;
+pub(super) mod calls;
+pub(super) mod state;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use prost_types::Any;
+use futures_core::Stream;
+use futures_util::stream;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::contract::Method;
 use crate::emulator::api::core::Core;
 use crate::emulator::error;
-use crate::emulator::faults::received_call::{ReceivedCall, Via};
+use crate::emulator::events::Listener;
+use crate::emulator::messages::admin_server::{Admin, AdminServer};
+use crate::emulator::messages::convert::fault;
+use crate::emulator::messages::*;
 
-pub(super) use proto::admin_server::SERVICE_NAME;
-
-use proto::admin_server::{Admin, AdminServer};
-use proto::{
-    Call, CreateFaultRequest, DeleteFaultRequest, Fault, ListCallsRequest, ListCallsResponse,
-    ListFaultsRequest, ListFaultsResponse, ResetRequest, call,
-};
-
-/// All protos of the contract and the admin service, as an encoded `FileDescriptorSet`.
-pub(super) const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/emulator_descriptors.bin"));
-
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::use_self,
-    reason = "generated code"
-)]
-mod proto {
-    include!(concat!(
-        env!("OUT_DIR"),
-        "/emulator/apigateway_grpc.emulator.v1.rs"
-    ));
-}
+pub(super) use crate::emulator::messages::admin_server::SERVICE_NAME;
 
 /// The handlers of the admin service.
 #[derive(Clone, Debug)]
-pub(super) struct Handlers(Arc<Core>);
+pub(super) struct Handlers {
+    core: Arc<Core>,
+    /// Closed when the streams of events have to end.
+    stopped: watch::Receiver<()>,
+}
 
-/// Returns the admin service of an emulator.
-pub(super) fn server(core: &Arc<Core>) -> AdminServer<Handlers> {
-    AdminServer::new(Handlers(Arc::clone(core)))
+/// Returns the admin service of an emulator. Its streams end when the sender of `stopped` is dropped.
+pub(super) fn server(core: &Arc<Core>, stopped: watch::Receiver<()>) -> AdminServer<Handlers> {
+    AdminServer::new(Handlers {
+        core: Arc::clone(core),
+        stopped,
+    })
 }
 
 #[tonic::async_trait]
 impl Admin for Handlers {
+    type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
+
+    async fn get_state(
+        &self,
+        request: Request<GetStateRequest>,
+    ) -> Result<Response<State>, Status> {
+        let state = state::read(&self.core, &request.into_inner())?;
+        Ok(Response::new(state))
+    }
+
+    async fn get_config_files(
+        &self,
+        request: Request<GetConfigFilesRequest>,
+    ) -> Result<Response<ConfigFiles>, Status> {
+        let files = state::config_files(&self.core, &request.into_inner().name)?;
+        Ok(Response::new(files))
+    }
+
+    async fn watch_events(
+        &self,
+        request: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let listener = Listener::new(&self.core, request.into_inner().after);
+        let stopped = self.stopped.clone();
+        let events = stream::unfold((listener, stopped), |(mut listener, mut stopped)| async {
+            let event = tokio::select! {
+                _ = stopped.changed() => return None,
+                event = listener.next(None) => event?,
+            };
+            let event = Arc::unwrap_or_clone(event);
+            Some((Ok(event), (listener, stopped)))
+        });
+        Ok(Response::new(Box::pin(events)))
+    }
+
     async fn create_fault(
         &self,
         request: Request<CreateFaultRequest>,
     ) -> Result<Response<Fault>, Status> {
         let request = request.into_inner().fault.unwrap_or_default();
-        let set = fault::set(&self.0.faults, request)?;
+        let set = fault::set(&self.core.faults, request)?;
         Ok(Response::new(fault::to_proto(&set)))
     }
 
@@ -64,9 +87,30 @@ impl Admin for Handlers {
         &self,
         _: Request<ListFaultsRequest>,
     ) -> Result<Response<ListFaultsResponse>, Status> {
-        let all = self.0.faults.all();
+        let all = self.core.faults.all();
         let faults = all.iter().map(|entry| fault::to_proto(entry)).collect();
         Ok(Response::new(ListFaultsResponse { faults }))
+    }
+
+    async fn update_fault(
+        &self,
+        request: Request<UpdateFaultRequest>,
+    ) -> Result<Response<Fault>, Status> {
+        let fault = request.into_inner().fault.unwrap_or_default();
+        let Fault { name, disabled, .. } = fault.clone();
+        let read = Fault {
+            name: name.clone(),
+            disabled,
+            ..Fault::default()
+        };
+        if fault != read {
+            let why = "must have no fields except `name` and `disabled`: set a new fault instead";
+            return Err(error::invalid("fault", why));
+        }
+        let updated = fault::number(&name)
+            .and_then(|number| self.core.faults.set_disabled(number, disabled))
+            .ok_or_else(|| error::not_found("Fault", &name))?;
+        Ok(Response::new(fault::to_proto(&updated)))
     }
 
     async fn delete_fault(
@@ -74,10 +118,12 @@ impl Admin for Handlers {
         request: Request<DeleteFaultRequest>,
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
-        let all = self.0.faults.all();
-        let found = all.iter().find(|entry| fault::name(entry) == name);
-        let found = found.ok_or_else(|| error::not_found("Fault", &name))?;
-        self.0.faults.withdraw(found);
+        let number = fault::number(&name);
+        let all = self.core.faults.all();
+        let mut all = all.iter();
+        let found = all.find(|entry| Some(entry.number()) == number);
+        let withdrawn = found.and_then(|found| self.core.faults.withdraw(found));
+        withdrawn.ok_or_else(|| error::not_found("Fault", &name))?;
         Ok(Response::new(()))
     }
 
@@ -85,56 +131,74 @@ impl Admin for Handlers {
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
-        let request = match request.into_inner().method.as_str() {
-            "" => None,
-            name => Some(method("method", name)?),
-        };
-        let mut calls = self.0.calls.last();
-        calls.retain(|call| request.is_none_or(|method| method == call.method));
-        let calls = calls.iter().map(to_proto).collect();
-        Ok(Response::new(ListCallsResponse { calls }))
+        let calls = calls::list(&self.core, &request.into_inner())?;
+        Ok(Response::new(calls))
+    }
+
+    async fn clear_calls(&self, _: Request<ClearCallsRequest>) -> Result<Response<()>, Status> {
+        self.core.clear_calls();
+        Ok(Response::new(()))
+    }
+
+    async fn get_clock(&self, _: Request<GetClockRequest>) -> Result<Response<Clock>, Status> {
+        Ok(Response::new(state::clock(&self.core)))
+    }
+
+    async fn advance_clock(
+        &self,
+        request: Request<AdvanceClockRequest>,
+    ) -> Result<Response<Clock>, Status> {
+        let by = request.into_inner().by;
+        let by = by.ok_or_else(|| error::invalid("by", "must be set, such as `90s`"))?;
+        state::advance_clock(&self.core, &by)?;
+        self.durable_clock().await
+    }
+
+    async fn pause_clock(&self, _: Request<PauseClockRequest>) -> Result<Response<Clock>, Status> {
+        state::pause_clock(&self.core, true)?;
+        self.durable_clock().await
+    }
+
+    async fn resume_clock(
+        &self,
+        _: Request<ResumeClockRequest>,
+    ) -> Result<Response<Clock>, Status> {
+        state::pause_clock(&self.core, false)?;
+        self.durable_clock().await
+    }
+
+    async fn finish_operation(
+        &self,
+        request: Request<FinishOperationRequest>,
+    ) -> Result<Response<crate::proto::google::longrunning::Operation>, Status> {
+        let FinishOperationRequest { name, fails } = request.into_inner();
+        let operation = state::finish_operation(&self.core, &name, fails.as_ref())?;
+        self.core.state.durable().await?;
+        Ok(Response::new(operation))
+    }
+
+    async fn export_state(
+        &self,
+        _: Request<ExportStateRequest>,
+    ) -> Result<Response<StateExport>, Status> {
+        Err(Status::unimplemented("not implemented yet"))
+    }
+
+    async fn import_state(&self, _: Request<ImportStateRequest>) -> Result<Response<()>, Status> {
+        Err(Status::unimplemented("not implemented yet"))
     }
 
     async fn reset(&self, _: Request<ResetRequest>) -> Result<Response<()>, Status> {
-        self.0.reset();
-        self.0.state.durable().await?;
+        self.core.reset();
+        self.core.state.durable().await?;
         Ok(Response::new(()))
     }
 }
 
-/// Finds a method by its name, `GetOperation`, or its full name, `google.longrunning.Operations.GetOperation`.
-fn method(field: &str, name: &str) -> Result<&'static Method, Status> {
-    let mut all = Method::all().iter();
-    let found = all.find(|method| method.name == name || full_name(method) == name);
-    found.ok_or_else(|| error::invalid(field, &format!("unknown method `{name}`")))
-}
-
-fn full_name(method: &Method) -> String {
-    format!("{}.{}", method.service, method.name)
-}
-
-fn to_proto(received: &ReceivedCall) -> Call {
-    let transport = match received.via {
-        Via::Grpc => call::Transport::Grpc,
-        Via::Rest => call::Transport::Rest,
-    };
-    let names = received.headers.keys();
-    let headers = names.map(|name| {
-        let values = received.headers.get_all(name).iter();
-        let values: Vec<_> = values
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
-        (name.to_string(), values.join(", "))
-    });
-    Call {
-        method: full_name(received.method),
-        transport: transport.into(),
-        resource: received.name.clone(),
-        headers: headers.collect(),
-        request: received.message.as_ref().map(|message| Any {
-            type_url: format!("type.googleapis.com/{}", received.method.input),
-            value: message.to_vec(),
-        }),
-        at: received.at.try_into().ok(),
+impl Handlers {
+    /// Returns the clock once its change is durable.
+    async fn durable_clock(&self) -> Result<Response<Clock>, Status> {
+        self.core.state.durable().await?;
+        Ok(Response::new(state::clock(&self.core)))
     }
 }

@@ -25,6 +25,11 @@ pub(crate) enum TokenGrant {
 }
 
 impl BearerTokens {
+    /// Returns the number of tokens.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn add(&mut self, token: String, allowed: TokenGrant) {
         self.0.insert(token, allowed);
     }

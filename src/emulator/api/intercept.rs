@@ -10,9 +10,9 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::BoxError;
 use tower::Service;
 
@@ -26,7 +26,7 @@ use crate::emulator::error;
 use crate::emulator::error::details::mark_legacy;
 use crate::emulator::faults::FaultAction;
 use crate::emulator::faults::operation_plan::OperationPlan;
-use crate::emulator::faults::received_call::Via;
+use crate::emulator::faults::received_call::{CallEnd, NewCall, Peer, Via};
 use crate::emulator::state::Tables;
 use crate::emulator::state::operation::OPERATION;
 use crate::emulator::state::resource::Resource;
@@ -87,11 +87,105 @@ where
         let service = std::mem::replace(&mut self.service, clone);
         let core = Arc::clone(&self.core);
         Box::pin(async move {
-            let response = mark_legacy(intercept(&core, service, request).await?);
+            let mut record = CallRecord::new(&core);
+            let response = mark_legacy(intercept(&core, service, request, &mut record).await?);
             // No response may report a state that a crash could undo, so this waits for the storage.
             let durable = core.state.durable().await;
-            Ok(durable.map_or_else(Status::into_http, |()| response))
+            let response = durable.map_or_else(Status::into_http, |()| response);
+            Ok(record.end(response).await)
         })
+    }
+}
+
+/// Records the end of a call. A call that is dropped before has been cancelled by its client.
+struct CallRecord<'c> {
+    core: &'c Core,
+    /// The number of the call. `None` before it is recorded, and after its end is.
+    sequence: Option<u64>,
+    fault: Option<u64>,
+    html: Option<StatusCode>,
+    is_cut: bool,
+}
+
+impl<'c> CallRecord<'c> {
+    fn new(core: &'c Core) -> Self {
+        Self {
+            core,
+            sequence: None,
+            fault: None,
+            html: None,
+            is_cut: false,
+        }
+    }
+
+    /// Records the end of the call, and returns its response.
+    async fn end(mut self, response: GrpcResponse) -> GrpcResponse {
+        if self.sequence.is_none() {
+            return response;
+        }
+        if self.is_cut {
+            self.record(Err(Status::unavailable("the connection was closed")), None);
+            return response;
+        }
+        if let Some(html) = self.html {
+            let text = format!("the response is an HTML page with HTTP {}", html.as_u16());
+            self.record(Err(Status::unknown(text)), None);
+            return response;
+        }
+        if let Some(status) = Status::from_header_map(response.headers()) {
+            self.record(Err(status), None);
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        // All methods are unary, and their responses are in memory.
+        let collected = match body.collect().await {
+            Ok(collected) => collected,
+            Err(status) => {
+                self.record(Err(status.clone()), None);
+                return status.into_http();
+            }
+        };
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        let payload = collected.to_bytes();
+        let code = trailers.get(Status::GRPC_STATUS);
+        let error = match code.map(HeaderValue::as_bytes) {
+            Some(b"0") | None => None,
+            Some(_) => Status::from_header_map(&trailers),
+        };
+        let result = error.map_or(Ok(()), Err);
+        self.record(result, call::single_message(&payload));
+        let body = Full::new(payload).with_trailers(std::future::ready(Some(Ok(trailers))));
+        GrpcResponse::from_parts(head, Body::new(body))
+    }
+
+    fn record(&mut self, result: Result<(), Status>, response: Option<&[u8]>) {
+        let Some(sequence) = self.sequence.take() else {
+            return;
+        };
+        let error = result.err();
+        let end = CallEnd {
+            code: error.as_ref().map_or(Code::Ok, Status::code),
+            error,
+            response,
+            fault: self.fault,
+            is_cut: self.is_cut,
+            html: self.html,
+        };
+        let events = &self.core.events;
+        let ended = self.core.calls.end(sequence, end, events.is_recording());
+        if let Some(ended) = ended {
+            events.call_ended(&ended);
+        }
+    }
+}
+
+impl Drop for CallRecord<'_> {
+    fn drop(&mut self) {
+        self.is_cut = true;
+        self.record(
+            Err(Status::cancelled("the client cancelled the call")),
+            None,
+        );
     }
 }
 
@@ -100,6 +194,7 @@ async fn intercept<S>(
     core: &Core,
     mut service: S,
     request: GrpcRequest,
+    record: &mut CallRecord<'_>,
 ) -> Result<GrpcResponse, Infallible>
 where
     S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
@@ -126,8 +221,21 @@ where
         Some(Transcoded) => Via::Rest,
         None => Via::Grpc,
     };
-    core.calls
-        .add(method, via, &target.name, &head.headers, message);
+    let connection = head.extensions.get::<ConnectionHandle>().cloned();
+    let peer = match &connection {
+        None => Peer::Unknown,
+        Some(connection) if connection.is_peer_loopback() => Peer::Loopback,
+        Some(_) => Peer::Remote,
+    };
+    record.sequence = Some(core.calls.add(NewCall {
+        method,
+        via,
+        name: &target.name,
+        headers: &head.headers,
+        message,
+        http_version: connection.as_ref().map(ConnectionHandle::http_version),
+        peer,
+    }));
     match core.tokens.check(method, &target.name, &head.headers) {
         Ok(grant) => drop(head.extensions.insert(grant)),
         Err(status) => return Ok(status.into_http()),
@@ -136,10 +244,11 @@ where
         return Ok(core.details.apply(status.into_http()));
     }
     let names = [target.name.as_str(), target.parent.as_str()];
-    let action = core
+    let fault = core
         .faults
         .take(method, &names, |action| applies(core, action, &target.name));
-    let connection = head.extensions.get::<ConnectionHandle>().cloned();
+    let (number, action) = fault.unzip();
+    record.fault = number;
     match action {
         None => {}
         Some(FaultAction::Stale) => drop(head.extensions.insert(FaultEffect::Stale)),
@@ -149,16 +258,23 @@ where
         Some(FaultAction::Delay(time)) => tokio::time::sleep(time).await,
         Some(FaultAction::LoseResponse) => {
             service.call(with_payload(head, payload)).await?;
+            record.is_cut = true;
             return Ok(broken_connection(connection));
         }
-        Some(FaultAction::DropConnection) => return Ok(broken_connection(connection)),
+        Some(FaultAction::DropConnection) => {
+            record.is_cut = true;
+            return Ok(broken_connection(connection));
+        }
         Some(FaultAction::Fail(status)) => return Ok(status.into_http()),
         Some(FaultAction::NotFoundFor(age)) => {
             let kind = kind_if_younger(&core.state.lock(), &target.name, age);
             let missing = error::not_found(kind.unwrap_or_default(), &target.name);
             return Ok(core.details.apply(missing.into_http()));
         }
-        Some(FaultAction::Html(status)) => return Ok(html_page(status)),
+        Some(FaultAction::Html(status)) => {
+            record.html = Some(status);
+            return Ok(html_page(status));
+        }
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
     let response = service.call(with_payload(head, payload)).await?;

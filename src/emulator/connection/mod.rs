@@ -6,10 +6,11 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -47,8 +48,8 @@ pub(crate) struct Connection {
 pub(crate) struct ConnectionHandle {
     addresses: Addresses,
     is_encrypted: bool,
-    /// A request has arrived over the connection.
-    has_request: Arc<AtomicBool>,
+    /// The HTTP version of the requests: 1 or 2, or 0 before the first request.
+    http_version: Arc<AtomicU8>,
     closer: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
@@ -64,7 +65,7 @@ impl Connection {
             handle: ConnectionHandle {
                 addresses,
                 is_encrypted,
-                has_request: Arc::default(),
+                http_version: Arc::default(),
                 closer: Arc::new(Mutex::new(Some(sender))),
             },
             closed,
@@ -93,7 +94,7 @@ impl Connection {
         if self.is_closed {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        if self.handle.has_request.load(Ordering::Relaxed) {
+        if self.handle.http_version.load(Ordering::Relaxed) > 0 {
             self.opening = None;
         }
         let opening = self.opening.as_mut();
@@ -121,8 +122,17 @@ impl ConnectionHandle {
     }
 
     /// Records that a request has arrived, so the connection is open.
-    pub(crate) fn set_has_request(&self) {
-        self.has_request.store(true, Ordering::Relaxed);
+    pub(crate) fn set_has_request(&self, version: Version) {
+        let number = if version == Version::HTTP_2 { 2 } else { 1 };
+        self.http_version.store(number, Ordering::Relaxed);
+    }
+
+    /// Returns the HTTP version of the connection.
+    pub(crate) fn http_version(&self) -> Version {
+        match self.http_version.load(Ordering::Relaxed) {
+            2 => Version::HTTP_2,
+            _ => Version::HTTP_11,
+        }
     }
 
     /// Closes the connection. Nothing more is written to it.

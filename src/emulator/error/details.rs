@@ -28,6 +28,15 @@ pub enum Details {
 }
 
 impl Details {
+    /// Returns the name of the choice, as `apigw emulator --error-details` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Standard => "standard",
+            Self::All => "all",
+        }
+    }
+
     /// Removes from a response the details that this choice excludes.
     pub(crate) fn apply(self, mut response: GrpcResponse) -> GrpcResponse {
         let is_excluded = match self {

@@ -205,6 +205,20 @@ pub(super) fn cancel_unsupported() -> Status {
     Status::with_error_details(Code::Unimplemented, text, details)
 }
 
+/// Returns FAILED_PRECONDITION for a change of the emulator's clock while a test has paused tokio's.
+pub(super) fn tokio_clock_paused() -> Status {
+    let text = "the clock is tokio's, which this test has paused: use `tokio::time::advance`";
+    let details = details("TOKIO_CLOCK_PAUSED", &[]);
+    Status::with_error_details(Code::FailedPrecondition, text, details)
+}
+
+/// Returns FAILED_PRECONDITION for the end of an operation that is done.
+pub(super) fn operation_done(name: &str) -> Status {
+    let text = format!("Operation \"{name}\" is done");
+    let details = resource_details("OPERATION_DONE", "Operation", name, &text);
+    Status::with_error_details(Code::FailedPrecondition, text, details)
+}
+
 /// Returns the error of a cancelled operation. It has no details, since the official Node client cannot read an operation
 /// over REST whose error has details.
 pub(super) fn cancelled() -> Status {

@@ -3,7 +3,7 @@
 pub(super) mod operation_plan;
 pub(super) mod received_call;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -85,6 +85,16 @@ pub struct FaultGuard {
     left: bool,
 }
 
+/// A fault that is to be set.
+#[derive(Debug)]
+pub(crate) struct NewFault {
+    pub(crate) method: &'static Method,
+    pub(crate) name: Option<String>,
+    pub(crate) times: FaultCount,
+    pub(crate) action: FaultAction,
+    pub(crate) is_disabled: bool,
+}
+
 /// A fault that is set.
 #[derive(Debug)]
 pub(crate) struct FaultEntry {
@@ -94,11 +104,19 @@ pub(crate) struct FaultEntry {
     pub(crate) times: FaultCount,
     pub(crate) action: FaultAction,
     used: AtomicU64,
+    is_disabled: AtomicBool,
+}
+
+/// Gets the changes of the faults.
+pub(crate) trait FaultObserver: std::fmt::Debug + Send + Sync {
+    /// A fault was set, was changed, or was applied to a call. `is_removed` is true if it is used up or was withdrawn.
+    fn fault_changed(&self, entry: &FaultEntry, is_removed: bool);
 }
 
 /// All faults that are set, the oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Faults {
+    observer: Arc<dyn FaultObserver>,
     entries: Mutex<Vec<Arc<FaultEntry>>>,
     /// Number of faults that were ever set.
     set: AtomicU64,
@@ -184,7 +202,13 @@ impl FaultBuilder {
 
     fn set(self, action: FaultAction) -> FaultGuard {
         let times = self.times.unwrap_or(FaultCount::Exactly(1));
-        let entry = self.faults.add(self.method, self.name, times, action);
+        let entry = self.faults.add(NewFault {
+            method: self.method,
+            name: self.name,
+            times,
+            action,
+            is_disabled: false,
+        });
         FaultGuard {
             faults: self.faults,
             entry,
@@ -231,6 +255,10 @@ impl FaultEntry {
         self.used.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.is_disabled.load(Ordering::Relaxed)
+    }
+
     fn is_used_up(&self) -> bool {
         matches!(self.times, FaultCount::Exactly(times) if self.used() >= times)
     }
@@ -259,6 +287,7 @@ impl FaultEntry {
         possible
             && self.method.path == method.path
             && !self.is_used_up()
+            && !self.is_disabled()
             && self.name.as_ref().is_none_or(named)
     }
 }
@@ -276,31 +305,54 @@ fn can_be_stale(method: &Method) -> bool {
 }
 
 impl Faults {
-    pub(crate) fn add(
-        &self,
-        method: &'static Method,
-        name: Option<String>,
-        times: FaultCount,
-        action: FaultAction,
-    ) -> Arc<FaultEntry> {
+    pub(crate) fn new(observer: Arc<dyn FaultObserver>) -> Self {
+        Self {
+            observer,
+            entries: Mutex::default(),
+            set: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn add(&self, fault: NewFault) -> Arc<FaultEntry> {
         let entry = Arc::new(FaultEntry {
             number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
-            method,
-            name,
-            times,
-            action,
+            method: fault.method,
+            name: fault.name,
+            times: fault.times,
+            action: fault.action,
             used: AtomicU64::new(0),
+            is_disabled: AtomicBool::new(fault.is_disabled),
         });
-        self.with(|faults| faults.push(Arc::clone(&entry)));
+        self.with(|faults| {
+            faults.push(Arc::clone(&entry));
+            self.observer.fault_changed(&entry, false);
+        });
         entry
+    }
+
+    /// Disables or enables a fault. Returns `None` if there is no fault with this number.
+    pub(crate) fn set_disabled(&self, number: u64, is_disabled: bool) -> Option<Arc<FaultEntry>> {
+        self.with(|faults| {
+            let entry = faults.iter().find(|entry| entry.number == number)?;
+            entry.is_disabled.store(is_disabled, Ordering::Relaxed);
+            self.observer.fault_changed(entry, false);
+            Some(Arc::clone(entry))
+        })
     }
 
     /// Withdraws a fault. Returns `None` if it is used up or was withdrawn before.
     pub(crate) fn withdraw(&self, entry: &Arc<FaultEntry>) -> Option<Arc<FaultEntry>> {
         self.with(|faults| {
             let place = faults.iter().position(|one| Arc::ptr_eq(one, entry))?;
-            Some(faults.remove(place))
+            let entry = faults.remove(place);
+            self.observer.fault_changed(&entry, true);
+            Some(entry)
         })
+    }
+
+    /// Reads the faults that are not used up, which do not change meanwhile.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[Arc<FaultEntry>]) -> T) -> T {
+        self.with(|faults| read(faults))
     }
 
     /// Returns the faults that are not used up.
@@ -308,25 +360,26 @@ impl Faults {
         self.with(|faults| faults.clone())
     }
 
-    /// Uses the first fault that matches a call, and returns its action. `applies` returns true if an action can apply in
-    /// the current state.
+    /// Uses the first fault that matches a call, and returns its number and action. `applies` returns true if an action
+    /// can apply in the current state.
     pub(crate) fn take(
         &self,
         method: &Method,
         names: &[&str],
         applies: impl Fn(&FaultAction) -> bool,
-    ) -> Option<FaultAction> {
+    ) -> Option<(u64, FaultAction)> {
         self.with(|faults| {
             let place = faults
                 .iter()
                 .position(|entry| entry.matches(method, names) && applies(&entry.action))?;
             let entry = &faults[place];
             entry.used.fetch_add(1, Ordering::Relaxed);
-            let action = entry.action.clone();
+            let used = (entry.number, entry.action.clone());
+            self.observer.fault_changed(entry, entry.is_used_up());
             if entry.is_used_up() {
                 faults.remove(place);
             }
-            Some(action)
+            Some(used)
         })
     }
 

@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use prost::Message;
 use tokio::time::Instant;
+use tonic::{Code, Status};
 
 use crate::contract::Method;
 
 /// Maximum number of recorded calls. Older calls are only counted.
 const MAX_CALLS: usize = 1000;
 
-/// Maximum size of the names, headers and messages of all recorded calls, since clients choose their sizes.
+/// Maximum size of the names, headers, errors and messages of all recorded calls, since clients choose their sizes.
 const MAX_BYTES: usize = 16 << 20;
+
+/// Maximum size of a recorded response. A larger one is not recorded.
+const MAX_RESPONSE: usize = 256 << 10;
 
 /// Parts of the names of headers with secrets, whose values are masked.
 const SECRET_PARTS: [&str; 5] = ["authorization", "token", "key", "cookie", "secret"];
@@ -33,11 +37,38 @@ pub struct ReceivedCall {
     pub name: String,
     /// The headers of the gRPC request. The values of secret headers are `(masked)`.
     pub headers: HeaderMap,
-    /// The encoded request message, for REST calls too. `None` if it could not be read or was dropped. Names, headers and messages
-    /// of all calls have at most 16 MiB; above that the oldest messages are dropped, and then the oldest calls.
+    /// The encoded request message, for REST calls too. `None` if it could not be read or was dropped. Names, headers, errors and
+    /// messages of all calls have at most 16 MiB; above that the oldest messages are dropped, and then the oldest calls.
     pub message: Option<Bytes>,
     /// Time between the creation of the emulator and the call, by the clock of `tokio::time`.
     pub at: Duration,
+    /// The number of the call. The first call has number 1, and no number is used twice.
+    pub sequence: u64,
+    /// Time of arrival, by the emulator's clock.
+    pub started_at: SystemTime,
+    /// Time between the arrival and the response. `None` while the call is in progress.
+    pub latency: Option<Duration>,
+    /// The code of the response. `None` while the call is in progress.
+    pub code: Option<Code>,
+    /// The error with its details. `None` if the call succeeded or is in progress.
+    pub error: Option<Status>,
+    /// The encoded response message. `None` if the call failed, or if the message has more than 256 KiB or was dropped as
+    /// [`message`](Self::message) is.
+    pub response: Option<Bytes>,
+    /// The number of the fault that applied to the call, as in `faults/3`.
+    pub fault: Option<u64>,
+    /// The call ended without a response: a fault closed the connection, or the client cancelled the call.
+    pub is_cut: bool,
+    /// The status of the HTML page with which a fault answered.
+    pub html: Option<StatusCode>,
+    /// The HTTP version. `None` for a call without a connection.
+    pub http_version: Option<Version>,
+    /// The sender.
+    pub peer: Peer,
+    /// Size of the request message in bytes.
+    pub request_bytes: u64,
+    /// Size of the response message in bytes.
+    pub response_bytes: u64,
 }
 
 impl fmt::Debug for ReceivedCall {
@@ -49,7 +80,12 @@ impl fmt::Debug for ReceivedCall {
             .field("headers", &self.headers)
             .field("message", &self.message.as_ref().map(Bytes::len))
             .field("at", &self.at)
-            .finish()
+            .field("sequence", &self.sequence)
+            .field("latency", &self.latency)
+            .field("code", &self.code)
+            .field("fault", &self.fault)
+            .field("is_cut", &self.is_cut)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,6 +99,42 @@ pub enum Via {
     Rest,
 }
 
+/// The sender of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Peer {
+    /// Unknown, as for a call without a connection.
+    #[default]
+    Unknown,
+    /// A loopback address or a Unix socket.
+    Loopback,
+    /// Another machine or container.
+    Remote,
+}
+
+/// A call that has arrived.
+#[derive(Debug)]
+pub(crate) struct NewCall<'c> {
+    pub(crate) method: &'static Method,
+    pub(crate) via: Via,
+    pub(crate) name: &'c str,
+    pub(crate) headers: &'c HeaderMap,
+    pub(crate) message: Option<Bytes>,
+    pub(crate) http_version: Option<Version>,
+    pub(crate) peer: Peer,
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub(crate) struct CallEnd<'c> {
+    pub(crate) code: Code,
+    pub(crate) error: Option<Status>,
+    pub(crate) response: Option<&'c [u8]>,
+    pub(crate) fault: Option<u64>,
+    pub(crate) is_cut: bool,
+    pub(crate) html: Option<StatusCode>,
+}
+
 /// The log of received calls.
 #[derive(Debug)]
 pub(crate) struct CallLog {
@@ -70,8 +142,13 @@ pub(crate) struct CallLog {
     received: Mutex<Log>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Log {
+    /// The emulator's time, and when it was that. `None` if the emulator's clock is paused.
+    now: (SystemTime, Option<Instant>),
+    /// Number of calls that have ever arrived.
+    arrived: u64,
+    /// Their numbers are consecutive.
     last: VecDeque<ReceivedCall>,
     /// Size of the names, headers and messages of these calls.
     bytes: usize,
@@ -80,57 +157,143 @@ struct Log {
 }
 
 impl CallLog {
-    pub(crate) fn new(started_at: Instant) -> Self {
+    /// Creates an empty log. `now` is the emulator's time.
+    pub(crate) fn new(started_at: Instant, now: SystemTime, is_paused: bool) -> Self {
         Self {
             started_at,
-            received: Mutex::default(),
+            received: Mutex::new(Log {
+                now: (now, (!is_paused).then(Instant::now)),
+                arrived: 0,
+                last: VecDeque::new(),
+                bytes: 0,
+                counts: BTreeMap::new(),
+            }),
         }
     }
 
-    pub(crate) fn add(
-        &self,
-        method: &'static Method,
-        via: Via,
-        name: &str,
-        headers: &HeaderMap,
-        message: Option<Bytes>,
-    ) {
-        let call = ReceivedCall {
-            method,
-            via,
-            name: name.to_owned(),
-            headers: masked(headers),
-            message,
+    /// Sets the emulator's time.
+    pub(crate) fn set_clock(&self, now: SystemTime, is_paused: bool) {
+        self.with(|log| log.now = (now, (!is_paused).then(Instant::now)));
+    }
+
+    /// Records a call, and returns its number.
+    pub(crate) fn add(&self, new: NewCall<'_>) -> u64 {
+        let mut call = ReceivedCall {
+            method: new.method,
+            via: new.via,
+            name: new.name.to_owned(),
+            headers: masked(new.headers),
+            request_bytes: size(new.message.as_deref()),
+            message: new.message,
             at: self.started_at.elapsed(),
+            sequence: 0,
+            started_at: SystemTime::UNIX_EPOCH,
+            latency: None,
+            code: None,
+            error: None,
+            response: None,
+            fault: None,
+            is_cut: false,
+            html: None,
+            http_version: new.http_version,
+            peer: new.peer,
+            response_bytes: 0,
         };
-        self.with(|received| {
-            *received.counts.entry(method.path).or_default() += 1;
-            received.push(call);
-        });
+        self.with(|log| {
+            *log.counts.entry(call.method.path).or_default() += 1;
+            log.arrived += 1;
+            call.sequence = log.arrived;
+            call.started_at = log.time();
+            log.push(call);
+            log.arrived
+        })
+    }
+
+    /// Records the end of a call. Returns the call without its headers and messages if `is_wanted`, unless the call is not recorded any
+    /// more.
+    pub(crate) fn end(
+        &self,
+        sequence: u64,
+        end: CallEnd<'_>,
+        is_wanted: bool,
+    ) -> Option<ReceivedCall> {
+        let response = end
+            .response
+            .filter(|response| response.len() <= MAX_RESPONSE);
+        // The recorded message is a copy, so that it does not keep the buffer of the response.
+        let copy = response.map(Bytes::copy_from_slice);
+        let now = self.started_at.elapsed();
+        self.with(|log| {
+            let first = log.last.front()?.sequence;
+            let place = usize::try_from(sequence.checked_sub(first)?).ok()?;
+            let call = log.last.get_mut(place)?;
+            log.bytes -= call.bytes();
+            call.latency = Some(now.saturating_sub(call.at));
+            call.code = Some(end.code);
+            call.error = end.error;
+            call.response = copy;
+            call.response_bytes = size(end.response);
+            call.fault = end.fault;
+            call.is_cut = end.is_cut;
+            call.html = end.html;
+            log.bytes += call.bytes();
+            let ended = is_wanted.then(|| call.basic());
+            log.limit();
+            ended
+        })
     }
 
     /// Returns the recorded calls, in the order in which they were received.
     pub(crate) fn last(&self) -> Vec<ReceivedCall> {
-        self.with(|received| received.last.iter().cloned().collect())
+        self.with(|log| log.last.iter().cloned().collect())
     }
 
-    pub(crate) fn count(&self, method: &Method) -> u64 {
-        self.with(|received| {
-            received
-                .counts
-                .get(method.path)
-                .copied()
-                .unwrap_or_default()
+    /// Returns the last recorded calls that match, in the order in which they were received, and the number of all that
+    /// match. There are at most `most` calls: the first of those with a higher number than `after`, or the last of all if
+    /// `after` is 0.
+    pub(crate) fn list(
+        &self,
+        after: u64,
+        most: usize,
+        matches: impl Fn(&ReceivedCall) -> bool,
+    ) -> (Vec<ReceivedCall>, usize) {
+        self.with(|log| {
+            let found = log.last.iter();
+            let found = found.filter(|call| call.sequence > after && matches(call));
+            let total = found.clone().count();
+            let skipped = match after {
+                0 => total.saturating_sub(most),
+                _ => 0,
+            };
+            (found.skip(skipped).take(most).cloned().collect(), total)
         })
     }
 
+    pub(crate) fn count(&self, method: &Method) -> u64 {
+        self.with(|log| log.counts.get(method.path).copied().unwrap_or_default())
+    }
+
+    /// Returns the number of recorded calls, and the number of all calls.
+    pub(crate) fn counts(&self) -> (usize, u64) {
+        self.with(|log| (log.last.len(), log.counts.values().sum()))
+    }
+
     pub(crate) fn clear(&self) {
-        self.with(|received| *received = Log::default());
+        self.with(|log| {
+            log.last = VecDeque::new();
+            log.bytes = 0;
+            log.counts.clear();
+        });
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Log) -> T) -> T {
         work(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn size(message: Option<&[u8]>) -> u64 {
+    // No message of a test has 2^64 bytes.
+    u64::try_from(message.map_or(0, <[u8]>::len)).unwrap_or(u64::MAX)
 }
 
 impl ReceivedCall {
@@ -157,29 +320,62 @@ impl ReceivedCall {
         M::decode(self.message.as_ref()?.as_ref()).ok()
     }
 
+    /// Decodes the response message. Returns `None` if there is no message, or if it is invalid as this type.
+    #[must_use]
+    pub fn response<M: Message + Default>(&self) -> Option<M> {
+        M::decode(self.response.as_ref()?.as_ref()).ok()
+    }
+
+    /// Returns the call without its headers and messages.
+    fn basic(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            headers: HeaderMap::new(),
+            message: None,
+            error: self.error.clone(),
+            response: None,
+            ..*self
+        }
+    }
+
     fn bytes(&self) -> usize {
         let headers = self.headers.iter();
         let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
-        self.name.len() + headers.sum::<usize>() + self.message_bytes()
+        let error = self.error.as_ref();
+        let error = error.map_or(0, |error| error.message().len() + error.details().len());
+        self.name.len() + headers.sum::<usize>() + error + self.message_bytes()
     }
 
     fn message_bytes(&self) -> usize {
-        self.message.as_ref().map_or(0, Bytes::len)
+        let size = |message: &Option<Bytes>| message.as_ref().map_or(0, Bytes::len);
+        size(&self.message) + size(&self.response)
     }
 }
 
 impl Log {
+    /// Returns the emulator's time.
+    fn time(&self) -> SystemTime {
+        let (then, since) = self.now;
+        let passed = since.map_or(Duration::ZERO, |since| since.elapsed());
+        then.checked_add(passed).unwrap_or(then)
+    }
+
     fn push(&mut self, call: ReceivedCall) {
         if self.last.len() == MAX_CALLS {
             self.drop_first();
         }
         self.bytes += call.bytes();
         self.last.push_back(call);
+        self.limit();
+    }
+
+    /// Drops messages, and then calls, above the maximum size.
+    fn limit(&mut self) {
         while self.bytes > MAX_BYTES
             && let Some(call) = self.last.iter_mut().find(|call| call.message_bytes() > 0)
         {
             self.bytes -= call.message_bytes();
-            call.message = None;
+            (call.message, call.response) = (None, None);
         }
         while self.bytes > MAX_BYTES && self.last.len() > 1 {
             self.drop_first();

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -11,21 +12,36 @@ use tonic_reflection::server;
 use super::access::require_admin_allowed;
 use super::checked::Checked;
 use crate::contract::Method;
-use crate::emulator::admin::{self, DESCRIPTORS};
+use crate::emulator::admin;
 use crate::emulator::api::core::Core;
 use crate::emulator::api::decompress::{MAX_REQUEST, decompress};
+use crate::emulator::messages::DESCRIPTORS;
 
-/// The health service, whose watches must be ended before the server stops.
+/// The streams of the services, which must be ended before the server stops.
 #[derive(Debug)]
 pub(crate) struct AuxServices {
     health: HealthReporter,
+    /// Ends the streams of events when it is dropped.
+    events: Option<watch::Sender<()>>,
+}
+
+/// The source of the streams of events over HTTP.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "rest"),
+    expect(dead_code, reason = "without REST there are streams over gRPC only")
+)]
+pub(super) struct EventSource {
+    pub(super) core: Arc<Core>,
+    /// Closed when the streams have to end.
+    pub(super) stopped: watch::Receiver<()>,
 }
 
 /// Adds the services to those of the API.
-pub(crate) async fn aux_services(
+pub(super) async fn aux_services(
     core: &Arc<Core>,
     api: Routes,
-) -> io::Result<(Routes, AuxServices)> {
+) -> io::Result<(Routes, AuxServices, EventSource)> {
     let (health, health_server) = tonic_health::server::health_reporter();
     for service in services() {
         health
@@ -37,7 +53,12 @@ pub(crate) async fn aux_services(
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let admin = admin::server(core).max_decoding_message_size(MAX_REQUEST);
+    let (events, stopped) = watch::channel(());
+    let source = EventSource {
+        core: Arc::clone(core),
+        stopped: stopped.clone(),
+    };
+    let admin = admin::server(core, stopped).max_decoding_message_size(MAX_REQUEST);
     let reflection = reflected().build_v1().map_err(io::Error::other)?;
     // Older versions of grpcurl and grpc_cli use v1alpha.
     let reflection_alpha = reflected().build_v1alpha().map_err(io::Error::other)?;
@@ -49,12 +70,17 @@ pub(crate) async fn aux_services(
         .add_service(Checked::new(health_server, decompress))
         .add_service(Checked::new(reflection, decompress))
         .add_service(Checked::new(reflection_alpha, decompress));
-    Ok((routes, AuxServices { health }))
+    let services = AuxServices {
+        health,
+        events: Some(events),
+    };
+    Ok((routes, services, source))
 }
 
 impl AuxServices {
-    /// Ends the watches of the health service, since a stopping server would wait for them.
+    /// Ends the watches of the health service and the streams of events, since a stopping server would wait for them.
     pub(crate) async fn end(&mut self) {
+        self.events = None;
         for service in services().into_iter().chain([""]) {
             self.health
                 .set_service_status(service, ServingStatus::NotServing)

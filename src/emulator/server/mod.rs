@@ -54,11 +54,12 @@ impl Server {
         let address = listener.local_addr()?;
         let access = emulator.port.access(Some(address.ip()))?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let (routes, aux_services) = aux_services(&emulator.core, emulator.service()).await?;
+        let (routes, aux_services, events) =
+            aux_services(&emulator.core, emulator.service()).await?;
         // The receiver is not used: no one waits for the last connection.
         let (open, _) = mpsc::channel(1);
         let incoming = incoming(of_listener(listener), acceptor, open);
-        let serving = serve(routes, access, incoming, async {
+        let serving = serve(routes, access, events, incoming, async {
             // A dropped sender stops the server too.
             stopped.await.ok();
         });
@@ -123,7 +124,7 @@ where
 {
     let acceptor = emulator.port.acceptor()?;
     let access = emulator.port.access(None)?;
-    let (routes, _aux_services) = aux_services(&emulator.core, emulator.service()).await?;
+    let (routes, _aux_services, events) = aux_services(&emulator.core, emulator.service()).await?;
     let (open, mut closed) = mpsc::channel(1);
     let connections = connections.filter_map(|next| {
         let io = next.ok();
@@ -138,7 +139,7 @@ where
         // Nothing is ever sent: this resolves when the last connection drops its sender.
         closed.recv().await;
     };
-    let served = serve(routes, access, incoming, ended).await;
+    let served = serve(routes, access, events, incoming, ended).await;
     served.map_err(io::Error::other)
 }
 

@@ -9,11 +9,22 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(pub(crate) Duration);
 
-/// A clock that starts at the wall clock's time and advances with tokio's clock, which a test may pause.
+/// The last second of the year 9999, after which a time has no JSON form.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A clock that starts at the wall clock's time and advances with tokio's clock, which a test may pause. It can be advanced and
+/// paused on its own too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
+    /// Start of the process's emulator.
     pub(crate) started_at: Instant,
+    /// The time at `since`, or now if the clock is paused.
     wall: Moment,
+    since: Instant,
+    is_paused: bool,
+    advanced: Duration,
+    /// Number of times that the clock was set.
+    changes: u64,
 }
 
 impl Moment {
@@ -35,6 +46,12 @@ impl From<SystemTime> for Moment {
     }
 }
 
+impl From<Moment> for SystemTime {
+    fn from(moment: Moment) -> Self {
+        UNIX_EPOCH.checked_add(moment.0).unwrap_or(UNIX_EPOCH)
+    }
+}
+
 impl From<Moment> for Timestamp {
     fn from(moment: Moment) -> Self {
         Self {
@@ -47,13 +64,69 @@ impl From<Moment> for Timestamp {
 
 impl Clock {
     pub(crate) fn start(wall: Moment) -> Self {
+        let now = Instant::now();
         Self {
-            started_at: Instant::now(),
+            started_at: now,
             wall,
+            since: now,
+            is_paused: false,
+            advanced: Duration::ZERO,
+            changes: 0,
         }
     }
 
     pub(crate) fn now(self) -> Moment {
-        self.wall.after(self.started_at.elapsed())
+        match self.is_paused {
+            true => self.wall,
+            false => self.wall.after(self.since.elapsed()),
+        }
+    }
+
+    pub(crate) fn is_paused(self) -> bool {
+        self.is_paused
+    }
+
+    /// Returns the time by which the clock was advanced.
+    pub(crate) fn advanced(self) -> Duration {
+        self.advanced
+    }
+
+    /// Advances the clock. Returns false, and changes nothing, if its time would be beyond the year 9999.
+    pub(crate) fn advance(&mut self, by: Duration) -> bool {
+        let is_valid = self.now().after(by).0.as_secs() <= LAST_SECOND;
+        if is_valid {
+            self.wall = self.wall.after(by);
+            self.advanced = self.advanced.saturating_add(by);
+            self.changes += 1;
+        }
+        is_valid
+    }
+
+    /// Sets the time, and pauses or resumes the clock.
+    pub(crate) fn set(&mut self, now: Moment, is_paused: bool) {
+        self.wall = now;
+        self.since = Instant::now();
+        self.is_paused = is_paused;
+        self.changes += 1;
+    }
+
+    /// Returns the number of times that the clock was set.
+    #[cfg_attr(
+        not(feature = "emulator-data"),
+        expect(dead_code, reason = "a data file records the changes")
+    )]
+    pub(crate) fn changes(self) -> u64 {
+        self.changes
+    }
+
+    /// Returns true if a test has paused tokio's clock. Then only tokio can advance the emulator's clock.
+    ///
+    /// tokio has no method for this, so both clocks are compared for a moment.
+    pub(crate) fn is_tokio_paused() -> bool {
+        let (tokio, system) = (Instant::now(), std::time::Instant::now());
+        while system.elapsed() < Duration::from_micros(2) {
+            std::hint::spin_loop();
+        }
+        tokio.elapsed().is_zero()
     }
 }

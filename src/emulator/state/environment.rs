@@ -30,6 +30,16 @@ impl Environment {
         self.accounts.get_or_insert_default().extend(emails);
     }
 
+    /// Returns the unreachable locations.
+    pub(crate) fn unreachable(&self) -> impl Iterator<Item = &String> {
+        self.unreachable.iter()
+    }
+
+    /// Returns the emails of the accounts that exist; `None` if every account exists.
+    pub(crate) fn accounts(&self) -> Option<&BTreeSet<String>> {
+        self.accounts.as_ref()
+    }
+
     /// Returns true if the location of a name is reachable.
     pub(crate) fn is_reachable(&self, name: &str) -> bool {
         self.unreachable.is_empty() || !self.unreachable.contains(location(name))

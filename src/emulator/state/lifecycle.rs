@@ -65,6 +65,22 @@ pub(crate) fn cancel(tables: &mut Tables, name: &str) -> Result<bool, Status> {
     Ok(true)
 }
 
+/// Ends a running operation now: with an error status, or as its plan or its cancellation has it. Returns false if the
+/// operation is done.
+pub(crate) fn finish(tables: &mut Tables, name: &str, status: Option<Status>) -> bool {
+    let now = tables.clock.now();
+    let record = tables.operations.rows.get(name);
+    if record.is_none_or(|record| record.result.is_some()) {
+        return false;
+    }
+    match status {
+        Some(status) => tables.operations.end_with(name, status, now),
+        None => tables.operations.end_at(name, now),
+    }
+    settle(tables, now);
+    true
+}
+
 /// Applies all events that are due, in the order of their times.
 pub(super) fn settle(tables: &mut Tables, now: Moment) {
     while let Some((at, event, name)) = tables.operations.next_event(now) {
@@ -74,6 +90,7 @@ pub(super) fn settle(tables: &mut Tables, now: Moment) {
         let (target, effect) = (record.target.clone(), record.effect);
         match event {
             Event::Expiry => tables.operations.hide(&name),
+            Event::Progress => tables.operations.rows.touch(&name),
             Event::Midpoint if record.result.is_some() => {}
             Event::Midpoint => activate(tables, &target),
             Event::End => {

@@ -8,6 +8,7 @@ pub(super) mod journal;
 pub(super) mod lifecycle;
 pub(super) mod limits;
 pub(super) mod location;
+pub(super) mod observer;
 pub(super) mod operation;
 pub(super) mod resource;
 pub(super) mod table;
@@ -15,11 +16,12 @@ mod tables;
 pub(super) mod tracked_map;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tonic::Status;
 
 use journal::Journal;
+use observer::Observer;
 pub(super) use tables::Tables;
 
 /// The tables behind their lock, and the journal of their changes.
@@ -28,20 +30,27 @@ pub(super) struct State {
     tables: Mutex<Tables>,
     /// `None` if the state is in memory only.
     journal: Option<Box<dyn Journal>>,
+    observer: Arc<dyn Observer>,
 }
 
-/// The locked tables. Dropping the guard hands the changes to the journal.
+/// The locked tables. Dropping the guard hands the changes to the journal and the observer.
 #[derive(Debug)]
 pub(super) struct StateGuard<'s> {
     tables: MutexGuard<'s, Tables>,
     journal: Option<&'s dyn Journal>,
+    observer: &'s dyn Observer,
 }
 
 impl State {
-    pub(super) fn new(tables: Tables, journal: Option<Box<dyn Journal>>) -> Self {
+    pub(super) fn new(
+        tables: Tables,
+        journal: Option<Box<dyn Journal>>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         Self {
             tables: Mutex::new(tables),
             journal,
+            observer,
         }
     }
 
@@ -53,6 +62,7 @@ impl State {
         StateGuard {
             tables,
             journal: self.journal.as_deref(),
+            observer: &*self.observer,
         }
     }
 
@@ -66,11 +76,6 @@ impl State {
             Some(journal) => journal.durable().await,
             None => Ok(()),
         }
-    }
-
-    /// Deletes all resources, policies and operations.
-    pub(super) fn clear(&self) {
-        self.lock().clear();
     }
 }
 
@@ -92,6 +97,9 @@ impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
         if let Some(journal) = self.journal {
             journal.record(&mut self.tables);
+        }
+        if self.tables.is_watched() {
+            self.observer.take_changes(&mut self.tables);
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct OperationTable {
 /// An event in the life of an operation. Events of one moment happen in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
+    /// A progress message of the plan becomes visible.
+    Progress,
     /// Half of its time has passed.
     Midpoint,
     End,
@@ -155,6 +157,11 @@ impl OperationTable {
                 let midpoint = (midpoint, Event::Midpoint, name.clone());
                 self.events.insert(midpoint);
             }
+            for (after, _) in &plan.progress {
+                let progress = record.started_at.after(*after);
+                self.events
+                    .insert((progress, Event::Progress, name.clone()));
+            }
             for lock in &record.locks {
                 self.locks.insert(lock.clone(), name.clone());
             }
@@ -189,6 +196,11 @@ impl OperationTable {
         self.locks.get(lock).map(String::as_str)
     }
 
+    /// Returns the time of the next event.
+    pub(crate) fn next_event_at(&self) -> Option<Moment> {
+        self.events.first().map(|(at, ..)| *at)
+    }
+
     /// Removes and returns the next event that is due.
     pub(super) fn next_event(&mut self, now: Moment) -> Option<(Moment, Event, String)> {
         let (at, ..) = self.events.first()?;
@@ -211,6 +223,16 @@ impl OperationTable {
         }
     }
 
+    /// Moves the end of a running operation to an earlier moment.
+    pub(super) fn end_at(&mut self, name: &str, at: Moment) {
+        if let Some(record) = self.rows.get_mut(name) {
+            self.events
+                .remove(&(record.ends_at, Event::End, name.to_owned()));
+            record.ends_at = at;
+            self.events.insert((at, Event::End, name.to_owned()));
+        }
+    }
+
     /// Stores the result of an operation and releases its locks.
     pub(super) fn finish(&mut self, name: &str, result: operation::Result) {
         let Some(record) = self.rows.get_mut(name) else {
@@ -218,6 +240,10 @@ impl OperationTable {
         };
         for lock in record.locks.drain(..) {
             self.locks.remove(&lock);
+        }
+        for (after, _) in &record.plan.progress {
+            let at = record.started_at.after(*after);
+            self.events.remove(&(at, Event::Progress, name.to_owned()));
         }
         record.result = Some(result);
         if record.is_hidden {

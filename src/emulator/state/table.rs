@@ -12,6 +12,15 @@ pub(crate) struct Table<R> {
     previous: Option<(String, Option<R>)>,
     /// The rows that running updates will write, and the rows of running deletions as they were.
     pub(crate) pending: TrackedMap<R>,
+    /// The changes for the listeners of events. `None` if there are none.
+    watched: Option<WatchedRows<R>>,
+}
+
+/// The rows that have changed, as they were before the first change.
+#[derive(Debug)]
+struct WatchedRows<R> {
+    view: fn(&R) -> R,
+    before: BTreeMap<String, Option<R>>,
 }
 
 impl<R> Default for Table<R> {
@@ -20,6 +29,7 @@ impl<R> Default for Table<R> {
             rows: TrackedMap::default(),
             previous: None,
             pending: TrackedMap::default(),
+            watched: None,
         }
     }
 }
@@ -51,19 +61,20 @@ impl<R: Clone> Table<R> {
 
     pub(crate) fn put(&mut self, name: &str, row: R) {
         let previous = self.rows.insert(name.to_owned(), row);
-        self.previous = Some((name.to_owned(), previous));
+        self.keep_previous(name, previous);
     }
 
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut R)) {
         if let Some(row) = self.rows.get_mut(name) {
-            self.previous = Some((name.to_owned(), Some(row.clone())));
+            let previous = row.clone();
             change(row);
+            self.keep_previous(name, Some(previous));
         }
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(row) = self.rows.remove(name) {
-            self.previous = Some((name.to_owned(), Some(row)));
+            self.keep_previous(name, Some(row));
         }
     }
 
@@ -71,6 +82,35 @@ impl<R: Clone> Table<R> {
         self.rows.clear();
         self.pending.clear();
         self.previous = None;
+    }
+
+    /// Starts to record changes for the listeners of events. `view` returns the part of a row that they see.
+    pub(crate) fn watch(&mut self, view: fn(&R) -> R) {
+        self.watched.get_or_insert_with(|| WatchedRows {
+            view,
+            before: BTreeMap::new(),
+        });
+    }
+
+    pub(crate) fn unwatch(&mut self) {
+        self.watched = None;
+    }
+
+    /// Takes the rows that have changed, as they were before the first change.
+    pub(crate) fn take_watched(&mut self) -> BTreeMap<String, Option<R>> {
+        let watched = self.watched.as_mut();
+        watched
+            .map(|watched| std::mem::take(&mut watched.before))
+            .unwrap_or_default()
+    }
+
+    fn keep_previous(&mut self, name: &str, previous: Option<R>) {
+        if let Some(WatchedRows { view, before }) = &mut self.watched
+            && !before.contains_key(name)
+        {
+            before.insert(name.to_owned(), previous.as_ref().map(*view));
+        }
+        self.previous = Some((name.to_owned(), previous));
     }
 
     fn swap_previous(&mut self) {

@@ -21,6 +21,8 @@ pub(crate) struct Tables {
     /// Number of policies that have been set. The etag of a policy is made from it.
     pub(crate) policies_set: u64,
     pub(crate) operations: OperationTable,
+    /// Changes are recorded for the listeners of events.
+    is_watched: bool,
 }
 
 impl Tables {
@@ -33,10 +35,20 @@ impl Tables {
             policies: TrackedMap::default(),
             policies_set: 0,
             operations: OperationTable::default(),
+            is_watched: false,
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Sets whether the observer gets the changes.
+    pub(crate) fn set_watched(&mut self, is_watched: bool) {
+        self.is_watched = is_watched;
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_watched
+    }
+
+    pub(crate) fn clear(&mut self) {
         let Self {
             clock: _,
             apis,
@@ -45,6 +57,7 @@ impl Tables {
             policies,
             policies_set,
             operations,
+            is_watched: _,
         } = self;
         apis.clear();
         configs.clear();

@@ -9,9 +9,11 @@ use std::ops::Deref;
 pub(crate) struct TrackedMap<V> {
     map: BTreeMap<String, V>,
     changes: ChangeSet,
+    /// The changes for the listeners of events.
+    watched: ChangeSet,
 }
 
-/// The names of the rows that have changed since they were last taken. Without a journal nothing is recorded.
+/// The names of the rows that have changed since they were last taken. Nothing is recorded before `track` or `watch`.
 #[derive(Debug, Default)]
 struct ChangeSet(Option<BTreeSet<String>>);
 
@@ -20,6 +22,7 @@ impl<V> Default for TrackedMap<V> {
         Self {
             map: BTreeMap::new(),
             changes: ChangeSet::default(),
+            watched: ChangeSet::default(),
         }
     }
 }
@@ -34,27 +37,49 @@ impl<V> Deref for TrackedMap<V> {
 
 impl<V> TrackedMap<V> {
     pub(crate) fn insert(&mut self, name: String, row: V) -> Option<V> {
-        self.changes.record(&name);
+        self.record(&name);
         self.map.insert(name, row)
     }
 
     pub(crate) fn remove(&mut self, name: &str) -> Option<V> {
         let removed = self.map.remove(name)?;
-        self.changes.record(name);
+        self.record(name);
         Some(removed)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         let row = self.map.get_mut(name)?;
         self.changes.record(name);
+        self.watched.record(name);
         Some(row)
     }
 
     pub(crate) fn clear(&mut self) {
         for name in self.map.keys() {
             self.changes.record(name);
+            self.watched.record(name);
         }
         self.map.clear();
+    }
+
+    /// Records a change of the row for the listeners of events only, as when time has changed its view.
+    pub(super) fn touch(&mut self, name: &str) {
+        self.watched.record(name);
+    }
+
+    /// Starts or stops to record changes for the listeners of events.
+    pub(crate) fn watch(&mut self, is_watched: bool) {
+        self.watched.enable(is_watched);
+    }
+
+    /// Takes the names of the rows that have changed, for the listeners of events.
+    pub(crate) fn take_watched(&mut self) -> BTreeSet<String> {
+        self.watched.take()
+    }
+
+    fn record(&mut self, name: &str) {
+        self.changes.record(name);
+        self.watched.record(name);
     }
 
     /// Replaces a row for the time of a read, without a record. Returns the previous row.
@@ -68,21 +93,30 @@ impl<V> TrackedMap<V> {
     /// Starts to record changes.
     #[cfg(feature = "emulator-data")]
     pub(crate) fn track(&mut self) {
-        self.changes.0 = Some(BTreeSet::new());
+        self.changes.enable(true);
     }
 
     /// Takes the names of the rows that have changed.
     #[cfg(feature = "emulator-data")]
     pub(crate) fn take_changes(&mut self) -> BTreeSet<String> {
-        self.changes
-            .0
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+        self.changes.take()
     }
 }
 
 impl ChangeSet {
+    fn enable(&mut self, is_enabled: bool) {
+        match is_enabled {
+            true => {
+                self.0.get_or_insert_default();
+            }
+            false => self.0 = None,
+        }
+    }
+
+    fn take(&mut self) -> BTreeSet<String> {
+        self.0.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn record(&mut self, name: &str) {
         if let Some(names) = &mut self.0
             && !names.contains(name)

@@ -22,7 +22,7 @@ use file::{File, Row};
 use writer::Writer;
 
 /// Opens or creates a file, and loads it. The clock starts at the time of the last change or later, so that no operation runs longer
-/// if the system's clock was set back.
+/// if the system's clock was set back. A paused clock stays paused.
 pub(super) fn open(path: &Path, wall: Moment) -> Result<(Tables, Box<dyn Journal>), DataError> {
     // The file is first read without write access, so that a rejected file stays unchanged.
     if let Some(rows) = aside(path, File::look)? {
@@ -31,13 +31,18 @@ pub(super) fn open(path: &Path, wall: Moment) -> Result<(Tables, Box<dyn Journal
     let (file, rows) = aside(path, File::open)?;
     let mut tables = read(path, &rows, wall)?;
     rows::track(&mut tables);
-    Ok((tables, Box::new(Writer::new(file))))
+    let clock = tables.clock;
+    Ok((tables, Box::new(Writer::new(file, clock))))
 }
 
 fn read(path: &Path, rows: &[Row], wall: Moment) -> Result<Tables, DataError> {
-    let last = rows::last(rows).map_err(|cause| DataError::new(path, cause))?;
+    let (last, is_paused) = rows::last(rows).map_err(|cause| DataError::new(path, cause))?;
     // The clock is started on this thread, since tokio's clock is paused per thread.
-    let mut tables = Tables::new(Clock::start(wall.max(last)));
+    let mut clock = Clock::start(wall.max(last));
+    if is_paused {
+        clock.set(last, true);
+    }
+    let mut tables = Tables::new(clock);
     rows::load(&mut tables, rows).map_err(|cause| DataError::new(path, cause))?;
     Ok(tables)
 }

@@ -31,6 +31,9 @@ struct Head {
     operations_started: u64,
     #[prost(uint64, tag = "3")]
     policies_set: u64,
+    /// The clock is paused at the time of the last change.
+    #[prost(bool, tag = "4")]
+    is_paused: bool,
 }
 
 /// Starts to record changes.
@@ -46,8 +49,8 @@ pub(super) fn track(tables: &mut Tables) {
     tables.operations.rows.track();
 }
 
-/// Takes the rows that have changed.
-pub(super) fn changes(tables: &mut Tables) -> Vec<Change> {
+/// Takes the rows that have changed. `is_clock_set` is true if the clock was set since the last call.
+pub(super) fn changes(tables: &mut Tables, is_clock_set: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     table(&mut changes, &mut tables.apis);
     table(&mut changes, &mut tables.configs);
@@ -59,11 +62,12 @@ pub(super) fn changes(tables: &mut Tables) -> Vec<Change> {
     rows(&mut changes, OPERATIONS, &mut operations.rows, |record| {
         OperationRow::new(record).encode_to_vec()
     });
-    if !changes.is_empty() {
+    if !changes.is_empty() || is_clock_set {
         let head = Head {
             last: Some(tables.clock.now().0.into()),
             operations_started: tables.operations.started,
             policies_set: tables.policies_set,
+            is_paused: tables.clock.is_paused(),
         };
         changes.push((HEAD.to_owned(), Some(head.encode_to_vec())));
     }
@@ -88,11 +92,15 @@ fn rows<V>(
     }
 }
 
-/// Returns the time of the last change.
-pub(super) fn last(rows: &[Row]) -> Result<Moment, Cause> {
-    Ok(match head(rows)?.last {
-        Some(time) => Moment(time.read().map_err(|why| invalid_row(HEAD, why))?),
-        None => Moment::default(),
+/// Returns the time of the last change, and true if the clock is paused at it.
+pub(super) fn last(rows: &[Row]) -> Result<(Moment, bool), Cause> {
+    let head = head(rows)?;
+    Ok(match head.last {
+        Some(time) => {
+            let time = time.read().map_err(|why| invalid_row(HEAD, why))?;
+            (Moment(time), head.is_paused)
+        }
+        None => (Moment::default(), false),
     })
 }
 

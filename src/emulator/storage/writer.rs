@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -11,6 +12,7 @@ use tonic::Status;
 use super::file::{Change, File};
 use super::rows;
 use crate::emulator::state::Tables;
+use crate::emulator::state::clock::Clock;
 use crate::emulator::state::journal::Journal;
 
 /// Writes changes to a file. Dropping the writer commits the remaining changes and closes the file.
@@ -23,6 +25,8 @@ struct Store {
     /// Locked while changes are committed. `None` once the file is closed.
     file: Mutex<Option<File>>,
     progress: watch::Sender<Progress>,
+    /// Number of times that the clock was set, as far as it was recorded.
+    clock_changes: AtomicU64,
 }
 
 /// The changes that are not committed yet.
@@ -51,11 +55,12 @@ struct Progress {
 struct FlushGuard(Arc<Store>);
 
 impl Writer {
-    pub(super) fn new(file: File) -> Self {
+    pub(super) fn new(file: File, clock: Clock) -> Self {
         Self(Arc::new(Store {
             queue: Mutex::default(),
             file: Mutex::new(Some(file)),
             progress: watch::Sender::default(),
+            clock_changes: AtomicU64::new(clock.changes()),
         }))
     }
 }
@@ -63,7 +68,9 @@ impl Writer {
 impl Journal for Writer {
     fn record(&self, tables: &mut Tables) {
         let store = &self.0;
-        let changes = rows::changes(tables);
+        let set = tables.clock.changes();
+        let is_clock_set = store.clock_changes.swap(set, Ordering::Relaxed) != set;
+        let changes = rows::changes(tables, is_clock_set);
         if changes.is_empty() {
             return;
         }

@@ -74,7 +74,7 @@ impl MetadataServer {
         match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(ProbeError::Unreachable(error.to_string())),
-            Err(_) => Err(ProbeError::Late),
+            Err(_) => Err(ProbeError::Timeout),
         }
     }
 
@@ -87,7 +87,7 @@ impl MetadataServer {
             ProbeError::Unreachable(cause) => format!(
                 "no credentials found: {searched}, and the connection to the metadata server {self} failed ({cause}); {ADVICE}"
             ),
-            ProbeError::Late => format!(
+            ProbeError::Timeout => format!(
                 "no credentials found within {PROBE_TIMEOUT:?}: {searched}, and the metadata server {self} did not \
                  accept a connection; on Google Cloud, retry the call; elsewhere, \
                  {ADVICE}"
@@ -113,7 +113,7 @@ pub(super) enum ProbeError {
     /// The name was not resolved, or the connection was refused.
     Unreachable(String),
     /// No connection was made within [`PROBE_TIMEOUT`]. The server may exist nevertheless.
-    Late,
+    Timeout,
 }
 
 #[cfg(test)]

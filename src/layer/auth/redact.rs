@@ -28,7 +28,7 @@ fn cut(text: &str) -> String {
 }
 
 fn without_tokens(line: &str) -> String {
-    let mut kept = String::with_capacity(line.len());
+    let mut redacted = String::with_capacity(line.len());
     let mut rest = line;
     // The value after the name of a secret field is a secret, however short.
     let mut after_name = false;
@@ -39,7 +39,7 @@ fn without_tokens(line: &str) -> String {
         // A colon is required, since a quote alone may end a quoted word that is not a field, such as the name of a permission.
         let expected = (after_equals || after_name && between.contains(':'))
             && between.chars().all(|char| " \":'<".contains(char));
-        kept.push_str(between);
+        redacted.push_str(between);
         let end = tail.find(|char| !is_token_char(char)).unwrap_or(tail.len());
         let (word, tail) = tail.split_at(end);
         rest = tail;
@@ -48,15 +48,15 @@ fn without_tokens(line: &str) -> String {
             _ => (word, ""),
         };
         if word == REDACTED.trim_matches(['[', ']']) {
-            kept.push_str(word);
+            redacted.push_str(word);
         } else if expected && !word.is_empty() || looks_like_token(word) {
-            kept.push_str(REDACTED);
+            redacted.push_str(REDACTED);
         } else if value.is_empty() {
-            kept.push_str(word);
+            redacted.push_str(word);
         } else {
-            kept.push_str(name);
-            kept.push('=');
-            kept.push_str(REDACTED);
+            redacted.push_str(name);
+            redacted.push('=');
+            redacted.push_str(REDACTED);
         }
         let scheme = ["bearer", "basic"]
             .iter()
@@ -64,7 +64,7 @@ fn without_tokens(line: &str) -> String {
         after_name = is_secret_name(name);
         after_equals = scheme || after_name && word.ends_with('=');
     }
-    kept
+    redacted
 }
 
 fn is_token_char(char: char) -> bool {

@@ -19,14 +19,14 @@ pub(super) struct RequestCopy {
 
 impl RequestCopy {
     /// Copies a request; `None` for a stream, which cannot be sent twice.
-    pub(super) fn of(rpc: &mut GrpcRequest) -> Option<Self> {
-        let payload = read(rpc.body_mut())?;
-        let (head, body) = std::mem::take(rpc).into_parts();
+    pub(super) fn of(request: &mut GrpcRequest) -> Option<Self> {
+        let payload = read(request.body_mut())?;
+        let (head, body) = std::mem::take(request).into_parts();
         let copy = Self {
             head: head.clone(),
             payload,
         };
-        *rpc = GrpcRequest::from_parts(head, body);
+        *request = GrpcRequest::from_parts(head, body);
         Some(copy)
     }
 

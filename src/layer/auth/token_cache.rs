@@ -30,7 +30,7 @@ pub(super) struct Headers {
     pub(super) tag: EntityTag,
     /// The values are marked sensitive, so `Debug` does not show them.
     values: HeaderMap,
-    at: Instant,
+    fetched_at: Instant,
 }
 
 impl Headers {
@@ -49,7 +49,7 @@ impl Headers {
 pub(super) struct TokenCache {
     provider: Arc<Provider>,
     token_timeout: Duration,
-    kept: RwLock<Option<Arc<Headers>>>,
+    headers: RwLock<Option<Arc<Headers>>>,
     /// True while a task refreshes the headers.
     refreshing: AtomicBool,
 }
@@ -76,7 +76,7 @@ impl TokenCache {
         Self {
             provider,
             token_timeout,
-            kept: RwLock::default(),
+            headers: RwLock::default(),
             refreshing: AtomicBool::new(false),
         }
     }
@@ -84,8 +84,8 @@ impl TokenCache {
     /// Returns the cached headers, if they are recent enough. Headers older than [`FRESH`] are also refreshed in the
     /// background.
     pub(super) fn cached(self: &Arc<Self>) -> Option<Arc<Headers>> {
-        let kept = self.kept()?;
-        let age = kept.at.elapsed();
+        let cached = self.load()?;
+        let age = cached.fetched_at.elapsed();
         if age > USABLE {
             return None;
         }
@@ -100,49 +100,51 @@ impl TokenCache {
                 }
             });
         }
-        Some(kept)
+        Some(cached)
     }
 
     /// Requests headers from the credentials instead of the cache, and caches them.
     pub(super) async fn fetch(&self) -> Result<Arc<Headers>, Status> {
-        let asked = self.refresh().await;
-        asked.inspect_err(|_| telemetry::token_refresh("failed"))
+        let result = self.refresh().await;
+        result.inspect_err(|_| telemetry::token_refresh("failed"))
     }
 
     async fn refresh(&self) -> Result<Arc<Headers>, Status> {
-        let kept = self.kept();
-        let tag = kept.as_ref().map(|kept| &kept.tag);
+        let cached = self.load();
+        let tag = cached.as_ref().map(|cached| &cached.tag);
         let answer = self.provider.headers(tag, self.token_timeout).await?;
-        let (tag, values) = match (answer, kept) {
+        let (tag, values) = match (answer, cached) {
             (CacheableResource::New { entity_tag, data }, _) => {
                 telemetry::token_refresh("renewed");
                 (entity_tag, data)
             }
-            (CacheableResource::NotModified, Some(kept)) => (kept.tag.clone(), kept.values.clone()),
+            (CacheableResource::NotModified, Some(cached)) => {
+                (cached.tag.clone(), cached.values.clone())
+            }
             (CacheableResource::NotModified, None) => {
                 return Err(Status::unauthenticated(
                     "the credentials returned no headers",
                 ));
             }
         };
-        Ok(self.keep(tag, values))
+        Ok(self.store(tag, values))
     }
 
-    fn keep(&self, tag: EntityTag, mut values: HeaderMap) -> Arc<Headers> {
+    fn store(&self, tag: EntityTag, mut values: HeaderMap) -> Arc<Headers> {
         values
             .values_mut()
             .for_each(|value| value.set_sensitive(true));
         let headers = Arc::new(Headers {
             tag,
             values,
-            at: Instant::now(),
+            fetched_at: Instant::now(),
         });
-        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&headers));
+        *self.headers.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&headers));
         headers
     }
 
-    fn kept(&self) -> Option<Arc<Headers>> {
-        self.kept
+    fn load(&self) -> Option<Arc<Headers>> {
+        self.headers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()

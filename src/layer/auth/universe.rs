@@ -13,7 +13,7 @@ use crate::transport::endpoint::DEFAULT_UNIVERSE;
 pub(super) const SUBJECT: &str = "the credentials ";
 
 /// Timeout of a request for the universe domain, which the metadata server returns over the network.
-const PATIENCE: Duration = Duration::from_secs(2);
+const UNIVERSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns credentials that return headers only if they belong to the universe `domain`. Each request for headers also requests
 /// the universe domain, until the credentials have named it.
@@ -40,10 +40,11 @@ struct OfUniverse {
 
 impl OfUniverse {
     async fn check(&self) -> Result<(), CredentialsError> {
-        let asked = tokio::time::timeout(PATIENCE, self.credentials.universe_domain()).await;
-        let Ok(named) = asked else {
+        let result =
+            tokio::time::timeout(UNIVERSE_TIMEOUT, self.credentials.universe_domain()).await;
+        let Ok(named) = result else {
             let text = format!(
-                "{SUBJECT}did not return their universe domain within {PATIENCE:?}, so they are not sent to {}; retry the \
+                "{SUBJECT}did not return their universe domain within {UNIVERSE_TIMEOUT:?}, so they are not sent to {}; retry the \
                  call",
                 self.domain
             );
@@ -164,8 +165,8 @@ mod tests {
             (&[None, Some(OTHER)], DEFAULT, [Sent, Refused, Refused], 3),
         ];
         for (answers, client, expected, questions) in cases {
-            let asked = Arc::default();
-            let credentials = of_universe(Of(answers, Arc::clone(&asked)).into(), client);
+            let result = Arc::default();
+            let credentials = of_universe(Of(answers, Arc::clone(&result)).into(), client);
             for expected in expected {
                 let headers = credentials.headers(Extensions::new()).await;
                 let found = match &headers {
@@ -181,7 +182,7 @@ mod tests {
                 }
             }
             assert_eq!(
-                asked.load(Ordering::SeqCst),
+                result.load(Ordering::SeqCst),
                 questions,
                 "{answers:?} {client}"
             );

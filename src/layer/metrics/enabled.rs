@@ -39,7 +39,7 @@ impl<S> Layer<S> for MetricsLayer {
 
 /// Counts calls and records their duration.
 #[derive(Clone, Debug)]
-pub struct Metrics<S> {
+pub(crate) struct Metrics<S> {
     inner: S,
     server: Option<ServerAddress>,
 }
@@ -60,10 +60,10 @@ where
         let method = Method::find(request.uri().path()).map_or(OTHER, |method| &method.path[1..]);
         telemetry::call_begins(method);
         MetricsFuture {
-            running: Some(Running {
+            record: Some(RecordOnDrop {
                 method,
                 server: self.server.clone(),
-                began: Instant::now(),
+                start: Instant::now(),
                 code: Code::Cancelled,
             }),
             call: self.inner.call(request),
@@ -77,27 +77,27 @@ const OTHER: &str = "_OTHER";
 pin_project! {
     /// The future of a call that is measured.
     #[derive(Debug)]
-    pub struct MetricsFuture<F> {
+    pub(crate) struct MetricsFuture<F> {
         #[pin]
         call: F,
-        running: Option<Running>,
+        record: Option<RecordOnDrop>,
     }
 }
 
 /// Records a call when dropped.
 #[derive(Debug)]
-struct Running {
+struct RecordOnDrop {
     method: &'static str,
     server: Option<ServerAddress>,
-    began: Instant,
+    start: Instant,
     code: Code,
 }
 
-impl Drop for Running {
+impl Drop for RecordOnDrop {
     fn drop(&mut self) {
         let server = self.server.as_ref();
         let server = server.map(|server| (server.address(), server.port()));
-        telemetry::call_ended(self.method, server, self.code, self.began.elapsed());
+        telemetry::call_ended(self.method, server, self.code, self.start.elapsed());
     }
 }
 
@@ -107,8 +107,8 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for MetricsFuture<
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let outcome = ready!(this.call.poll(cx));
-        if let Some(mut running) = this.running.take() {
-            running.code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        if let Some(mut record) = this.record.take() {
+            record.code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
         }
         Poll::Ready(outcome)
     }

@@ -31,7 +31,7 @@ pub(super) struct Attempts<S> {
     /// The delay before the current attempt.
     delay: Duration,
     /// Number of attempts that count against the policy's maximum.
-    counted: u32,
+    counted_attempts: u32,
     /// Number of counted attempts since the last pushback. The backoff is computed from it.
     backoff_attempts: u32,
     /// True if an attempt was made with refreshed credentials. A call makes at most one such attempt.
@@ -62,7 +62,7 @@ impl<S> Attempts<S> {
             call,
             number: 1,
             delay: Duration::ZERO,
-            counted: 1,
+            counted_attempts: 1,
             backoff_attempts: 1,
             credentials_refreshed: false,
             transparent_retries: 0,
@@ -77,7 +77,7 @@ impl<S> Attempts<S> {
     /// Records that the current attempt succeeded.
     pub(super) fn succeeded(&self) {
         if let Some(throttle) = &self.shared.throttle {
-            throttle.give();
+            throttle.record_success();
         }
         self.ended(Code::Ok);
     }
@@ -113,26 +113,27 @@ impl<S> Attempts<S> {
         }
         // A transparent retry has no backoff, is not counted as an attempt, and removes no token from the throttle. The server
         // did not process the call, and is not failing.
-        let most = failure.map_or(0, TransportError::transparent_retry_limit);
-        if let Some(wait) =
-            transparent_retry_delay(most, self.transparent_retries, self.call.remaining())
+        let limit = failure.map_or(0, TransportError::transparent_retry_limit);
+        if let Some(delay) =
+            transparent_retry_delay(limit, self.transparent_retries, self.call.remaining())
         {
             self.transparent_retries += 1;
-            return match wait {
+            return match delay {
                 Duration::ZERO => NextStep::Now,
-                wait => NextStep::After(wait),
+                delay => NextStep::After(delay),
             };
         }
         let policy = self.policy();
         // The codes of the contract count as well: the policy of a poll has no codes, since a poll is a single attempt.
-        let by_table = self.by_table().codes;
-        let counts = policy.codes.contains(status.code()) || by_table.contains(status.code());
-        if (counts || forbidden)
+        let contract_codes = self.contract_policy().codes;
+        let is_retryable =
+            policy.codes.contains(status.code()) || contract_codes.contains(status.code());
+        if (is_retryable || forbidden)
             && let Some(throttle) = &self.shared.throttle
         {
-            throttle.take();
+            throttle.record_failure();
         }
-        let Some(wait) = self.wait(&policy, status, pushback) else {
+        let Some(delay) = self.policy_delay(&policy, status, pushback) else {
             return NextStep::End;
         };
         if !self.shared.allows() {
@@ -143,12 +144,12 @@ impl<S> Attempts<S> {
             );
             return NextStep::End;
         }
-        self.counted += 1;
+        self.counted_attempts += 1;
         self.backoff_attempts = match pushback {
             Some(_) => 1,
             None => self.backoff_attempts.saturating_add(1),
         };
-        NextStep::After(wait)
+        NextStep::After(delay)
     }
 
     /// Returns the full name of the method, which is in the contract.
@@ -157,16 +158,16 @@ impl<S> Attempts<S> {
     }
 
     fn policy(&self) -> RetryPolicy {
-        self.call.retry.unwrap_or_else(|| self.by_table())
+        self.call.retry.unwrap_or_else(|| self.contract_policy())
     }
 
-    fn by_table(&self) -> RetryPolicy {
+    fn contract_policy(&self) -> RetryPolicy {
         let policy = self.call.method.and_then(|method| method.retry);
         policy.unwrap_or(RetryPolicy::DEFAULT)
     }
 
-    /// Returns the delay before a retry; `None` if there is none.
-    fn wait(
+    /// Returns the delay before a retry by the policy; `None` if there is no retry.
+    fn policy_delay(
         &self,
         policy: &RetryPolicy,
         status: &Status,
@@ -181,7 +182,7 @@ impl<S> Attempts<S> {
         let failed = FailedAttempt {
             code: status.code(),
             unsent: TransportError::from_status(status).is_some_and(TransportError::is_unsent),
-            attempts: self.counted,
+            attempts: self.counted_attempts,
             backoff_attempts: self.backoff_attempts,
             hint: retry_delay(status),
             pushback,
@@ -193,7 +194,7 @@ impl<S> Attempts<S> {
     }
 
     /// Sets the flag of the caller if the server may have processed the attempt that is retried.
-    fn may_repeat(&self, status: &Status) {
+    fn mark_maybe_processed(&self, status: &Status) {
         if !TransportError::from_status(status).is_some_and(TransportError::is_unsent)
             && let Some(maybe_processed) = self.head.extension::<MaybeProcessed>()
         {
@@ -219,17 +220,17 @@ where
     S: Service<GrpcRequest, Response = GrpcResponse, Error = Status> + Clone,
 {
     /// Makes the retries after the first attempt has failed.
-    pub(super) async fn rest(mut self, mut status: Status) -> Result<GrpcResponse, Status> {
+    pub(super) async fn retry(mut self, mut status: Status) -> Result<GrpcResponse, Status> {
         loop {
             self.ended(status.code());
             self.delay = match self.next(&status) {
                 NextStep::End => return Err(status),
                 NextStep::Now => Duration::ZERO,
-                NextStep::After(wait) => {
+                NextStep::After(delay) => {
                     phase::enter(Phase::Backoff);
-                    tokio::time::sleep(wait).await;
-                    self.may_repeat(&status);
-                    wait
+                    tokio::time::sleep(delay).await;
+                    self.mark_maybe_processed(&status);
+                    delay
                 }
             };
             self.number += 1;

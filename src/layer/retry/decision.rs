@@ -32,25 +32,25 @@ pub(super) fn decide(
     failed: &FailedAttempt,
     random: f64,
 ) -> Option<Duration> {
-    let allowed = policy
+    let is_below_limit = policy
         .max_attempts
-        .is_none_or(|most| failed.attempts < most);
-    let harmless = failed.unsent || idempotent;
-    let transient = policy.codes.contains(failed.code);
-    if !(allowed && harmless && transient) {
+        .is_none_or(|limit| failed.attempts < limit);
+    let is_safe = failed.unsent || idempotent;
+    let is_retryable = policy.codes.contains(failed.code);
+    if !(is_below_limit && is_safe && is_retryable) {
         return None;
     }
-    let wait = match failed.pushback {
+    let delay = match failed.pushback {
         Some(Pushback::Never) => return None,
-        Some(Pushback::After(wait)) => wait,
+        Some(Pushback::After(delay)) => delay,
         None => backoff(policy, failed.backoff_attempts, random),
     };
-    let wait = wait.max(failed.hint.unwrap_or_default());
+    let delay = delay.max(failed.hint.unwrap_or_default());
     // A delay beyond the deadline would only replace the error by a timeout.
     failed
         .remaining
-        .is_none_or(|remaining| wait < remaining)
-        .then_some(wait)
+        .is_none_or(|remaining| delay < remaining)
+        .then_some(delay)
 }
 
 fn backoff(policy: &RetryPolicy, failed: u32, random: f64) -> Duration {
@@ -62,14 +62,14 @@ fn backoff(policy: &RetryPolicy, failed: u32, random: f64) -> Duration {
 
 /// Returns the delay before a transparent retry; `None` if there is none. The first one has no delay.
 pub(super) fn transparent_retry_delay(
-    most: u32,
-    made: u32,
+    limit: u32,
+    retries: u32,
     remaining: Option<Duration>,
 ) -> Option<Duration> {
     let doubled = |times| Duration::from_millis(1).saturating_mul(2_u32.saturating_pow(times));
-    let wait = made.checked_sub(1).map_or(Duration::ZERO, doubled);
-    let in_time = remaining.is_none_or(|remaining| wait < remaining);
-    (made < most && in_time).then_some(wait)
+    let delay = retries.checked_sub(1).map_or(Duration::ZERO, doubled);
+    let in_time = remaining.is_none_or(|remaining| delay < remaining);
+    (retries < limit && in_time).then_some(delay)
 }
 
 #[cfg(test)]
@@ -301,9 +301,9 @@ mod tests {
             (16, 4, Some(millis(8)), None),
             (1, 0, Some(Duration::ZERO), None),
         ];
-        for (most, made, remaining, expected) in cases {
-            let wait = transparent_retry_delay(most, made, remaining);
-            assert_eq!(wait, expected, "{most} {made} {remaining:?}");
+        for (limit, retries, remaining, expected) in cases {
+            let delay = transparent_retry_delay(limit, retries, remaining);
+            assert_eq!(delay, expected, "{limit} {retries} {remaining:?}");
         }
     }
 }

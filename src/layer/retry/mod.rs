@@ -55,7 +55,7 @@ impl Shared {
 
     /// The transport for telemetry: the one that carried the last attempt, except while a fallback switch is in progress.
     fn transport(&self) -> &'static str {
-        self.active.as_ref().map_or("given", ActiveTransport::name)
+        self.active.as_ref().map_or("custom", ActiveTransport::name)
     }
 }
 
@@ -97,7 +97,7 @@ impl<S> Layer<S> for RetryLayer {
 /// Retries failed calls.
 ///
 /// The service below is a template: a call clones it once, and waits until the clone is ready.
-pub struct Retry<S> {
+pub(crate) struct Retry<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
 }
@@ -128,13 +128,13 @@ where
 {
     type Response = GrpcResponse;
     type Error = Status;
-    type Future = Retrying<S>;
+    type Future = RetryFuture<S>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: GrpcRequest) -> Retrying<S> {
+    fn call(&mut self, request: GrpcRequest) -> RetryFuture<S> {
         let (mut head, body) = request.into_parts();
         let call = head.extensions.get::<CallContext>().cloned();
         let remaining = call.as_ref().and_then(CallContext::remaining);
@@ -149,7 +149,7 @@ where
         set_timeout_header(&mut head.headers, remaining);
         let body = attempts.as_ref().map_or(body, Attempts::body);
         let first = S::clone(&self.inner).oneshot(GrpcRequest::from_parts(head, body));
-        Retrying {
+        RetryFuture {
             state: State::First { first },
             attempts,
         }
@@ -158,7 +158,7 @@ where
 
 pin_project! {
     /// The future of a call. The first attempt needs no box; the retries, which are rare, are boxed.
-    pub struct Retrying<S: Service<GrpcRequest>> {
+    pub(crate) struct RetryFuture<S: Service<GrpcRequest>> {
         #[pin]
         state: State<S>,
         attempts: Option<Attempts<S>>,
@@ -173,7 +173,7 @@ pin_project! {
     }
 }
 
-impl<S> Future for Retrying<S>
+impl<S> Future for RetryFuture<S>
 where
     S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
         + Clone
@@ -203,7 +203,7 @@ where
                 return Poll::Ready(Err(status));
             };
             this.state.set(State::Rest {
-                rest: Box::pin(attempts.rest(status)),
+                rest: Box::pin(attempts.retry(status)),
             });
         }
     }

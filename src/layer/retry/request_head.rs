@@ -15,9 +15,10 @@ pub(super) struct RequestHead {
 
 impl RequestHead {
     pub(super) fn of(head: &mut Parts) -> Self {
-        let usual = head.extensions.len() == 2 && head.extensions.get::<CallContext>().is_some();
+        let has_no_other =
+            head.extensions.len() == 2 && head.extensions.get::<CallContext>().is_some();
         let method = head.extensions.get::<GrpcMethod<'static>>().cloned();
-        let Some(method) = method.filter(|_| usual) else {
+        let Some(method) = method.filter(|_| has_no_other) else {
             return Self {
                 head: head.clone(),
                 method: None,

@@ -71,9 +71,9 @@ impl RetryThrottling {
 #[derive(Debug)]
 pub(super) struct Throttle {
     tokens: AtomicU32,
-    most: u32,
+    capacity: u32,
     /// The thousandths of a token that a successful call adds.
-    back: u32,
+    refill: u32,
 }
 
 /// One token, in thousandths.
@@ -82,38 +82,38 @@ const TOKEN: u32 = 1000;
 impl Throttle {
     /// Creates a full bucket from checked settings.
     pub(super) fn new(throttling: RetryThrottling) -> Self {
-        let most = throttling.max_tokens.saturating_mul(TOKEN);
+        let capacity = throttling.max_tokens.saturating_mul(TOKEN);
         // The number is at most `max_tokens` times `TOKEN`, so it fits into `u32`. A cast would saturate anyway.
-        let back = (throttling.token_ratio * f64::from(TOKEN)).round() as u32;
+        let refill = (throttling.token_ratio * f64::from(TOKEN)).round() as u32;
         Self {
-            tokens: AtomicU32::new(most),
-            most,
-            back,
+            tokens: AtomicU32::new(capacity),
+            capacity,
+            refill,
         }
     }
 
     /// Adds tokens for a successful call.
-    pub(super) fn give(&self) {
+    pub(super) fn record_success(&self) {
         // The bucket is usually full, and a load is cheaper than a write that all threads have to see.
-        if self.tokens.load(Ordering::Relaxed) < self.most {
-            self.change(|tokens| tokens.saturating_add(self.back).min(self.most));
+        if self.tokens.load(Ordering::Relaxed) < self.capacity {
+            self.update(|tokens| tokens.saturating_add(self.refill).min(self.capacity));
         }
     }
 
     /// Removes a token for a failed attempt.
-    pub(super) fn take(&self) {
-        self.change(|tokens| tokens.saturating_sub(TOKEN));
+    pub(super) fn record_failure(&self) {
+        self.update(|tokens| tokens.saturating_sub(TOKEN));
     }
 
     /// Returns whether a retry is allowed.
     pub(super) fn allows(&self) -> bool {
-        self.tokens.load(Ordering::Relaxed) > self.most / 2
+        self.tokens.load(Ordering::Relaxed) > self.capacity / 2
     }
 
-    fn change(&self, to: impl Fn(u32) -> u32) {
+    fn update(&self, next: impl Fn(u32) -> u32) {
         let tokens = &self.tokens;
         // The closure always returns a value, so there is no error.
-        let _ = tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| Some(to(old)));
+        let _ = tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| Some(next(old)));
     }
 }
 
@@ -132,29 +132,29 @@ mod tests {
     fn more_than_half_of_the_tokens_must_be_left() {
         let throttle = Throttle::new(throttling(10, 0.5));
         for _ in 0..4 {
-            throttle.take();
+            throttle.record_failure();
             assert!(throttle.allows(), "{throttle:?}");
         }
-        throttle.take();
+        throttle.record_failure();
         assert!(!throttle.allows(), "half is not enough: {throttle:?}");
-        throttle.give();
+        throttle.record_success();
         assert!(throttle.allows(), "{throttle:?}");
     }
 
     #[test]
     fn the_bucket_stays_between_zero_and_its_maximum() {
         let throttle = Throttle::new(throttling(2, 0.001));
-        throttle.give();
-        throttle.take();
+        throttle.record_success();
+        throttle.record_failure();
         assert!(!throttle.allows(), "it was no more than full");
         for _ in 0..10 {
-            throttle.take();
+            throttle.record_failure();
         }
         for _ in 0..1000 {
-            throttle.give();
+            throttle.record_success();
         }
         assert!(!throttle.allows());
-        throttle.give();
+        throttle.record_success();
         assert!(throttle.allows(), "it was no less than empty: {throttle:?}");
     }
 

@@ -15,10 +15,10 @@ pub(crate) enum Authentication {
 pub(crate) type Layer = tower::layer::util::Identity;
 
 impl Authentication {
-    /// Returns [`Credential::Nothing`].
+    /// Returns [`Credential::Anonymous`].
     pub(crate) fn credential(&self) -> Credential {
         match self {
-            Self::Default | Self::None => Credential::Nothing,
+            Self::Default | Self::None => Credential::Anonymous,
         }
     }
 

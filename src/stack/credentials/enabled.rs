@@ -40,7 +40,7 @@ impl Authentication {
     /// Returns the kind of the credentials, which decides where they may be sent.
     pub(crate) fn credential(&self) -> Credential {
         match self {
-            Self::None => Credential::Nothing,
+            Self::None => Credential::Anonymous,
             Self::Default => Credential::Default,
             Self::Credentials(_) | Self::Factory(_) | Self::AccessToken(_) | Self::ApiKey(_) => {
                 Credential::Set

@@ -11,7 +11,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// No credential.
-    Nothing,
+    Anonymous,
     /// Application default credentials, which the user did not choose for this address.
     #[cfg_attr(
         not(any(feature = "auth", test)),
@@ -74,7 +74,7 @@ pub(crate) fn decide_credential(
 
     let is_emulator = route.source == EndpointSource::Emulator;
     match credential {
-        Credential::Nothing => Decision::Withhold,
+        Credential::Anonymous => Decision::Withhold,
         Credential::Default | Credential::Identity if is_emulator => Decision::Withhold,
         Credential::Identity if route.is_plaintext() => Decision::Withhold,
         Credential::Identity => Decision::Send,
@@ -146,7 +146,7 @@ pub(crate) fn is_plaintext_remote(uri: &Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Credential::{Default, Identity, Nothing, Set};
+    use super::Credential::{Anonymous, Default, Identity, Set};
     use super::CredentialDecision::{Refuse, Send, Withhold};
     use super::EndpointSource::{Emulator, Endpoint, Universe};
     use super::*;
@@ -449,7 +449,7 @@ mod tests {
             assert_eq!(decided(Default, route), default, "default, {route:?}");
             assert_eq!(decided(Set, route), set, "set, {route:?}");
             assert_eq!(decided(Identity, route), identity, "identity, {route:?}");
-            assert_eq!(decided(Nothing, route), Withhold, "{route:?}");
+            assert_eq!(decided(Anonymous, route), Withhold, "{route:?}");
         }
     }
 

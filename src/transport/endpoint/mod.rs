@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::Authority;
 
 use crate::error::Error;
 
@@ -234,18 +234,19 @@ pub(crate) fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Returns the default port of a scheme: 443 for `https`, else 80.
-pub(crate) fn default_port(scheme: Option<&Scheme>) -> u16 {
-    match scheme == Some(&Scheme::HTTPS) {
-        true => 443,
-        false => 80,
+/// Returns the default port of a scheme (RFC 9110 §4.2), or `None` if the scheme is not HTTP's.
+pub(crate) fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
     }
 }
 
-/// Returns the port of a URI, or the default port of its scheme.
+/// Returns the port of a URI, or the default port of its scheme. A URI without a scheme is `http`.
 pub(crate) fn port_or_default(uri: &Uri) -> u16 {
-    let port = uri.port_u16();
-    port.unwrap_or_else(|| default_port(uri.scheme()))
+    let scheme = uri.scheme_str().and_then(default_port);
+    uri.port_u16().or(scheme).unwrap_or(80)
 }
 
 /// Shows the scheme, host and port of a URI.

@@ -105,7 +105,7 @@ pub(crate) struct CheckedOut {
     shared: Arc<SharedRestPool>,
     /// Released when the call ends, even if the connection does not return to the pool. The next call may then begin.
     permit: OwnedSemaphorePermit,
-    _counted: GaugeGuard,
+    _gauge: GaugeGuard,
 }
 
 impl CheckedOut {
@@ -165,7 +165,7 @@ fn host(origin: &RequestOrigin) -> &str {
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
     match origin.authority.port_u16() {
-        Some(port) if port == default_port(Some(&origin.scheme)) => origin.authority.host(),
+        port @ Some(_) if port == default_port(origin.scheme.as_str()) => origin.authority.host(),
         _ => without_user,
     }
 }
@@ -269,7 +269,7 @@ impl SharedRestPool {
                 return Ok(Acquired::Http2);
             }
             phase::enter(Phase::Connection);
-            let _pending = GaugeGuard::pending(TRANSPORT);
+            let _gauge = GaugeGuard::pending(TRANSPORT);
             let acquired_permit = match permit.take() {
                 Some(permit) => permit,
                 // This fails only if the semaphore is closed, which never happens.
@@ -288,7 +288,7 @@ impl SharedRestPool {
                         connection,
                         shared: Arc::clone(self),
                         permit: acquired_permit,
-                        _counted: GaugeGuard::active(TRANSPORT),
+                        _gauge: GaugeGuard::active(TRANSPORT),
                     };
                     return Ok(Acquired::Http1 {
                         connection,
@@ -427,11 +427,11 @@ impl SharedRestPool {
         // No connection is missed: a call returns its connection before its permit, and a call that opens a connection has its
         // permit before it starts this task.
         let has_calls = self.permits.available_permits() < self.max_calls;
-        let goes_on = !state.idle.is_empty() || has_calls;
-        if !goes_on {
+        let must_continue = !state.idle.is_empty() || has_calls;
+        if !must_continue {
             state.idle_check.end();
         }
-        goes_on
+        must_continue
     }
 }
 
@@ -449,9 +449,9 @@ fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     closed: oneshot::Receiver<Infallible>,
 ) {
-    let counted = GaugeGuard::connection(TRANSPORT);
+    let gauge = GaugeGuard::connection(TRANSPORT);
     tokio::spawn(async move {
-        let _counted = counted;
+        let _gauge = gauge;
         let ended = match select(pin!(connection), closed).await {
             Either::Left((ended, _)) => ended,
             Either::Right((_, connection)) => {

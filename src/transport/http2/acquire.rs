@@ -44,18 +44,14 @@ pub(super) async fn acquire(
 struct WaitingCall {
     shared: Arc<SharedPool>,
     id: WaiterId,
-    _counted: GaugeGuard,
+    _gauge: GaugeGuard,
 }
 
 impl WaitingCall {
     fn begin(shared: Arc<SharedPool>) -> Self {
-        let _counted = GaugeGuard::pending(shared.transport);
+        let _gauge = GaugeGuard::pending(shared.transport);
         let id = shared.state.with(|state| state.begin_waiting());
-        Self {
-            shared,
-            id,
-            _counted,
-        }
+        Self { shared, id, _gauge }
     }
 
     /// Returns a stream, or `None` if the caller has to retry: connections are missing, or the end of the pause has changed.

@@ -53,13 +53,13 @@ pub(super) struct Http2Connection {
 impl Http2Connection {
     /// Creates a connection over a stream, and spawns the task that drives it. The returned handle aborts that task.
     ///
-    /// `on_settings` is called with the number of streams that the server allows. It is called when that number changes, and
-    /// when the peer is suspected to be dead.
+    /// `on_capacity_change` is called with the number of streams that the server allows, when that number changes and when the
+    /// peer is suspected to be dead.
     pub(super) async fn new(
         stream: IoStream,
         keepalive: Keepalive,
-        on_settings: impl Fn(usize) + Send + Sync + 'static,
-        counted: GaugeGuard,
+        on_capacity_change: impl Fn(usize) + Send + Sync + 'static,
+        gauge: GaugeGuard,
     ) -> Result<(Self, AbortHandle), h2::Error> {
         let mut settings = h2::client::Builder::new();
         settings
@@ -76,11 +76,11 @@ impl Http2Connection {
             connection,
             turns,
             keepalive,
-            on_settings,
+            on_capacity_change,
             Arc::clone(&health),
         );
         let driver = tokio::spawn(async move {
-            let _counted = counted;
+            let _gauge = gauge;
             driving.await;
         });
         Ok((Self { sender, health }, driver.abort_handle()))
@@ -103,9 +103,9 @@ impl Http2Connection {
             // The body of a unary call is one frame, which is ready.
             match body.frame().now_or_never() {
                 Some(Some(Ok(frame))) if frame.is_data() && body.is_end_stream() => {
-                    let whole = frame.into_data().unwrap_or_default();
+                    let data = frame.into_data().unwrap_or_default();
                     // This fails only if the stream has ended. The response then contains the reason.
-                    send_stream.send_data(whole, true).ok();
+                    send_stream.send_data(data, true).ok();
                 }
                 first => request_body = Some(BodySender::spawn(send_stream, first, body)),
             }
@@ -171,7 +171,7 @@ impl std::error::Error for BadHead {
 
 impl PooledConnection for Http2Connection {
     /// Returns whether the connection accepts no further stream: it broke, is going away, or is suspected to be dead.
-    fn is_closed(&mut self) -> bool {
+    fn refuses_calls(&mut self) -> bool {
         if self.health.is_suspected() {
             return true;
         }
@@ -188,13 +188,13 @@ async fn drive(
     mut connection: Connection<Budgeted<TokioIo<IoStream>>, Bytes>,
     mut turns: TurnScheduler,
     keepalive: Keepalive,
-    on_settings: impl Fn(usize),
+    on_capacity_change: impl Fn(usize),
     health: Arc<ConnectionHealth>,
 ) {
     let pings = connection.ping_pong();
     let server_limit = AtomicUsize::new(connection.max_concurrent_send_streams());
     // Notifies the pool, which may open another connection for the waiting calls.
-    let on_suspicion = || on_settings(server_limit.load(Ordering::Relaxed));
+    let on_suspicion = || on_capacity_change(server_limit.load(Ordering::Relaxed));
     let pinging = pin!(health.keep_alive(pings, keepalive, on_suspicion));
     let connection_ended = std::future::poll_fn(|cx| {
         if !turns.begin(health.active_streams(), cx) {
@@ -204,13 +204,13 @@ async fn drive(
         let streams = connection.max_concurrent_send_streams();
         if streams != server_limit.load(Ordering::Relaxed) {
             server_limit.store(streams, Ordering::Relaxed);
-            on_settings(streams);
+            on_capacity_change(streams);
         }
         ended
     });
     let closing = pin!(close_timeout(&health, keepalive));
-    let given_up = select(pinging, closing);
-    match select(connection_ended, given_up).await {
+    let timed_out = select(pinging, closing);
+    match select(connection_ended, timed_out).await {
         // A warning, since an operator should know: the peer received too much, most often too many pings.
         Either::Left((Err(error), _)) if is_enhance_your_calm(&error) => {
             tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");

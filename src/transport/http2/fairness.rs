@@ -94,10 +94,10 @@ impl ReadBudget {
     }
 
     fn is_used_up(&self) -> bool {
-        self.left() == 0
+        self.remaining() == 0
     }
 
-    fn left(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -132,7 +132,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for Budgeted<I> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
-        self.budget.set(self.budget.left().saturating_sub(read));
+        self.budget
+            .set(self.budget.remaining().saturating_sub(read));
         Poll::Ready(Ok(()))
     }
 }

@@ -78,14 +78,14 @@ impl Opener {
         let cause = stream.cause();
         let server_limit = MaxConcurrentStreams::default();
         let changed_limit = server_limit.clone();
-        let on_settings = move |streams| {
+        let on_capacity_change = move |streams| {
             changed_limit.set(streams);
             on_change();
         };
-        let counted = GaugeGuard::connection(self.transport);
+        let gauge = GaugeGuard::connection(self.transport);
         let exchange = async {
             let (connection, driver) =
-                Http2Connection::new(stream, self.keepalive, on_settings, counted).await?;
+                Http2Connection::new(stream, self.keepalive, on_capacity_change, gauge).await?;
             let abort_guard = AbortOnDrop(Some(driver));
             let streams = preface.max_concurrent_streams().await?;
             abort_guard.disarm();

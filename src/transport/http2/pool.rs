@@ -35,7 +35,7 @@ pub(crate) struct PoolLimits {
 /// A handle of a connection in the pool.
 pub(super) trait PooledConnection: Clone {
     /// Returns whether the connection accepts no more calls.
-    fn is_closed(&mut self) -> bool;
+    fn refuses_calls(&mut self) -> bool;
 }
 
 /// The number of concurrent streams that a server allows on a connection. The server may change it. Clones share it.
@@ -197,7 +197,7 @@ impl<H: PooledConnection> PoolState<H> {
         loop {
             match self.queue.take_assigned(id) {
                 Some(Ok((connection_id, mut handle))) => {
-                    if !handle.is_closed() {
+                    if !handle.refuses_calls() {
                         return (WaitOutcome::Stream(connection_id, handle), Some(waker));
                     }
                     // The call keeps its place in the queue.
@@ -231,7 +231,7 @@ impl<H: PooledConnection> PoolState<H> {
 
     /// Removes the connections that accept no more calls.
     pub(super) fn remove_closed(&mut self) {
-        self.open.retain_mut(|open| !open.handle.is_closed());
+        self.open.retain_mut(|open| !open.handle.refuses_calls());
     }
 
     /// Takes a stream of the connection with the fewest streams. Returns the connection's ID and handle.
@@ -246,7 +246,7 @@ impl<H: PooledConnection> PoolState<H> {
                 return None;
             };
             // Only the chosen connection is checked, since the check takes a lock.
-            if open.handle.is_closed() {
+            if open.handle.refuses_calls() {
                 self.open.swap_remove(index);
                 continue;
             }
@@ -301,7 +301,9 @@ impl<H: PooledConnection> PoolState<H> {
 
     /// Returns whether a connection accepts calls.
     pub(super) fn is_open(&mut self) -> bool {
-        self.open.iter_mut().any(|open| !open.handle.is_closed())
+        self.open
+            .iter_mut()
+            .any(|open| !open.handle.refuses_calls())
     }
 
     pub(super) fn is_connecting(&self) -> bool {

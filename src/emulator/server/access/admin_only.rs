@@ -18,7 +18,7 @@ pub(super) struct AdminAllowed;
 pub(in crate::emulator::server) fn require_admin_allowed(
     request: GrpcRequest,
 ) -> Result<GrpcRequest, Status> {
-    if request.extensions().get::<AdminAllowed>().is_some() {
+    if is_admin_allowed(&request) {
         return Ok(request);
     }
     let text = "the path of the request is not one of the admin service";
@@ -27,6 +27,11 @@ pub(in crate::emulator::server) fn require_admin_allowed(
         "PATH_NOT_ALLOWED",
         text,
     ))
+}
+
+/// Returns true for a request with the mark.
+pub(in crate::emulator::server) fn is_admin_allowed(request: &GrpcRequest) -> bool {
+    request.extensions().get::<AdminAllowed>().is_some()
 }
 
 #[cfg(test)]

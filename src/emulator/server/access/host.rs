@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::transport::endpoint::{HostError, is_localhost, parse_host_port};
+use crate::transport::endpoint::{HostError, default_port, is_localhost, parse_host_port};
 
 /// A host: an address, or a name in lower case without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,16 +72,11 @@ impl Authority {
 impl Origin {
     /// Creates the origin of the requests to an authority.
     pub(super) fn of(scheme: &str, authority: &Authority) -> Self {
-        let default = match scheme {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        };
         Self {
             scheme: scheme.to_owned(),
             authority: Authority {
                 host: authority.host.clone(),
-                port: authority.port.or(default),
+                port: authority.port.or_else(|| default_port(scheme)),
             },
         }
     }

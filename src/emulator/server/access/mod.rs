@@ -24,6 +24,8 @@ use super::request_body::with_timeout;
 use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::connection::ConnectionHandle;
 use admin_only::AdminAllowed;
+#[cfg(feature = "rest")]
+pub(super) use admin_only::is_admin_allowed;
 pub(super) use admin_only::require_admin_allowed;
 use decision::{Facts, Outcome, RouteGroup, decide};
 pub(super) use settings::{AccessRules, AccessSettings};
@@ -78,7 +80,7 @@ where
         let mut request = with_timeout(request);
         let connection = request.extensions().get::<ConnectionHandle>();
         if let Some(connection) = connection {
-            connection.set_has_request();
+            connection.set_has_request(request.version());
         }
         if let Some(refused) = check_head(&request) {
             return Either::Right(Box::pin(async { Ok(refused) }));

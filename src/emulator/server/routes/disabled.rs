@@ -8,11 +8,13 @@ use tonic::transport::Error;
 
 use crate::emulator::connection::Connection;
 use crate::emulator::server::access::AccessLayer;
+use crate::emulator::server::aux_services::EventSource;
 use crate::emulator::server::http_limits::http_server;
 
 pub(crate) async fn serve(
     routes: Routes,
     access: AccessLayer,
+    _events: EventSource,
     incoming: impl Stream<Item = io::Result<Connection>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {

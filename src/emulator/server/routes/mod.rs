@@ -4,6 +4,8 @@
 mod disabled;
 #[cfg(feature = "rest")]
 mod enabled;
+#[cfg(feature = "rest")]
+mod event_stream;
 
 #[cfg(not(feature = "rest"))]
 pub(super) use disabled::serve;

@@ -23,7 +23,7 @@ pub(super) struct Cause {
     /// True if the endpoint sent a response.
     pub(super) answered: bool,
     /// True if the credentials did not name their universe in time. The credentials may be valid.
-    pub(super) late: bool,
+    pub(super) is_timeout: bool,
 }
 
 impl Cause {
@@ -48,15 +48,15 @@ impl Cause {
         };
         let text = format!("{origin}: {what}{advice}");
         let transient = error.is_transient() && !facts.fault.lasts();
-        let late = transient && matches!(facts.fault, Fault::Universe(_));
+        let is_timeout = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
                 // Use a code that is not retried, since a second wait would end at the call's own deadline.
-                true if late => Rejection::new(Code::DeadlineExceeded, text),
+                true if is_timeout => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::lasting(text),
             },
-            late,
+            is_timeout,
             answered: matches!(facts.fault, Fault::Response { .. } | Fault::NotToken(_)),
         }
     }

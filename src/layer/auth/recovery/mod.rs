@@ -35,7 +35,7 @@ pub(super) struct Created {
     pub(super) origin: Origin,
 }
 
-type Answer = CacheableResource<HeaderMap>;
+type CacheableHeaders = CacheableResource<HeaderMap>;
 
 /// Minimum age of credentials whose error may be outdated.
 const STALE: Duration = Duration::from_secs(1);
@@ -50,12 +50,12 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 /// Time without an answer after which credentials are created again. It is shorter than the default token_timeout, so that one
 /// lost answer costs one call. It doubles with each such replacement: the replaced credentials leave a request open, and a
 /// source that never answers costs only four sockets an hour in the end.
-const SILENCE: Duration = Duration::from_secs(7);
+const REPLACE_AFTER: Duration = Duration::from_secs(7);
 /// Maximum of this time.
-const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
+const MAX_REPLACE_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Replaces a token_timeout that is beyond the clock's range.
-const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The credentials of a layer.
 pub(super) struct Provider {
@@ -72,7 +72,7 @@ struct State {
     /// Number of failures in a row.
     failures: u32,
     /// Number of replacements of silent credentials in a row.
-    silences: u32,
+    timeout_replacements: u32,
     /// The last failure, and the time until which calls return it at once.
     blocked: Option<(Instant, Rejection)>,
     /// The time since which the current credentials have not answered.
@@ -106,7 +106,7 @@ enum FailureKind {
     Error,
     Panic,
     /// There was no answer in time. The credentials are kept, since their answer may still come.
-    Silence,
+    Timeout,
 }
 
 /// The next step after credentials have failed.
@@ -114,7 +114,7 @@ enum Recovery {
     /// Return the failure.
     Report,
     /// Request headers from the credentials that another call has created meanwhile.
-    Ask(Arc<Generation>),
+    UseOther(Arc<Generation>),
     /// Create credentials and request headers from them.
     Create,
 }
@@ -151,9 +151,9 @@ impl Provider {
         &self,
         tag: Option<&EntityTag>,
         token_timeout: Duration,
-    ) -> Result<Answer, Status> {
+    ) -> Result<CacheableHeaders, Status> {
         let now = Instant::now();
-        let deadline = now.checked_add(token_timeout).unwrap_or(now + ENDLESS);
+        let deadline = now.checked_add(token_timeout).unwrap_or(now + MAX_TIMEOUT);
         let answer = self.attempt(tag, deadline, token_timeout).await;
         answer.map_err(|rejection| rejection.status())
     }
@@ -163,7 +163,7 @@ impl Provider {
         tag: Option<&EntityTag>,
         deadline: Instant,
         token_timeout: Duration,
-    ) -> Result<Answer, Rejection> {
+    ) -> Result<CacheableHeaders, Rejection> {
         let (mut generation, is_new) = match self.current() {
             Some(generation) => (generation, false),
             None => self.create(deadline, token_timeout).await?,
@@ -171,7 +171,10 @@ impl Provider {
         let mut stale = !is_new && generation.created.elapsed() >= STALE;
         let mut replaceable = !is_new;
         loop {
-            let failed = match self.ask(&generation, tag, deadline, token_timeout).await {
+            let failed = match self
+                .request_headers(&generation, tag, deadline, token_timeout)
+                .await
+            {
                 Ok(answer) => {
                     self.succeeded(&generation);
                     return Ok(answer);
@@ -181,7 +184,7 @@ impl Provider {
             stale |= failed.kind == FailureKind::Panic;
             generation = match self.failed(&generation, &failed, replaceable, stale) {
                 Recovery::Report => return Err(failed.rejection),
-                Recovery::Ask(next) => next,
+                Recovery::UseOther(next) => next,
                 Recovery::Create => self.create(deadline, token_timeout).await?.0,
             };
             replaceable = false;
@@ -208,8 +211,8 @@ impl Provider {
                 "credentials: a request for headers panicked, and no factory can create new credentials",
             ));
         };
-        let turn = tokio::time::timeout_at(deadline, self.creating.lock()).await;
-        let _turn = turn.map_err(|_| {
+        let lock = tokio::time::timeout_at(deadline, self.creating.lock()).await;
+        let _lock = lock.map_err(|_| {
             let text = format!(
                 "credentials: not created within {token_timeout:?}, since their creation by another call has not ended; check whether \
                  the function of `credentials_from` or the file system of the credential file hangs"
@@ -243,7 +246,7 @@ impl Provider {
         let mut state = self.state();
         if state.is_current(generation) {
             state.failures = 0;
-            state.silences = 0;
+            state.timeout_replacements = 0;
             state.blocked = None;
             state.waiting_since = None;
             state.delivered = true;
@@ -266,10 +269,10 @@ impl Provider {
         if !state.is_current(generation) {
             // Another call has replaced the credentials meanwhile.
             let other = state.current.clone().filter(|_| replaceable);
-            return other.map_or(Recovery::Report, Recovery::Ask);
+            return other.map_or(Recovery::Report, Recovery::UseOther);
         }
-        if failed.kind == FailureKind::Silence {
-            state.silent();
+        if failed.kind == FailureKind::Timeout {
+            state.replace_if_unresponsive();
             return Recovery::Report;
         }
         state.current = None;
@@ -280,38 +283,38 @@ impl Provider {
         Recovery::Report
     }
 
-    async fn ask(
+    async fn request_headers(
         &self,
         generation: &Arc<Generation>,
         tag: Option<&EntityTag>,
         deadline: Instant,
         token_timeout: Duration,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<CacheableHeaders, Failed> {
         let mut extensions = Extensions::new();
         // Insert no default for a missing tag, since `EntityTag::default()` equals the first tag of the process.
         if let Some(tag) = tag {
             extensions.insert(tag.clone());
         }
-        let asked = generation.ask(extensions, !self.state().delivered);
+        let request = generation.request_headers(extensions, !self.state().delivered);
         let mut waiting = Waiting {
             provider: self,
             generation,
             ended: false,
         };
-        let answer = tokio::time::timeout_at(deadline, asked).await;
+        let answer = tokio::time::timeout_at(deadline, request).await;
         waiting.ended = true;
         match answer {
             Ok(answer) => answer,
             Err(_) => Err(Failed {
-                rejection: self.silence(generation, token_timeout),
-                kind: FailureKind::Silence,
+                rejection: self.timeout_error(generation, token_timeout),
+                kind: FailureKind::Timeout,
                 answered: false,
             }),
         }
     }
 
     /// Returns the error of a call whose token_timeout has passed.
-    fn silence(&self, generation: &Generation, token_timeout: Duration) -> Rejection {
+    fn timeout_error(&self, generation: &Generation, token_timeout: Duration) -> Rejection {
         let origin = &generation.origin;
         let from = origin
             .endpoint()
@@ -353,7 +356,7 @@ impl Drop for Waiting<'_> {
         }
         let mut state = self.provider.state();
         if state.is_current(self.generation) {
-            state.silent();
+            state.replace_if_unresponsive();
         }
     }
 }
@@ -363,7 +366,7 @@ impl State {
         Self {
             current: Some(Arc::new(Generation::new(created))),
             failures: 0,
-            silences: 0,
+            timeout_replacements: 0,
             blocked: None,
             waiting_since: None,
             delivered: false,
@@ -395,15 +398,15 @@ impl State {
     }
 
     /// Drops the current credentials if they have been silent for too long. The next call creates new ones.
-    fn silent(&mut self) {
-        let bound = SILENCE
-            .saturating_mul(1 << self.silences.min(8))
-            .min(MAX_SILENCE);
+    fn replace_if_unresponsive(&mut self) {
+        let bound = REPLACE_AFTER
+            .saturating_mul(1 << self.timeout_replacements.min(8))
+            .min(MAX_REPLACE_AFTER);
         let since = self.waiting_since.unwrap_or_else(Instant::now);
         if since.elapsed() >= bound {
             self.current = None;
             self.waiting_since = None;
-            self.silences = self.silences.saturating_add(1);
+            self.timeout_replacements = self.timeout_replacements.saturating_add(1);
         }
     }
 }
@@ -440,10 +443,14 @@ impl Generation {
     /// Requests headers. If `probe` is true, a metadata server must accept a connection within [`PROBE_TIMEOUT`]; without this,
     /// a machine that has no credentials would wait for DNS or for TCP. If the server is only slow, the credentials are kept:
     /// the library continues its request, and the next call gets the answer.
-    async fn ask(&self, extensions: Extensions, probe: bool) -> Result<Answer, Failed> {
+    async fn request_headers(
+        &self,
+        extensions: Extensions,
+        probe: bool,
+    ) -> Result<CacheableHeaders, Failed> {
         let server = match &self.origin {
             Origin::MetadataServer(server) if probe => server,
-            _ => return self.ask_credentials(extensions).await,
+            _ => return self.request_from_library(extensions).await,
         };
         let nothing_found = |cause: &ProbeError, kind| Failed {
             rejection: Rejection::lasting(server.nothing_found(cause)),
@@ -451,22 +458,22 @@ impl Generation {
             answered: false,
         };
         let latest = Instant::now() + PROBE_TIMEOUT;
-        let asked = pin!(self.ask_credentials(extensions));
+        let request = pin!(self.request_from_library(extensions));
         let probed = pin!(self.probe(server));
-        match select(asked, probed).await {
+        match select(request, probed).await {
             Either::Left((Err(failed), probed)) if !failed.answered => match probed.await {
                 Ok(()) => Err(failed),
                 Err(cause) => Err(nothing_found(&cause, failed.kind)),
             },
             Either::Left((answer, _)) => answer,
-            Either::Right((Ok(()), asked)) => asked.await,
+            Either::Right((Ok(()), request)) => request.await,
             // The library may reach a server that the probe cannot reach, for example by a proxy.
-            Either::Right((Err(cause), asked)) => {
-                match tokio::time::timeout_at(latest, asked).await {
+            Either::Right((Err(cause), request)) => {
+                match tokio::time::timeout_at(latest, request).await {
                     Ok(Err(failed)) if !failed.answered => Err(nothing_found(&cause, failed.kind)),
                     Ok(answer) => answer,
-                    Err(_) if cause == ProbeError::Late => {
-                        Err(nothing_found(&cause, FailureKind::Silence))
+                    Err(_) if cause == ProbeError::Timeout => {
+                        Err(nothing_found(&cause, FailureKind::Timeout))
                     }
                     Err(_) => Err(nothing_found(&cause, FailureKind::Error)),
                 }
@@ -474,10 +481,13 @@ impl Generation {
         }
     }
 
-    async fn ask_credentials(&self, extensions: Extensions) -> Result<Answer, Failed> {
-        let mut asked = pin!(self.credentials.headers(extensions));
+    async fn request_from_library(
+        &self,
+        extensions: Extensions,
+    ) -> Result<CacheableHeaders, Failed> {
+        let mut request = pin!(self.credentials.headers(extensions));
         let answer = std::future::poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx)));
+            let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(cx)));
             polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
         });
         match answer.await {
@@ -498,8 +508,8 @@ impl Generation {
         let cause = Cause::of(error, &self.origin);
         Failed {
             rejection: cause.rejection,
-            kind: match cause.late {
-                true => FailureKind::Silence,
+            kind: match cause.is_timeout {
+                true => FailureKind::Timeout,
                 false => FailureKind::Error,
             },
             answered: cause.answered,

@@ -16,7 +16,7 @@ enum Metadata {
 }
 
 impl CredentialsProvider for Metadata {
-    async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+    async fn headers(&self, _: Extensions) -> Result<CacheableHeaders, CredentialsError> {
         match self {
             Self::Hangs => std::future::pending().await,
             Self::Unreachable => Err(CredentialsError::from_msg(true, "error sending request")),
@@ -24,7 +24,7 @@ impl CredentialsProvider for Metadata {
                 false,
                 "the HTTP transport reports a [404] error: ",
             )),
-            Self::Token => Ok(Answer::New {
+            Self::Token => Ok(CacheableHeaders::New {
                 entity_tag: EntityTag::new(),
                 data: HeaderMap::new(),
             }),
@@ -121,13 +121,13 @@ async fn calls_at_the_same_time_share_one_probe_of_the_metadata_server() {
 struct Slow(tokio::sync::watch::Receiver<bool>);
 
 impl CredentialsProvider for Slow {
-    async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+    async fn headers(&self, _: Extensions) -> Result<CacheableHeaders, CredentialsError> {
         let mut answered = self.0.clone();
         answered
             .wait_for(|answered| *answered)
             .await
             .expect("the test goes on");
-        Ok(Answer::New {
+        Ok(CacheableHeaders::New {
             entity_tag: EntityTag::new(),
             data: HeaderMap::new(),
         })

@@ -25,7 +25,7 @@ impl Connection {
 }
 
 impl PooledConnection for Connection {
-    fn is_closed(&mut self) -> bool {
+    fn refuses_calls(&mut self) -> bool {
         !self.is_live()
     }
 }

@@ -6,14 +6,14 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::proto::OperationPlan as ProtoPlan;
-use super::proto::operation_plan::{Cancelling as ProtoCancelling, Progress};
 use crate::emulator::error;
 use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
+use crate::emulator::messages::OperationPlan as ProtoPlan;
+use crate::emulator::messages::operation_plan::{Cancelling as ProtoCancelling, Progress};
 
 const FIELD: &str = "fault.operation";
 
-pub(super) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
+pub(in crate::emulator) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
     let mut plan = OperationPlan::default();
     if let Some(takes) = &proto.takes {
         plan = plan.takes(duration(&format!("{FIELD}.takes"), takes)?);
@@ -48,7 +48,7 @@ pub(super) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
     Ok(plan.cancel_behavior(behavior))
 }
 
-pub(super) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
+pub(in crate::emulator) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
     let progress = plan.progress.iter().map(|(after, message)| Progress {
         after: Some(span(*after)),
         message: message.clone(),
@@ -73,7 +73,10 @@ pub(super) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
     }
 }
 
-pub(super) fn duration(field: &str, proto: &prost_types::Duration) -> Result<Duration, Status> {
+pub(in crate::emulator) fn duration(
+    field: &str,
+    proto: &prost_types::Duration,
+) -> Result<Duration, Status> {
     let (seconds, nanos) = (u64::try_from(proto.seconds), u32::try_from(proto.nanos));
     match (seconds, nanos) {
         (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
@@ -82,7 +85,7 @@ pub(super) fn duration(field: &str, proto: &prost_types::Duration) -> Result<Dur
 }
 
 /// Converts a duration, at most to the longest duration of the proto.
-pub(super) fn span(time: Duration) -> prost_types::Duration {
+pub(in crate::emulator) fn span(time: Duration) -> prost_types::Duration {
     time.try_into().unwrap_or(prost_types::Duration {
         seconds: i64::MAX,
         nanos: 0,
@@ -94,7 +97,7 @@ pub(super) fn span(time: Duration) -> prost_types::Duration {
 /// # Errors
 ///
 /// If the code is not that of an error: 1 to 16.
-pub(super) fn error_status(field: &str, proto: &pb::Status) -> Result<Status, Status> {
+pub(in crate::emulator) fn error_status(field: &str, proto: &pb::Status) -> Result<Status, Status> {
     if !(1..=16).contains(&proto.code) {
         let why = format!(
             "must be the code of an error, from 1 to 16, not {}",
@@ -114,6 +117,6 @@ pub(super) fn error_status(field: &str, proto: &pb::Status) -> Result<Status, St
     ))
 }
 
-pub(super) fn from_status(status: &Status) -> pb::Status {
+pub(in crate::emulator) fn from_status(status: &Status) -> pb::Status {
     error::to_proto(status)
 }

@@ -9,17 +9,33 @@ use prost_types::Any;
 use tonic::Status;
 
 use super::plan::{self, duration, error_status, from_status, span};
-use super::proto::Fault;
-use super::proto::fault::Action as ProtoAction;
-use super::{full_name, method};
+use super::{full_name, method, type_url};
 use crate::emulator::error;
-use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults};
+use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults, NewFault};
+use crate::emulator::messages::Fault;
+use crate::emulator::messages::fault::Action as ProtoAction;
 
 /// Prefix of the type URL that the transcoder gives an `Any` of an unknown type with JSON members.
 const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.
-pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Status> {
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT with the field that is invalid.
+pub(in crate::emulator) fn set(
+    faults: &Arc<Faults>,
+    proto: Fault,
+) -> Result<Arc<FaultEntry>, Status> {
+    Ok(faults.add(read(proto)?))
+}
+
+/// Reads a fault that is to be set.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT with the field that is invalid.
+pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
     let wire = proto.encode_to_vec();
     if wire
         .windows(UNKNOWN_ANY_PREFIX.len())
@@ -52,8 +68,13 @@ pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Stat
             ));
         }
     };
-    let name = (!proto.resource.is_empty()).then_some(proto.resource);
-    Ok(faults.add(method, name, times, action))
+    Ok(NewFault {
+        method,
+        name: (!proto.resource.is_empty()).then_some(proto.resource),
+        times,
+        action,
+        is_disabled: proto.disabled,
+    })
 }
 
 fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status> {
@@ -92,12 +113,18 @@ fn response(message: Any, output: &str) -> Result<Bytes, Status> {
     Ok(message.value.into())
 }
 
-pub(super) fn name(entry: &FaultEntry) -> String {
-    format!("faults/{}", entry.number())
+/// Returns the name of a fault.
+pub(in crate::emulator) fn name(number: u64) -> String {
+    format!("faults/{number}")
+}
+
+/// Returns the number in the name of a fault.
+pub(in crate::emulator) fn number(name: &str) -> Option<u64> {
+    name.strip_prefix("faults/")?.parse().ok()
 }
 
 /// Converts a fault to its proto, with its current count.
-pub(super) fn to_proto(entry: &FaultEntry) -> Fault {
+pub(in crate::emulator) fn to_proto(entry: &FaultEntry) -> Fault {
     let (times, always) = match entry.times {
         FaultCount::Exactly(times) => (times, false),
         FaultCount::Always => (0, true),
@@ -111,18 +138,19 @@ pub(super) fn to_proto(entry: &FaultEntry) -> Fault {
         FaultAction::NotFoundFor(time) => ProtoAction::NotFoundFor(span(*time)),
         FaultAction::Html(code) => ProtoAction::Html(code.as_u16().into()),
         FaultAction::Respond(message) => ProtoAction::Respond(Any {
-            type_url: format!("type.googleapis.com/{}", entry.method.output),
+            type_url: type_url(entry.method.output),
             value: message.to_vec(),
         }),
         FaultAction::Operation(plan) => ProtoAction::Operation(plan::to_proto(plan)),
     };
     Fault {
-        name: name(entry),
+        name: name(entry.number()),
         method: full_name(entry.method),
         resource: entry.name.clone().unwrap_or_default(),
         times,
         always,
         used: entry.used(),
         action: Some(action),
+        disabled: entry.is_disabled(),
     }
 }

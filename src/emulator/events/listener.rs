@@ -1,0 +1,103 @@
+//! A listener of events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Hub, Next};
+use crate::emulator::messages::Event;
+use crate::emulator::state::State;
+
+/// The state that listeners read.
+pub(in crate::emulator) trait Settle: Send + Sync {
+    fn state(&self) -> &State;
+    fn hub(&self) -> &Hub;
+}
+
+/// Receives events from a position on. Dropping it ends the subscription.
+pub(in crate::emulator) struct Listener<C: Settle> {
+    core: Arc<C>,
+    /// Number of the last event that was received.
+    position: u64,
+    /// The first event, which is not in the ring.
+    first: Option<Event>,
+}
+
+impl<C: Settle> Listener<C> {
+    /// Subscribes to the events after a number, or to `hello` and the events from now on.
+    pub(in crate::emulator) fn new(core: &Arc<C>, after: Option<u64>) -> Self {
+        let mut tables = core.state().lock();
+        let (position, first) = core.hub().join(&mut tables, after);
+        drop(tables);
+        Self {
+            core: Arc::clone(core),
+            position,
+            first,
+        }
+    }
+
+    /// Waits for the next event, until a deadline. Returns `None` at the deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event.
+    pub(in crate::emulator) async fn next(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Option<Arc<Event>> {
+        loop {
+            if let Some(first) = self.first.take() {
+                return Some(Arc::new(first));
+            }
+            let core = Arc::clone(&self.core);
+            // Registered before the read, so that no notification is missed between the two.
+            let changed = core.hub().changed.notified();
+            match core.hub().next(self.position) {
+                Next::Event(event) => {
+                    self.position = event.number;
+                    return Some(event);
+                }
+                Next::Lost(lost) => {
+                    self.position = lost.number;
+                    return Some(Arc::new(lost));
+                }
+                Next::Nothing => {}
+            }
+            // The state changes when it is read. So this reads it whenever an event of an operation is due.
+            let due = time_to_next_event(core.state());
+            if !matches!(core.hub().next(self.position), Next::Nothing) {
+                continue;
+            }
+            let due = due.and_then(|due| Instant::now().checked_add(due));
+            let next = match (due, deadline) {
+                (Some(due), Some(deadline)) => Some(due.min(deadline)),
+                (due, deadline) => due.or(deadline),
+            };
+            match next {
+                Some(next) => drop(timeout_at(next, changed).await),
+                None => changed.await,
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now())
+                && matches!(core.hub().next(self.position), Next::Nothing)
+            {
+                return None;
+            }
+        }
+    }
+}
+
+/// Applies the events of operations that are due. Returns the time to the next one, or `None` if there is none or the
+/// clock is paused.
+fn time_to_next_event(state: &State) -> Option<Duration> {
+    let tables = state.lock();
+    let next = tables.operations.next_event_at()?;
+    let clock = tables.clock;
+    (!clock.is_paused()).then(|| next.since(clock.now()))
+}
+
+impl<C: Settle> Drop for Listener<C> {
+    fn drop(&mut self) {
+        self.core.hub().leave();
+    }
+}

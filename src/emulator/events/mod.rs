@@ -1,0 +1,325 @@
+//! Events: the changes of the state, and the calls, for listeners.
+//!
+//! Nothing is recorded until someone listens or reads the revision. From then on the [`Hub`] keeps the last events, so that a listener
+//! can continue after a lost connection. Once 1,024 events have passed without a listener, it stops to record.
+//!
+//! A listener has only a position, and no queue. So a slow one never grows the memory; it gets `lost` instead.
+
+mod listener;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prost::Message as _;
+use tokio::sync::Notify;
+
+use crate::emulator::faults::received_call::ReceivedCall;
+use crate::emulator::faults::{FaultEntry, FaultObserver};
+use crate::emulator::messages::convert::resource::ToProto;
+use crate::emulator::messages::convert::{call, clock, fault, operation};
+use crate::emulator::messages::event::Event as Kind;
+use crate::emulator::messages::{
+    CallView, Event, FaultChange, Hello, Lost, ResourceChange, VERSION,
+};
+use crate::emulator::state::Tables;
+use crate::emulator::state::clock::Clock;
+use crate::emulator::state::observer::Observer;
+use crate::emulator::state::resource::Resource as _;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+
+pub(super) use listener::{Listener, Settle};
+
+/// Maximum number of events that are kept.
+const MAX_EVENTS: usize = 1024;
+
+/// Maximum size of the events that are kept, since clients choose the sizes of names and labels.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Records events, and wakes listeners.
+#[derive(Debug)]
+pub(super) struct Hub {
+    /// Events are recorded.
+    is_recording: AtomicBool,
+    ring: Mutex<Ring>,
+    changed: Notify,
+}
+
+/// The last events.
+#[derive(Debug)]
+struct Ring {
+    clock: Clock,
+    /// Number of the last event.
+    last: u64,
+    /// The last events with their sizes, which have consecutive numbers.
+    events: VecDeque<(Arc<Event>, usize)>,
+    bytes: usize,
+    listeners: usize,
+    /// Number of events since the last listener left, or since the revision was read.
+    unheard: usize,
+}
+
+/// The next event of a listener.
+#[derive(Debug)]
+enum Next {
+    Event(Arc<Event>),
+    /// Events are missing, or the position is from another process.
+    Lost(Event),
+    /// There is none yet.
+    Nothing,
+}
+
+impl Hub {
+    /// Creates a hub without events. The first number is made from the clock, so that a number from an earlier process is smaller.
+    pub(super) fn new(clock: Clock) -> Self {
+        // Below 2^53, the largest integer of JavaScript, until the year 2242.
+        let first = clock.now().0.as_secs().min(1 << 33) << 20;
+        Self {
+            is_recording: AtomicBool::new(false),
+            ring: Mutex::new(Ring {
+                clock,
+                last: first,
+                events: VecDeque::new(),
+                bytes: 0,
+                listeners: 0,
+                unheard: 0,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Returns true if events are recorded.
+    pub(super) fn is_recording(&self) -> bool {
+        self.is_recording.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of the last event. From now on events are recorded, so that a listener can continue from this number.
+    pub(super) fn revision(&self, tables: &mut Tables) -> u64 {
+        self.record(tables);
+        self.with(|ring| ring.last)
+    }
+
+    /// Adds a listener. Returns its position and its first event.
+    fn join(&self, tables: &mut Tables, after: Option<u64>) -> (u64, Option<Event>) {
+        self.record(tables);
+        self.with(|ring| {
+            ring.listeners += 1;
+            match after {
+                Some(after) => (after, None),
+                None => (ring.last, Some(ring.hello())),
+            }
+        })
+    }
+
+    fn leave(&self) {
+        self.with(|ring| {
+            ring.listeners -= 1;
+            ring.unheard = 0;
+        });
+    }
+
+    fn next(&self, position: u64) -> Next {
+        self.with(|ring| ring.next(position))
+    }
+
+    /// Starts to record.
+    fn record(&self, tables: &mut Tables) {
+        watch(tables);
+        self.with(|ring| {
+            ring.clock = tables.clock;
+            ring.unheard = 0;
+            self.is_recording.store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// Records the end of a call.
+    pub(super) fn call_ended(&self, received: &ReceivedCall) {
+        self.publish(|| Kind::Call(call::to_proto(received, CallView::Basic)));
+    }
+
+    /// Records that all recorded calls were deleted.
+    pub(super) fn calls_cleared(&self) {
+        self.publish(|| Kind::CallsCleared(()));
+    }
+
+    /// Records that the clock was set, and wakes all listeners, which wait for times of the clock.
+    pub(super) fn clock_changed(&self, tables: &Tables) {
+        self.with(|ring| ring.clock = tables.clock);
+        self.publish(|| Kind::Clock(clock::to_proto(tables)));
+    }
+
+    /// Records that the state was deleted or replaced, in place of the changes of the rows.
+    pub(super) fn reset(&self, tables: &mut Tables) {
+        if self.is_recording() {
+            drop(taken(tables));
+            self.publish(|| Kind::Reset(()));
+        }
+    }
+
+    fn publish(&self, event: impl FnOnce() -> Kind) {
+        if !self.is_recording() {
+            return;
+        }
+        let event = event();
+        self.with(|ring| {
+            let is_recording = ring.push(event);
+            self.is_recording.store(is_recording, Ordering::Relaxed);
+        });
+        self.changed.notify_waiters();
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Ring) -> T) -> T {
+        work(&mut self.ring.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Ring {
+    /// Adds an event. Returns false if no listener has been there for so long that recording ends.
+    fn push(&mut self, event: Kind) -> bool {
+        if self.listeners == 0 {
+            self.unheard += 1;
+            if self.unheard > MAX_EVENTS {
+                // The number of the event that is not recorded makes a gap, which a later listener is told of.
+                self.last += 1;
+                (self.events, self.bytes) = (VecDeque::new(), 0);
+                return false;
+            }
+        }
+        self.last += 1;
+        let event = self.event(event);
+        let size = event.encoded_len();
+        self.events.push_back((Arc::new(event), size));
+        self.bytes += size;
+        while self.events.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events.len() > 1) {
+            if let Some((_, size)) = self.events.pop_front() {
+                self.bytes -= size;
+            }
+        }
+        true
+    }
+
+    fn next(&self, position: u64) -> Next {
+        if position == self.last {
+            return Next::Nothing;
+        }
+        let kept = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        // The number before the first event that is kept.
+        let before = self.last - kept;
+        let place = position.checked_sub(before);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        match place.and_then(|place| self.events.get(place)) {
+            Some((event, _)) => Next::Event(Arc::clone(event)),
+            None => {
+                let mut lost = self.event(Kind::Lost(Lost { from: position }));
+                lost.number = if position > self.last {
+                    self.last
+                } else {
+                    before
+                };
+                Next::Lost(lost)
+            }
+        }
+    }
+
+    fn hello(&self) -> Event {
+        self.event(Kind::Hello(Hello {
+            revision: self.last,
+            version: VERSION.to_owned(),
+        }))
+    }
+
+    fn event(&self, event: Kind) -> Event {
+        Event {
+            number: self.last,
+            time: Some(self.clock.now().into()),
+            event: Some(event),
+        }
+    }
+}
+
+/// Returns the name of an event, as server-sent events have it.
+#[cfg(feature = "rest")]
+pub(super) fn event_name(event: &Event) -> &'static str {
+    match event.event {
+        Some(Kind::Hello(_)) => "hello",
+        Some(Kind::Call(_)) => "call",
+        Some(Kind::Resource(_)) => "resource",
+        Some(Kind::Operation(_)) => "operation",
+        Some(Kind::Fault(_)) => "fault",
+        Some(Kind::Clock(_)) => "clock",
+        Some(Kind::Reset(())) => "reset",
+        Some(Kind::Lost(_)) => "lost",
+        Some(Kind::CallsCleared(())) => "calls_cleared",
+        None => "unknown",
+    }
+}
+
+impl FaultObserver for Hub {
+    fn fault_changed(&self, entry: &FaultEntry, is_removed: bool) {
+        self.publish(|| {
+            Kind::Fault(FaultChange {
+                fault: Some(fault::to_proto(entry)),
+                removed: is_removed,
+            })
+        });
+    }
+}
+
+impl Observer for Hub {
+    fn take_changes(&self, tables: &mut Tables) {
+        for event in taken(tables) {
+            self.publish(|| event);
+        }
+        if !self.is_recording() {
+            unwatch(tables);
+        }
+    }
+}
+
+/// Starts to record the changes of the tables.
+fn watch(tables: &mut Tables) {
+    tables.set_watched(true);
+    tables.apis.watch(Api::basic_view);
+    tables.configs.watch(ApiConfig::basic_view);
+    tables.gateways.watch(Gateway::basic_view);
+    tables.operations.rows.watch(true);
+}
+
+fn unwatch(tables: &mut Tables) {
+    tables.set_watched(false);
+    tables.apis.unwatch();
+    tables.configs.unwatch();
+    tables.gateways.unwatch();
+    tables.operations.rows.watch(false);
+}
+
+/// Takes the changes of the tables: those of resources first, and then those of operations.
+fn taken(tables: &mut Tables) -> Vec<Kind> {
+    let mut events = Vec::new();
+    resources::<Api>(tables, &mut events);
+    resources::<ApiConfig>(tables, &mut events);
+    resources::<Gateway>(tables, &mut events);
+    let now = tables.clock.now();
+    for name in tables.operations.rows.take_watched() {
+        let state = match tables.operations.rows.get(&name) {
+            Some(record) => operation::to_proto(&name, record, now),
+            None => operation::deleted(&name),
+        };
+        events.push(Kind::Operation(state));
+    }
+    events
+}
+
+fn resources<R: ToProto>(tables: &mut Tables, events: &mut Vec<Kind>) {
+    let table = R::table_mut(tables);
+    for (name, was) in table.take_watched() {
+        let is = table.get(&name).map(R::basic_view);
+        if was != is {
+            events.push(Kind::Resource(ResourceChange {
+                name,
+                was: was.map(R::to_proto),
+                is: is.map(R::to_proto),
+            }));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The messages as proto3 JSON.
+
+use std::sync::LazyLock;
+
+use prost::{Message, Name};
+
+use super::DESCRIPTORS;
+use crate::error::Error;
+use crate::proto::SERVICE_CONFIG;
+use crate::transcode::{JsonOptions, Rules};
+
+/// The rules of the API and the admin service.
+pub(in crate::emulator) static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    Rules::builder(DESCRIPTORS)
+        .service_config(SERVICE_CONFIG)
+        .build()
+        .expect("the rules are embedded at build time")
+});
+
+/// Returns the options of the emulator's JSON.
+pub(in crate::emulator) fn options() -> JsonOptions {
+    JsonOptions {
+        strict: true,
+        // A fault may respond with an `Any` of an unknown type.
+        any_bytes: true,
+        ..JsonOptions::default()
+    }
+}
+
+/// Returns a message of the admin service, or of the API, as proto3 JSON.
+///
+/// ```
+/// use apigateway_grpc::emulator::Emulator;
+/// use apigateway_grpc::emulator::messages::to_json;
+///
+/// let state = Emulator::builder().build().state();
+/// let json = to_json(&state).expect("it has a JSON form");
+/// assert!(json.contains(r#""operationTime":"0s""#), "{json}");
+/// ```
+///
+/// # Errors
+///
+/// If the message has no JSON form, for example because a timestamp is beyond the year 9999.
+pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
+    let wire = message.encode_to_vec();
+    let schema = RULES.schema();
+    schema.wire_to_json(&M::full_name(), &wire, options())
+}

@@ -1,0 +1,157 @@
+//! The events of the admin service as server-sent events (HTML Standard §9.2).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::Either;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, Method, header};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::call::{GrpcRequest, GrpcResponse};
+use crate::emulator::api::core::Core;
+use crate::emulator::events::{Listener, event_name};
+use crate::emulator::messages::{Event, to_json};
+use crate::emulator::server::access::is_admin_allowed;
+use crate::emulator::server::aux_services::EventSource;
+use crate::transcode::is_grpc;
+
+const PATH: &str = "/emulator/v1/events";
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Time without an event after which a comment is sent, so that proxies do not close the connection.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Puts [`EventStream`] before a service.
+#[derive(Clone, Debug)]
+pub(super) struct EventStreamLayer(EventSource);
+
+impl EventStreamLayer {
+    pub(super) fn new(source: EventSource) -> Self {
+        Self(source)
+    }
+}
+
+impl<S> Layer<S> for EventStreamLayer {
+    type Service = EventStream<S>;
+
+    fn layer(&self, inner: S) -> EventStream<S> {
+        EventStream {
+            inner,
+            source: self.0.clone(),
+        }
+    }
+}
+
+/// Serves the stream of events over HTTP. All other requests go to the inner service.
+#[derive(Clone, Debug)]
+pub(super) struct EventStream<S> {
+    inner: S,
+    source: EventSource,
+}
+
+impl<S> Service<GrpcRequest> for EventStream<S>
+where
+    S: Service<GrpcRequest, Response = GrpcResponse>,
+{
+    type Response = GrpcResponse;
+    type Error = S::Error;
+    type Future = Either<S::Future, std::future::Ready<Result<GrpcResponse, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        match after(&request) {
+            Some(after) => {
+                let response = respond(&self.source, after);
+                Either::Right(std::future::ready(Ok(response)))
+            }
+            // The transcoder rejects invalid queries.
+            None => Either::Left(self.inner.call(request)),
+        }
+    }
+}
+
+/// Returns the number after which the stream continues, or `None` if the request is not for a stream of events.
+fn after(request: &GrpcRequest) -> Option<Option<u64>> {
+    let uri = request.uri();
+    let is_stream = uri.path() == PATH && *request.method() == Method::GET && !is_grpc(request);
+    if !is_stream || !is_admin_allowed(request) {
+        return None;
+    }
+    // A browser that reconnects sends the query of the first request again, so the header has precedence. An invalid
+    // number is not the number of an event, so the stream starts with `lost`.
+    let last = request.headers().get(LAST_EVENT_ID).map(|value| {
+        let text = value.to_str().ok().map(str::trim);
+        text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    });
+    match uri.query() {
+        None | Some("") => Some(last),
+        Some(query) => {
+            let after = query.strip_prefix("after=")?.parse().ok()?;
+            Some(last.or(Some(after)))
+        }
+    }
+}
+
+fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
+    let state = (
+        Listener::new(&source.core, after),
+        source.stopped.clone(),
+        // A stream that continues may have no event for long. The comment sends its head at once.
+        after.is_some(),
+    );
+    let frames = stream::unfold(state, |(mut listener, mut stopped, is_first)| async move {
+        let text = if is_first {
+            Bytes::from_static(b":\n\n")
+        } else {
+            tokio::select! {
+                _ = stopped.changed() => return None,
+                text = next(&mut listener) => text,
+            }
+        };
+        Some((
+            Ok::<_, Status>(Frame::data(text)),
+            (listener, stopped, false),
+        ))
+    });
+    let frames: Pin<Box<dyn futures_core::Stream<Item = _> + Send>> = Box::pin(frames);
+    let mut response = GrpcResponse::new(Body::new(StreamBody::new(frames)));
+    let headers = response.headers_mut();
+    let media = HeaderValue::from_static("text/event-stream");
+    headers.insert(header::CONTENT_TYPE, media);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Returns the text of the next event, or a comment if there is none for some time.
+async fn next(listener: &mut Listener<Core>) -> Bytes {
+    match listener.next(Instant::now().checked_add(KEEPALIVE)).await {
+        Some(event) => text(&event),
+        None => Bytes::from_static(b":\n\n"),
+    }
+}
+
+fn text(event: &Arc<Event>) -> Bytes {
+    let (name, number) = (event_name(event), event.number);
+    match to_json(&**event) {
+        // JSON on one line has no line breaks.
+        Ok(json) => format!("id: {number}\nevent: {name}\ndata: {json}\n\n").into(),
+        Err(_) => {
+            let before = number.saturating_sub(1);
+            let data = format!(r#"{{"number":"{number}","lost":{{"from":"{before}"}}}}"#);
+            format!("id: {number}\nevent: lost\ndata: {data}\n\n").into()
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Events, over both protocols.
+
+use std::time::Duration;
+
+use apigateway_grpc::emulator::messages::event::Event as Kind;
+use apigateway_grpc::emulator::messages::{Event, GetStateRequest, WatchEventsRequest};
+use apigateway_grpc::emulator::{Emulator, Server};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+
+use crate::http::ok;
+use crate::state::{admin, client, fill, served};
+use crate::{API, PARENT};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A stream of server-sent events over a raw connection.
+struct Sse(Lines<BufReader<TcpStream>>);
+
+impl Sse {
+    async fn open(server: &Server, query: &str, headers: &str) -> Self {
+        let stream = TcpStream::connect(server.address()).await;
+        let mut stream = stream.expect("it listens");
+        let request =
+            format!("GET /emulator/v1/events{query} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut lines = BufReader::new(stream).lines();
+        let head = lines.next_line().await.expect("read").expect("a head");
+        assert_eq!(head, "HTTP/1.1 200 OK");
+        let mut is_stream = false;
+        while let Some(line) = lines.next_line().await.expect("read")
+            && !line.is_empty()
+        {
+            is_stream |= line == "content-type: text/event-stream";
+        }
+        assert!(is_stream);
+        Self(lines)
+    }
+
+    /// Returns the name, the id and the data of the next event. `None` at the end.
+    async fn next(&mut self) -> Option<(String, String, Value)> {
+        let (mut name, mut id) = (String::new(), String::new());
+        loop {
+            let line = tokio::time::timeout(LIMIT, self.0.next_line()).await;
+            let line = line.expect("a line in time").ok()??;
+            if let Some(rest) = line.strip_prefix("event: ") {
+                rest.clone_into(&mut name);
+            } else if let Some(rest) = line.strip_prefix("id: ") {
+                rest.clone_into(&mut id);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).expect("JSON");
+                assert_eq!(data["number"], id.as_str());
+                return Some((name, id, data));
+            }
+        }
+    }
+
+    /// Returns the next event of a name.
+    async fn find(&mut self, wanted: &str) -> (String, Value) {
+        loop {
+            let (name, id, data) = self.next().await.expect("an event");
+            if name == wanted {
+                return (id, data);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn changes_and_calls_are_server_sent_events() {
+    let server = served(Emulator::builder()).await;
+    let client = client(&server);
+    let mut events = Sse::open(&server, "", "").await;
+    let (name, _, hello) = events.next().await.expect("hello");
+    assert_eq!(name, "hello");
+    assert_eq!(hello["hello"]["version"], env!("CARGO_PKG_VERSION"));
+
+    let create = client.create_api(PARENT, "a", apigateway_grpc::model::Api::default());
+    let creation = create.await.expect("starts");
+    let (_, created) = events.find("resource").await;
+    assert_eq!(created["resource"]["name"], API);
+    assert!(created["resource"].get("was").is_none());
+    assert_eq!(created["resource"]["is"]["api"]["state"], "CREATING");
+    let (_, started) = events.find("operation").await;
+    let operation = &started["operation"]["operation"];
+    assert_eq!(operation["name"], creation.name());
+    assert!(operation.get("done").is_none());
+    let (_, call) = events.find("call").await;
+    assert_eq!(call["call"]["resource"], API);
+    assert!(call["call"].get("request").is_none());
+    // The listener itself ends the operation when it is due.
+    let (_, ended) = events.find("operation").await;
+    assert_eq!(ended["operation"]["operation"]["done"], true, "{ended}");
+
+    let fault = r#"{"method": "GetApi", "fail": {"code": 14}}"#;
+    ok(&server, "POST /emulator/v1/faults", fault).await;
+    let (_, set) = events.find("fault").await;
+    assert!(set["fault"].get("removed").is_none());
+    crate::http::send(&server, &format!("GET /v1/{API}"), "", "").await;
+    let (_, used) = events.find("fault").await;
+    assert_eq!(used["fault"]["removed"], true);
+    let (_, failed) = events.find("call").await;
+    assert_eq!(failed["call"]["status"]["code"], 14);
+    ok(&server, "POST /emulator/v1/calls:clear", "{}").await;
+    events.find("calls_cleared").await;
+    ok(&server, "POST /emulator/v1/reset", "{}").await;
+    let (_, reset) = events.find("reset").await;
+    assert!(reset.get("resource").is_none());
+    ok(
+        &server,
+        "POST /emulator/v1/clock:advance",
+        r#"{"by": "60s"}"#,
+    )
+    .await;
+    let (_, clock) = events.find("clock").await;
+    assert_eq!(clock["clock"]["advanced"], "60s");
+}
+
+#[tokio::test]
+async fn a_stream_continues_after_a_lost_connection() {
+    let server = served(Emulator::builder()).await;
+    let client = client(&server);
+    let mut events = Sse::open(&server, "", "").await;
+    fill(&client).await;
+    let (last, _) = events.find("resource").await;
+    drop(events);
+    let header = format!("last-event-id: {last}\r\n");
+    let mut again = Sse::open(&server, "?after=1", &header).await;
+    let (_, id, _) = again.next().await.expect("an event");
+    assert_eq!(
+        id.parse::<u64>().ok(),
+        last.parse::<u64>().ok().map(|it| it + 1)
+    );
+
+    // The revision of a state is such a number too.
+    let state = server.emulator().state();
+    client.get_api(API).await.expect("it exists");
+    let mut after = Sse::open(&server, &format!("?after={}", state.revision), "").await;
+    let (name, _, call) = after.next().await.expect("an event");
+    assert_eq!(name, "call");
+    assert_eq!(
+        call["call"]["method"],
+        "google.cloud.apigateway.v1.ApiGatewayService.GetApi"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_misses_events_is_told_so_and_recovers() {
+    let server = served(Emulator::builder()).await;
+    let client = client(&server);
+    let mut events = Sse::open(&server, "", "").await;
+    fill(&client).await;
+    let (first, _) = events.find("resource").await;
+    drop(events);
+    for _ in 0..1100 {
+        client.get_api(API).await.expect("it exists");
+    }
+    let mut again = Sse::open(&server, &format!("?after={first}"), "").await;
+    let (name, _, lost) = again.next().await.expect("an event");
+    assert_eq!(name, "lost");
+    assert_eq!(lost["lost"]["from"], first.as_str());
+    drop(again);
+    // It reads the state, and continues after its revision.
+    let mut admin = admin(&server).await;
+    let state = admin.get_state(GetStateRequest::default()).await;
+    let revision = state.expect("a state").into_inner().revision;
+    let request = WatchEventsRequest {
+        after: Some(revision),
+    };
+    let watch = admin.watch_events(request).await.expect("a stream");
+    let mut watch = watch.into_inner();
+    client.get_api(API).await.expect("it exists");
+    let next: Event = watch.next().await.expect("an event").expect("no error");
+    assert_eq!(next.number, revision + 1);
+    assert!(matches!(next.event, Some(Kind::Call(_))));
+    // A number of another process is not one of ours.
+    for number in ["1", "x", "18446744073709551615"] {
+        let header = format!("last-event-id: {number}\r\n");
+        let mut other = Sse::open(&server, "", &header).await;
+        let (name, ..) = other.next().await.expect("an event");
+        assert_eq!(name, "lost", "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_its_streams() {
+    let server = served(Emulator::builder()).await;
+    let mut events = Sse::open(&server, "", "").await;
+    events.next().await.expect("hello");
+    let mut admin = admin(&server).await;
+    let watch = admin.watch_events(WatchEventsRequest::default()).await;
+    let mut watch = watch.expect("a stream").into_inner();
+    watch.next().await.expect("hello").expect("no error");
+    let stopped = tokio::time::timeout(LIMIT, server.stop()).await;
+    stopped.expect("it stops in time").expect("it served");
+    assert!(events.next().await.is_none());
+    assert!(watch.next().await.is_none_or(|end| end.is_err()));
+}
