@@ -216,7 +216,7 @@ async fn drive(
             tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");
         }
         // Only a debug event, since the calls on the connection return the error.
-        Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
+        Either::Left((Err(error), _)) => tracing::debug!(%error, "an HTTP/2 connection failed"),
         Either::Left((Ok(()), _)) => {}
         // The connection did not close gracefully in time.
         Either::Right((Either::Right(_), _)) => {}
