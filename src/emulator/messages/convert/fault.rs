@@ -74,6 +74,7 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
         times,
         action,
         is_disabled: proto.disabled,
+        used: 0,
     })
 }
 
