@@ -31,7 +31,7 @@ impl<S> Layer<S> for DeadlineLayer {
 
 /// Ends each call at its deadline.
 #[derive(Clone, Debug)]
-pub struct Deadline<S> {
+pub(crate) struct Deadline<S> {
     inner: S,
 }
 
@@ -75,7 +75,7 @@ where
 pin_project! {
     /// The future of a call with a deadline.
     #[derive(Debug)]
-    pub struct DeadlineFuture<F> {
+    pub(crate) struct DeadlineFuture<F> {
         #[pin]
         call: F,
         #[pin]

@@ -52,7 +52,7 @@ impl<S> Layer<S> for ResponseCheckLayer {
 
 /// Checks every response of a transport.
 #[derive(Clone, Debug)]
-pub struct ResponseCheck<S> {
+pub(crate) struct ResponseCheck<S> {
     inner: S,
     limits: ResponseCheckLayer,
 }
@@ -125,7 +125,7 @@ fn offer(headers: &mut HeaderMap) -> Encodings {
 
 pin_project! {
     /// The future of a call: waits for the head of the response, then reads its body.
-    pub struct ResponseCheckFuture<F> {
+    pub(crate) struct ResponseCheckFuture<F> {
         #[pin]
         state: State<F>,
     }

@@ -309,3 +309,190 @@ fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
         out(&listed)
     );
 }
+
+/// Returns the verbs and targets of all operations, sorted.
+fn operations(emulator: &Emulator) -> Vec<String> {
+    let listed = exits(
+        0,
+        emulator,
+        "operations list --format=get(metadata.verb,metadata.target)",
+    );
+    let mut lines: Vec<String> = out(&listed).lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn several_first_deploys_at_once_all_succeed_and_create_each_resource_once() {
+    let emulator = Emulator::start("700ms");
+    let deploys: Vec<_> = (0..3)
+        .map(|_| {
+            let mut deploy = on(&emulator, DEPLOY);
+            let piped = deploy.stdout(Stdio::piped()).stderr(Stdio::piped());
+            piped.spawn().expect("it runs")
+        })
+        .collect();
+    let mut urls = Vec::new();
+    for deploy in deploys {
+        let output = deploy.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        urls.push(out(&output).to_owned());
+    }
+    urls.dedup();
+    assert_eq!(urls.len(), 1, "{urls:?}");
+    let all = operations(&emulator);
+    assert_eq!(all.len(), 3, "something was created twice: {all:#?}");
+}
+
+#[test]
+fn a_create_that_another_process_makes_at_the_same_time_is_waited_for() {
+    // Each create fails once as if another process had made it just before.
+    for method in ["CreateApi", "CreateApiConfig", "CreateGateway"] {
+        for code in [6, 10] {
+            let emulator = Emulator::start("0s");
+            emulator.inject(&format!(
+                r#"{{"method": "{method}", "fail": {{"code": {code}, "message": "another one"}}}}"#
+            ));
+            exits(0, &emulator, DEPLOY);
+        }
+    }
+}
+
+#[test]
+fn a_deploy_that_was_killed_while_its_config_is_activating_waits_for_it() {
+    let emulator = Emulator::start("0s");
+    emulator.inject(r#"{"method": "CreateApiConfig", "operation": {"takes": "6s"}}"#);
+    let mut deploy = on(&emulator, DEPLOY);
+    let deploy = deploy.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = deploy.spawn().expect("it runs");
+    let state = || {
+        let listed = exits(0, &emulator, "api-configs list --format=value(state)");
+        out(&listed).trim().to_owned()
+    };
+    let began = std::time::Instant::now();
+    while state() != "ACTIVATING" {
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", state());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().expect("ours");
+    child.wait().expect("it ends");
+    let plan = exits(0, &emulator, &format!("{DEPLOY} --dry-run"));
+    assert!(out(&plan).starts_with("wait for config "), "{}", out(&plan));
+    let output = exits(0, &emulator, DEPLOY);
+    assert!(
+        err(&output).contains("Waiting for API Config [a-"),
+        "{}",
+        err(&output)
+    );
+    let all = operations(&emulator);
+    assert_eq!(all.len(), 3, "something was created twice: {all:#?}");
+}
+
+#[test]
+fn a_config_that_is_being_deleted_or_updated_is_not_used_before_the_end() {
+    for (method, start, verb, operations_after) in [
+        (
+            "DeleteApiConfig",
+            "api-configs delete CONFIG --async -q",
+            "deleted",
+            7,
+        ),
+        (
+            "UpdateApiConfig",
+            "api-configs update CONFIG --update-labels=k=v --async",
+            "updated",
+            6,
+        ),
+    ] {
+        let emulator = Emulator::start("0s");
+        exits(0, &emulator, DEPLOY);
+        let config = exits(0, &emulator, "api-configs list --format=get(name)");
+        exits(0, &emulator, "gateways delete g --location=us-central1 -q");
+        emulator.inject(&format!(
+            r#"{{"method": "{method}", "operation": {{"takes": "2s"}}}}"#
+        ));
+        exits(0, &emulator, &start.replace("CONFIG", out(&config).trim()));
+        let output = exits(0, &emulator, DEPLOY);
+        assert!(
+            err(&output).contains(&format!("] to be {verb}... done")),
+            "{}",
+            err(&output)
+        );
+        let states = exits(0, &emulator, "api-configs list --format=value(state)");
+        assert_eq!(out(&states), "ACTIVE\n");
+        assert_eq!(operations(&emulator).len(), operations_after, "{verb}");
+    }
+}
+
+#[test]
+fn a_rollback_waits_for_an_update_in_progress() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    let serving = "gateways describe g --format=value(apiConfig)";
+    let first = out(&exits(0, &emulator, serving)).to_owned();
+    exits(
+        0,
+        &emulator,
+        "gateways deploy g --api=a --openapi-spec=openapi.json",
+    );
+    emulator.inject(r#"{"method": "UpdateGateway", "operation": {"takes": "2s"}}"#);
+    exits(0, &emulator, "gateways update g --display-name=New --async");
+    assert_eq!(out(&exits(0, &emulator, "gateways rollback g")), first);
+}
+
+#[test]
+fn a_dry_run_shows_how_the_config_in_use_would_change() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    let text = include_str!("gcloud/openapi.yaml").replace("hello.example", "other.example");
+    let spec = file("openapi.yaml", &text);
+    let line = format!("gateways deploy g --api=a --openapi-spec={spec} --dry-run");
+    let output = exits(0, &emulator, &line);
+    let shown: Vec<&str> = out(&output).lines().collect();
+    assert!(shown[0].starts_with("create config "), "{shown:#?}");
+    assert!(shown[1].starts_with("update gateway "), "{shown:#?}");
+    assert_eq!(shown[2..4], ["--- a/openapi.yaml", "+++ b/openapi.yaml"]);
+    let changed = |sign: &str, host: &str| {
+        let host = format!("https://{host}");
+        shown
+            .iter()
+            .any(|line| line.starts_with(sign) && line.contains(&host))
+    };
+    assert!(
+        changed("-", "hello.example") && changed("+", "other.example"),
+        "{shown:#?}"
+    );
+    let output = exits(0, &emulator, &format!("{line} --format=json"));
+    let plan: Value = serde_json::from_str(out(&output)).expect("JSON");
+    assert_eq!(plan["changed"], true);
+    assert!(
+        plan["diff"]
+            .as_str()
+            .is_some_and(|diff| diff.contains("other.example"))
+    );
+}
+
+#[test]
+fn the_limit_of_configs_is_an_error_that_names_prune() {
+    for details in ["documented", "all"] {
+        let emulator = Emulator::with(&[
+            "--operation-time",
+            "0s",
+            "--limit",
+            "configs=1",
+            "--error-details",
+            details,
+        ]);
+        exits(0, &emulator, DEPLOY);
+        let output = exits(
+            1,
+            &emulator,
+            "gateways deploy g --api=a --openapi-spec=openapi.json",
+        );
+        assert!(
+            err(&output).contains("hint: ") && err(&output).contains("api-configs prune"),
+            "{}",
+            err(&output)
+        );
+    }
+}

@@ -56,7 +56,7 @@ fn describe(variables: &[(&str, &str)]) -> Output {
         "--transport",
         "grpc",
         "--request-timeout",
-        "300ms",
+        "3s",
     ]);
     // Only calls to an emulator have no token.
     if !variables

@@ -107,3 +107,45 @@ fn a_prompt_on_a_terminal_takes_the_default_with_enter() {
     );
     exits(1, &emulator, "apis describe a");
 }
+
+#[test]
+fn a_text_of_the_server_does_not_control_the_terminal_and_a_pipe_keeps_it() {
+    let emulator = Emulator::start("0s");
+    let text = "x\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\u{200f}y";
+    let unsafe_chars = ['\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{200f}'];
+    exits(
+        0,
+        &emulator,
+        &format!("apis create a --display-name={text}"),
+    );
+    for format in [
+        "value(displayName)",
+        "get(displayName)",
+        "csv(displayName)",
+        "table(displayName)",
+        "list(displayName)",
+        "flattened(displayName)",
+        "yaml(displayName)",
+        "json(displayName)",
+        "jsonl(displayName)",
+    ] {
+        let line = format!("apis describe a --format={format}");
+        let output = shown(&emulator, &line, "", &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+        for char in unsafe_chars {
+            assert!(!out(&output).contains(char), "{format}: {:?}", out(&output));
+        }
+        if format.starts_with("json") {
+            let json: serde_json::Value = serde_json::from_str(out(&output)).expect("JSON");
+            assert_eq!(json["displayName"], text, "{format}");
+        }
+    }
+    let piped = exits(0, &emulator, "apis describe a --format=value(displayName)");
+    assert_eq!(out(&piped), format!("{text}\n"));
+    let piped = exits(0, &emulator, "apis describe a --format=json(displayName)");
+    assert!(
+        out(&piped).contains("\u{9b}31m\u{7f}\u{202e}"),
+        "{:?}",
+        out(&piped)
+    );
+}

@@ -302,6 +302,79 @@ fn cascade_deletes_the_configs_too_unless_a_gateway_uses_one() {
 }
 
 #[test]
+fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
+    let start = || {
+        let emulator = Emulator::start("0s");
+        exits(
+            0,
+            &emulator,
+            "api-configs create c1 --api=a --openapi-spec=openapi.yaml",
+        );
+        emulator
+    };
+    let slow =
+        |method: &str| format!(r#"{{"method": "{method}", "operation": {{"takes": "2s"}}}}"#);
+    for line in [
+        "apis delete a --cascade -q",
+        "api-configs prune --api=a --keep=5 -q",
+    ] {
+        let emulator = start();
+        emulator.inject(&slow("DeleteApiConfig"));
+        exits(0, &emulator, "api-configs delete c1 --api=a --async -q");
+        let output = exits(0, &emulator, line);
+        assert!(
+            err(&output).contains("Waiting for API Config [c1] to be deleted... done"),
+            "{}",
+            err(&output)
+        );
+        let left = exits(0, &emulator, "api-configs list --format=value(name)");
+        assert_eq!(out(&left), "");
+    }
+    let emulator = start();
+    exits(0, &emulator, "api-configs delete c1 --api=a -q");
+    emulator.inject(&slow("DeleteApi"));
+    exits(0, &emulator, "apis delete a --async -q");
+    exits(0, &emulator, "apis delete a --cascade -q");
+    exits(1, &emulator, "apis describe a");
+
+    // The operation that is in the way may have ended before it is found.
+    let emulator = start();
+    emulator.inject(r#"{"method": "DeleteApiConfig", "fail": {"code": 10, "message": "busy"}}"#);
+    emulator.inject(r#"{"method": "DeleteApi", "fail": {"code": 10, "message": "busy"}}"#);
+    exits(0, &emulator, "apis delete a --cascade -q");
+}
+
+#[test]
+fn prune_leaves_a_config_that_is_being_created_or_updated() {
+    let emulator = Emulator::start("0s");
+    for id in ["c1", "c2"] {
+        exits(
+            0,
+            &emulator,
+            &format!("api-configs create {id} --api=a --openapi-spec=openapi.yaml"),
+        );
+    }
+    emulator.inject(r#"{"method": "UpdateApiConfig", "operation": {"takes": "3600s"}}"#);
+    exits(
+        0,
+        &emulator,
+        "api-configs update c1 --api=a --display-name=C --async",
+    );
+    emulator.inject(r#"{"method": "CreateApiConfig", "operation": {"takes": "3600s"}}"#);
+    exits(
+        0,
+        &emulator,
+        "api-configs create c3 --api=a --openapi-spec=openapi.yaml --async",
+    );
+    let plan = exits(0, &emulator, "api-configs prune --api=a --keep=0 --dry-run");
+    assert_eq!(
+        out(&plan),
+        "projects/p/locations/global/apis/a/configs/c2\n"
+    );
+    exits(0, &emulator, "api-configs prune --api=a --keep=0 -q");
+}
+
+#[test]
 fn policies_of_all_three_resources_are_read_set_changed_and_tested() {
     let emulator = served();
     let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/policy.yaml");

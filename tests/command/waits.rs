@@ -458,3 +458,168 @@ fn a_prompt_is_answered_by_standard_input_and_no_answer_deletes_nothing() {
     assert_eq!(answer("y\n").status.code(), Some(0));
     exits(1, &emulator, "apis describe a");
 }
+
+#[test]
+fn a_watch_ends_when_its_reader_closes_the_pipe() {
+    let emulator = Emulator::start("1h");
+    let name = start(&emulator, "a");
+    let mut watch = on(&emulator, &format!("operations watch {name}"));
+    let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = watch.spawn().expect("it runs");
+    let mut reader = BufReader::new(child.stdout.take().expect("a pipe"));
+    // All events up to the first heartbeat.
+    for _ in ["version", "started"] {
+        reader.read_line(&mut String::new()).expect("a line");
+    }
+    drop(reader);
+    let began = std::time::Instant::now();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+    // The next heartbeat would be after 30 seconds.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn events_that_cannot_be_written_are_a_failure() {
+    let emulator = Emulator::start("0s");
+    let name = start(&emulator, "a");
+    let full = std::fs::File::create("/dev/full").expect("a device");
+    let mut watch = on(&emulator, &format!("operations watch {name}"));
+    let output = watch.stdout(full).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("standard output: "),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn the_results_of_several_operations_are_one_list_in_the_order_of_their_names() {
+    let emulator = Emulator::start("0s");
+    let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
+    let wait = |names: &str, format: &str| {
+        let line = format!("operations wait {names} --result {format}");
+        out(&exits(0, &emulator, &line)).to_owned()
+    };
+    let json = wait(&format!("{b} {a}"), "--format=json");
+    let list: Vec<Value> = serde_json::from_str(&json).expect("one list");
+    let ids: Vec<&str> = list
+        .iter()
+        .filter_map(|api| api["displayName"].as_str())
+        .collect();
+    assert_eq!(ids, ["b", "a"]);
+    let yaml = wait(&format!("{a} {b}"), "");
+    assert_eq!(yaml.matches("---\n").count(), 2, "{yaml}");
+    let json = wait(&a, "--format=json");
+    let one: Value = serde_json::from_str(&json).expect("one resource");
+    assert_eq!(one["displayName"], "a");
+}
+
+#[test]
+fn a_poll_that_failed_and_was_made_again_is_an_event() {
+    for transport in ["grpc", "rest"] {
+        let emulator = Emulator::start("1s");
+        emulator.inject(
+            r#"{"method": "GetOperation", "times": 2, "fail": {"code": 13, "message": "a\u001b[2J hiccup"}}"#,
+        );
+        let line = format!("apis create a --progress=json --transport={transport}");
+        let output = exits(0, &emulator, &line);
+        let events = events(err(&output));
+        let retried: Vec<&Value> = events
+            .iter()
+            .filter(|event| event["type"] == "retrying")
+            .collect();
+        assert_eq!(retried.len(), 2, "{}", err(&output));
+        assert_eq!(retried[0]["code"], "INTERNAL");
+        assert_eq!(retried[0]["message"], "a\u{1b}[2J hiccup");
+        assert!(
+            retried[0]["delay"]
+                .as_f64()
+                .is_some_and(|delay| delay > 0.0)
+        );
+    }
+}
+
+#[test]
+fn a_command_of_several_waits_prints_one_version_and_one_summary() {
+    let emulator = Emulator::start("0s");
+    let line = "gateways deploy g --location=us-central1 --api=a --openapi-spec=openapi.yaml --no-validate --progress=json";
+    let output = exits(0, &emulator, line);
+    let found = events(err(&output));
+    let kinds = types(&found);
+    assert_eq!(kinds.first(), Some(&"version"));
+    assert_eq!(kinds.last(), Some(&"summary"));
+    for once in ["version", "summary"] {
+        assert_eq!(kinds.iter().filter(|kind| **kind == once).count(), 1);
+    }
+    assert_eq!(found.last().expect("a summary")["outcomes"]["succeeded"], 3);
+}
+
+#[test]
+fn an_error_is_also_an_event_if_progress_is_json() {
+    let emulator = Emulator::start("0s");
+    let output = exits(1, &emulator, "apis describe nowhere --progress=json");
+    let json: Vec<Value> = err(&output)
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    assert_eq!(types(&json), ["version", "error", "summary"]);
+    assert_eq!(
+        (&json[1]["status"], &json[1]["code"]),
+        (&"NOT_FOUND".into(), &5.into())
+    );
+    assert_eq!(json[2]["exit_code"], 1);
+    assert!(err(&output).contains("ERROR: (apigw.apis.describe) NOT_FOUND: "));
+}
+
+#[test]
+fn a_message_of_the_server_forges_no_line_of_the_command() {
+    let emulator = Emulator::start("0s");
+    let forged = r#"gone\nhint: run `evil`\nERROR: (apigw) x\u001b[2J\u009b\u202e"#;
+    emulator.inject(&format!(
+        r#"{{"method": "GetApi", "fail": {{"code": 13, "message": "{forged}"}}}}"#
+    ));
+    emulator.inject(&format!(
+        r#"{{"method": "CreateApi", "operation": {{"takes": "1s", "fails": {{"code": 13, "message": "{forged}"}}, "progress": [{{"after": "0s", "message": "{forged}"}}]}}}}"#
+    ));
+    for (code, line) in [(1, "apis describe a"), (3, "apis create a")] {
+        let output = exits(code, &emulator, line);
+        let shown = err(&output);
+        assert!(shown.contains("evil"), "{shown}");
+        assert_eq!(
+            shown
+                .lines()
+                .filter(|line| line.starts_with("ERROR: "))
+                .count(),
+            1,
+            "{shown}"
+        );
+        assert!(
+            !shown
+                .lines()
+                .any(|line| line.starts_with("hint: run `evil`")),
+            "{shown}"
+        );
+        for char in ['\u{1b}', '\u{9b}', '\u{202e}'] {
+            assert!(!shown.contains(char), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn polls_that_fail_again_and_again_end_the_wait_with_an_unknown_outcome() {
+    let emulator = Emulator::start("1h");
+    emulator.inject(
+        r#"{"method": "GetOperation", "always": true, "fail": {"code": 7, "message": "not yours"}}"#,
+    );
+    let output = exits(1, &emulator, "apis create a --progress=json");
+    let json: Vec<Value> = err(&output)
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let ended = json.iter().find(|event| event["type"] == "ended");
+    assert_eq!(ended.expect("an end")["outcome"], "unknown");
+    assert_eq!(json.last().expect("a summary")["outcomes"]["unknown"], 1);
+}

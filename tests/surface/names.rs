@@ -53,8 +53,8 @@ fn the_patterns_of_other_services_are_those_of_the_http_rules() {
         ("GetOperation", OperationName::PATTERN),
     ];
     for (name, pattern) in cases {
-        let method = Method::all().iter().find(|it| it.name == name);
-        let template = method.expect("a method").http[0].template;
+        let method = Method::all().iter().find(|it| it.name() == name);
+        let template = method.expect("a method").http()[0].template();
         let segments = pattern.split('/');
         let stars = segments.map(|it| if it.starts_with('{') { "*" } else { it });
         let stars = stars.collect::<Vec<_>>().join("/");

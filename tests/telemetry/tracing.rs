@@ -120,7 +120,7 @@ async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
         fields.extend(failed.then_some(("error.type", code)));
         fields.push(("message", "attempt ended"));
         fields.push(("rpc.response.status_code", code));
-        fields.push(("transport", "given"));
+        fields.push(("transport", "custom"));
         fields
     };
     let expected = [

@@ -29,12 +29,14 @@ static SHELF_CASES: LazyLock<Vec<Case>> = LazyLock::new(of_shelf);
 fn of_contract() -> Vec<Case> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is embedded");
     let methods = Method::all().iter();
-    let rules = methods.flat_map(|method| method.http.iter().map(move |rule| (method, rule)));
+    let rules = methods.flat_map(|method| method.http().iter().map(move |rule| (method, rule)));
     let cases = rules.map(|(method, rule)| Case {
-        path: method.path.to_owned(),
-        input: pool.get_message_by_name(method.input).expect("in the set"),
-        template: rule.template.to_owned(),
-        body: match rule.body {
+        path: method.path().to_owned(),
+        input: pool
+            .get_message_by_name(method.input())
+            .expect("in the set"),
+        template: rule.template().to_owned(),
+        body: match rule.body() {
             Body::None => None,
             Body::All => Some("*".to_owned()),
             Body::Field(name) => Some(name.to_owned()),

@@ -1,5 +1,6 @@
 //! `apigw api-configs`.
 
+use apigateway_grpc::ApiGateway;
 use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
 use clap::{Args, Subcommand, ValueEnum};
@@ -7,10 +8,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::apis::{self, split};
 use crate::context::{Context, Ended, ListFlags, SortFlag};
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::files::FileFlags;
-use crate::resource::{self, Resource as _};
-use crate::wait::StartFlags;
-use crate::{iam, labels, output, prune, spec, validate};
+use crate::resource::{self, Resource as _, is_same};
+use crate::wait::{Budget, StartFlags};
+use crate::{iam, labels, output, prune, running, spec, validate};
 
 const TABLE: &str = "table(name.segment(7):label=CONFIG_ID,name.segment(5):label=API_ID,displayName,serviceConfigId,\
                      state,createTime.date())";
@@ -151,7 +153,8 @@ impl Create {
         }
         let client = context.client()?;
         let (api, id) = (String::from(name.parent()), name.id());
-        apis::ensure(context, &client, &api, self.start.limits()).await?;
+        let budget = Budget::new(self.start.limits());
+        apis::ensure(context, &client, &api, &budget).await?;
         let operation = client.create_api_config(&api, id, config).await?;
         let title = format!(
             "Waiting for API Config [{id}] to be created for API [{}]",
@@ -167,10 +170,10 @@ impl Delete {
         let name = self.config.name(context, &client).await?;
         if self.if_unused {
             let used = apis::configs_in_use(&client, &name).await?;
-            if let Some((_, gateway)) = used.iter().find(|(config, _)| *config == name) {
-                context.note(&format!(
+            if let Some((_, gateway)) = used.iter().find(|(used, _)| is_same(used, &name)) {
+                context.note(&output::one_line(&format!(
                     "Nothing is deleted: gateway {gateway} uses {name}."
-                ));
+                )));
                 return Ok(Exit::Success);
             }
         }
@@ -180,6 +183,28 @@ impl Delete {
         let operation = client.delete_api_config(&name).await?;
         let title = format!("Waiting for API Config [{}] to be deleted", split(&name).1);
         context.finish(&self.start, &title, operation).await
+    }
+}
+
+/// Deletes a config as one step of a command, and waits. An operation in progress on the config is waited for: it may be
+/// the deletion that an earlier run started. A config that does not exist any more is a success.
+pub(crate) async fn delete(
+    context: &Context,
+    client: &ApiGateway,
+    name: &str,
+    budget: &Budget,
+) -> Result<(), Failure> {
+    let title = format!("Waiting for API Config [{}] to be deleted", split(name).1);
+    loop {
+        let limits = budget.remaining()?;
+        match client.delete_api_config(name).await {
+            Ok(operation) => return context.wait(operation, &title, &limits).await,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if error.is_aborted() => {
+                running::wait(context, client, name, budget).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::field_mask::UpdateMask;
+use apigateway_grpc::operation::Operation;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api::State;
 use clap::{Args, Subcommand};
@@ -10,8 +11,8 @@ use crate::context::{Context, Ended, ListFlags, SortFlag};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::resource::{self, Resource as _};
-use crate::wait::{Limits, StartFlags};
-use crate::{iam, labels, output};
+use crate::wait::{Budget, StartFlags};
+use crate::{api_configs, iam, labels, output, running};
 
 const TABLE: &str =
     "table(name.segment(5):label=API_ID,displayName,managedService,state,createTime.date())";
@@ -135,19 +136,43 @@ impl Delete {
         context.confirm(&format!(
             "Are you sure? This will delete the API '{name}', along with all of the associated consumer information.{lost}"
         ))?;
+        let budget = Budget::new(self.start.limits());
         for config in &configs {
-            let operation = client.delete_api_config(config).await?;
-            let title = format!("Waiting for API Config [{}] to be deleted", split(config).1);
-            context.wait(operation, &title, self.start.limits()).await?;
+            api_configs::delete(context, &client, config, &budget).await?;
         }
-        let operation = client.delete_api(&name).await?;
-        context
-            .finish(
-                &self.start,
-                &format!("Waiting for API [{}] to be deleted", split(&name).1),
-                operation,
-            )
-            .await
+        let title = format!("Waiting for API [{}] to be deleted", split(&name).1);
+        let operation = match self.cascade {
+            true => start_deletion(context, &client, &name, &budget).await?,
+            false => client.delete_api(&name).await.map_err(|error| {
+                let hint = "an API with configs cannot be deleted: `apigw apis delete API --cascade` deletes both";
+                match error.is_failed_precondition() {
+                    true => Failure::from(error).with_hint(hint),
+                    false => error.into(),
+                }
+            })?,
+        };
+        context.finish(&self.start, &title, operation).await
+    }
+}
+
+/// Starts the deletion of an API, or returns the deletion that is in progress.
+async fn start_deletion(
+    context: &Context,
+    client: &ApiGateway,
+    name: &str,
+    budget: &Budget,
+) -> Result<Operation<()>, Failure> {
+    loop {
+        match client.delete_api(name).await {
+            Err(error) if error.is_aborted() => {
+                let is_deleting = client.get_api(name).await?.state() == State::Deleting;
+                match running::find(client, name).await? {
+                    Some(operation) if is_deleting => return Ok(client.operation(operation)?),
+                    _ => running::wait(context, client, name, budget).await?,
+                }
+            }
+            started => return Ok(started?),
+        }
     }
 }
 
@@ -165,7 +190,7 @@ async fn unused_configs(client: &ApiGateway, api: &str) -> Result<Vec<String>, F
     }
     match used
         .iter()
-        .find(|(config, _)| config.starts_with(&format!("{api}/")))
+        .find(|(config, _)| resource::is_within(config, api))
     {
         None => Ok(configs),
         Some((config, gateway)) => {
@@ -253,7 +278,9 @@ pub(crate) fn unchanged<M: prost::Message + prost::Name>(context: &Context, reso
     Ok(Exit::Success)
 }
 
-/// Creates the API if it does not exist, and waits for the operation. Returns true if the API was created.
+/// Creates the API if it does not exist, and waits until it is ready. Returns the API, and true if this call created it.
+///
+/// Another process may create the same API at the same time. The call then waits for that creation.
 ///
 /// # Errors
 ///
@@ -262,30 +289,43 @@ pub(crate) async fn ensure(
     context: &Context,
     client: &ApiGateway,
     name: &str,
-    limits: &Limits,
-) -> Result<bool, Failure> {
-    match client.get_api(name).await {
-        Ok(api) if api.state() == State::Failed => {
-            let (_, id) = split(name);
-            return Err(format!(
-                "API {id} has the state FAILED: delete it with `apigw apis delete {id}`, and run this command again"
-            )
-            .into());
-        }
-        Ok(_) => return Ok(false),
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error.into()),
-    }
+    budget: &Budget,
+) -> Result<(Api, bool), Failure> {
     let (parent, id) = split(name);
-    let operation = client.create_api(parent, id, Api::default()).await?;
-    context
-        .wait(
-            operation,
-            &format!("Waiting for API [{id}] to be created"),
-            limits,
-        )
-        .await?;
-    Ok(true)
+    loop {
+        match client.get_api(name).await {
+            Ok(api) => match api.state() {
+                State::Failed => return Err(failed(name)),
+                State::Creating | State::Updating | State::Deleting => {
+                    running::wait(context, client, name, budget).await?;
+                    continue;
+                }
+                _ => return Ok((api, false)),
+            },
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let limits = budget.remaining()?;
+        match client.create_api(parent, id, Api::default()).await {
+            Ok(operation) => {
+                let title = format!("Waiting for API [{id}] to be created");
+                return Ok((context.wait(operation, &title, &limits).await?, true));
+            }
+            Err(error) if error.is_already_exists() || error.is_aborted() => {
+                running::wait(context, client, name, budget).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Returns the error about an API that has failed.
+pub(crate) fn failed(name: &str) -> Failure {
+    let (_, id) = split(name);
+    format!(
+        "API {id} has the state FAILED: delete it with `apigw apis delete {id}`, and run this command again"
+    )
+    .into()
 }
 
 /// Splits the name of a resource into the name of its location or API and its id.

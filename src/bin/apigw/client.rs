@@ -1,6 +1,7 @@
 //! Builds the client of a command from the settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use apigateway_grpc::google_cloud_auth::credentials::{
@@ -12,6 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::config::{Setting, Settings};
 use crate::failure::Failure;
 use crate::output;
+use crate::retries::Retries;
 
 /// The environment variable from which the library reads the universe domain.
 const UNIVERSE_DOMAIN: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
@@ -95,12 +97,15 @@ pub(crate) enum Source {
     None,
 }
 
-/// Builds the client.
+/// Builds the client. `retries` records the polls that fail and are made again.
 ///
 /// # Errors
 ///
 /// If a setting is invalid or a file cannot be read. The error names the flag or the variable.
-pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
+pub(crate) fn client(
+    settings: &Settings,
+    retries: Option<Arc<Retries>>,
+) -> Result<ApiGateway, Failure> {
     let flags = &settings.flags.client;
     let mut options = CallOptions::default();
     options.timeout = flags.request_timeout;
@@ -155,6 +160,9 @@ pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
     if let (Some(chain), Some(key)) = (&flags.client_cert, &flags.client_key) {
         let chain = content("--client-cert", chain)?;
         builder = builder.client_identity(chain, content("--client-key", key)?);
+    }
+    if let Some(retries) = retries {
+        builder = builder.layer(retries.layer());
     }
     let built = builder.build();
     built.map_err(|error| Failure::from(error).with_files(&flags.files()))

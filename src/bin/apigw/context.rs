@@ -1,6 +1,9 @@
 //! The context of a command: its settings, its client and its output.
 
+use std::cell::OnceCell;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::list::{Items, List, ListRequest};
@@ -9,16 +12,17 @@ use prost::{Message, Name};
 use serde_json::Value;
 
 use crate::client;
-use crate::config::Settings;
+use crate::config::{Progress, Settings};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::format::Format;
 use crate::output;
+use crate::progress::Reporter;
+use crate::retries::Retries;
 
 /// The result of a command.
 pub(crate) type Ended = Result<Exit, Failure>;
 
-#[derive(Debug)]
 pub(crate) struct Context {
     /// The name of the command in errors.
     name: String,
@@ -28,6 +32,10 @@ pub(crate) struct Context {
     pub(crate) is_quiet: bool,
     /// True if standard error gets more than errors.
     pub(crate) is_verbose: bool,
+    /// The display of all waits of the command, which begins with the first one.
+    reporter: OnceCell<Reporter>,
+    /// The retried polls of the command's client.
+    pub(crate) retries: Arc<Retries>,
 }
 
 impl Context {
@@ -50,14 +58,48 @@ impl Context {
             is_quiet: settings.quiet().is_true()?,
             is_verbose: shown.value.is_none() || shown.is_true()?,
             settings,
+            reporter: OnceCell::new(),
+            retries: Arc::default(),
         })
+    }
+
+    /// Returns the display of the waits of this command.
+    pub(crate) fn reporter(&self) -> &Reporter {
+        self.reporter
+            .get_or_init(|| Reporter::new(&self.settings.flags, self.is_verbose))
+    }
+
+    /// Returns the display of the waits as data, for `operations watch`.
+    pub(crate) fn event_reporter(&self, is_full: bool, heartbeat: Duration) -> &Reporter {
+        self.reporter
+            .get_or_init(|| Reporter::events(is_full, heartbeat))
+    }
+
+    /// Ends the command: prints its error, and the last event. Returns the exit code.
+    pub(crate) fn end(&self, ended: Ended) -> Exit {
+        let exit = match ended {
+            Ok(exit) => exit,
+            Err(failure) => {
+                self.report(&failure);
+                failure.exit()
+            }
+        };
+        match self.settings.flags.progress {
+            Progress::Json if self.is_verbose => self.reporter().summary(exit),
+            _ => {
+                if let Some(reporter) = self.reporter.get() {
+                    reporter.summary(exit);
+                }
+            }
+        }
+        exit
     }
 
     pub(crate) fn client(&self) -> Result<ApiGateway, Failure> {
         if let Some(fault) = &self.settings.properties.fault {
             output::warning(&format!("gcloud's configuration cannot be read: {fault}"));
         }
-        client::client(&self.settings)
+        client::client(&self.settings, Some(Arc::clone(&self.retries)))
     }
 
     /// Returns the project of resources that are given by their id.
@@ -84,6 +126,9 @@ impl Context {
     /// Prints an error that does not end the command.
     pub(crate) fn report(&self, failure: &Failure) {
         failure::report(&self.name, failure);
+        if self.settings.flags.progress == Progress::Json && self.is_verbose {
+            self.reporter().error(failure);
+        }
     }
 
     /// Prints a message on standard error, unless user output is disabled.
@@ -101,7 +146,15 @@ impl Context {
     /// Prints a resource in the format that is set, or as YAML by default.
     pub(crate) fn print(&self, resource: &Value) -> Result<(), Failure> {
         let yaml = Format::yaml();
-        output::data(&self.format.as_ref().unwrap_or(&yaml).one(resource))
+        let format = self.format.as_ref().unwrap_or(&yaml);
+        write(format, &format.one(resource))
+    }
+
+    /// Prints several results as one list in the format that is set, or as YAML by default.
+    pub(crate) fn print_all(&self, resources: &[Value]) -> Result<(), Failure> {
+        let yaml = Format::yaml();
+        let format = self.format.as_ref().unwrap_or(&yaml);
+        write(format, &format.many(resources))
     }
 
     /// Prints a resource if a format is set. By default creates, updates and deletes print nothing.
@@ -119,7 +172,7 @@ impl Context {
             Some(format) => format.clone().over(&table),
             None => table,
         };
-        output::data(&format.many(resources))?;
+        write(&format, &format.many(resources))?;
         if resources.is_empty() && self.format.is_none() {
             self.note("Listed 0 items.");
         }
@@ -136,8 +189,8 @@ impl Context {
             return Ok(());
         }
         output::note(&format!("{message}\n"));
+        output::prompt("Continue anyway (Y/n)?  ");
         loop {
-            eprint!("Continue anyway (Y/n)?  ");
             let mut answer = String::new();
             let read = std::io::stdin().read_line(&mut answer).unwrap_or(0);
             if !std::io::stdin().is_terminal() {
@@ -152,9 +205,17 @@ impl Context {
             match answer.trim().to_lowercase().as_str() {
                 "" | "y" | "yes" => return Ok(()),
                 "n" | "no" => return Err("Aborted by user.".to_owned().into()),
-                _ => eprint!("Please enter 'y' or 'n':  "),
+                _ => output::prompt("Please enter 'y' or 'n':  "),
             }
         }
+    }
+}
+
+/// Writes formatted resources to standard output.
+fn write(format: &Format, text: &str) -> Result<(), Failure> {
+    match format.is_json() {
+        true => output::json_data(text),
+        false => output::data(text),
     }
 }
 
@@ -237,7 +298,7 @@ impl ListFlags {
         }
         output::warning(&format!(
             "these locations did not respond, and what is in them is missing: {}",
-            missing.join(", ")
+            output::one_line(&missing.join(", "))
         ));
         match self.require_complete {
             true => Exit::Incomplete,

@@ -4,32 +4,29 @@
 //! files creates nothing. It is resumable: each step reads the existing resources, and waits for an operation that is in
 //! progress.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
+use apigateway_grpc::Error;
 use apigateway_grpc::field_mask::UpdateMask;
-use apigateway_grpc::operation::OperationResult;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::State;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway, gateway};
-use apigateway_grpc::tonic::Code;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::apis::{self, split};
 use crate::client::duration;
-use crate::config_id::{config_id, digest};
+use crate::config_id::config_id;
 use crate::context::{Context, Ended};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
+use crate::plan::{Change, Plan};
 use crate::resource::{self, Resource as _};
 use crate::validate::ValidateFlags;
 use crate::variables::{substitute, variable};
-use crate::wait::Limits;
-use crate::{labels, output};
-
-/// Pause before a create is retried while the service creates another config.
-const BUSY_PAUSE: Duration = Duration::from_secs(5);
+use crate::wait::{Budget, Limits};
+use crate::{api_configs, labels, output, prune, running, spec};
 
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
@@ -76,31 +73,28 @@ pub(crate) struct Deploy {
     rollback: bool,
 }
 
-/// The desired state of a deploy, and the existing resources.
-struct Plan {
-    api: String,
-    config: String,
-    gateway: String,
-    desired: ApiConfig,
-    api_exists: bool,
-    existing: Option<ApiConfig>,
-    serving: Option<Gateway>,
-}
-
-/// The step that a deploy takes for the config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Reuse,
-    Create,
-    /// Wait for the operation that creates the config.
-    Await,
-    /// Delete the config, since its creation failed, and create it again.
-    Replace,
+/// A deploy that makes the changes of its plan.
+struct Run<'a> {
+    context: &'a Context,
+    client: ApiGateway,
+    budget: Budget,
+    plan: Plan,
+    /// True if the gateway serves the old config again after an update that failed.
+    restores: bool,
+    /// The names of the created resources.
+    created: Vec<String>,
+    /// True if a resource was created or the gateway was updated.
+    is_changed: bool,
+    /// The config that the gateway served before the update.
+    previous_config: Option<String>,
 }
 
 impl Deploy {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let started = Instant::now();
+        let budget = Budget::new(&Limits {
+            timeout: self.timeout,
+            cancel_on_timeout: false,
+        });
         let mut desired = self.files.read()?;
         substitute(&mut desired, &self.set)?;
         self.validate.check(&desired, &self.files)?;
@@ -110,51 +104,28 @@ impl Deploy {
             .unwrap_or_default();
         let client = context.client()?;
         let plan = self.plan(context, &client, desired).await?;
-        let step = plan.step()?;
         if self.dry_run {
-            return self.print_plan(context, &plan, step);
+            return self.print_plan(context, &client, &plan).await;
         }
-        let left = |context: &str| {
-            let limits = Limits {
-                timeout: self.timeout.saturating_sub(started.elapsed()),
-                cancel_on_timeout: false,
-            };
-            match limits.timeout.is_zero() && !self.timeout.is_zero() {
-                true => Err(timed_out(context, self.timeout)),
-                false => Ok(limits),
-            }
+        let mut run = Run {
+            context,
+            client,
+            budget,
+            plan,
+            restores: self.rollback,
+            created: Vec::new(),
+            is_changed: false,
+            previous_config: None,
         };
-        let mut created = Vec::new();
-        if apis::ensure(context, &client, &plan.api, &left("the API")?).await? {
-            created.push(plan.api.clone());
-        }
-        if step != Step::Reuse {
-            self.config(context, &client, &plan, step, &left).await?;
-            created.push(plan.config.clone());
-        }
-        let (gateway, changed) = self
-            .serve(context, &client, &plan, &left("the gateway")?)
-            .await?;
-        if plan.serving.is_none() {
-            created.push(gateway.name.clone());
-        }
-        self.print(context, &client, &plan, &gateway, &created, changed)
-            .await?;
+        run.make_changes().await?;
+        run.print().await?;
         if let Some(keep) = self.keep {
-            crate::prune::prune(
-                context,
-                &client,
-                &plan.api,
-                keep,
-                None,
-                &left("the old configs")?,
-            )
-            .await?;
+            prune::prune(context, &run.client, &run.plan.api, keep, &run.budget).await?;
         }
         Ok(Exit::Success)
     }
 
-    /// Reads the existing resources.
+    /// Finds the names of the resources and reads the existing ones.
     async fn plan(
         &self,
         context: &Context,
@@ -180,300 +151,269 @@ impl Deploy {
             },
         };
         Ok(Plan {
-            api_exists: optional(client.get_api(api.as_str()).await)?.is_some(),
-            existing: optional(client.get_api_config_full(config.as_str()).await)?,
-            serving: optional(client.get_gateway(&gateway).await)?,
+            existing_api: optional(client.get_api(api.as_str()).await)?,
+            existing_config: optional(client.get_api_config_full(config.as_str()).await)?,
+            existing_gateway: optional(client.get_gateway(&gateway).await)?,
             api: api.into(),
             config: config.into(),
             gateway,
-            desired,
+            desired_config: desired,
+            display_name: self.display_name.clone(),
+            labels: self.labels.labels()?,
         })
     }
 
-    /// Creates the config, or waits for the one that is being created.
-    async fn config(
-        &self,
-        context: &Context,
-        client: &ApiGateway,
-        plan: &Plan,
-        step: Step,
-        left: &impl Fn(&str) -> Result<Limits, Failure>,
-    ) -> Result<(), Failure> {
-        let (_, id) = split(&plan.config);
-        let title = format!(
-            "Waiting for API Config [{id}] to be created for API [{}]",
-            split(&plan.api).1
-        );
-        if step == Step::Await
-            && await_running::<ApiConfig>(
-                context,
-                client,
-                &plan.config,
-                &title,
-                &left("the config")?,
-            )
-            .await?
-        {
-            return Ok(());
-        }
-        if step == Step::Replace {
-            let operation = client.delete_api_config(&plan.config).await?;
-            let title =
-                format!("Waiting for API Config [{id}], whose creation failed, to be deleted");
-            context
-                .wait(operation, &title, &left("the config")?)
-                .await?;
-        }
-        loop {
-            let limits = left("the config")?;
-            match client
-                .create_api_config(&plan.api, id, plan.desired.clone())
-                .await
-            {
-                Ok(operation) => return context.wait(operation, &title, &limits).await.map(drop),
-                // The service creates one config of an API at a time.
-                Err(error) if error.code() == Some(Code::Aborted) => {
-                    context.note(&format!(
-                        "Another config of the API is being created; trying again: {error}"
-                    ));
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                }
-                // Another run of the same deploy has created the config meanwhile.
-                Err(error) if error.code() == Some(Code::AlreadyExists) => {
-                    await_running::<ApiConfig>(context, client, &plan.config, &title, &limits)
-                        .await?;
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
+    /// Prints the changes of the plan, and the differences between the config in use and the desired one.
+    async fn print_plan(&self, context: &Context, client: &ApiGateway, plan: &Plan) -> Ended {
+        let changes = plan.changes()?;
+        let lines: Vec<String> = changes.iter().map(|change| plan.line(change)).collect();
+        let diff = match plan.previous_config() {
+            Some(previous) => {
+                let previous = client.get_api_config_full(previous).await?;
+                let desired = ApiConfig {
+                    labels: previous.labels.clone(),
+                    ..plan.desired_config.clone()
+                };
+                spec::diff(&previous, &desired, spec::CONTEXT)
             }
-        }
-    }
-
-    /// Creates or updates the gateway, so that it serves the config. Returns the gateway, and true if it changed.
-    async fn serve(
-        &self,
-        context: &Context,
-        client: &ApiGateway,
-        plan: &Plan,
-        limits: &Limits,
-    ) -> Result<(Gateway, bool), Failure> {
-        let (parent, id) = split(&plan.gateway);
-        let title = format!("Waiting for API Gateway [{id}] to be updated");
-        let Some(serving) = &plan.serving else {
-            let gateway = Gateway {
-                api_config: plan.config.clone(),
-                display_name: self.display_name.clone().unwrap_or_default(),
-                labels: self.labels.labels()?,
-                ..Gateway::default()
-            };
-            let operation = client.create_gateway(parent, id, gateway).await?;
-            let title = format!(
-                "Waiting for API Gateway [{id}] to be created with [{}] config",
-                plan.config
-            );
-            return Ok((context.wait(operation, &title, limits).await?, true));
+            None => String::new(),
         };
-        let mut old = serving.clone();
-        // An earlier run may have started an operation on the gateway.
-        if await_running::<Gateway>(context, client, &plan.gateway, &title, limits).await? {
-            old = client.get_gateway(&plan.gateway).await?;
-        }
-        if old.state() == gateway::State::Failed {
-            let location = split(parent).1;
-            return Err(format!(
-                "gateway {id} has the state FAILED: delete it with `apigw gateways delete {id} --location={location}`, and run this command again"
-            )
-            .into());
-        }
-        let new = self.changed(&old, plan)?;
-        let mask = UpdateMask::between(&old, &new);
-        if mask.is_empty() {
-            return Ok((old, false));
-        }
-        let operation = client.update_gateway(new, mask).await?;
-        match context.wait(operation, &title, limits).await {
-            Ok(gateway) => Ok((gateway, true)),
-            Err(failure)
-                if failure.exit() == Exit::OperationFailed || failure.exit() == Exit::Cancelled =>
-            {
-                context.note(&format!("The gateway still serves {}.", old.api_config));
-                if self.rollback {
-                    let operation = client.update_gateway(old.clone(), ["api_config"]).await?;
-                    let title = format!(
-                        "Waiting for API Gateway [{id}] to go back to [{}] config",
-                        old.api_config
-                    );
-                    context.wait(operation, &title, limits).await?;
-                }
-                Err(failure)
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// Returns the desired state of an existing gateway.
-    fn changed(&self, old: &Gateway, plan: &Plan) -> Result<Gateway, Failure> {
-        let mut new = old.clone();
-        new.api_config.clone_from(&plan.config);
-        new.labels.extend(self.labels.labels()?);
-        if let Some(display_name) = &self.display_name {
-            new.display_name.clone_from(display_name);
-        }
-        Ok(new)
-    }
-
-    fn print_plan(&self, context: &Context, plan: &Plan, step: Step) -> Ended {
-        let mut lines = Vec::new();
-        if !plan.api_exists {
-            lines.push(format!("create api {}", plan.api));
-        }
-        match step {
-            Step::Reuse => {}
-            Step::Create => lines.push(format!("create config {}", plan.config)),
-            Step::Await => lines.push(format!("wait for config {}", plan.config)),
-            Step::Replace => lines.push(format!(
-                "delete and create config {}, whose creation failed",
-                plan.config
-            )),
-        }
-        match &plan.serving {
-            None => lines.push(format!("create gateway {}", plan.gateway)),
-            Some(old) => {
-                let mask = UpdateMask::between(old, &self.changed(old, plan)?);
-                if !mask.is_empty() {
-                    lines.push(format!(
-                        "update gateway {}: {}",
-                        plan.gateway,
-                        mask.paths().join(", ")
-                    ));
-                }
-            }
-        }
         match context.has_format() {
-            true => context.print(&json!({"steps": lines, "changed": !lines.is_empty()}))?,
+            true => context
+                .print(&json!({"steps": lines, "changed": !lines.is_empty(), "diff": diff}))?,
             false if lines.is_empty() => output::line(&format!(
                 "nothing to do: {} serves {}",
                 plan.gateway, plan.config
             ))?,
-            false => output::line(&lines.join("\n"))?,
+            false => {
+                output::line(&lines.join("\n"))?;
+                output::data(&diff)?;
+            }
         }
         Ok(match self.exit_code && !lines.is_empty() {
             true => Exit::Found,
             false => Exit::Success,
         })
     }
+}
+
+impl Run<'_> {
+    /// Makes the changes of the plan, one after another. The plan is made again after each change.
+    async fn make_changes(&mut self) -> Result<(), Failure> {
+        while let Some(change) = self.plan.changes()?.into_iter().next() {
+            let is_last = self.make(change).await?;
+            if is_last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one change and updates the existing resources of the plan. Returns true after the last change, which is that of
+    /// the gateway.
+    ///
+    /// Another run of the same deploy may make the same change at the same time. A create then fails with ALREADY_EXISTS or
+    /// ABORTED, and the resource is read again.
+    async fn make(&mut self, change: Change) -> Result<bool, Failure> {
+        match change {
+            Change::CreateApi | Change::AwaitApi => {
+                let name = &self.plan.api;
+                let (api, is_created) =
+                    apis::ensure(self.context, &self.client, name, &self.budget).await?;
+                if is_created {
+                    self.created.push(name.clone());
+                    self.is_changed = true;
+                }
+                self.plan.existing_api = Some(api);
+            }
+            Change::CreateConfig => self.create_config().await?,
+            Change::AwaitConfig => {
+                running::wait(self.context, &self.client, &self.plan.config, &self.budget).await?;
+                self.read_config().await?;
+            }
+            Change::ReplaceConfig => {
+                let name = &self.plan.config;
+                api_configs::delete(self.context, &self.client, name, &self.budget).await?;
+                self.plan.existing_config = None;
+            }
+            Change::CreateGateway => return self.create_gateway().await,
+            Change::AwaitGateway => self.await_gateway().await?,
+            Change::UpdateGateway(new, mask) => return self.update_gateway(*new, mask).await,
+        }
+        Ok(false)
+    }
+
+    async fn create_config(&mut self) -> Result<(), Failure> {
+        let (_, id) = split(&self.plan.config);
+        let limits = self.budget.remaining()?;
+        let config = self.plan.desired_config.clone();
+        let started = self.client.create_api_config(&self.plan.api, id, config);
+        let operation = match started.await {
+            Ok(operation) => operation,
+            Err(error) if is_of_another_run(&error) => {
+                self.read_config().await?;
+                if self.plan.existing_config.is_none() {
+                    // The service creates one config of an API at a time.
+                    self.context.note(&format!(
+                        "Another operation on the API is in progress; trying again: {}",
+                        output::one_line(&error.to_string())
+                    ));
+                    self.budget.pause().await?;
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let title = format!(
+            "Waiting for API Config [{id}] to be created for API [{}]",
+            split(&self.plan.api).1
+        );
+        self.context.wait(operation, &title, &limits).await?;
+        // The response lacks the files, which are the desired ones.
+        self.plan.existing_config = Some(ApiConfig {
+            state: State::Active.into(),
+            ..self.plan.desired_config.clone()
+        });
+        self.created.push(self.plan.config.clone());
+        self.is_changed = true;
+        Ok(())
+    }
+
+    async fn read_config(&mut self) -> Result<(), Failure> {
+        let read = self.client.get_api_config_full(&self.plan.config).await;
+        self.plan.existing_config = optional(read)?;
+        Ok(())
+    }
+
+    async fn create_gateway(&mut self) -> Result<bool, Failure> {
+        let (parent, id) = split(&self.plan.gateway);
+        let limits = self.budget.remaining()?;
+        let gateway = self.plan.new_gateway();
+        let operation = match self.client.create_gateway(parent, id, gateway).await {
+            Ok(operation) => operation,
+            Err(error) if is_of_another_run(&error) => {
+                self.read_gateway().await?;
+                if self.plan.existing_gateway.is_none() {
+                    self.budget.pause().await?;
+                }
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let title = format!(
+            "Waiting for API Gateway [{id}] to be created with [{}] config",
+            self.plan.config
+        );
+        let gateway = self.context.wait(operation, &title, &limits).await?;
+        self.plan.existing_gateway = Some(gateway);
+        self.created.push(self.plan.gateway.clone());
+        self.is_changed = true;
+        Ok(true)
+    }
+
+    async fn await_gateway(&mut self) -> Result<(), Failure> {
+        running::wait(self.context, &self.client, &self.plan.gateway, &self.budget).await?;
+        self.read_gateway().await
+    }
+
+    async fn read_gateway(&mut self) -> Result<(), Failure> {
+        let read = self.client.get_gateway(&self.plan.gateway).await;
+        self.plan.existing_gateway = optional(read)?;
+        Ok(())
+    }
+
+    async fn update_gateway(&mut self, new: Gateway, mask: UpdateMask) -> Result<bool, Failure> {
+        let limits = self.budget.remaining()?;
+        let previous = self.plan.previous_config().map(str::to_owned);
+        let operation = match self.client.update_gateway(new, mask).await {
+            Ok(operation) => operation,
+            Err(error) if error.is_aborted() => {
+                self.await_gateway().await?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let id = split(&self.plan.gateway).1;
+        let title = format!("Waiting for API Gateway [{id}] to be updated");
+        match self.context.wait(operation, &title, &limits).await {
+            Ok(gateway) => {
+                self.plan.existing_gateway = Some(gateway);
+                self.is_changed = true;
+                self.previous_config = previous;
+                Ok(true)
+            }
+            Err(failure) => {
+                if let (Some(previous), Exit::OperationFailed | Exit::Cancelled) =
+                    (previous, failure.exit())
+                {
+                    let text = format!("The gateway still serves {previous}.");
+                    self.context.note(&output::one_line(&text));
+                    if self.restores {
+                        self.restore(&previous, &limits).await?;
+                    }
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Lets the gateway serve its old config again after an update that failed.
+    async fn restore(&self, previous: &str, limits: &Limits) -> Result<(), Failure> {
+        let old = self.plan.existing_gateway.clone().unwrap_or_default();
+        let operation = self.client.update_gateway(old, ["api_config"]).await?;
+        let id = split(&self.plan.gateway).1;
+        let title = format!("Waiting for API Gateway [{id}] to go back to [{previous}] config");
+        self.context.wait(operation, &title, limits).await?;
+        Ok(())
+    }
 
     /// Prints the URL or the result on standard output, and the command of a rollback on standard error.
-    async fn print(
-        &self,
-        context: &Context,
-        client: &ApiGateway,
-        plan: &Plan,
-        gateway: &Gateway,
-        created: &[String],
-        changed: bool,
-    ) -> Result<(), Failure> {
+    async fn print(&self) -> Result<(), Failure> {
+        let (context, plan) = (self.context, &self.plan);
+        let gateway = plan.existing_gateway.clone().unwrap_or_default();
         let url = format!("https://{}", gateway.default_hostname);
-        let previous = plan
-            .serving
-            .as_ref()
-            .map(|serving| &serving.api_config)
-            .filter(|config| **config != plan.config);
         match context.has_format() {
             true => context.print(&json!({
-                "gateway": output::json(gateway)?,
+                "gateway": output::json(&gateway)?,
                 "apiConfig": plan.config,
-                "previousApiConfig": previous,
-                "created": created,
-                "changed": changed || !created.is_empty(),
+                "previousApiConfig": self.previous_config,
+                "created": self.created,
+                "changed": self.is_changed,
                 "url": url,
             }))?,
             false => output::line(&url)?,
         }
-        if let Some(previous) = previous {
+        if let Some(previous) = &self.previous_config {
             let (location, id) = split(&plan.gateway);
             // The gateway may have served a config of another API.
             let (api, config) = split(previous);
-            context.note(&format!(
+            context.note(&output::one_line(&format!(
                 "To roll back: apigw gateways update {id} --location={} --api={} --api-config={config}",
                 split(location).1,
                 split(api).1,
-            ));
+            )));
         }
-        if needs_api_keys(&plan.desired) {
-            let service = client.get_api(&plan.api).await?.managed_service;
-            context.note(&format!(
+        if needs_api_keys(&plan.desired_config) {
+            let service = self.client.get_api(&plan.api).await?.managed_service;
+            context.note(&output::one_line(&format!(
                 "To have API keys work: gcloud services enable {service}"
-            ));
+            )));
         }
         Ok(())
     }
 }
 
-impl Plan {
-    /// Returns the step for the config.
-    ///
-    /// # Errors
-    ///
-    /// If a config with the same id exists and has other content.
-    fn step(&self) -> Result<Step, Failure> {
-        let Some(existing) = &self.existing else {
-            return Ok(Step::Create);
-        };
-        match existing.state() {
-            State::Failed => return Ok(Step::Replace),
-            State::Creating | State::Activating => return Ok(Step::Await),
-            _ => {}
-        }
-        // The service does not return the kind of the files, so the kind is left out of both digests.
-        let is_same = digest("", existing) == digest("", &self.desired);
-        match is_same {
-            true => Ok(Step::Reuse),
-            false => Err(format!(
-                "config {} exists and was made of other files or another service account: choose another id with --config-id",
-                self.config
-            )
-            .into()),
-        }
-    }
+/// Returns true for the errors of a create that another run has made or is making at the same time.
+fn is_of_another_run(error: &Error) -> bool {
+    error.is_already_exists() || error.is_aborted()
 }
 
-/// Waits for the operation that is in progress on a resource. Returns true if there was one.
-async fn await_running<R: OperationResult>(
-    context: &Context,
-    client: &ApiGateway,
-    target: &str,
-    title: &str,
-    limits: &Limits,
-) -> Result<bool, Failure> {
-    let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
-    let mut operations = client.list_operations(location).items();
-    while let Some(operation) = operations.next().await {
-        let operation = operation?;
-        let metadata = output::json(&operation)?;
-        let of = metadata.pointer("/metadata/target").and_then(Value::as_str);
-        if !operation.done && of == Some(target) {
-            let operation = client.operation::<R>(operation.name)?;
-            context.wait(operation, title, limits).await?;
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn optional<T>(read: Result<T, apigateway_grpc::Error>) -> Result<Option<T>, Failure> {
+fn optional<T>(read: Result<T, Error>) -> Result<Option<T>, Failure> {
     match read {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn timed_out(what: &str, timeout: Duration) -> Failure {
-    output::note(&format!(
-        "The {timeout:.0?} of --timeout are over before {what} was ready. Run the same command again to go on."
-    ));
-    Failure::Exit(Exit::TimedOut)
 }
 
 /// Returns true if an OpenAPI document requires API keys.

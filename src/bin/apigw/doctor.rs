@@ -189,7 +189,7 @@ async fn call(context: &Context, by: By) -> Finding {
     let mut flags = context.settings.flags.clone();
     flags.client.transport = by;
     flags.client.request_timeout = flags.client.request_timeout.or(Some(PATIENCE));
-    let client = match client::client(&Settings::new(flags)) {
+    let client = match client::client(&Settings::new(flags), None) {
         Ok(client) => client,
         Err(failure) => return bad(&failure),
     };

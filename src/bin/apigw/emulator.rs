@@ -229,10 +229,10 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     let (name, time) = text.split_once('=').ok_or("must be METHOD=DURATION")?;
     let starting = Method::all()
         .iter()
-        .filter(|method| method.operation.is_some());
-    let method = starting.clone().find(|method| method.name == name);
+        .filter(|method| method.operation().is_some());
+    let method = starting.clone().find(|method| method.name() == name);
     let method = method.ok_or_else(|| {
-        let names: Vec<_> = starting.map(|method| method.name).collect();
+        let names: Vec<_> = starting.map(|method| method.name()).collect();
         format!("{name} starts no operation; these do: {}", names.join(", "))
     })?;
     Ok((method, duration(time)?))

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use apigateway_grpc::operation::{OperationError, OperationErrorKind};
 use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::tonic::Code;
+use apigateway_grpc::tonic_types::ErrorDetail;
 use apigateway_grpc::{Error, transcode};
 
 use crate::exit::Exit;
@@ -79,6 +81,10 @@ pub(crate) enum Failure {
     Other(String),
     /// Wrong usage: nothing was sent.
     Usage(String),
+    /// The time of a command of several steps is over.
+    TimedOut(Duration),
+    /// A failure with a hint about how to go on.
+    WithHint(Box<Self>, String),
     /// The error was already printed, or there is only an exit code.
     Exit(Exit),
 }
@@ -106,6 +112,10 @@ impl Failure {
         Self::Usage(text.into())
     }
 
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self::WithHint(Box::new(self), hint.into())
+    }
+
     /// Adds the files that were given to the text of an error about the arguments which name them.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
@@ -123,7 +133,8 @@ impl Failure {
         match self {
             Self::Client(error) => error.code(),
             Self::Operation(error) => error.code(),
-            Self::Other(_) | Self::Usage(_) | Self::Exit(_) => None,
+            Self::WithHint(failure, _) => failure.code(),
+            Self::Other(_) | Self::Usage(_) | Self::TimedOut(_) | Self::Exit(_) => None,
         }
     }
 
@@ -137,44 +148,85 @@ impl Failure {
                 OperationErrorKind::TimedOut { .. } => Exit::TimedOut,
                 _ => Exit::Failure,
             },
+            Self::TimedOut(_) => Exit::TimedOut,
+            Self::WithHint(failure, _) => failure.exit(),
             Self::Client(_) | Self::Other(_) => Exit::Failure,
         }
     }
 
     /// Returns a hint of one line, if there is one.
     pub(crate) fn hint(&self) -> Option<String> {
-        let (code, text) = match self {
-            Self::Client(error) if error.is_auth() && error.code().is_none() => {
-                return Some(
-                    "run `gcloud auth application-default login`, or see `apigw doctor`".to_owned(),
-                );
+        match self {
+            Self::Client(error) if error.is_auth() && error.code().is_none() => Some(
+                "run `gcloud auth application-default login`, or see `apigw doctor`".to_owned(),
+            ),
+            Self::Client(error) => hint(error.code()?, &error.details(), &error.to_string()),
+            Self::Operation(error) if error.may_still_run() => Some(format!(
+                "wait for it with `apigw operations wait {}`",
+                error.name()
+            )),
+            Self::Operation(error) => hint(error.code()?, &error.details(), &error.to_string()),
+            Self::TimedOut(_) => Some("run the same command again to go on".to_owned()),
+            Self::WithHint(failure, hint) => failure.hint().or_else(|| Some(hint.clone())),
+            Self::Other(_) | Self::Usage(_) | Self::Exit(_) => None,
+        }
+    }
+}
+
+/// Returns the hint about an error of the service. The typed details decide; the text only decides if there are none.
+fn hint(code: Code, details: &[ErrorDetail], text: &str) -> Option<String> {
+    let info = details.iter().find_map(|detail| match detail {
+        ErrorDetail::ErrorInfo(info) => Some(info),
+        _ => None,
+    });
+    let is_disabled = match info {
+        Some(info) => info.reason == "SERVICE_DISABLED",
+        None => text.contains("has not been used in project"),
+    };
+    match code {
+        _ if is_disabled => Some(
+            "enable the service with `gcloud services enable apigateway.googleapis.com`".to_owned(),
+        ),
+        Code::ResourceExhausted => quota_hint(details, text),
+        Code::Unauthenticated => Some("check the credentials with `apigw doctor`".to_owned()),
+        _ => None,
+    }
+}
+
+/// Returns the hint about an exhausted quota.
+fn quota_hint(details: &[ErrorDetail], text: &str) -> Option<String> {
+    const PRUNE: &str = "the API has as many configs as it may have: delete old ones with `apigw api-configs prune --api=API`";
+    let mut is_rate = false;
+    let mut quotas = Vec::new();
+    for detail in details {
+        match detail {
+            ErrorDetail::ErrorInfo(info) => {
+                is_rate |= info.reason == "RATE_LIMIT_EXCEEDED";
+                let of = |key: &str| info.metadata.get(key).cloned();
+                quotas.extend(["quota_limit", "quota_metric"].into_iter().filter_map(of));
             }
-            Self::Client(error) => (error.code()?, error.to_string()),
-            Self::Operation(error) if error.may_still_run() => {
-                return Some(format!(
-                    "wait for it with `apigw operations wait {}`",
-                    error.name()
-                ));
+            ErrorDetail::QuotaFailure(failure) => {
+                for violation in &failure.violations {
+                    quotas.push(violation.quota_id.clone());
+                    quotas.push(violation.quota_metric.clone());
+                }
             }
-            Self::Operation(error) => (error.code()?, error.to_string()),
-            Self::Other(_) | Self::Usage(_) | Self::Exit(_) => return None,
-        };
-        let hint = match code {
-            _ if text.contains("SERVICE_DISABLED")
-                || text.contains("has not been used in project") =>
-            {
-                "enable the service with `gcloud services enable apigateway.googleapis.com`"
-            }
-            Code::ResourceExhausted if text.contains("onfig") => {
-                "the API has as many configs as it may have: delete old ones with `apigw api-configs prune --api=API`"
-            }
-            Code::FailedPrecondition if text.contains("delete api ") => {
-                "an API with configs cannot be deleted: `apigw apis delete API --cascade` deletes both"
-            }
-            Code::Unauthenticated => "check the credentials with `apigw doctor`",
-            _ => return None,
-        };
-        Some(hint.to_owned())
+            _ => {}
+        }
+    }
+    quotas.retain(|quota| !quota.is_empty());
+    let is_of_configs = |quota: &String| {
+        let quota = quota.to_lowercase();
+        quota.contains("config") && !quota.contains("perminute")
+    };
+    match quotas.first() {
+        _ if is_rate => Some("too many requests were sent: run the command again later".to_owned()),
+        Some(_) if quotas.iter().any(is_of_configs) => Some(PRUNE.to_owned()),
+        Some(quota) => Some(format!(
+            "the quota {quota} is exhausted: delete what is not needed, or request a higher quota"
+        )),
+        None if text.contains("onfigs") && !text.contains("per minute") => Some(PRUNE.to_owned()),
+        None => None,
     }
 }
 
@@ -188,7 +240,7 @@ pub(crate) fn report(name: &str, failure: &Failure) {
         output::note("\nFor more information, try '--help'.");
     }
     if let Some(hint) = failure.hint() {
-        output::note(&format!("hint: {hint}"));
+        output::note(&format!("hint: {}", output::one_line(&hint)));
     }
 }
 
@@ -197,18 +249,24 @@ impl fmt::Display for Failure {
         match self {
             Self::Other(text) | Self::Usage(text) => f.write_str(text),
             Self::Exit(_) => Ok(()),
+            Self::TimedOut(total) => write!(
+                f,
+                "the time of --timeout, {}, is over",
+                humantime::format_duration(*total)
+            ),
+            Self::WithHint(failure, _) => failure.fmt(f),
             Self::Client(error) => {
                 if let Some(code) = error.code() {
                     write!(f, "{}: ", code_name(code))?;
                 }
-                f.write_str(&words(error))?;
+                f.write_str(&output::indented(&words(error)))?;
                 write_details(&error.raw_details(), f)
             }
             Self::Operation(error) => {
                 if let Some(code) = error.code() {
                     write!(f, "{}: ", code_name(code))?;
                 }
-                write!(f, "{error}")?;
+                f.write_str(&output::indented(&error.to_string()))?;
                 write_details(error.status().map_or(&[], |status| &status.details), f)
             }
         }

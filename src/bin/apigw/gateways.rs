@@ -178,11 +178,11 @@ impl List {
                 .unwrap_or_default();
             let is_of_api = api
                 .as_ref()
-                .is_none_or(|api| serves.starts_with(&format!("{api}/")));
+                .is_none_or(|api| resource::is_within(serves, api.as_str()));
             is_of_api
                 && config
                     .as_ref()
-                    .is_none_or(|config| serves == config.as_str())
+                    .is_none_or(|config| resource::is_same(serves, config.as_str()))
         };
         let list = context
             .client()?

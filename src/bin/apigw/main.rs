@@ -30,10 +30,13 @@ mod locations;
 mod operations;
 mod output;
 mod pages;
+mod plan;
 mod progress;
 mod prune;
 mod resource;
+mod retries;
 mod rollback;
+mod running;
 mod settings;
 mod signal;
 mod spec;
@@ -104,13 +107,7 @@ async fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(exit) => return exit.into(),
     };
-    let ended = tokio::select! {
-        // A wait that is interrupted reports that itself.
-        biased;
-        ended = Box::pin(run(arguments, &name)) => ended,
-        exit = signal::after_a_wait() => Ok(exit),
-    };
-    let exit = match ended {
+    let exit = match Box::pin(run(arguments, &name)).await {
         Ok(exit) => exit,
         Err(failure) => {
             failure::report(&name, &failure);
@@ -156,9 +153,9 @@ fn name_of_arguments() -> String {
     let mut name = String::from("apigw");
     let root = Arguments::command();
     let mut command = &root;
-    for argument in std::env::args().skip(1) {
+    for argument in std::env::args_os().skip(1) {
         if let Some(inner) = command.find_subcommand(&argument) {
-            name.push_str(&format!(".{argument}"));
+            name.push_str(&format!(".{}", inner.get_name()));
             command = inner;
         }
     }
@@ -188,14 +185,25 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
         _ => {}
     }
     let context = Context::new(settings, name)?;
-    match arguments.command {
-        Command::Apis(command) => command.run(&context).await,
-        Command::ApiConfigs(command) => command.run(&context).await,
-        Command::Gateways(command) => command.run(&context).await,
-        Command::Operations(command) => command.run(&context).await,
-        Command::Locations(command) => command.run(&context).await,
-        Command::Config(command) => command.run(&context),
-        Command::Doctor(doctor) => doctor.run(&context).await,
+    let ended = tokio::select! {
+        // A wait that is interrupted reports that itself.
+        biased;
+        ended = run_with(arguments.command, &context) => ended,
+        exit = signal::after_a_wait() => Ok(exit),
+    };
+    Ok(context.end(ended))
+}
+
+/// Runs a command that calls the service, or that depends on its settings.
+async fn run_with(command: Command, context: &Context) -> Ended {
+    match command {
+        Command::Apis(command) => command.run(context).await,
+        Command::ApiConfigs(command) => command.run(context).await,
+        Command::Gateways(command) => command.run(context).await,
+        Command::Operations(command) => command.run(context).await,
+        Command::Locations(command) => command.run(context).await,
+        Command::Config(command) => command.run(context),
+        Command::Doctor(doctor) => doctor.run(context).await,
         Command::Emulator(_)
         | Command::Demo
         | Command::Completion(_)

@@ -3,9 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{Cancellation, OperationError, OperationErrorKind, Snapshot};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use apigateway_grpc::proto::google::longrunning::Operation as Message;
+use apigateway_grpc::operation::{Cancellation, OperationErrorKind, Snapshot};
 use clap::{Args, Subcommand, ValueEnum};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -15,8 +13,7 @@ use crate::client::duration;
 use crate::context::{Context, Ended, ListFlags};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::progress::Reporter;
-use crate::wait::{Limits, follow, unless_interrupted};
+use crate::wait::{Limits, follow_any, unless_interrupted};
 use crate::{output, resource};
 
 const TABLE: &str = "table(name.segment(5):label=OPERATION_ID,name.segment(3):label=LOCATION,done,\
@@ -315,15 +312,14 @@ impl Selection {
     /// Waits for all operations or for any one of them.
     async fn wait(
         &self,
+        context: &Context,
         client: &ApiGateway,
         names: &[String],
-        reporter: &Reporter,
     ) -> Result<Vec<Waited>, Failure> {
-        let waits: FuturesUnordered<_> = names
+        let mut waits: FuturesUnordered<_> = names
             .iter()
-            .map(|name| wait_for(client, name, reporter, &self.limits))
+            .map(|name| wait_for(context, client, name, &self.limits))
             .collect();
-        let mut waits = waits;
         let mut ended = Vec::new();
         while let Some(waited) = waits.next().await {
             ended.push(waited);
@@ -332,6 +328,11 @@ impl Selection {
             }
         }
         Ok(ended)
+    }
+
+    /// Returns true if the command line names exactly one operation.
+    fn is_single(&self) -> bool {
+        self.names.names.len() == 1 && !self.running && self.target.is_none()
     }
 
     /// Returns one exit code for all operations.
@@ -350,66 +351,11 @@ impl Selection {
     }
 }
 
-/// Waits for an operation. It is read first, for the type of its result.
-async fn wait_for(client: &ApiGateway, name: &str, reporter: &Reporter, limits: &Limits) -> Waited {
-    let result = wait_for_result(client, name, reporter, limits).await;
+async fn wait_for(context: &Context, client: &ApiGateway, name: &str, limits: &Limits) -> Waited {
+    let title = |_: &str| format!("Waiting for Operation [{name}] to complete");
     Waited {
         name: name.to_owned(),
-        result,
-    }
-}
-
-async fn wait_for_result(
-    client: &ApiGateway,
-    name: &str,
-    reporter: &Reporter,
-    limits: &Limits,
-) -> Result<Value, Failure> {
-    let mut operation = client.operation::<()>(name)?;
-    let known = match operation.poll().await {
-        Ok(snapshot) => snapshot.clone(),
-        Err(error) => {
-            reporter.unread(name, &error.to_string());
-            return Err(error.into());
-        }
-    };
-    let title = format!("Waiting for Operation [{name}] to complete");
-    let raw = output::json::<Message>(known.raw())?;
-    let verb = raw
-        .pointer("/metadata/verb")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let target = known.target().unwrap_or_default();
-    macro_rules! of {
-        ($result:ty) => {
-            match follow(
-                reporter,
-                &title,
-                &known,
-                client.operation::<$result>(name)?,
-                limits,
-            )
-            .await?
-            {
-                Ok(result) => output::json(&result),
-                Err(error) => other_result(error),
-            }
-        };
-    }
-    match target.rsplit('/').nth(1) {
-        _ if verb == "delete" => of!(()),
-        Some("gateways") => of!(Gateway),
-        Some("configs") => of!(ApiConfig),
-        Some("apis") => of!(Api),
-        _ => of!(()),
-    }
-}
-
-/// Returns the response of an operation that succeeded with another type than its target suggests.
-fn other_result(error: OperationError) -> Result<Value, Failure> {
-    match error.kind() {
-        OperationErrorKind::WrongResult { found, .. } => output::json(found),
-        _ => Err(error.into()),
+        result: follow_any(context, client, name, limits, title).await,
     }
 }
 
@@ -417,11 +363,12 @@ impl Wait {
     async fn run(self, context: &Context) -> Ended {
         let client = context.client()?;
         let names = self.selection.names(context, &client).await?;
-        let reporter = Reporter::new(&context.settings.flags, context.is_verbose);
-        let ended =
-            unless_interrupted(&reporter, self.selection.wait(&client, &names, &reporter)).await?;
+        let reporter = context.reporter();
+        let wait = self.selection.wait(context, &client, &names);
+        let mut ended = unless_interrupted(reporter, wait).await?;
         let exit = self.selection.exit(&ended);
-        reporter.summary(exit);
+        // The results are in the order of the names, whatever the order of the ends.
+        ended.sort_by_key(|waited| names.iter().position(|name| *name == waited.name));
         let mut results = Vec::new();
         for waited in ended {
             match waited.result {
@@ -438,10 +385,9 @@ impl Wait {
         }
         if self.result {
             match &results[..] {
-                [result] if names.len() == 1 => context.print(result)?,
-                results => results
-                    .iter()
-                    .try_for_each(|result| context.print(result))?,
+                [result] if self.selection.is_single() => context.print(result)?,
+                [] if self.selection.is_single() => {}
+                results => context.print_all(results)?,
             }
         }
         Ok(exit)
@@ -453,12 +399,11 @@ impl Watch {
         let client = context.client()?;
         let names = self.selection.names(context, &client).await?;
         let heartbeat = self.heartbeat.max(Duration::from_millis(100));
-        let reporter = Reporter::events(self.full, heartbeat);
-        let ended =
-            unless_interrupted(&reporter, self.selection.wait(&client, &names, &reporter)).await?;
-        let exit = self.selection.exit(&ended);
-        reporter.summary(exit);
-        Ok(exit)
+        let reporter = context.event_reporter(self.full, heartbeat);
+        let wait = self.selection.wait(context, &client, &names);
+        let ended = unless_interrupted(reporter, wait).await?;
+        reporter.written()?;
+        Ok(self.selection.exit(&ended))
     }
 }
 
@@ -490,7 +435,7 @@ impl Cancel {
     }
 
     async fn cancel_and_wait(&self, context: &Context, client: &ApiGateway, name: &str) -> Ended {
-        let reporter = Reporter::new(&context.settings.flags, context.is_verbose);
+        let reporter = context.reporter();
         let mut operation = client.operation::<()>(name)?;
         let known: Snapshot = operation.poll().await?.clone();
         let waiting = reporter.begin(
@@ -499,7 +444,7 @@ impl Cancel {
         );
         let mut operation = self.limits.schedule(operation)?;
         let cancelled =
-            unless_interrupted(&reporter, async { Ok(operation.cancel().await) }).await?;
+            unless_interrupted(reporter, async { Ok(operation.cancel().await) }).await?;
         let (outcome, exit) = match &cancelled {
             Ok(Cancellation::Cancelled(_)) => ("cancelled", Exit::Success),
             Ok(Cancellation::CompletedAnyway(())) => ("succeeded", Exit::CompletedAnyway),
@@ -513,11 +458,9 @@ impl Cancel {
         waiting.end(&crate::progress::End {
             outcome,
             snapshot: Some(operation.snapshot()),
-            may_still_run: exit == Exit::TimedOut,
             message: String::new(),
             polls: None,
         });
-        reporter.summary(exit);
         match cancelled {
             Ok(Cancellation::Unsupported) => {
                 Err(format!("the service does not cancel operations; {name} goes on").into())

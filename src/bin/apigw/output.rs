@@ -1,6 +1,6 @@
 //! Standard output for data, and standard error for everything else.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use apigateway_grpc::transcode;
 use prost::{Message, Name};
@@ -16,18 +16,24 @@ pub(crate) fn json<M: Message + Name>(message: &M) -> Result<Value, Failure> {
     Ok(value)
 }
 
-/// Prints data.
+/// Prints data. On a terminal, characters that could control the terminal are replaced, since most data has texts of the
+/// server. A pipe or a file gets the data unchanged, as from gcloud.
 ///
 /// # Errors
 ///
 /// If standard output cannot be written. A closed pipe, as with `head`, is not an error.
 pub(crate) fn data(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(format!("standard output: {error}").into())
-        }
-        _ => Ok(()),
+    match std::io::stdout().is_terminal() {
+        true => write(&safe(text, |_| REPLACEMENT.to_string())),
+        false => write(text),
+    }
+}
+
+/// Prints JSON. On a terminal, characters that could control the terminal are escaped, so the JSON has the same meaning.
+pub(crate) fn json_data(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().is_terminal() {
+        true => write(&escaped_json(text)),
+        false => write(text),
     }
 }
 
@@ -36,15 +42,65 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     data(&format!("{text}\n"))
 }
 
+fn write(text: &str) -> Result<(), Failure> {
+    match write_out(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(write_failure(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes text to standard output as it is.
+///
+/// # Errors
+///
+/// If standard output cannot be written, also if it is a closed pipe.
+pub(crate) fn write_out(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// Returns the failure about an error of `write_out`.
+pub(crate) fn write_failure(error: &std::io::Error) -> Failure {
+    format!("standard output: {error}").into()
+}
+
+/// Resolves when the reader of standard output closes the pipe. Never resolves if standard output is no pipe.
+#[cfg(unix)]
+pub(crate) async fn closed() {
+    use std::os::fd::AsFd as _;
+
+    use tokio::io::Interest;
+    use tokio::net::unix::pipe::Sender;
+
+    let duplicate = std::io::stdout().as_fd().try_clone_to_owned();
+    // The pipe is not written to through the sender, so it keeps its blocking mode. A file cannot be registered.
+    let pipe = duplicate.and_then(Sender::from_owned_fd_unchecked);
+    match pipe {
+        Ok(pipe) if pipe.ready(Interest::ERROR).await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}
+
+/// Resolves when the reader of standard output closes the pipe. On this system only a write notices that.
+#[cfg(not(unix))]
+pub(crate) async fn closed() {
+    std::future::pending().await
+}
+
 /// Prints a message on standard error. Characters that could control the terminal are replaced.
 pub(crate) fn note(text: &str) {
     // An error is ignored, since there is no other place to print it.
     writeln!(std::io::stderr(), "{}", printable(text)).ok();
 }
 
+/// Prints the question of a prompt, without a newline.
+pub(crate) fn prompt(text: &str) {
+    write!(std::io::stderr(), "{}", printable(text)).ok();
+}
+
 /// Prints a warning, as gcloud does.
 pub(crate) fn warning(text: &str) {
-    note(&format!("WARNING: {text}"));
+    note(&format!("WARNING: {}", indented(text)));
 }
 
 /// Formats a JSON object as an item of a YAML list, as gcloud prints error details.
@@ -59,24 +115,47 @@ pub(crate) fn yaml_item(json: &str) -> String {
     text.trim_end().to_owned()
 }
 
-/// Replaces control characters, since the text of a server must not control the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let is_direction =
-        |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown = |char: char| match char {
-        '\n' => char,
-        char if char.is_control() || is_direction(char) => char::REPLACEMENT_CHARACTER,
-        char => char,
-    };
-    text.chars().map(shown).collect()
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// Returns true for a character that could control the terminal: a control character other than a newline and a tab, or a
+/// character that changes the direction of the text around it.
+fn is_unsafe(char: char) -> bool {
+    let is_direction = matches!(
+        char,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    is_direction || (char.is_control() && !matches!(char, '\n' | '\t'))
 }
 
-/// Replaces control characters except tabs, which are part of a document.
-pub(crate) fn printable_but_tabs(text: &str) -> String {
-    text.split('\t')
-        .map(printable)
-        .collect::<Vec<_>>()
-        .join("\t")
+fn safe(text: &str, replaced: impl Fn(char) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match is_unsafe(char) {
+            true => out.push_str(&replaced(char)),
+            false => out.push(char),
+        }
+    }
+    out
+}
+
+/// Replaces characters that could control the terminal, since the text of a server must not.
+pub(crate) fn printable(text: &str) -> String {
+    safe(text, |_| REPLACEMENT.to_string())
+}
+
+/// Returns a text of the server on one line. A newline could forge a line of the command, such as a hint.
+pub(crate) fn one_line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
+/// Indents all lines but the first. So no line of a server's text looks like a line of the command, such as a hint.
+pub(crate) fn indented(text: &str) -> String {
+    text.replace('\n', "\n  ")
+}
+
+/// Escapes the characters of a JSON text that could control the terminal. JSON has such characters only in strings.
+pub(crate) fn escaped_json(text: &str) -> String {
+    safe(text, |char| format!("\\u{:04x}", char as u32))
 }
 
 #[cfg(test)]
@@ -89,6 +168,21 @@ mod tests {
             printable("a\u{1b}[2Jb\r\nc é"),
             "a\u{fffd}[2Jb\u{fffd}\nc é"
         );
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_without_control_characters() {
+        let text = "{\"a\": \"x\u{9b}2J\u{7f}\u{202e}\u{200f}é\"}";
+        let escaped = escaped_json(text);
+        assert_eq!(escaped, r#"{"a": "x\u009b2J\u007f\u202e\u200fé"}"#);
+        let parsed = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+        assert_eq!(parsed(&escaped), parsed(text));
+    }
+
+    #[test]
+    fn a_newline_of_a_server_forges_no_line() {
+        assert_eq!(indented("a\nhint: b"), "a\n  hint: b");
+        assert_eq!(one_line("a\nERROR: b\tc"), "a ERROR: b c");
     }
 
     #[test]

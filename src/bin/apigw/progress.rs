@@ -4,17 +4,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::time::{Duration, Instant, SystemTime};
 
 use apigateway_grpc::operation::{Metadata, Snapshot};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
+use apigateway_grpc::tonic::Code;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::config::{Color, Flags, Progress};
 use crate::exit::Exit;
+use crate::failure::{Failure, code_name};
 use crate::output;
+use crate::retries::Retry;
 
 /// Time without a change after which a line is printed.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -27,6 +31,10 @@ pub(crate) struct Reporter {
     running: RefCell<Vec<String>>,
     outcomes: RefCell<BTreeMap<&'static str, u32>>,
     is_summarised: Cell<bool>,
+    /// The first error of writing events as data.
+    write_error: RefCell<Option<Failure>>,
+    /// Notified by a write to a closed pipe.
+    pipe_closed: Notify,
 }
 
 enum Mode {
@@ -57,7 +65,6 @@ pub(crate) struct Waiting<'a> {
 pub(crate) struct End<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) snapshot: Option<&'a Snapshot>,
-    pub(crate) may_still_run: bool,
     pub(crate) message: String,
     /// The number of polls. Set only after an error of the wait, since only the error has the number.
     pub(crate) polls: Option<u32>,
@@ -102,6 +109,8 @@ impl Reporter {
             running: RefCell::default(),
             outcomes: RefCell::default(),
             is_summarised: Cell::new(false),
+            write_error: RefCell::default(),
+            pipe_closed: Notify::new(),
         };
         reporter.event(
             &json!({"type": "version", "format": "1.0", "apigw": env!("CARGO_PKG_VERSION")}),
@@ -125,12 +134,12 @@ impl Reporter {
                 let style = ProgressStyle::with_template(template)
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
                 let spinner = all.add(ProgressBar::new_spinner().with_style(style));
-                spinner.set_message(output::printable(&format!("{title}...")));
+                spinner.set_message(output::one_line(&format!("{title}...")));
                 spinner.enable_steady_tick(Duration::from_millis(200));
                 Some(spinner)
             }
             Mode::Lines => {
-                output::note(&format!("{title}..."));
+                output::note(&output::one_line(&format!("{title}...")));
                 None
             }
             Mode::Silent | Mode::Events(_) => None,
@@ -148,7 +157,7 @@ impl Reporter {
         Waiting {
             reporter: self,
             name: snapshot.name().to_owned(),
-            title: title.to_owned(),
+            title: output::one_line(title),
             spinner,
             seen: members(snapshot),
             started: Instant::now(),
@@ -175,6 +184,7 @@ impl Reporter {
                 all.clear().ok();
             }
             if !matches!(self.mode, Mode::Events(_)) && !name.is_empty() {
+                let name = output::one_line(&name);
                 output::note(&format!(
                     "Aborting wait for operation {name}.\nThe operation goes on. Wait for it with:\n\napigw operations wait {name}\n"
                 ));
@@ -198,13 +208,48 @@ impl Reporter {
         let Mode::Events(events) = &self.mode else {
             return;
         };
-        let line = event.to_string();
+        let line = output::escaped_json(&event.to_string());
         match events.is_data {
-            // An error is ignored, so that the wait still determines the exit code. The data after the wait reports a
-            // closed pipe.
-            true => drop(output::line(&line)),
+            true => match output::write_out(&format!("{line}\n")) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    self.pipe_closed.notify_one()
+                }
+                Err(error) => {
+                    let failure = output::write_failure(&error);
+                    self.write_error.borrow_mut().get_or_insert(failure);
+                }
+            },
             false => output::note(&line),
         }
+    }
+
+    /// Returns the error of writing events as data, if there was one.
+    pub(crate) fn written(&self) -> Result<(), Failure> {
+        self.write_error.take().map_or(Ok(()), Err)
+    }
+
+    /// Resolves when the reader of the events closes the pipe. Never resolves if the events are no data.
+    pub(crate) async fn closed(&self) {
+        match self.mode {
+            Mode::Events(Events { is_data: true, .. }) => tokio::select! {
+                () = output::closed() => {}
+                () = self.pipe_closed.notified() => {}
+            },
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Prints an error of the command as an event.
+    pub(crate) fn error(&self, failure: &Failure) {
+        if matches!(failure, Failure::Exit(_)) {
+            return;
+        }
+        self.event(&json!({
+            "type": "error", "at": now(), "message": failure.to_string(), "hint": failure.hint(),
+            "code": failure.code().map(|code| code as i32), "status": failure.code().map(code_name),
+            "exit_code": failure.exit() as u8,
+        }));
     }
 }
 
@@ -236,19 +281,27 @@ impl Waiting<'_> {
             return;
         }
         match (&self.spinner, &self.reporter.mode) {
-            (Some(spinner), _) => spinner.set_message(output::printable(&format!(
+            (Some(spinner), _) => spinner.set_message(output::one_line(&format!(
                 "{}... {}",
                 self.title,
                 texts.join("; ")
             ))),
-            (None, Mode::Lines) => output::note(&format!(
+            (None, Mode::Lines) => output::note(&output::one_line(&format!(
                 "{}... {} ({})",
                 self.title,
                 texts.join("; "),
                 self.elapsed()
-            )),
+            ))),
             _ => {}
         }
+    }
+
+    /// Shows that a poll failed and was made again.
+    pub(crate) fn retried(&self, retry: &Retry) {
+        self.reporter.event(&json!({
+            "type": "retrying", "at": now(), "operation": self.name, "code": code_name(retry.code),
+            "message": retry.message, "delay": seconds(retry.delay),
+        }));
     }
 
     /// Shows that the wait continues without changes.
@@ -291,7 +344,7 @@ impl Waiting<'_> {
 
     fn ended_event(&self, end: &End<'_>) {
         let elapsed = seconds(self.started.elapsed());
-        if end.may_still_run {
+        if end.outcome == "running" {
             self.reporter.event(&json!({
                 "type": "timeout", "at": now(), "operation": self.name, "elapsed": elapsed, "still_running": true,
                 "polls": end.polls, "message": end.message, "resume": format!("apigw operations wait {}", self.name),
@@ -318,9 +371,7 @@ impl Waiting<'_> {
                     .get("code")
                     .and_then(Value::as_i64)
                     .and_then(|code| i32::try_from(code).ok());
-                let name = code.map(|code| {
-                    crate::failure::code_name(apigateway_grpc::tonic::Code::from_i32(code))
-                });
+                let name = code.map(|code| code_name(Code::from_i32(code)));
                 event["error"]["status"] = name.into();
             }
             None if end.outcome != "succeeded" => event["error"] = json!({"message": end.message}),

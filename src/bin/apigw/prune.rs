@@ -3,15 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::State;
 use clap::Args;
 
-use crate::apis::{self, split};
+use crate::apis;
 use crate::client::duration;
 use crate::context::{Context, Ended};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::wait::Limits;
-use crate::{output, resource};
+use crate::resource::is_same;
+use crate::wait::{Budget, Limits};
+use crate::{api_configs, output, resource};
 
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
@@ -45,7 +47,7 @@ impl Prune {
             "These configs will be deleted:\n  {}",
             candidates.join("\n  ")
         ))?;
-        delete(context, &client, &candidates, &self.limits).await?;
+        delete(context, &client, &candidates, &Budget::new(&self.limits)).await?;
         print(&candidates)
     }
 }
@@ -56,23 +58,20 @@ pub(crate) async fn prune(
     client: &ApiGateway,
     api: &str,
     keep: usize,
-    older_than: Option<Duration>,
-    limits: &Limits,
+    budget: &Budget,
 ) -> Result<(), Failure> {
-    let candidates = candidates(client, api, keep, older_than).await?;
-    delete(context, client, &candidates, limits).await
+    let candidates = candidates(client, api, keep, None).await?;
+    delete(context, client, &candidates, budget).await
 }
 
 async fn delete(
     context: &Context,
     client: &ApiGateway,
     configs: &[String],
-    limits: &Limits,
+    budget: &Budget,
 ) -> Result<(), Failure> {
     for name in configs {
-        let operation = client.delete_api_config(name).await?;
-        let title = format!("Waiting for API Config [{}] to be deleted", split(name).1);
-        context.wait(operation, &title, limits).await?;
+        api_configs::delete(context, client, name, budget).await?;
     }
     Ok(())
 }
@@ -83,6 +82,9 @@ fn print(configs: &[String]) -> Ended {
 }
 
 /// Returns the configs that no gateway uses, except the newest ones. The oldest config is first.
+///
+/// Configs that are being deleted come first, whatever their age: an earlier run may have started their deletion. Configs on
+/// which another operation is in progress are left out, since a deploy may be about to use them.
 async fn candidates(
     client: &ApiGateway,
     api: &str,
@@ -90,27 +92,34 @@ async fn candidates(
     older_than: Option<Duration>,
 ) -> Result<Vec<String>, Failure> {
     let used = apis::configs_in_use(client, api).await?;
-    let mut free = Vec::new();
+    let (mut deleting, mut unused) = (Vec::new(), Vec::new());
     let mut configs = client.list_api_configs(api).items();
     while let Some(config) = configs.next().await {
         let config = config?;
-        let time = config
-            .create_time
-            .and_then(|time| SystemTime::try_from(time).ok());
-        if !used.iter().any(|(used, _)| *used == config.name) {
-            free.push((time.unwrap_or(SystemTime::UNIX_EPOCH), config.name));
+        if used.iter().any(|(used, _)| is_same(used, &config.name)) {
+            continue;
+        }
+        match config.state() {
+            State::Deleting => deleting.push(config.name),
+            State::Creating | State::Activating | State::Updating => {}
+            _ => {
+                let time = config
+                    .create_time
+                    .and_then(|time| SystemTime::try_from(time).ok());
+                unused.push((time.unwrap_or(SystemTime::UNIX_EPOCH), config.name));
+            }
         }
     }
     if let missing @ [_, ..] = configs.unreachable() {
         return Err(format!("these locations did not respond: {}", missing.join(", ")).into());
     }
-    free.sort_unstable();
-    free.truncate(free.len().saturating_sub(keep));
+    unused.sort_unstable();
+    unused.truncate(unused.len().saturating_sub(keep));
     let is_old =
         |time: &SystemTime| older_than.is_none_or(|age| time.elapsed().unwrap_or_default() >= age);
-    Ok(free
+    let old = unused
         .into_iter()
         .filter(|(time, _)| is_old(time))
-        .map(|(_, name)| name)
-        .collect())
+        .map(|(_, name)| name);
+    Ok(deleting.into_iter().chain(old).collect())
 }

@@ -220,3 +220,36 @@ fn missing(argument: &str, resource: &str, attribute: &str) -> Failure {
     )
     .into()
 }
+
+/// Returns true if two names are of the same resource. The service may write the number of the project in place of its id, so
+/// the projects are not compared. Both names are of the project of the command.
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
+    within_project(a) == within_project(b)
+}
+
+/// Returns true if a resource is in a parent, such as a config in an API.
+pub(crate) fn is_within(name: &str, parent: &str) -> bool {
+    let rest = within_project(name).strip_prefix(within_project(parent));
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn within_project(name: &str) -> &str {
+    let rest = name.strip_prefix("projects/").unwrap_or(name);
+    rest.split_once('/').map_or(rest, |(_, rest)| rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_project_stands_for_its_id() {
+        let a = "projects/p/locations/global/apis/a";
+        let numbered = "projects/123/locations/global/apis/a";
+        assert!(is_same(a, numbered));
+        assert!(!is_same(a, "projects/p/locations/global/apis/ab"));
+        assert!(is_within(&format!("{a}/configs/c"), numbered));
+        assert!(!is_within(&format!("{a}b/configs/c"), numbered));
+        assert!(!is_within(a, numbered));
+    }
+}

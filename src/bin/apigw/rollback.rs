@@ -9,9 +9,9 @@ use crate::apis::{self, split};
 use crate::context::{Context, Ended};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output;
-use crate::resource::{self, Resource as _};
-use crate::wait::Limits;
+use crate::resource::{self, Resource as _, is_same};
+use crate::wait::{Budget, Limits};
+use crate::{output, running};
 
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
@@ -28,25 +28,35 @@ impl Rollback {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         let client = context.client()?;
         let name = self.gateway.name(context, &client).await?;
-        let old = client.get_gateway(&name).await?;
-        let (api, _) = split(&old.api_config);
-        let to = match &self.to {
-            Some(to) => resource::config(context, to, Some(api))?.into(),
-            None => previous(&client, api, &old.api_config).await?,
+        let budget = Budget::new(&self.limits);
+        let gateway = loop {
+            let old = client.get_gateway(&name).await?;
+            let (api, _) = split(&old.api_config);
+            let to = match &self.to {
+                Some(to) => resource::config(context, to, Some(api))?.into(),
+                None => previous(&client, api, &old.api_config).await?,
+            };
+            if is_same(&to, &old.api_config) {
+                return apis::unchanged(context, &old);
+            }
+            let title = format!(
+                "Waiting for API Gateway [{}] to go back to [{to}] config",
+                split(&name).1
+            );
+            let new = Gateway {
+                api_config: to,
+                ..old
+            };
+            let limits = budget.remaining()?;
+            match client.update_gateway(new, ["api_config"]).await {
+                Ok(operation) => break context.wait(operation, &title, &limits).await?,
+                // An update may be in progress, such as that of a deploy.
+                Err(error) if error.is_aborted() => {
+                    running::wait(context, &client, &name, &budget).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         };
-        if to == old.api_config {
-            return apis::unchanged(context, &old);
-        }
-        let new = Gateway {
-            api_config: to.clone(),
-            ..old
-        };
-        let operation = client.update_gateway(new, ["api_config"]).await?;
-        let title = format!(
-            "Waiting for API Gateway [{}] to go back to [{to}] config",
-            split(&name).1
-        );
-        let gateway = context.wait(operation, &title, &self.limits).await?;
         match context.has_format() {
             true => context.print(&output::json(&gateway)?)?,
             false => output::line(&gateway.api_config)?,
@@ -63,8 +73,9 @@ async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<Strin
     let mut configs = client.list_api_configs(api).items();
     while let Some(config) = configs.next().await {
         let config = config?;
-        let is_older =
-            time(&config) < began && config.name != present && config.state() == State::Active;
+        let is_older = time(&config) < began
+            && !is_same(&config.name, present)
+            && config.state() == State::Active;
         if is_older
             && found
                 .as_ref()

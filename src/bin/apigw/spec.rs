@@ -16,6 +16,9 @@ use crate::files::FileFlags;
 use crate::output;
 use crate::resource::{self, Resource as _};
 
+/// Number of unchanged lines around each difference, by default.
+pub(crate) const CONTEXT: usize = 3;
+
 #[derive(Debug, Args)]
 pub(crate) struct ShowSpec {
     #[command(flatten)]
@@ -49,7 +52,7 @@ pub(crate) struct Diff {
     #[arg(long)]
     exit_code: bool,
     /// Number of unchanged lines around each difference.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = CONTEXT)]
     context: usize,
     /// Print only the names of the files that differ.
     #[arg(long)]
@@ -149,33 +152,14 @@ impl Diff {
                 .clone_from(&from.gateway_service_account);
             to.labels.clone_from(&from.labels);
         }
-        let (from, to) = (texts(&from), texts(&to));
-        let mut differs = false;
-        let names: std::collections::BTreeSet<&String> = from.keys().chain(to.keys()).collect();
-        for name in names {
-            let of =
-                |texts: &BTreeMap<String, Vec<u8>>| texts.get(name).cloned().unwrap_or_default();
-            let (old, new) = (of(&from), of(&to));
-            if old == new {
-                continue;
-            }
-            differs = true;
-            if self.name_only {
-                output::line(name)?;
-                continue;
-            }
-            match (String::from_utf8(old), String::from_utf8(new)) {
-                (Ok(old), Ok(new)) => {
-                    let diff = TextDiff::from_lines(&old, &new);
-                    let mut unified = diff.unified_diff();
-                    let (a, b) = (format!("a/{name}"), format!("b/{name}"));
-                    let unified = unified.context_radius(self.context).header(&a, &b);
-                    output::data(&output::printable_but_tabs(&unified.to_string()))?;
-                }
-                _ => output::line(&format!("Binary files a/{name} and b/{name} differ"))?,
+        let differences = differences(&from, &to);
+        for difference in &differences {
+            match self.name_only {
+                true => output::line(&difference.name)?,
+                false => output::data(&difference.unified(self.context))?,
             }
         }
-        Ok(match differs && self.exit_code {
+        Ok(match !differences.is_empty() && self.exit_code {
             true => Exit::Found,
             false => Exit::Success,
         })
@@ -192,6 +176,52 @@ impl Diff {
     }
 }
 
+/// A part of two configs that differs: a file, or the settings.
+struct Difference {
+    name: String,
+    old: Vec<u8>,
+    new: Vec<u8>,
+}
+
+impl Difference {
+    /// Returns the difference in the unified format, with this number of unchanged lines around each change.
+    fn unified(&self, context: usize) -> String {
+        let Self { name, old, new } = self;
+        match (std::str::from_utf8(old), std::str::from_utf8(new)) {
+            (Ok(old), Ok(new)) => {
+                let diff = TextDiff::from_lines(old, new);
+                let (a, b) = (format!("a/{name}"), format!("b/{name}"));
+                let mut unified = diff.unified_diff();
+                unified.context_radius(context).header(&a, &b).to_string()
+            }
+            _ => format!("Binary files a/{name} and b/{name} differ\n"),
+        }
+    }
+}
+
+fn differences(from: &ApiConfig, to: &ApiConfig) -> Vec<Difference> {
+    let (mut from, to) = (texts(from), texts(to));
+    for name in to.keys() {
+        from.entry(name.clone()).or_default();
+    }
+    let differences = from.into_iter().map(|(name, old)| {
+        let new = to.get(&name).cloned().unwrap_or_default();
+        Difference { name, old, new }
+    });
+    differences
+        .filter(|difference| difference.old != difference.new)
+        .collect()
+}
+
+/// Returns all differences between two configs in the unified format.
+pub(crate) fn diff(from: &ApiConfig, to: &ApiConfig, context: usize) -> String {
+    let differences = differences(from, to);
+    differences
+        .iter()
+        .map(|difference| difference.unified(context))
+        .collect()
+}
+
 /// Returns the comparable parts of a config as texts: its files, its service account and its labels.
 fn texts(config: &ApiConfig) -> BTreeMap<String, Vec<u8>> {
     let mut texts: BTreeMap<String, Vec<u8>> = files(config)
@@ -199,7 +229,9 @@ fn texts(config: &ApiConfig) -> BTreeMap<String, Vec<u8>> {
         .map(|file| (file.path.clone(), file.contents.clone()))
         .collect();
     let labels: BTreeMap<_, _> = config.labels.iter().collect();
-    let mut settings = format!("service account: {}\n", config.gateway_service_account);
+    // The service returns an account that was set by its email as a full name.
+    let account = config.gateway_service_account.rsplit('/').next();
+    let mut settings = format!("service account: {}\n", account.unwrap_or_default());
     for (key, value) in labels {
         settings.push_str(&format!("label {key}: {value}\n"));
     }

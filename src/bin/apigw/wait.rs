@@ -1,11 +1,15 @@
 //! Waits for one or more operations.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{
     Operation, OperationError, OperationErrorKind, OperationResult, Schedule, Snapshot,
 };
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use clap::Args;
+use serde_json::Value;
 
 use crate::client::duration;
 use crate::context::{Context, Ended};
@@ -59,14 +63,66 @@ impl Limits {
     }
 }
 
+/// Pause before a step is tried again that an operation on another resource delays.
+const BUSY_PAUSE: Duration = Duration::from_secs(3);
+
+/// The time of a command of several steps. All its waits and pauses together have the timeout of the flags.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limits: Limits,
+    started: Instant,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Returns the limits of the next wait: its timeout is the remaining time.
+    ///
+    /// # Errors
+    ///
+    /// If no time remains. The exit code is 124.
+    pub(crate) fn remaining(&self) -> Result<Limits, Failure> {
+        let total = self.limits.timeout;
+        let timeout = total.saturating_sub(self.started.elapsed());
+        match timeout.is_zero() && !total.is_zero() {
+            true => Err(Failure::TimedOut(total)),
+            false => Ok(Limits {
+                timeout,
+                ..self.limits.clone()
+            }),
+        }
+    }
+
+    /// Pauses before a step is tried again.
+    ///
+    /// # Errors
+    ///
+    /// If no time remains.
+    pub(crate) async fn pause(&self) -> Result<(), Failure> {
+        let timeout = self.remaining()?.timeout;
+        let pause = match timeout.is_zero() {
+            true => BUSY_PAUSE,
+            false => BUSY_PAUSE.min(timeout),
+        };
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
 /// Waits for one operation and shows its progress.
 pub(crate) async fn follow<R: OperationResult>(
-    reporter: &Reporter,
+    context: &Context,
     title: &str,
     known: &Snapshot,
     operation: Operation<R>,
     limits: &Limits,
 ) -> Result<Result<R, OperationError>, Failure> {
+    let reporter = context.reporter();
     let mut waiting = reporter.begin(title, known);
     let mut watch = limits.schedule(operation)?.watch();
     let mut latest = known.clone();
@@ -79,6 +135,7 @@ pub(crate) async fn follow<R: OperationResult>(
                 }
                 None => break,
             },
+            retry = context.retries.next(known.name()) => waiting.retried(&retry),
             () = tokio::time::sleep(reporter.heartbeat()) => waiting.heartbeat(),
         }
     }
@@ -87,20 +144,69 @@ pub(crate) async fn follow<R: OperationResult>(
         Ok(_) => End {
             outcome: "succeeded",
             snapshot: Some(&latest),
-            may_still_run: false,
             message: String::new(),
             polls: None,
         },
         Err(error) => End {
             outcome: outcome(error),
             snapshot: Some(error.snapshot()),
-            may_still_run: error.may_still_run(),
             message: error.to_string(),
             polls: Some(error.polls()),
         },
     };
     waiting.end(&end);
     Ok(result)
+}
+
+/// Waits for the operation with this name, whatever its result is, and shows its progress. Returns the result as JSON.
+///
+/// The operation is read first, for the type of its result. `title` gets its verb.
+pub(crate) async fn follow_any(
+    context: &Context,
+    client: &ApiGateway,
+    name: &str,
+    limits: &Limits,
+    title: impl Fn(&str) -> String,
+) -> Result<Value, Failure> {
+    let mut operation = client.operation::<()>(name)?;
+    let known = match operation.poll().await {
+        Ok(snapshot) => snapshot.clone(),
+        Err(error) => {
+            context.reporter().unread(name, &error.to_string());
+            return Err(error.into());
+        }
+    };
+    let raw = output::json::<Message>(known.raw())?;
+    let verb = raw
+        .pointer("/metadata/verb")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let title = title(verb);
+    let target = known.target().unwrap_or_default();
+    macro_rules! of {
+        ($result:ty) => {{
+            let operation = client.operation::<$result>(name)?;
+            match follow(context, &title, &known, operation, limits).await? {
+                Ok(result) => output::json(&result),
+                Err(error) => other_result(error),
+            }
+        }};
+    }
+    match target.rsplit('/').nth(1) {
+        _ if verb == "delete" => of!(()),
+        Some("gateways") => of!(Gateway),
+        Some("configs") => of!(ApiConfig),
+        Some("apis") => of!(Api),
+        _ => of!(()),
+    }
+}
+
+/// Returns the response of an operation that succeeded with another type than its target suggests.
+fn other_result(error: OperationError) -> Result<Value, Failure> {
+    match error.kind() {
+        OperationErrorKind::WrongResult { found, .. } => output::json(found),
+        _ => Err(error.into()),
+    }
 }
 
 fn outcome(error: &OperationError) -> &'static str {
@@ -113,7 +219,7 @@ fn outcome(error: &OperationError) -> &'static str {
     }
 }
 
-/// Runs a wait until it ends or a signal arrives.
+/// Runs a wait until it ends, a signal arrives, or the reader of the events closes the pipe.
 pub(crate) async fn unless_interrupted<T>(
     reporter: &Reporter,
     wait: impl Future<Output = Result<T, Failure>>,
@@ -125,6 +231,8 @@ pub(crate) async fn unless_interrupted<T>(
             reporter.summary(exit);
             Err(Failure::Exit(exit))
         }
+        // The reader of the events has gone, so the wait has no purpose any more.
+        () = reporter.closed() => Err(Failure::Exit(Exit::Success)),
     }
 }
 
@@ -140,19 +248,15 @@ impl Context {
         title: &str,
         limits: &Limits,
     ) -> Result<R, Failure> {
-        let reporter = Reporter::new(&self.settings.flags, self.is_verbose);
         let known = operation.snapshot().clone();
-        let wait = follow(&reporter, title, &known, operation, limits);
-        let ended = unless_interrupted(&reporter, wait)
-            .await?
-            .map_err(Failure::from);
-        reporter.summary(ended.as_ref().err().map_or(Exit::Success, Failure::exit));
-        ended
+        let wait = follow(self, title, &known, operation, limits);
+        let ended = unless_interrupted(self.reporter(), wait).await?;
+        ended.map_err(Failure::from)
     }
 
     /// Ends a command that started an operation. Waits for the operation, and prints its result if a format is set. With
     /// `--async`, prints the command that waits for it.
-    pub(crate) async fn finish<R: OperationResult>(
+    pub(crate) async fn finish<R: OperationResult + prost::Name>(
         &self,
         flags: &StartFlags,
         title: &str,

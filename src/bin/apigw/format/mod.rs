@@ -150,6 +150,11 @@ impl Format {
         Ok(())
     }
 
+    /// Returns true if the output is JSON, or a line of JSON for each resource.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.kind, Kind::Json | Kind::JsonLines)
+    }
+
     /// Formats one resource.
     pub(crate) fn one(&self, resource: &Value) -> String {
         match self.kind {

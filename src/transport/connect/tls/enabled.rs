@@ -82,15 +82,15 @@ impl Tls {
     }
 }
 
+fn unsupported_versions(error: rustls::Error) -> Error {
+    let text = "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3";
+    Error::configuration_from(text, error)
+}
+
 fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     let config = ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Error::configuration_from(
-                "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3",
-                error,
-            )
-        })?
+        .map_err(unsupported_versions)?
         .with_root_certificates(roots(options)?);
     let Some((chain, key)) = &options.identity else {
         return Ok(config.with_no_client_auth());
@@ -130,12 +130,7 @@ pub(crate) fn server_config(
     })?;
     let mut config = ServerConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Error::configuration_from(
-                "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3",
-                error,
-            )
-        })?
+        .map_err(unsupported_versions)?
         .with_no_client_auth()
         .with_single_cert(certificates(setting, chain)?, key)
         .map_err(|error| {
