@@ -2,6 +2,7 @@
 
 #![cfg(feature = "cli")]
 
+mod control;
 mod deploy;
 mod emulator;
 mod gcloud;

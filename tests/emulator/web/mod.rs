@@ -6,6 +6,8 @@ mod header_limit;
 #[cfg(feature = "rest")]
 mod raw;
 #[cfg(feature = "rest")]
+mod routes;
+#[cfg(feature = "rest")]
 mod settings;
 #[cfg(feature = "rest")]
 mod table;
