@@ -7,7 +7,6 @@ mod deploy;
 mod emulator;
 mod gcloud;
 mod logs;
-mod memory;
 mod places;
 mod proxy;
 mod settings;
