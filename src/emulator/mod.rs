@@ -69,6 +69,7 @@ mod events;
 mod faults;
 mod list;
 pub mod messages;
+mod page;
 #[cfg(feature = "rest")]
 mod seed;
 mod server;
