@@ -7,6 +7,7 @@ mod deploy;
 mod emulator;
 mod gcloud;
 mod logs;
+mod memory;
 mod places;
 mod proxy;
 mod settings;
