@@ -66,7 +66,7 @@ function closeDetail() {
 function renderHeader() {
   const { clock, settings } = store;
   write(byId('version'), store.version);
-  write(byId('data'), settings.dataFile || 'in memory');
+  write(byId('data'), settings.dataFile?.split(/[\\/]/).pop() ?? 'in memory', settings.dataFile);
   write(byId('pause'), clock.paused ? 'Resume' : 'Pause');
   const advanced = millis(clock.advanced);
   write(byId('advanced'), [advanced && `+${span(advanced)}`, clock.paused && 'paused'].filter(Boolean).join(' · '));
@@ -112,6 +112,7 @@ async function load() {
   render('header', 'tree', 'operations', 'faults');
   store.loadCalls((await api.calls('BASIC')).calls);
   render('calls', 'header');
+  tick();
 }
 
 let loading;
