@@ -1,7 +1,13 @@
 //! Measures the cost of many pending operations: one watcher against one poll loop for each operation, with the emulator
 //! and a paused clock. Operations start over one minute and run for two minutes.
 //!
-//! `cargo bench --features emulator --bench watcher` prints a table; each line is measured in a process of its own.
+//! `cargo bench --features emulator --bench watcher` prints a table. Each figure is measured in a process of its own:
+//!
+//! - calls, delay and wall time in a run in which all operations end;
+//! - heap bytes, counted by dhat, as the bytes that are freed when all waits are dropped five seconds after they began;
+//! - resident bytes, as the resident memory of a process with all waits pending, less that of a process in which the
+//!   same operations were started without waits.
+//!
 //! `… -- 1000` measures 1,000 operations only.
 //!
 //! A second table shows two bounds of one watcher. The first is the delay until the ends of healthy operations are
@@ -12,7 +18,7 @@
 //! ten runs of each scenario (`… -- hung 2000`). The latest of 100 ends was noticed after 10, 11 and 12 s (median) and
 //! 14, 14 and 15 s (maximum) with 0, 10 and 2,000 hung waits.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,55 +37,107 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
 const PARENT: &str = "projects/p/locations/global";
 const RUNS: Duration = Duration::from_secs(120);
-const ARRIVE: usize = 60;
+/// Number of batches in which the operations start, one a second.
+const BATCHES: usize = 60;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |at: usize| {
-        arguments
-            .get(at)
-            .and_then(|text| text.parse::<usize>().ok())
-    };
-    match arguments.get(1).map(String::as_str) {
-        Some("hung") => return hung(number(2).expect("a number")),
-        Some("totals") => return totals(number(2).expect("a number")),
-        _ => {}
-    }
-    if arguments.get(1).is_some_and(|first| first == "one") {
-        measure(arguments[2] == "watcher", number(3).expect("a number"));
-        return;
-    }
-    println!(
-        "| operations | way | gets | pages | calls an operation | noticed late, most | resident B each, the process whole | wall, emulator included |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    let counts = number(1).map_or(vec![1, 100, 10_000, 100_000], |count| vec![count]);
-    for count in counts {
-        for way in ["loops", "watcher"] {
-            let mut command = Command::new(std::env::current_exe().expect("it runs"));
-            let status = command.args(["one", way, &count.to_string()]).status();
-            assert!(status.expect("it runs").success());
+/// How the operations are waited for.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// Not at all. The resident memory of the emulator is measured so.
+    None,
+    Loops,
+    Watcher,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Loops => "loops",
+            Self::Watcher => "watcher",
         }
     }
-    if number(1).is_some() {
-        return;
+
+    fn parse(name: &str) -> Self {
+        match name {
+            "none" => Self::None,
+            "loops" => Self::Loops,
+            "watcher" => Self::Watcher,
+            _ => panic!("invalid way to wait: {name}"),
+        }
     }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    match arguments[..] {
+        ["calls", way, count] => calls(Way::parse(way), number(count)),
+        ["heap", way, count] => heap(Way::parse(way), number(count)),
+        ["resident", way, count] => resident(Way::parse(way), number(count)),
+        ["hung", count] => hung(number(count)),
+        ["totals", count] => totals(number(count)),
+        // Cargo adds `--bench`.
+        [] | ["--bench"] => {
+            costs(&[1, 100, 10_000, 100_000]);
+            bounds();
+        }
+        [count, ..] => costs(&[number(count)]),
+    }
+}
+
+/// Prints the costs of both ways.
+fn costs(counts: &[usize]) {
+    println!(
+        "| operations | way | gets | pages | calls an operation | noticed late, most | wall, emulator included | heap B each | resident B each |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for count in counts {
+        let measured = |what: &str, way: Way| measured(&[what, way.name(), &count.to_string()]);
+        for way in [Way::Loops, Way::Watcher] {
+            let calls = measured("calls", way);
+            // The memory of a few operations is noise.
+            let (mut heap, mut each) = ("–".to_owned(), "–".to_owned());
+            if *count >= 1000 {
+                let bytes = |way| measured("resident", way).parse::<f64>().expect("a number");
+                heap = measured("heap", way);
+                each = format!("{:.0}", (bytes(way) - bytes(Way::None)) / *count as f64);
+            }
+            println!("| {count} | {} | {calls} | {heap} | {each} |", way.name());
+        }
+    }
+}
+
+/// Prints the bounds of one watcher.
+fn bounds() {
     println!();
     println!("| scenario | waits | calls | late, median | late, most |");
     println!("|---|---|---|---|---|");
     for (scenario, count) in [
-        ("hung", 0),
-        ("hung", 10),
-        ("hung", 2000),
-        ("totals", 200),
-        ("totals", 2000),
+        ("hung", "0"),
+        ("hung", "10"),
+        ("hung", "2000"),
+        ("totals", "200"),
+        ("totals", "2000"),
     ] {
-        let mut command = Command::new(std::env::current_exe().expect("it runs"));
-        let status = command.args([scenario, &count.to_string()]).status();
-        assert!(status.expect("it runs").success());
+        println!("{}", measured(&[scenario, count]));
     }
+}
+
+/// Returns what a process of its own prints.
+fn measured(arguments: &[&str]) -> String {
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+    let output = command.args(arguments).stderr(Stdio::inherit()).output();
+    let output = output.expect("the program runs");
+    assert!(output.status.success(), "{arguments:?} failed");
+    let text = String::from_utf8(output.stdout).expect("it is text");
+    text.trim_end().to_owned()
 }
 
 /// Measures 100 healthy operations beside `count` operations of a location whose calls hang. All run for two minutes.
@@ -104,7 +162,7 @@ async fn hung(count: usize) {
         let ends = Instant::now() + RUNS;
         waits.push(wait(
             Some(&watcher),
-            operation.await.expect("it was started"),
+            operation.await.expect("a started operation"),
             ends,
         ));
     }
@@ -130,13 +188,13 @@ async fn totals(count: usize) {
     let mut started = Vec::new();
     for number in 0..count {
         let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-        started.push(operation.await.expect("it was started"));
+        started.push(operation.await.expect("a started operation"));
     }
     let waits = started.into_iter().map(|operation| {
         let ends = Instant::now() + total;
         let watched = watcher.wait(operation);
         async move {
-            watched.await.expect_err("its time is over");
+            watched.await.expect_err("the wait timed out");
             ends.elapsed()
         }
     });
@@ -186,60 +244,91 @@ fn beside(
     (client.build().expect("the settings are valid"), calls)
 }
 
-#[tokio::main(flavor = "current_thread", start_paused = true)]
-async fn measure(by_watcher: bool, count: usize) {
-    let emulator = Emulator::builder().operation_time(RUNS).build();
-    let client = ApiGateway::builder()
-        .transport_service(emulator.service())
-        .anonymous();
-    let client = client.build().expect("the settings are valid");
-    let watcher = by_watcher.then(|| client.watcher());
-    let began = std::time::Instant::now();
+/// Many pending operations of one emulator.
+struct Pending {
+    emulator: Emulator,
+    /// The waits for the operations. Each returns how late it ended.
+    waits: FuturesUnordered<BoxFuture<'static, Duration>>,
+    watcher: Option<Watcher>,
+}
 
-    // Create the emulator's state first, so that its memory is not counted as the waits' memory.
-    let mut started = Vec::with_capacity(count);
-    let mut batches = Vec::new();
-    for batch in 0..ARRIVE {
-        let batch = count * batch / ARRIVE..count * (batch + 1) / ARRIVE;
-        batches.push(batch);
+impl Pending {
+    /// Starts the operations and their waits in batches, one each `pause`.
+    async fn start(way: Way, count: usize, pause: Duration) -> Self {
+        let emulator = Emulator::builder().operation_time(RUNS).build();
+        let client = ApiGateway::builder()
+            .transport_service(emulator.service())
+            .anonymous();
+        let client = client.build().expect("the settings are valid");
+        let watcher = (way == Way::Watcher).then(|| client.watcher());
+        let mut waits = FuturesUnordered::new();
+        for batch in 0..BATCHES {
+            for number in count * batch / BATCHES..count * (batch + 1) / BATCHES {
+                let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
+                let operation = operation.await.expect("a started operation");
+                if way != Way::None {
+                    waits.push(wait(watcher.as_ref(), operation, Instant::now() + RUNS));
+                }
+            }
+            // All waits of the batch start, and none has ended.
+            let until = tokio::time::sleep(pause);
+            tokio::pin!(until);
+            tokio::select! {
+                biased;
+                _ = std::future::poll_fn(|cx| waits.poll_next_unpin(cx)), if !waits.is_empty() => panic!("an end in time"),
+                () = &mut until => {}
+            }
+        }
+        Self {
+            emulator,
+            waits,
+            watcher,
+        }
     }
-    let mut waits = FuturesUnordered::new();
-    let mut held = 0;
+}
+
+/// Prints the calls of all waits up to their ends.
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn calls(way: Way, count: usize) {
+    let began = std::time::Instant::now();
+    let mut pending = Pending::start(way, count, Duration::from_secs(1)).await;
     let mut latest = Duration::ZERO;
-    for batch in batches {
-        for number in batch {
-            let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-            started.push((operation.await.expect("it was started"), Instant::now()));
-        }
-        let before = resident();
-        for (operation, at) in started.drain(..) {
-            waits.push(wait(watcher.as_ref(), operation, at + RUNS));
-        }
-        // Let all waits start and make their first polls.
-        let second = Instant::now() + Duration::from_secs(1);
-        while let Ok(Some(late)) = tokio::time::timeout_at(second, waits.next()).await {
-            latest = latest.max(late);
-        }
-        held += resident().saturating_sub(before);
-    }
-    while let Some(late) = waits.next().await {
+    while let Some(late) = pending.waits.next().await {
         latest = latest.max(late);
     }
-    let (gets, pages) = (
-        emulator.call_count(Method::GET_OPERATION),
-        emulator.call_count(Method::LIST_OPERATIONS),
-    );
+    let gets = pending.emulator.call_count(Method::GET_OPERATION);
+    let pages = pending.emulator.call_count(Method::LIST_OPERATIONS);
     let each = (gets + pages) as f64 / count as f64;
-    let bytes = match count {
-        0..1000 => "–".to_owned(),
-        count => (held / count).to_string(),
-    };
-    let way = if by_watcher { "watcher" } else { "a loop each" };
-    let late = latest.as_secs_f64();
-    let wall = began.elapsed().as_secs_f64();
-    println!(
-        "| {count} | {way} | {gets} | {pages} | {each:.2} | {late:.1} s | {bytes} | {wall:.1} s |"
-    );
+    let (late, wall) = (latest.as_secs_f64(), began.elapsed().as_secs_f64());
+    println!("{gets} | {pages} | {each:.3} | {late:.1} s | {wall:.1} s");
+}
+
+/// Prints the bytes of the heap that one wait holds.
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn heap(way: Way, count: usize) {
+    let _profiler = dhat::Profiler::builder()
+        .trim_backtraces(Some(4))
+        .testing()
+        .build();
+    let bytes = || dhat::HeapStats::get().curr_bytes;
+    // The first polls and pages are over after five seconds.
+    let pause = Duration::from_secs(5) / u32::try_from(BATCHES).expect("a small number");
+    let pending = Pending::start(way, count, pause).await;
+    let before = bytes();
+    drop(pending.waits);
+    drop(pending.watcher);
+    // The task of the watcher ends.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    println!("{}", (before - bytes()) / count);
+}
+
+/// Prints the memory of this process in bytes, if the system reports it, while all operations are pending.
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn resident(way: Way, count: usize) {
+    let _pending = Pending::start(way, count, Duration::from_secs(1)).await;
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    println!("{}", pages.unwrap_or(0_usize) * 4096);
 }
 
 /// Waits for an operation, and returns how long after its end the wait returned.
@@ -252,23 +341,13 @@ fn wait(
         Some(watcher) => {
             let watched = watcher.wait(operation);
             Box::pin(async move {
-                watched.await.expect("it succeeded");
+                watched.await.expect("the operation succeeded");
                 ends.elapsed()
             })
         }
         None => Box::pin(async move {
-            operation.await.expect("it succeeded");
+            operation.await.expect("the operation succeeded");
             ends.elapsed()
         }),
     }
-}
-
-/// Returns the memory of this process in bytes, if the system reports it.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<usize>().ok());
-    pages.unwrap_or_default() * 4096
 }

@@ -227,6 +227,14 @@ pub(crate) fn code(number: i32) -> Code {
     }
 }
 
+/// Writes the message of a status, which may be empty.
+fn fmt_message(message: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match message {
+        "" => Ok(()),
+        message => write!(f, ": {message}"),
+    }
+}
+
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "operation {}", self.name().escape_debug())?;
@@ -236,10 +244,12 @@ impl fmt::Display for OperationError {
                     number @ 1..=16 => code_name(code(number)).to_owned(),
                     number => format!("code {number}"),
                 };
-                write!(f, " failed: {code}: {}", status.message)?;
+                write!(f, " failed: {code}")?;
+                fmt_message(&status.message, f)?;
             }
             OperationErrorKind::Cancelled(status) => {
-                write!(f, " was cancelled: {}", status.message)?;
+                f.write_str(" was cancelled")?;
+                fmt_message(&status.message, f)?;
             }
             OperationErrorKind::WrongResult { expected, found } => {
                 let found = type_name(found).escape_debug();
@@ -260,19 +270,22 @@ impl OperationError {
         let Progress { polls, elapsed, .. } = &self.0.progress;
         let plural = if *polls == 1 { "" } else { "s" };
         let effort = format!("after {polls} poll{plural} in {elapsed:.1?}");
+        let done = self.0.snapshot.is_done();
+        let state = match done {
+            false => "the operation may still be running",
+            true => "the operation is done, its outcome is unknown",
+        };
         match kind {
-            OperationErrorKind::TimedOut { cancelled: false } => write!(
-                f,
-                ": timed out {effort}; the operation may still be running and was not cancelled"
-            )?,
-            OperationErrorKind::TimedOut { cancelled: true } => write!(
-                f,
-                ": timed out {effort}; the operation may still be running, its cancellation was requested"
-            )?,
+            OperationErrorKind::TimedOut { cancelled } => {
+                write!(f, ": timed out {effort}; {state}")?;
+                match (cancelled, done) {
+                    (true, _) => f.write_str(", its cancellation was requested")?,
+                    (false, false) => f.write_str(" and was not cancelled")?,
+                    (false, true) => {}
+                }
+            }
             OperationErrorKind::CancelRequest => {
-                f.write_str(
-                    ": the request to cancel it failed; the operation may still be running",
-                )?;
+                write!(f, ": the request to cancel it failed; {state}")?;
             }
             OperationErrorKind::Expired => {
                 f.write_str(": not found or expired; outcome unknown")?
@@ -280,10 +293,7 @@ impl OperationError {
             OperationErrorKind::MissingResult => {
                 f.write_str(": done without a result or an error; outcome unknown")?;
             }
-            _ => write!(
-                f,
-                ": polling failed {effort}; the operation may still be running"
-            )?,
+            _ => write!(f, ": polling failed {effort}; {state}")?,
         }
         self.fmt_seen(f)?;
         if self.may_still_run() {

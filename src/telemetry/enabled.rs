@@ -1,4 +1,4 @@
-//! Records the metrics of the client (feature `metrics`). [`layer::metrics`](crate::layer::metrics) lists them.
+//! Records the metrics of the client (feature `metrics`). [`layer`](crate::layer) lists them.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub(crate) fn describe() {
     );
 }
 
-pub(crate) fn call_begins(method: &'static str) {
+pub(crate) fn call_started(method: &'static str) {
     metrics::counter!(CALLS, METHOD => method).increment(1);
 }
 

@@ -39,7 +39,7 @@ impl<S> Layer<S> for MetricsLayer {
 
 /// Counts calls and records their duration.
 #[derive(Clone, Debug)]
-pub struct Metrics<S> {
+pub(crate) struct Metrics<S> {
     inner: S,
     server: Option<ServerAddress>,
 }
@@ -58,7 +58,7 @@ where
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
         let method = Method::find(request.uri().path()).map_or(OTHER, |method| &method.path[1..]);
-        telemetry::call_begins(method);
+        telemetry::call_started(method);
         MetricsFuture {
             record: Some(RecordOnDrop {
                 method,
@@ -77,7 +77,7 @@ const OTHER: &str = "_OTHER";
 pin_project! {
     /// The future of a call that is measured.
     #[derive(Debug)]
-    pub struct MetricsFuture<F> {
+    pub(crate) struct MetricsFuture<F> {
         #[pin]
         call: F,
         record: Option<RecordOnDrop>,

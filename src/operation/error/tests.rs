@@ -80,7 +80,7 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             None,
             None,
             None,
-            " failed: unauthenticated: ",
+            " failed: unauthenticated",
         ),
         (
             Failed(status(0, "no")),
@@ -108,6 +108,15 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             None,
             None,
             " failed: code -1: no",
+        ),
+        (
+            Cancelled(status(1, "")),
+            true,
+            3,
+            Some(0),
+            away,
+            None,
+            " was cancelled",
         ),
         (
             Cancelled(status(1, "by me")),
@@ -197,7 +206,25 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             Some(2),
             None,
             None,
-            ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen done without a result 2.0s before; wait for it again by its name",
+            ": timed out after 4 polls in 5.0s; the operation is done, its outcome is unknown; last seen done without a result 2.0s before; wait for it again by its name",
+        ),
+        (
+            timed_out(true),
+            true,
+            4,
+            Some(2),
+            None,
+            None,
+            ": timed out after 4 polls in 5.0s; the operation is done, its outcome is unknown, its cancellation was requested; last seen done without a result 2.0s before; wait for it again by its name",
+        ),
+        (
+            Polling,
+            true,
+            0,
+            Some(0),
+            away,
+            None,
+            ": polling failed after 0 polls in 5.0s; the operation is done, its outcome is unknown; last seen done without a result just before; wait for it again by its name; last failure: unavailable: away",
         ),
         (
             timed_out(true),
@@ -245,7 +272,9 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             ": done without a result or an error; outcome unknown; read projects/p/locations/l/apis/a for its state; last failure: unavailable: away",
         ),
     ];
+    let mut kinds = std::collections::BTreeSet::new();
     for (kind, done, polls, seen, failure, target, expected) in rows {
+        kinds.insert(row_of(&kind));
         let progress = Progress {
             polls,
             elapsed: Duration::from_secs(5),
@@ -258,13 +287,30 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             error.to_string(),
             format!("operation operations/o{expected}")
         );
-        let goes_on = expected.contains("may still be running");
+        let goes_on = expected.contains("wait for it again");
         assert_eq!(error.may_still_run(), goes_on, "{error}");
-        assert_eq!(expected.contains("wait for it again"), goes_on, "{error}");
+        let may_run = expected.contains("may still be running");
+        assert_eq!(may_run, goes_on && !done, "{error}");
         // The text has the failure, so it is not a source.
         assert!(std::error::Error::source(&error).is_none());
         let told = expected.contains("last failure");
         assert!(!told || error.last_failure().is_some(), "{error}");
+    }
+    assert_eq!(kinds.len(), 9, "the kinds in the table: {kinds:?}");
+}
+
+/// Numbers the kinds of the table. A new kind does not compile until it has a number, and a row.
+fn row_of(kind: &OperationErrorKind) -> u8 {
+    match kind {
+        OperationErrorKind::Failed(_) => 1,
+        OperationErrorKind::Cancelled(_) => 2,
+        OperationErrorKind::WrongResult { .. } => 3,
+        OperationErrorKind::MissingResult => 4,
+        OperationErrorKind::Polling => 5,
+        OperationErrorKind::CancelRequest => 6,
+        OperationErrorKind::TimedOut { cancelled: false } => 7,
+        OperationErrorKind::TimedOut { cancelled: true } => 8,
+        OperationErrorKind::Expired => 9,
     }
 }
 
