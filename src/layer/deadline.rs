@@ -96,7 +96,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
         }
         this.sleep.poll(cx).map(|()| {
             Err(Status::deadline_exceeded(format!(
-                "no answer within {:?}, still {}",
+                "no response within {:?}, still {}",
                 this.timeout, this.phase
             )))
         })

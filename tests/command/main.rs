@@ -8,6 +8,7 @@ mod gcloud;
 mod logs;
 mod places;
 mod proxy;
+mod rows;
 mod settings;
 mod terminal;
 mod verbs;
@@ -166,7 +167,7 @@ fn an_operation_is_printed_as_json_and_as_yaml() {
 }
 
 #[test]
-fn an_operation_that_runs_is_no_failure() {
+fn a_running_operation_exits_0() {
     let emulator = Emulator::start("1h");
     let output = describe(&emulator, &emulator.create("a"), &["--format", "json"]);
     assert_eq!(output.status.code(), Some(0));
@@ -213,17 +214,12 @@ fn a_call_that_fails_exits_1_with_the_code_the_name_and_the_details() {
 }
 
 #[test]
-fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
+fn an_error_before_a_call_exits_1_with_one_line() {
     let token = std::env::temp_dir().join(format!("apigw-{}", std::process::id()));
     std::fs::write(&token, "secret-token of two words").expect("a file");
     let token = token.to_str().expect("text");
     let name = "projects/p/locations/l/operations/o";
-    let cases: [(&[&str], &str); 5] = [
-        (
-            &["projects/p/operation-1", "--endpoint", "http://127.0.0.1:1"],
-            "projects/{project}/locations/{location}/operations/{operation}",
-        ),
-        (&[name, "--endpoint", "http://127.0.0.1:1/path"], "endpoint"),
+    let cases: [(&[&str], &str); 3] = [
         (
             &[name, "--access-token-file", "/no/such/file"],
             "/no/such/file: ",
@@ -238,7 +234,7 @@ fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
                 "--endpoint",
                 "http://127.0.0.1:1",
                 "--request-timeout",
-                "100ms",
+                "2s",
             ],
             "cannot connect to http://127.0.0.1:1",
         ),
@@ -265,7 +261,7 @@ fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
 }
 
 #[test]
-fn an_emulator_is_not_started_over_what_is_no_data_file() {
+fn the_emulator_does_not_start_with_an_invalid_data_file() {
     let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/letter.txt");
     std::fs::write(file, "a letter to a friend").expect("it is written");
     let output = run(&["emulator", "--listen", "127.0.0.1:0", "--data", file]);
@@ -278,7 +274,7 @@ fn an_emulator_is_not_started_over_what_is_no_data_file() {
 }
 
 #[test]
-fn a_wrong_usage_exits_2() {
+fn wrong_usage_exits_2() {
     let cases = [
         "",
         "nonsense",
@@ -292,6 +288,17 @@ fn a_wrong_usage_exits_2() {
         "apis create a --project p --labels a",
         "apis list --limit 0",
         "apis list --project p --filter name~a",
+        "apis list --project=a/../b --endpoint=http://127.0.0.1:1",
+        "apis describe a/b --project p --endpoint=http://127.0.0.1:1",
+        "apis describe a --project p --endpoint=http://127.0.0.1:1/path",
+        "apis update a --project p --update-labels=A=b --endpoint=http://127.0.0.1:1",
+        "apis list --project p --account=ann@example.com",
+        "apis list --project p --impersonate-service-account=,",
+        "gateways describe g/h --project p --endpoint=http://127.0.0.1:1",
+        "gateways update g --project p --api-config=c/d --endpoint=http://127.0.0.1:1",
+        "gateways deploy g --project p --api=a/b --openapi-spec=tests/command/gcloud/openapi.yaml",
+        "operations describe projects/p/operation-1 --endpoint=http://127.0.0.1:1",
+        "api-configs validate --openapi-spec=-,-",
         "emulator --operation-time -1s",
     ];
     for arguments in cases {
@@ -303,6 +310,27 @@ fn a_wrong_usage_exits_2() {
         );
         assert!(err(&output).contains("--help"), "{}", err(&output));
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_setting_that_is_not_utf_8_is_wrong_usage() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let invalid = OsStr::from_bytes(b"\xff");
+    let mut list = apigw(&["apis", "list"]);
+    let output = list.env("CLOUDSDK_CORE_PROJECT", invalid).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(
+        err(&output).contains("of CLOUDSDK_CORE_PROJECT: must be UTF-8"),
+        "{}",
+        err(&output)
+    );
+    let output = apigw(&["apis", "describe"]).arg(invalid).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
 }
 
 #[test]
@@ -351,7 +379,7 @@ fn the_demo_shows_an_operation_over_both_transports() {
 }
 
 #[test]
-fn the_emulator_of_the_environment_is_asked_in_plaintext_and_without_credentials() {
+fn the_emulator_of_the_environment_is_called_in_plaintext_without_credentials() {
     let emulator = Emulator::start("0s");
     let name = emulator.create("a");
     let host = emulator.endpoint.trim_start_matches("http://");

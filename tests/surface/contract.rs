@@ -219,7 +219,7 @@ fn policy(letter: char) -> (Option<Duration>, Option<RetryPolicy>) {
 }
 
 #[test]
-fn all_methods_are_there_sorted_by_path_and_found_by_it() {
+fn the_method_table_is_sorted_and_searchable_by_path() {
     let paths: Vec<_> = Method::all().iter().map(|method| method.path()).collect();
     let table = TABLE.map(|(service, name, ..)| format!("{service}{name}"));
     assert_eq!(paths, table);

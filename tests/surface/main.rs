@@ -11,4 +11,5 @@ mod list;
 mod methods;
 mod name_checks;
 mod names;
+mod setting_texts;
 mod types;

@@ -208,7 +208,7 @@ async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
     });
     let error = result.expect_err("it is not tried again");
     assert!(error.to_string().ends_with("unavailable: away"), "{error}");
-    let throttled = told.events("too many attempts of this client fail, not retrying");
+    let throttled = told.events("not retrying: too many attempts of this client have failed");
     assert_eq!(throttled.len(), 1);
     server.asked_nothing_more(client).await;
 }

@@ -145,12 +145,12 @@ fn comes_back(cases: &[Case], rules: &Rules, seed: u64) -> Result<(), TestCaseEr
 
 proptest! {
     #[test]
-    fn every_request_of_the_contract_comes_to_the_server_as_it_was(seed: u64) {
+    fn every_request_of_the_contract_reaches_the_server_unchanged(seed: u64) {
         comes_back(&CONTRACT, &Rules::api_gateway(), seed)?;
     }
 
     #[test]
-    fn requests_by_rules_of_every_form_come_to_the_server_as_they_were(seed: u64) {
+    fn requests_by_rules_of_every_form_reach_the_server_unchanged(seed: u64) {
         comes_back(&SHELF_CASES, &rules(), seed)?;
     }
 }

@@ -107,7 +107,7 @@ async fn a_wait_has_no_route_and_sends_nothing() {
     assert!(
         error
             .to_string()
-            .contains("WaitOperation has no HTTP route"),
+            .contains("no HTTP rule for /google.longrunning.Operations/WaitOperation"),
         "{error}"
     );
     assert!(error.to_string().contains(OPERATION), "{error}");

@@ -33,7 +33,7 @@ use state::{Action, FallbackEvent, GrpcTicket, State};
 #[non_exhaustive]
 pub struct RestFallback {
     /// Time since the fallback was activated.
-    pub lasting: Duration,
+    pub duration: Duration,
     /// The text of the error that activated the fallback.
     pub reason: String,
     /// Number of calls that have tried gRPC again without success since the fallback was activated. One call tries every five
@@ -81,7 +81,7 @@ impl FallbackStatus {
         match inner.state {
             State::Grpc { .. } => None,
             State::Rest(period) => Some(RestFallback {
-                lasting: period.since.elapsed(),
+                duration: period.since.elapsed(),
                 reason: inner.reason.clone(),
                 failed_probes: period.failed_probes,
             }),
@@ -105,7 +105,7 @@ impl FallbackStatus {
             return None;
         };
         if ticket == GrpcTicket::Probe {
-            tracing::debug!("trying gRPC again");
+            tracing::debug!("probing gRPC");
         }
         Some(GrpcAttempt {
             status: self,
@@ -126,7 +126,7 @@ impl FallbackStatus {
             telemetry::fell_back();
             tracing::warn!(
                 reason = cause.message(),
-                "gRPC cannot work on this path, falling back to REST"
+                "gRPC does not work on this network path, falling back to REST"
             );
         }
     }
@@ -153,9 +153,11 @@ impl GrpcAttempt<'_> {
         telemetry::probed(outcome);
         match self.status.apply(event) {
             Action::ReportClosed => {
-                tracing::info!("gRPC works again on this path, leaving REST");
+                tracing::info!(
+                    "gRPC works again on this network path, ending the fallback to REST"
+                );
             }
-            _ => tracing::debug!("gRPC was tried again without success, staying with REST"),
+            _ => tracing::debug!("the gRPC probe failed, continuing with REST"),
         }
     }
 }
