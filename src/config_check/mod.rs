@@ -63,7 +63,7 @@ mod references;
 mod rules;
 mod scalar;
 mod security;
-mod shape;
+pub(crate) mod shape;
 mod structure;
 mod template;
 mod yaml;

@@ -32,6 +32,9 @@
 //! A mask may have output-only fields, which are ignored. It may have immutable fields if the request repeats their values (AIP-161,
 //! AIP-203). A mask must not be empty: the live service rejects an empty mask, although AIP-134 allows it.
 //!
+//! The paths of a message are in snake case, as `google/protobuf/field_mask.proto` requires. A path in camel case is rejected over
+//! gRPC. Over REST `displayName` and `display_name` are both read as the path `display_name`.
+//!
 //! # Policies
 //!
 //! Policies have versions as in `google/iam/v1/policy.proto`. Conditions are written at version 3, and returned if version 3 is

@@ -111,7 +111,7 @@ async fn the_state_is_equal_over_grpc_and_rest_and_in_process() {
 
     // None of this is a call of the API.
     let calls = server.emulator().calls();
-    assert!(calls.iter().all(|call| call.method.name != "GetState"));
+    assert!(calls.iter().all(|call| call.method.name() != "GetState"));
     assert_eq!(server.emulator().unused_faults().len(), 1);
 }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -264,6 +264,10 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let started = emulator.start(&listen).await;
     let server = started.map_err(|error| match error.get_ref() {
         Some(setting) if setting.is::<apigateway_grpc::Error>() => about_setting(&tls, setting),
+        // The text is no address, or its host does not resolve since it has a scheme.
+        _ if error.kind() == io::ErrorKind::InvalidInput || listen.contains("://") => {
+            format!("--listen {listen}: must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port")
+        }
         _ => format!("--listen {listen}: {error}"),
     })?;
     output::line(&format!("listening on {}", server.endpoint()))?;

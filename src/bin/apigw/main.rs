@@ -23,6 +23,7 @@ mod failure;
 mod files;
 mod format;
 mod gateways;
+mod gcloud_token;
 mod iam;
 mod labels;
 mod locations;
@@ -175,6 +176,10 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
             )));
         }
         Command::Help(help) => return done(help.run(Arguments::command())),
+        _ => {}
+    }
+    settings.check()?;
+    match arguments.command {
         // Validation needs no project and has its own formats.
         Command::ApiConfigs(api_configs::Command::Validate(validate)) => {
             return validate.run(&settings);
