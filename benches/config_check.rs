@@ -26,7 +26,7 @@ fn measure(name: &str, document: &str) {
     let seconds = began.elapsed().as_secs_f64();
     assert!(found.is_empty(), "{}", found[0]);
     let bytes = document.len();
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    #[expect(clippy::cast_precision_loss, reason = "the value is far below 2^52")]
     let each = seconds * 1e9 / bytes as f64;
     println!("| {name} | {bytes} | {seconds:.2} | {each:.0} |");
 }

@@ -53,8 +53,12 @@ async fn main() {
     let transport = ApiGateway::builder().transport_service(emulator.service());
     let client = transport.anonymous().build().expect("valid");
     let operation = client.create_api(PARENT, "a", Api::default());
-    let name = operation.await.expect("it starts").name().to_owned();
-    let operation = client.get_operation(&name).await.expect("it is there");
+    let name = operation
+        .await
+        .expect("a started operation")
+        .name()
+        .to_owned();
+    let operation = client.get_operation(&name).await.expect("an operation");
     let echo = || Routes::new(OperationsServer::new(Echo(operation.clone())));
 
     println!(
@@ -64,7 +68,7 @@ async fn main() {
     let in_process = compare("in process", 1, &name, emulator.service(), echo()).await;
     let listener = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address"));
     let listener = listener.expect("a free port").with_nodelay(Some(true));
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the address of the listener");
     tokio::spawn(
         Server::builder()
             .add_routes(echo())
@@ -80,7 +84,7 @@ async fn main() {
     let before = resident();
     for number in 0..MANY {
         let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-        drop(operation.await.expect("it starts"));
+        drop(operation.await.expect("a started operation"));
     }
     let grown = resident() - before;
     println!(
@@ -89,13 +93,13 @@ async fn main() {
         grown / MANY
     );
     println!(
-        "wanted: started in under 50 ms, 50,000 calls a second in process (here {in_process:.0}), under 200 MB"
+        "target: started in under 50 ms, 50,000 calls a second in process (here {in_process:.0}), under 200 MB"
     );
 }
 
 async fn channel(endpoint: String) -> Channel {
     let endpoint = Channel::from_shared(endpoint).expect("an address");
-    endpoint.connect().await.expect("it listens")
+    endpoint.connect().await.expect("a connection")
 }
 
 /// Measures both services in alternating rounds, prints a line, and returns the emulator's median calls per second.

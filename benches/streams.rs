@@ -45,7 +45,7 @@ impl Operations for Slow {
 #[tokio::main(flavor = "current_thread")]
 async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("it listens");
+    let address = listener.local_addr().expect("the address of the listener");
     println!("http://{address}");
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
@@ -53,7 +53,7 @@ async fn serve() {
         .add_service(OperationsServer::new(Slow))
         .serve_with_incoming(incoming)
         .await
-        .expect("it serves");
+        .expect("the server runs");
 }
 
 fn main() {
@@ -65,18 +65,18 @@ fn main() {
     let at_once = argument.and_then(|text| text.parse().ok());
     let at_once = at_once.map_or(vec![1, 64, 1024], |at_once| vec![at_once]);
     compare(&endpoint, &at_once);
-    server.kill().expect("it runs");
-    server.wait().expect("it ends");
+    server.kill().expect("the server runs");
+    server.wait().expect("the server has ended");
 }
 
 fn start() -> (Child, String) {
-    let mut command = Command::new(std::env::current_exe().expect("it runs"));
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
     let command = command.arg("serve").stdout(Stdio::piped());
-    let mut server = command.spawn().expect("it runs");
+    let mut server = command.spawn().expect("the server starts");
     let mut line = String::new();
-    let output = server.stdout.take().expect("it is piped");
+    let output = server.stdout.take().expect("a piped output");
     let read = BufReader::new(output).read_line(&mut line);
-    read.expect("it tells its address");
+    read.expect("the address of the server");
     (server, line.trim().to_owned())
 }
 
@@ -91,13 +91,13 @@ async fn compare(endpoint: &str, at_once: &[usize]) {
         async move {
             let name = NAME.to_owned();
             let operation = channel.get_operation(GetOperationRequest { name }).await;
-            operation.expect("it answers");
+            operation.expect("a response");
         }
     };
     let by_client = move || {
         let client = client.clone();
         async move {
-            client.get_operation(NAME).await.expect("it answers");
+            client.get_operation(NAME).await.expect("a response");
         }
     };
     println!("| at once | client | calls/s | p50 ms | p99 ms | times the channel's |");
@@ -159,7 +159,7 @@ where
     let workers: Vec<_> = workers.collect();
     let mut took = Vec::new();
     for worker in workers {
-        took.extend(worker.await.expect("no call failed"));
+        took.extend(worker.await.expect("the worker did not panic"));
     }
     took.sort_unstable();
     Measured {

@@ -132,9 +132,9 @@ fn bounds() {
 
 /// Returns what a process of its own prints.
 fn measured(arguments: &[&str]) -> String {
-    let mut command = Command::new(std::env::current_exe().expect("it runs"));
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
     let output = command.args(arguments).stderr(Stdio::inherit()).output();
-    let output = output.expect("it runs");
+    let output = output.expect("the program runs");
     assert!(output.status.success(), "{arguments:?} failed");
     let text = String::from_utf8(output.stdout).expect("it is text");
     text.trim_end().to_owned()
@@ -162,7 +162,7 @@ async fn hung(count: usize) {
         let ends = Instant::now() + RUNS;
         waits.push(wait(
             Some(&watcher),
-            operation.await.expect("it was started"),
+            operation.await.expect("a started operation"),
             ends,
         ));
     }
@@ -188,13 +188,13 @@ async fn totals(count: usize) {
     let mut started = Vec::new();
     for number in 0..count {
         let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-        started.push(operation.await.expect("it was started"));
+        started.push(operation.await.expect("a started operation"));
     }
     let waits = started.into_iter().map(|operation| {
         let ends = Instant::now() + total;
         let watched = watcher.wait(operation);
         async move {
-            watched.await.expect_err("its time is over");
+            watched.await.expect_err("the wait timed out");
             ends.elapsed()
         }
     });
@@ -265,7 +265,7 @@ impl Pending {
         for batch in 0..BATCHES {
             for number in count * batch / BATCHES..count * (batch + 1) / BATCHES {
                 let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-                let operation = operation.await.expect("it was started");
+                let operation = operation.await.expect("a started operation");
                 if way != Way::None {
                     waits.push(wait(watcher.as_ref(), operation, Instant::now() + RUNS));
                 }
@@ -341,12 +341,12 @@ fn wait(
         Some(watcher) => {
             let watched = watcher.wait(operation);
             Box::pin(async move {
-                watched.await.expect("it succeeded");
+                watched.await.expect("the operation succeeded");
                 ends.elapsed()
             })
         }
         None => Box::pin(async move {
-            operation.await.expect("it succeeded");
+            operation.await.expect("the operation succeeded");
             ends.elapsed()
         }),
     }

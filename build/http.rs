@@ -8,7 +8,7 @@ use super::configuration::{Configuration, text};
 
 /// An HTTP rule. Its `Debug` form is written into the table, so its fields equal those of `contract::HttpRule`.
 #[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug alone")]
+#[allow(dead_code, reason = "read only by Debug")]
 pub(super) struct HttpRule {
     verb: &'static str,
     pub(super) template: String,
@@ -17,7 +17,7 @@ pub(super) struct HttpRule {
 
 /// The request body of an HTTP rule, as in `contract::Body`.
 #[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug alone")]
+#[allow(dead_code, reason = "read only by Debug")]
 pub(super) enum Body {
     None,
     All,

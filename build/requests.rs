@@ -192,7 +192,7 @@ pub(super) fn lists(requests: &[Request]) -> Result<String> {
             continue;
         };
         let item = items.kind();
-        let item = item.as_message().ok_or("an item is no message")?;
+        let item = item.as_message().ok_or("an item is not a message")?;
         let input = request.method.input();
         let partial = input.get_field_by_name("return_partial_success");
         let unreachable = ["unreachable", "unreachable_locations"];

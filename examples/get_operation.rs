@@ -10,7 +10,7 @@ use apigateway_grpc::{ApiGateway, Transport};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args()
         .nth(1)
-        .ok_or("the name of an operation is missing")?;
+        .ok_or("missing argument: the name of an operation")?;
     let client = ApiGateway::builder()
         .transport(Transport::GrpcWithRestFallback)
         .build()?;

@@ -85,6 +85,7 @@
 //! | `config-check` | the checks of API config files that the emulator makes | no |
 //! | `emulator` | the emulator | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
+//! | `emulator-ui` | the emulator's page in a browser | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
 //! | `serde` | operation handles that can be serialized | no |
 //! | `cli` | the command `apigw` | no |

@@ -28,3 +28,23 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 
 /// The service configuration, a `google.api.Service` in JSON. It has HTTP rules of methods, and the deadlines of the server.
 pub const SERVICE_CONFIG: &str = include_str!("../proto/apigateway_v1.json");
+
+impl google::cloud::apigateway::v1::api_config::File {
+    /// Reads a file of a config. In the config, its path is the last part of `path`, as with `gcloud`; characters that are
+    /// not UTF-8 are replaced.
+    ///
+    /// Blocks while it reads the file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn from_path(path: impl AsRef<std::path::Path>) -> std::io::Result<Self> {
+        let path = path.as_ref();
+        let contents = std::fs::read(path)?;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Ok(Self {
+            path: name.to_string_lossy().into_owned(),
+            contents,
+        })
+    }
+}

@@ -35,7 +35,7 @@ pub(crate) async fn client(kind: &str, addresses: &str, calls: usize) -> Duratio
             let mut client = OperationsClient::new(channel());
             let began = Instant::now();
             for _ in 0..calls {
-                client.get_operation(request()).await.expect("it is there");
+                client.get_operation(request()).await.expect("an operation");
             }
             began.elapsed()
         }
@@ -43,7 +43,7 @@ pub(crate) async fn client(kind: &str, addresses: &str, calls: usize) -> Duratio
             let mut client = OperationsClient::with_interceptor(channel(), with_headers);
             let began = Instant::now();
             for _ in 0..calls {
-                client.get_operation(request()).await.expect("it is there");
+                client.get_operation(request()).await.expect("an operation");
             }
             began.elapsed()
         }
@@ -142,7 +142,7 @@ async fn ours(
     let client = builder.build().expect("valid");
     let began = Instant::now();
     for _ in 0..calls {
-        client.get_operation(NAME).await.expect("it is there");
+        client.get_operation(NAME).await.expect("an operation");
     }
     began.elapsed()
 }
@@ -157,7 +157,7 @@ async fn official(endpoint: &str, calls: usize) -> Duration {
     let began = Instant::now();
     for _ in 0..calls {
         let call = client.get_operation().set_name(NAME);
-        call.send().await.expect("it is there");
+        call.send().await.expect("an operation");
     }
     began.elapsed()
 }
@@ -185,8 +185,8 @@ async fn with_reqwest(address: &str, calls: usize) -> Duration {
             .get(format!("{address}/v1/{NAME}"))
             .bearer_auth(TOKEN)
             .header("accept", "application/json");
-        let reply = call.send().await.expect("it is there");
-        let body = reply.bytes().await.expect("it is whole");
+        let reply = call.send().await.expect("an operation");
+        let body = reply.bytes().await.expect("the whole body");
         serde_json::from_slice::<Operation>(&body).expect("an operation");
     }
     began.elapsed()
@@ -202,12 +202,12 @@ async fn bare_http(address: &str, calls: usize) -> Duration {
             .header("accept", "application/json")
             .body(Empty::new())
             .expect("a request");
-        let reply = client.request(request).await.expect("it is there");
+        let reply = client.request(request).await.expect("an operation");
         let body = reply
             .into_body()
             .collect()
             .await
-            .expect("it is whole")
+            .expect("the whole body")
             .to_bytes();
         serde_json::from_slice::<Operation>(&body).expect("an operation");
     }

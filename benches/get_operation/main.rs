@@ -50,7 +50,7 @@ fn compare() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the server starts");
-    let addresses = server::addresses(server.stdout.take().expect("its output is piped"));
+    let addresses = server::addresses(server.stdout.take().expect("a piped output"));
     let instructions = Command::new("valgrind").arg("--version").output().is_ok();
     let unit = if instructions { "instructions" } else { "ns" };
     let measure = if instructions {
@@ -92,7 +92,7 @@ fn compare() {
 }
 
 fn itself(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("it runs"));
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
     command.args(arguments);
     command
 }
@@ -101,14 +101,14 @@ fn by_instructions(client: &str, addresses: &str) -> f64 {
     let collected = |calls: &str| {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("it runs"))
+            .arg(std::env::current_exe().expect("the path of this program"))
             .args(["client", client, addresses, calls])
             .output()
             .expect("valgrind runs");
         let text = String::from_utf8_lossy(&output.stderr);
         let line = text.lines().find(|line| line.contains("Collected"));
         let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
-        number.unwrap_or_else(|| panic!("callgrind tells no instructions: {text}"))
+        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
     };
     (collected("1000") - collected("200")) / 800.0
 }

@@ -37,12 +37,13 @@ impl Operations for Server {
 pub(crate) async fn run() {
     let grpc = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let rest = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = |listener: &TcpListener| listener.local_addr().expect("it listens");
+    let address =
+        |listener: &TcpListener| listener.local_addr().expect("the address of the listener");
     println!("http://{},http://{}", address(&grpc), address(&rest));
     let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
     let body = Body::of(0);
     let service = OperationsServer::new(Server {
-        operation: Operation::decode(&body.wire[..]).expect("it is one"),
+        operation: Operation::decode(&body.wire[..]).expect("an encoded operation"),
     });
     tokio::spawn(
         tonic::transport::Server::builder()

@@ -63,7 +63,7 @@ fn compare() {
     println!("|---|---|---|---|");
     for count in [1, 10, 100, 1_000, 10_000] {
         let bytes = operation::Body::of(count).json.len();
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        #[expect(clippy::cast_precision_loss, reason = "the value is far below 2^52")]
         let each = |direction| measure(OURS, direction, count) / bytes as f64;
         println!(
             "| {count} | {bytes} | {:.1} | {:.1} |",
@@ -84,19 +84,19 @@ fn by_instructions(engine: &str, direction: &str, count: usize) -> f64 {
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("it runs"));
+            .arg(std::env::current_exe().expect("the path of this program"));
         let output = run(&mut valgrind, engine, direction, count, rounds);
         let text = String::from_utf8_lossy(&output.stderr);
         let line = text.lines().find(|line| line.contains("Collected"));
         let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
-        number.unwrap_or_else(|| panic!("callgrind tells no instructions: {text}"))
+        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
     };
     marginal(count, collected)
 }
 
 fn by_time(engine: &str, direction: &str, count: usize) -> f64 {
     let once = |rounds: usize| {
-        let mut itself = Command::new(std::env::current_exe().expect("it runs"));
+        let mut itself = Command::new(std::env::current_exe().expect("the path of this program"));
         let output = run(&mut itself, engine, direction, count, rounds);
         let text = String::from_utf8_lossy(&output.stdout);
         text.trim().parse::<f64>().expect("a time")
@@ -110,7 +110,7 @@ fn by_time(engine: &str, direction: &str, count: usize) -> f64 {
 
 fn marginal(count: usize, cost: impl Fn(usize) -> f64) -> f64 {
     let (few, many) = rounds(count);
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    #[expect(clippy::cast_precision_loss, reason = "the value is far below 2^52")]
     let more = (many - few) as f64;
     (cost(many) - cost(few)) / more
 }
@@ -127,26 +127,28 @@ fn run(
         .args(["client", engine, direction])
         .args(numbers)
         .output()
-        .expect("it runs")
+        .expect("the program runs")
 }
 
 /// Runs the work for `rounds` rounds, and prints the elapsed time.
 fn client(engine: &str, direction: &str, count: usize, rounds: usize) {
     let body = operation::Body::of(count);
     let name = if count == 0 { OPERATION } else { LIST };
-    let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("it is whole");
-    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is whole");
-    let of = pool.get_message_by_name(name).expect("it is in the set");
+    let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("a valid descriptor set");
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("a valid descriptor set");
+    let of = pool
+        .get_message_by_name(name)
+        .expect("a message of the set");
     let began = Instant::now();
     for _ in 0..rounds {
         match (engine, direction) {
             (OURS, READ) => {
                 let read = schema.json_to_wire(name, body.json.as_bytes(), JsonOptions::default());
-                black_box(read.expect("it is one"));
+                black_box(read.expect("valid JSON"));
             }
             (OURS, _) => {
                 let written = schema.wire_to_json(name, &body.wire, JsonOptions::default());
-                black_box(written.expect("it has a JSON form"));
+                black_box(written.expect("a message with a JSON form"));
             }
             (_, READ) => drop(black_box(reflect_read(&of, &body.json))),
             _ => drop(black_box(reflect_write(&of, &body.wire))),
@@ -159,11 +161,11 @@ fn reflect_read(of: &MessageDescriptor, json: &str) -> Vec<u8> {
     let mut text = serde_json::Deserializer::from_str(json);
     let options = DeserializeOptions::new().deny_unknown_fields(false);
     let message = DynamicMessage::deserialize_with_options(of.clone(), &mut text, &options);
-    text.end().expect("it is whole");
-    message.expect("it is one").encode_to_vec()
+    text.end().expect("no text after the message");
+    message.expect("valid JSON").encode_to_vec()
 }
 
 fn reflect_write(of: &MessageDescriptor, wire: &[u8]) -> String {
-    let message = DynamicMessage::decode(of.clone(), wire).expect("it is one");
-    serde_json::to_string(&message).expect("it has a JSON form")
+    let message = DynamicMessage::decode(of.clone(), wire).expect("an encoded message");
+    serde_json::to_string(&message).expect("a message with a JSON form")
 }

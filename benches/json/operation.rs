@@ -30,7 +30,7 @@ impl Body {
     fn from<M: Message + Name>(message: &M) -> Self {
         Self {
             wire: message.encode_to_vec(),
-            json: to_json(message).expect("it has a JSON form"),
+            json: to_json(message).expect("a message with a JSON form"),
         }
     }
 }
@@ -84,5 +84,5 @@ fn operation(index: usize) -> Operation {
 }
 
 fn any<M: Message + Name>(message: &M) -> Any {
-    Any::from_msg(message).expect("it encodes")
+    Any::from_msg(message).expect("an encoded message")
 }

@@ -43,7 +43,7 @@ pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize
                 let client = client.credentials(credentials).build().expect("valid");
                 let call = move || {
                     let client = client.clone();
-                    async move { drop(client.get_operation(NAME).await.expect("it answers")) }
+                    async move { drop(client.get_operation(NAME).await.expect("a response")) }
                 };
                 load(in_flight, calls, call).await
             }
@@ -53,7 +53,7 @@ pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize
                 let client = client.expect("valid");
                 let call = move || {
                     let call = client.get_operation().set_name(NAME);
-                    async move { drop(call.send().await.expect("it answers")) }
+                    async move { drop(call.send().await.expect("a response")) }
                 };
                 load(in_flight, calls, call).await
             }
@@ -81,7 +81,7 @@ where
 {
     let name = NAME.to_owned();
     let operation = client.get_operation(GetOperationRequest { name }).await;
-    drop(operation.expect("it answers"));
+    drop(operation.expect("a response"));
 }
 
 fn channel(address: &str, user_agent: Option<&'static str>) -> Channel {
@@ -97,7 +97,7 @@ fn channel(address: &str, user_agent: Option<&'static str>) -> Channel {
 async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
     let token = credentials.headers(Extensions::new()).await;
     let CacheableResource::New { data: token, .. } = token.expect("a token") else {
-        panic!("the first is new");
+        panic!("the first headers are new");
     };
     let authorization = HeaderMap::get(&token, header::AUTHORIZATION);
     let routing = NAME.replace('/', "%2F");
@@ -114,7 +114,7 @@ async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
         let value = HeaderValue::from_str(&value).expect("header text");
         (HeaderName::from_static(name), value)
     });
-    let authorization = authorization.expect("it has the token").clone();
+    let authorization = authorization.expect("a header with the token").clone();
     let token = [(header::AUTHORIZATION, authorization)];
     own.into_iter().chain(token).collect()
 }
@@ -137,7 +137,7 @@ pub(crate) fn key() -> String {
 
 /// Credentials that sign their own tokens.
 fn service_account(key: &str) -> Credentials {
-    let key = serde_json::from_str(key).expect("it is whole");
+    let key = serde_json::from_str(key).expect("a credential file");
     let access = AccessSpecifier::from_scopes([SCOPE]);
     let credentials = Builder::new(key).with_access_specifier(access);
     credentials.build().expect("the key is whole")

@@ -72,7 +72,7 @@ where
     let workers: Vec<_> = workers.collect();
     let mut latencies = Vec::with_capacity(calls);
     for worker in workers {
-        latencies.extend(worker.await.expect("no call failed"));
+        latencies.extend(worker.await.expect("the worker did not panic"));
     }
     let (took, ticks) = (began.elapsed(), ticks() - ticks_before);
     latencies.sort_unstable();

@@ -61,8 +61,11 @@ fn compare(load: &[usize], instructions: &[usize]) {
     // All clients use one key, because generating a key takes a varying number of instructions.
     let key = clients::key();
     let mut server = itself(&["server"]);
-    let mut server = server.stdout(Stdio::piped()).spawn().expect("it runs");
-    let addresses = server::addresses(server.stdout.take().expect("it is piped"));
+    let mut server = server
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let addresses = server::addresses(server.stdout.take().expect("a piped output"));
     if !load.is_empty() {
         println!(
             "| get_operation | in flight | CPU µs a call | of {LAYER} | calls/s | of {LAYER} | p50 ms | p99 ms | p99.9 ms |"
@@ -86,8 +89,8 @@ fn compare(load: &[usize], instructions: &[usize]) {
             }
         }
     }
-    server.kill().expect("it runs");
-    server.wait().expect("it ends");
+    server.kill().expect("the server runs");
+    server.wait().expect("the server has ended");
 }
 
 fn print_load(in_flight: usize, rounds: &[[Measured; CLIENTS.len()]]) {
@@ -116,7 +119,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn itself(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("it runs"));
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
     command.args(arguments);
     command
 }
@@ -124,7 +127,7 @@ fn itself(arguments: &[&str]) -> Command {
 fn measure(client: &str, addresses: &str, in_flight: usize, key: &str) -> Measured {
     let (in_flight, calls) = (in_flight.to_string(), CALLS.to_string());
     let mut client = itself(&["client", client, addresses, &in_flight, &calls]);
-    let output = client.env(KEY, key).output().expect("it runs");
+    let output = client.env(KEY, key).output().expect("the program runs");
     Measured::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -133,7 +136,7 @@ fn count(client: &str, addresses: &str, in_flight: usize, key: &str) -> f64 {
     let collected = |calls: &str| {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("it runs"))
+            .arg(std::env::current_exe().expect("the path of this program"))
             .args(["client", client, addresses, &in_flight.to_string(), calls])
             .env(KEY, key)
             .output()
@@ -141,7 +144,7 @@ fn count(client: &str, addresses: &str, in_flight: usize, key: &str) -> f64 {
         let text = String::from_utf8_lossy(&output.stderr);
         let line = text.lines().find(|line| line.contains("Collected"));
         let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
-        number.unwrap_or_else(|| panic!("callgrind tells no instructions: {text}"))
+        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
     };
     (collected("2480") - collected("1200")) / 1280.0
 }

@@ -30,7 +30,7 @@ pub(crate) enum GzipError {
 pub(crate) fn decompress_response(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Status> {
     decompress(compressed, limit).map_err(|error| match error {
         GzipError::Malformed(error) => {
-            Status::internal(format!("the response's gzip is broken: {error}"))
+            Status::internal(format!("invalid gzip in the response: {error}"))
         }
         GzipError::TooLarge => TransportError::too_large(limit, SETTING),
     })
@@ -128,7 +128,7 @@ mod tests {
             assert!(
                 error
                     .message()
-                    .starts_with("the response's gzip is broken: "),
+                    .starts_with("invalid gzip in the response: "),
                 "{error}"
             );
         }

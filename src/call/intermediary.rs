@@ -21,7 +21,7 @@ pub(crate) fn detect(
     own_host: Option<&str>,
 ) -> Option<String> {
     if status.is_redirection() && headers.contains_key(header::LOCATION) {
-        return other_host(headers, own_host).map(|host| format!(", a redirect to {host}"));
+        return other_host(headers, own_host).map(|host| format!(" (redirect to {host})"));
     }
     let page = status.is_success()
         || status.is_redirection()
@@ -121,7 +121,7 @@ mod tests {
             ("not an address", None),
         ];
         for (location, host) in cases {
-            let expected = host.map(|host| format!(", a redirect to {host}"));
+            let expected = host.map(|host| format!(" (redirect to {host})"));
             for media in ["text/html", "text/plain"] {
                 assert_eq!(case(302, media, location), expected, "{location}");
             }

@@ -28,7 +28,7 @@ pub(crate) enum Phase {
     /// Waiting for an HTTP/1.1 connection; the limit is reached.
     #[cfg_attr(
         not(feature = "rest"),
-        expect(dead_code, reason = "gRPC has streams alone")
+        expect(dead_code, reason = "gRPC has only streams")
     )]
     Connection,
     /// Waiting for the head of the response.
@@ -69,12 +69,12 @@ impl fmt::Display for Phase {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Pause => "pausing after a failed attempt",
-            Self::Resolving => "resolving the name",
-            Self::Tcp => "waiting for TCP",
-            Self::Tunnel => "asking the proxy for a tunnel",
+            Self::Pause => "waiting before the next connection attempt",
+            Self::Resolving => "resolving the host name",
+            Self::Tcp => "opening the TCP connection",
+            Self::Tunnel => "requesting a tunnel from the proxy",
             Self::Tls => "in the TLS handshake",
-            Self::Settings => "waiting for its HTTP/2 SETTINGS",
+            Self::Settings => "waiting for the HTTP/2 SETTINGS of the server",
         })
     }
 }

@@ -132,7 +132,7 @@ impl Excess {
     pub(crate) fn status(self) -> Status {
         let Self { size, limit, .. } = self;
         Status::resource_exhausted(format!(
-            "the response has {size} bytes of metadata, which is over the limit of {limit} (max_metadata_size)"
+            "the response has {size} bytes of metadata, above the limit of {limit} bytes (max_metadata_size)"
         ))
     }
 
@@ -154,7 +154,7 @@ impl Excess {
         };
         let dropped = if details { "error details" } else { "metadata" };
         let message = format!(
-            "{message}{cut}; {dropped} dropped: {size} bytes of metadata are over the limit of {limit} (max_metadata_size)"
+            "{message}{cut}; {dropped} dropped: {size} bytes of metadata are above the limit of {limit} bytes (max_metadata_size)"
         );
         let details = status.details().to_vec().into();
         Status::with_details_and_metadata(

@@ -31,7 +31,7 @@ enum TransportErrorKind {
     /// An intermediary responded in the service's place: a captive portal, a proxy, a gateway.
     #[cfg_attr(
         not(feature = "rest"),
-        expect(dead_code, reason = "over gRPC it is NotGrpc")
+        expect(dead_code, reason = "a gRPC transport reports NotGrpc")
     )]
     Intermediary,
     /// The client ended the call before sending it, since the call is invalid or has no credentials.
@@ -136,7 +136,7 @@ impl fmt::Display for UnusableConnection {
 
 impl StdError for UnusableConnection {}
 
-const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
+const NOT_HTTP2: &str = "the peer does not support HTTP/2";
 
 impl TransportError {
     /// Returns the transport error in a status that this module created.
@@ -297,7 +297,7 @@ impl TransportError {
         // A media type can be as long as any header.
         let media = media.get(..MEDIA).unwrap_or(media);
         let mut text = format!(
-            "the server answered HTTP {} with {media}, which is not gRPC{redirect}",
+            "the server responded with HTTP {} and {media}, which is not gRPC{redirect}",
             head.status.as_u16()
         );
         let refused = head.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -322,10 +322,10 @@ impl fmt::Display for TransportError {
             TransportErrorKind::NotHttp2 => NOT_HTTP2,
             TransportErrorKind::NotGrpc => "the response is not gRPC",
             TransportErrorKind::Intermediary => "an intermediary responded in the service's place",
-            TransportErrorKind::Unsent => "nothing was sent",
+            TransportErrorKind::Unsent => "the call was not sent",
             TransportErrorKind::Refused => "the server did not process the call",
             TransportErrorKind::GoneAway => "the connection was closing",
-            TransportErrorKind::Broken => "the connection broke while the call was in flight",
+            TransportErrorKind::Broken => "the connection failed while the call was in progress",
             TransportErrorKind::CredentialsRefreshed => {
                 "the server rejected the credentials, which have been refreshed since"
             }

@@ -62,7 +62,7 @@ impl UpdateMask {
     pub(crate) fn into_field_mask(self) -> Result<FieldMask, Error> {
         if self.computed && self.paths.is_empty() {
             return Err(Error::argument(
-                "nothing changed: no field that can be written differs between the two versions",
+                "nothing changed: no writable field differs between the two versions",
             ));
         }
         Ok(FieldMask { paths: self.paths })
@@ -138,7 +138,7 @@ pub(crate) fn check<R: Resource>(mask: Option<&FieldMask>) -> Result<(), Error> 
     match unknown {
         None => Ok(()),
         Some(path) => Err(Error::argument(format!(
-            "invalid path `{}` in `update_mask`: not a field of {}; the fields that can be written are {}",
+            "invalid path `{}` in `update_mask`: must be a field of {}; the writable fields are {}",
             path.escape_debug(),
             R::KIND,
             R::WRITTEN.join(", ")

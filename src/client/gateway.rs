@@ -26,7 +26,7 @@ impl ApiGateway {
     /// let name = "projects/p/locations/us-west1/gateways/g";
     /// let refused = client.create_gateway("projects/p/locations/us-west1", name, gateway).await;
     /// let refused = refused.expect_err("a name is no id").to_string();
-    /// assert!(refused.contains("a full name is not an id, which would be `g`"));
+    /// assert!(refused.contains("a full name is not an id, use `g`"));
     /// # Ok(())
     /// # }
     /// ```

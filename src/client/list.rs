@@ -131,7 +131,7 @@ impl<R: ListRequest> List<R> {
         let page = R::page(request::send(&self.clients, request).await?);
         match strict {
             Some(request) if !page.unreachable.is_empty() => {
-                let text = format!("locations not reached: {}", page.unreachable.join(", "));
+                let text = format!("unreachable locations: {}", page.unreachable.join(", "));
                 Err(context(Status::unavailable(text).into(), &request))
             }
             _ => Ok(page),

@@ -24,7 +24,7 @@ impl ApiGateway {
     /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
     /// # let client = builder.anonymous().build()?;
     /// let refused = client.list_locations("p").items().next().await.expect("an error");
-    /// assert!(refused.is_err_and(|error| error.to_string().ends_with("its form is projects/{project}")));
+    /// assert!(refused.is_err_and(|error| error.to_string().ends_with("must match projects/{project}")));
     /// # Ok(())
     /// # }
     /// ```

@@ -46,12 +46,20 @@ impl ApiConfig {
     #[must_use]
     pub fn from_openapi(path: impl Into<String>, contents: impl Into<Vec<u8>>) -> Self {
         Self {
-            openapi_documents: vec![document(path.into(), contents.into())],
+            openapi_documents: vec![OpenApiDocument {
+                document: Some(File {
+                    path: path.into(),
+                    contents: contents.into(),
+                }),
+            }],
             ..Self::default()
         }
     }
 
     /// Returns a config with the OpenAPI documents in these files. The service refers to each by its file name.
+    ///
+    /// It reads any file. With the feature `config-check`, `config_check::load_openapi` also rejects files that are not
+    /// OpenAPI documents by their names, and two files of the same name.
     ///
     /// Blocks while it reads the files.
     ///
@@ -73,27 +81,22 @@ impl ApiConfig {
     pub fn from_openapi_files<P: AsRef<Path>>(
         files: impl IntoIterator<Item = P>,
     ) -> Result<Self, Error> {
-        let read = |file: P| {
-            let file = file.as_ref();
-            let contents = std::fs::read(file).map_err(|error| {
-                let file = file.display().to_string();
-                let text = format!("cannot read the document {}", file.escape_debug());
+        let read = |path: P| {
+            let path = path.as_ref();
+            let document = File::from_path(path).map_err(|error| {
+                let path = path.display().to_string();
+                let text = format!("cannot read the document {}", path.escape_debug());
                 Error::argument_from(text, error)
             })?;
-            let name = file.file_name().unwrap_or(file.as_os_str());
-            Ok(document(name.to_string_lossy().into_owned(), contents))
+            Ok(OpenApiDocument {
+                document: Some(document),
+            })
         };
         let documents: Result<_, Error> = files.into_iter().map(read).collect();
         Ok(Self {
             openapi_documents: documents?,
             ..Self::default()
         })
-    }
-}
-
-fn document(path: String, contents: Vec<u8>) -> OpenApiDocument {
-    OpenApiDocument {
-        document: Some(File { path, contents }),
     }
 }
 

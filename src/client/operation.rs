@@ -162,8 +162,8 @@ impl ApiGateway {
     /// operation.
     pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
         let unknown = is_raw::<R>() || handle.result() == prost_types::Any::full_name();
-        if handle.result() != R::full_name() && !unknown {
-            let (is, expected) = (handle.result(), R::full_name());
+        if handle.result() != R::type_name() && !unknown {
+            let (is, expected) = (handle.result(), R::type_name());
             let error = Error::argument(format!("result type is {is}, expected {expected}"));
             return Err(error.context("resume operation", handle.name()));
         }

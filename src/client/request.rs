@@ -17,7 +17,7 @@
 //!
 //! // One function for all requests.
 //! async fn send<R: RequestMessage>(client: &ApiGateway, request: R) -> Result<R::Response, Error> {
-//!     println!("{} {}", R::METHOD.name, if R::METHOD.idempotent { "again" } else { "once" });
+//!     println!("{} {}", R::METHOD.name(), if R::METHOD.is_idempotent() { "again" } else { "once" });
 //!     client.send(request).await
 //! }
 //!

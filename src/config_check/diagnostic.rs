@@ -39,7 +39,25 @@ pub struct Position {
 
 /// An error or a warning about the files of a config.
 ///
-/// It is displayed as `file:line:column: message`.
+/// It is displayed as `file:line:column: message`. The fields have the parts for another format, such as the annotations
+/// of a CI service:
+///
+/// ```
+/// use apigateway_grpc::config_check::check;
+/// use apigateway_grpc::model::ApiConfig;
+///
+/// let config = ApiConfig::from_openapi("shop.yaml", "swagger: '2.0'\npaths: {}\n");
+/// let found = check(&config);
+/// let position = found[0].position.expect("the error has a position");
+/// let annotation = format!(
+///     "::{} file={},line={}::{} [{}]",
+///     found[0].severity, found[0].file, position.line, found[0].message, found[0].rule
+/// );
+/// assert_eq!(
+///     annotation,
+///     "::error file=shop.yaml,line=1::missing field `info` in the document [missing-field]"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {

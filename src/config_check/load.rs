@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use super::grpc;
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 use crate::proto::google::cloud::apigateway::v1::api_config::{
     File, GrpcServiceDefinition, OpenApiDocument,
@@ -70,7 +71,29 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// Loads OpenAPI documents. In the config, the path of each document is the last part of its path here, as with `gcloud`.
+/// Loads OpenAPI documents from files. In the config, the path of each document is the last part of its path here, as
+/// with `gcloud`.
+///
+/// Use it before [`check`](super::check), or where users choose the files: it rejects files that cannot be OpenAPI
+/// documents. [`ApiConfig::from_openapi_files`] reads any files, and needs no feature.
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("load-openapi-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).expect("a temporary folder");
+/// # let path = folder.join("shop.yaml");
+/// # std::fs::write(&path, "swagger: '2.0'\ninfo: {title: Shop}\npaths: {}\n").expect("a temporary file");
+/// use apigateway_grpc::config_check::{check, load_openapi};
+///
+/// let config = load_openapi([&path])?;
+/// for diagnostic in check(&config) {
+///     println!("{}: {diagnostic}", diagnostic.severity);
+/// #   assert_eq!(diagnostic.to_string(), "shop.yaml:2:7: missing field `version` in `info`");
+/// }
+/// # std::fs::remove_dir_all(&folder).expect("it is there");
+/// # Ok::<(), apigateway_grpc::config_check::LoadError>(())
+/// ```
+///
+/// Blocks while it reads the files.
 ///
 /// # Errors
 ///
@@ -92,10 +115,22 @@ pub fn load_openapi<P: AsRef<Path>>(
     Ok(config)
 }
 
-/// Loads descriptor sets (`.descriptor`, `.pb`) and service configurations (`.json`, `.yaml`, `.yml`).
+/// Loads descriptor sets (`.descriptor`, `.pb`) and service configurations (`.json`, `.yaml`, `.yml`) from files.
 ///
-/// Unlike `gcloud`, it does not attach the `.proto` sources beside a descriptor set, which the service uses for display
-/// only.
+/// As with `gcloud`, the `.proto` sources of a descriptor set are attached if they are in its folder or below, under the
+/// names that the set has for them. The service uses them for display only. A source that is not there is omitted.
+///
+/// ```no_run
+/// use apigateway_grpc::config_check::{check, load_grpc};
+///
+/// // Made by `protoc --include_imports --include_source_info --descriptor_set_out=api.pb api.proto`.
+/// let config = load_grpc(["api.pb", "api_config.yaml"])?;
+/// let found = check(&config);
+/// assert!(found.iter().all(|diagnostic| !diagnostic.is_error()), "{found:?}");
+/// # Ok::<(), apigateway_grpc::config_check::LoadError>(())
+/// ```
+///
+/// Blocks while it reads the files.
 ///
 /// # Errors
 ///
@@ -108,10 +143,13 @@ pub fn load_grpc<P: AsRef<Path>>(
     for path in paths {
         let path = path.as_ref();
         match FileKind::from_path(path) {
-            Some(FileKind::DescriptorSet) => config.grpc_services.push(GrpcServiceDefinition {
-                file_descriptor_set: Some(file(path, &mut names)?),
-                ..Default::default()
-            }),
+            Some(FileKind::DescriptorSet) => {
+                let set = file(path, &mut names)?;
+                config.grpc_services.push(GrpcServiceDefinition {
+                    source: sources(path, &set.contents)?,
+                    file_descriptor_set: Some(set),
+                });
+            }
             Some(FileKind::Text) => config.managed_service_configs.push(file(path, &mut names)?),
             Some(FileKind::Proto) => {
                 let message = "a .proto source must be compiled: run `protoc --include_imports --descriptor_set_out`";
@@ -126,24 +164,38 @@ pub fn load_grpc<P: AsRef<Path>>(
     Ok(config)
 }
 
+/// Reads the sources of a descriptor set. `check` reports a set that cannot be decoded.
+fn sources(set: &Path, contents: &[u8]) -> Result<Vec<File>, LoadError> {
+    let folder = set.parent().unwrap_or(Path::new(""));
+    let mut sources = Vec::new();
+    for name in grpc::file_names(contents) {
+        let name = Path::new(&name);
+        // A name that leads out of the folder is not followed: it could attach any file of this machine.
+        let within = name
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let source = folder.join(name);
+        if within && source.is_file() {
+            sources.push(read(&source)?);
+        }
+    }
+    Ok(sources)
+}
+
 fn file(path: &Path, names: &mut HashMap<String, PathBuf>) -> Result<File, LoadError> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(LoadError::new(path, "the name must be UTF-8"));
-    };
-    if let Some(other) = names.insert(name.to_owned(), path.to_owned()) {
+    let file = read(path)?;
+    if let Some(other) = names.insert(file.path.clone(), path.to_owned()) {
         let other = other.display();
         let message =
             format!("the files of a config must have different names, and {other} has the same");
         return Err(LoadError::new(path, message));
     }
-    match std::fs::read(path) {
-        Ok(contents) => Ok(File {
-            path: name.to_owned(),
-            contents,
-        }),
-        Err(source) => Err(LoadError {
-            source: Some(source),
-            ..LoadError::new(path, "cannot read the file")
-        }),
-    }
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<File, LoadError> {
+    File::from_path(path).map_err(|source| LoadError {
+        source: Some(source),
+        ..LoadError::new(path, "cannot read the file")
+    })
 }

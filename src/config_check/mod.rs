@@ -6,16 +6,10 @@
 //!
 //! ```
 //! use apigateway_grpc::config_check::{check, Severity};
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
+//! use apigateway_grpc::model::ApiConfig;
 //!
 //! let document = "swagger: '2.0'\ninfo: {title: Shop, version: 1.0}\npaths: {}\n";
-//! let file = File { path: "shop.yaml".into(), contents: document.into() };
-//! let config = ApiConfig {
-//!     openapi_documents: vec![OpenApiDocument { document: Some(file) }],
-//!     ..Default::default()
-//! };
-//! let found = check(&config);
+//! let found = check(&ApiConfig::from_openapi("shop.yaml", document));
 //! assert_eq!(
 //!     found[0].to_string(),
 //!     "shop.yaml:2:30: `version` must be a text, not the number 1.0: put it in quotes"
@@ -26,8 +20,8 @@
 //! # What is checked
 //!
 //! The rules for OpenAPI 2.0 are those of the service's documentation and of its published converter
-//! (`googleapis/api-compiler`). The rules for OpenAPI 3.0 and 3.1 are those of the documentation alone. A document about
-//! which these sources say nothing is accepted, or there is a warning. In particular:
+//! (`googleapis/api-compiler`), in this order. The rules for OpenAPI 3.0 and 3.1 are those of the documentation alone. A
+//! document about which these sources say nothing is accepted, or there is a warning. In particular:
 //!
 //! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
 //!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as texts elsewhere, since the
@@ -37,8 +31,14 @@
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
 //!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
 //!   aliases. The others keep time and memory within bounds.
-//! - The converter rejects a config without a host. The service passes the name of the managed service to the converter,
-//!   so a host is not needed here.
+//! - The converter rejects a config without a host, or with several, unless it is given the name of the service. API Gateway
+//!   has that name, so neither is an error here.
+//! - Parameters and bodies may have any type, as the documentation says. The converter rejects some types, such as files
+//!   and lists of lists.
+//! - The converter makes a field of each parameter of an operation and of each property of a schema. So two of them must
+//!   not differ in case and in signs alone, such as `X-Id` and `xId`.
+//! - A `pattern` must be a regular expression of ECMA-262, of any version. The converter rejects the syntax of newer
+//!   versions, such as `(?<=a)`. The service does not enforce patterns.
 //! - Schemas of OpenAPI 3.x are not checked.
 //!
 //! # Errors of the call and of the operation
@@ -58,6 +58,7 @@ mod node;
 mod openapi2;
 mod openapi3;
 mod operations;
+mod pattern;
 mod references;
 mod rules;
 mod scalar;
@@ -87,6 +88,8 @@ struct Config {
     routes: Routes,
     /// Position of the version, by API name and major version.
     api_names: HashMap<(String, String), String>,
+    /// Metrics and quotas of OpenAPI 2.0.
+    management: openapi2::Management,
     /// The endpoint of the first OpenAPI 3.x document (`None` if it sets none), and its position.
     endpoint: Option<(Option<String>, String)>,
 }
@@ -95,6 +98,26 @@ struct Config {
 ///
 /// At most 100 errors and 100 warnings are returned. If there are more, a last diagnostic has their number. The time is
 /// linear in the size of the files.
+///
+/// ```
+/// use apigateway_grpc::config_check::{Diagnostic, check};
+/// use apigateway_grpc::model::ApiConfig;
+///
+/// let document = "\
+/// swagger: '2.0'
+/// info: {title: Shop, version: '1'}
+/// x-google-backend: {address: 'http://shop.example'}
+/// paths: {}
+/// ";
+/// let config = ApiConfig::from_openapi("shop.yaml", document);
+/// let found = check(&config);
+/// // The service accepts a config with warnings only.
+/// assert!(!found.iter().any(Diagnostic::is_error));
+/// assert_eq!(
+///     found[0].to_string(),
+///     "shop.yaml:3:29: requests to `http://shop.example` are sent without encryption: use https"
+/// );
+/// ```
 #[must_use]
 pub fn check(config: &ApiConfig) -> Vec<Diagnostic> {
     if let Err(violations) = structure::check(config) {

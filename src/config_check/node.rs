@@ -1,6 +1,7 @@
 //! A document as a tree of values, each with its position.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use super::diagnostic::{Position, excerpt};
@@ -160,6 +161,49 @@ impl Node {
             Kind::Text(text) => format!("the text `{}`", excerpt(text)),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
+        }
+    }
+}
+
+/// Equal values of JSON Schema: `1` and `1.0` are the same number, and the entries of a mapping have no order.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Null, Kind::Null) => true,
+            (Kind::Bool(left), Kind::Bool(right)) => left == right,
+            (Kind::Number(left, _), Kind::Number(right, _)) => {
+                left == right || (left.is_nan() && right.is_nan())
+            }
+            (Kind::Text(left), Kind::Text(right)) => left == right,
+            (Kind::List(left), Kind::List(right)) => left == right,
+            (Kind::Map(left), Kind::Map(right)) => {
+                let same = |entry: &Entry| right.get(&entry.key) == Some(&*entry.value);
+                left.entries.len() == right.entries.len() && left.entries.iter().all(same)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Node {}
+
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.kind {
+            Kind::Null => state.write_u8(0),
+            Kind::Bool(value) => value.hash(state),
+            // Adding 0 makes -0 the same as 0.
+            Kind::Number(number, _) => (number + 0.0).to_bits().hash(state),
+            Kind::Text(text) => text.hash(state),
+            Kind::List(items) => items.hash(state),
+            Kind::Map(map) => {
+                let sum = map.entries.iter().fold(0_u64, |sum, entry| {
+                    let mut hasher = DefaultHasher::new();
+                    (&entry.key, &entry.value).hash(&mut hasher);
+                    sum.wrapping_add(hasher.finish())
+                });
+                sum.hash(state);
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The operations of a document, and checks that their ids and routes are unique.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::diagnostic::{Position, Report, excerpt};
-use super::node::{Entry, Node};
+use super::node::{Entry, Kind, Node};
 use super::references::References;
 use super::rules;
 use super::template::Template;
@@ -30,6 +30,9 @@ pub(super) struct Operation<'t> {
 pub(super) struct Operations<'t> {
     pub(super) all: Vec<Operation<'t>>,
     pub(super) templates: Vec<Template<'t>>,
+    /// Paths that refer to the operations of another path. These are read at the other path only, so that the time stays
+    /// linear.
+    pub(super) repeated: Vec<&'t Entry>,
 }
 
 impl<'t> Operations<'t> {
@@ -37,15 +40,29 @@ impl<'t> Operations<'t> {
     pub(super) fn read(root: &'t Node, references: &References<'t>, report: &mut Report) -> Self {
         let mut operations = Self::default();
         let paths = root.get("paths").map(Node::entries).unwrap_or_default();
-        for entry in paths {
-            if entry.key.starts_with('/') {
-                operations.path(entry, references, report);
-            }
+        let paths = paths.iter().filter(|entry| entry.key.starts_with('/'));
+        let read = |entry: &'t Entry| Some((entry, references.follow(&entry.value)?));
+        let paths: Vec<_> = paths.filter_map(read).collect();
+        let own = paths
+            .iter()
+            .filter(|(entry, node)| std::ptr::eq(*node, &*entry.value));
+        let mut seen: HashSet<_> = own.map(|(_, node)| std::ptr::from_ref(*node)).collect();
+        for (entry, node) in paths {
+            let is_own = std::ptr::eq(node, &*entry.value);
+            operations.path(entry, node, is_own || seen.insert(node), report);
         }
         operations
     }
 
-    fn path(&mut self, entry: &'t Entry, references: &References<'t>, report: &mut Report) {
+    fn path(&mut self, entry: &'t Entry, node: &'t Node, is_first: bool, report: &mut Report) {
+        let methods = node.entries().iter();
+        let methods = methods.filter(|method| {
+            METHODS.contains(&&*method.key) && matches!(method.value.kind, Kind::Map(_))
+        });
+        let mut methods = methods.peekable();
+        if methods.peek().is_none() {
+            return;
+        }
         let template = match Template::read(&entry.key) {
             Ok(template) => {
                 self.templates.push(template);
@@ -57,36 +74,30 @@ impl<'t> Operations<'t> {
                 None
             }
         };
-        let Some(node) = references.follow(&entry.value) else {
-            return;
-        };
-        // A path item that several paths refer to is checked at its own position only, so that the time stays linear.
-        if !std::ptr::eq(node, &*entry.value) {
+        if !is_first {
+            self.repeated.push(entry);
             return;
         }
-        for method in node.entries() {
-            if METHODS.contains(&&*method.key) && method.value.map().is_some() {
-                self.all.push(Operation {
-                    path: &entry.key,
-                    path_item: node,
-                    method: &method.key,
-                    at: method.at,
-                    node: &method.value,
-                    template,
-                });
-            }
+        for method in methods {
+            self.all.push(Operation {
+                path: &entry.key,
+                path_item: node,
+                method: &method.key,
+                at: method.at,
+                node: &method.value,
+                template,
+            });
         }
     }
 }
 
 /// Reports duplicate `operationId`s. `normal` returns the form of an id that must be unique.
-pub(super) fn check_ids<'t>(
-    operations: &Operations<'t>,
+pub(super) fn check_ids(
+    operations: &Operations<'_>,
     normal: impl Fn(&str) -> String,
     report: &mut Report,
-) -> Vec<&'t Node> {
+) {
     let mut first_places: HashMap<String, (String, &str)> = HashMap::new();
-    let mut nodes = Vec::new();
     for operation in &operations.all {
         let Some(node) = operation.node.get("operationId") else {
             continue;
@@ -94,7 +105,6 @@ pub(super) fn check_ids<'t>(
         let Some(id) = node.text() else {
             continue;
         };
-        nodes.push(node);
         let place = report.location(node.at);
         let Some((first, first_id)) = first_places.get(&normal(id)) else {
             first_places.insert(normal(id), (place, id));
@@ -109,7 +119,6 @@ pub(super) fn check_ids<'t>(
         };
         report.at(&rules::OPERATION_ID, node.at, text);
     }
-    nodes
 }
 
 /// The routes of all documents of a config.

@@ -47,6 +47,7 @@ rules! {
     Error SECURITY_CONJUNCTION "security-conjunction" Some(LIMITATIONS_2);
     Error EXTENSION "extension" Some(EXTENSIONS_2);
     Warning API_KEY_ALTERNATIVE "api-key-alternative" Some(LIMITATIONS_2);
+    Warning OPTIONAL_TOKEN "optional-token" Some(LIMITATIONS_2);
     Warning UNSECURED "unsecured" None;
     Warning UNSUPPORTED_SECURITY "unsupported-security" Some(LIMITATIONS_2);
     Warning PLAIN_HTTP "plain-http" Some(EXTENSIONS_2);
@@ -58,7 +59,8 @@ rules! {
     Error API_NAME "api-name" None;
     Error PATH_PARAMETER "path-parameter" Some(LIMITATIONS_2);
     Warning DANGLING_REFERENCE "dangling-reference" Some(OPENAPI_2);
-    Warning DUPLICATE_PARAMETER "duplicate-parameter" Some(OPENAPI_2);
+    Error DUPLICATE_PARAMETER "duplicate-parameter" Some(OPENAPI_2);
+    Error DUPLICATE_FIELD "duplicate-field" Some(OPENAPI_2);
     Warning UNDEFINED_SECURITY "undefined-security" Some(OPENAPI_2);
     Warning DEPRECATED "deprecated" Some(EXTENSIONS_2);
     // OpenAPI 3.x.

@@ -61,9 +61,14 @@ impl Schemes<'_> {
     /// Checks a list of alternatives, each of which is a mapping of schemes that are all required.
     fn requirements(&self, node: &Node, report: &mut Report) {
         let (mut alternatives, mut api_key) = (0, None);
+        let (mut empty, mut token) = (None, false);
         for requirement in node.items() {
             let mut tokens = 0;
-            alternatives += usize::from(!requirement.entries().is_empty());
+            if requirement.map().is_some() && requirement.entries().is_empty() {
+                empty.get_or_insert(requirement.at);
+            } else {
+                alternatives += 1;
+            }
             for entry in requirement.entries() {
                 let name = excerpt(&entry.key);
                 match self.kinds.get(&*entry.key) {
@@ -78,6 +83,7 @@ impl Schemes<'_> {
                     Some(Scheme::ApiKey) => api_key = Some((entry.at, name)),
                     Some(Scheme::Token) => {
                         tokens += 1;
+                        token = true;
                         if tokens == 2 {
                             let text = format!(
                                 "`{name}` is required together with another scheme of tokens: put each into a \
@@ -97,6 +103,12 @@ impl Schemes<'_> {
                 "`{name}` is an API key, which the service does not support as one of several alternatives"
             );
             report.at(&rules::API_KEY_ALTERNATIVE, at, text);
+        }
+        if let Some(at) = empty
+            && token
+        {
+            let text = "`{}` makes security optional, which the service supports for API keys alone, not for tokens";
+            report.at(&rules::OPTIONAL_TOKEN, at, text);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::diagnostic::{Position, Report, Rule, excerpt};
 use super::node::{Kind, Node};
+use super::pattern;
 
 /// The values that a field may have.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,8 @@ pub(super) enum Shape {
     /// A text with the syntax of a URI or of a part of one. It may be empty.
     Uri,
     Email,
+    /// A regular expression.
+    Pattern,
     Bool,
     /// A boolean that must be true.
     True,
@@ -35,9 +38,9 @@ pub(super) enum Items {
     Any,
     /// At least one item.
     Some,
-    /// No duplicate texts.
+    /// No duplicate items.
     Distinct,
-    /// At least one item, and no duplicate texts.
+    /// At least one item, and no duplicates.
     SomeDistinct,
 }
 
@@ -88,6 +91,14 @@ impl Dialect {
                     && !is_email(text)
                 {
                     let text = format!("invalid email address in `{name}`: `{}`", excerpt(text));
+                    report.at(self.invalid, node.at, text);
+                }
+            }
+            Shape::Pattern => {
+                if let Some(text) = self.text(name, node, report)
+                    && let Err(why) = pattern::check(text)
+                {
+                    let text = format!("the regular expression `{}` {why}", excerpt(text));
                     report.at(self.invalid, node.at, text);
                 }
             }
@@ -154,15 +165,18 @@ impl Dialect {
             let text = format!("`{name}` must have at least one item");
             report.at(self.invalid, node.at, text);
         }
+        let distinct = matches!(items, Items::Distinct | Items::SomeDistinct);
         let mut seen = HashSet::new();
         let item_name = format!("{name}[]");
         for value in list {
             self.check(item, &item_name, value, report);
-            if matches!(items, Items::Distinct | Items::SomeDistinct)
-                && let Some(text) = value.text()
-                && !seen.insert(text)
-            {
-                let text = format!("duplicate item `{}` in `{name}`", excerpt(text));
+            if distinct && !seen.insert(&**value) {
+                let text = match (value.text(), value.text_of("$ref")) {
+                    (Some(text), _) | (None, Some(text)) => {
+                        format!("duplicate item `{}` in `{name}`", excerpt(text))
+                    }
+                    (None, None) => format!("duplicate item in `{name}`: {}", value.what()),
+                };
                 report.at(self.invalid, value.at, text);
             }
         }
@@ -253,7 +267,7 @@ fn edits(left: &str, right: &str) -> usize {
 }
 
 /// Returns true if a text has no character that RFC 2396 excludes, and no invalid escape.
-fn is_uri(text: &str) -> bool {
+pub(super) fn is_uri(text: &str) -> bool {
     let excluded =
         |char: char| char.is_whitespace() || char.is_control() || "<>\"{}|\\^`".contains(char);
     let mut escapes = text.split('%').skip(1);

@@ -1,7 +1,7 @@
 //! The template of a path: `/shelves/{shelf}/books`.
 
 /// The variables of a path, and the path without their names. Two paths of the same shape match the same requests.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Template<'t> {
     pub(super) variables: Vec<&'t str>,
     pub(super) shape: String,
@@ -50,6 +50,9 @@ impl<'t> Template<'t> {
                 self.shape.push('/');
             }
             self.shape.push_str(literal(segment)?);
+        }
+        if self.variables.contains(&name) {
+            return Err("must not have the same `{variable}` twice");
         }
         self.variables.push(name);
         Ok(after)
@@ -104,8 +107,22 @@ mod tests {
     #[test]
     fn a_path_that_the_service_refuses_is_refused() {
         for path in [
-            "", "a", "/a/", "//", "/a//b", "/a{b}", "/{a}b", "/{a}{b}", "/{}", "/{a", "/a}", "/a*",
-            "/{a=}", "/{a={b}}", "/a=b",
+            "",
+            "a",
+            "/a/",
+            "//",
+            "/a//b",
+            "/a{b}",
+            "/{a}b",
+            "/{a}{b}",
+            "/{}",
+            "/{a",
+            "/a}",
+            "/a*",
+            "/{a=}",
+            "/{a={b}}",
+            "/a=b",
+            "/{a}/b/{a}",
         ] {
             assert!(Template::read(path).is_err(), "{path}");
         }

@@ -8,8 +8,8 @@
 //!
 //! let get = Method::GET_OPERATION;
 //! assert_eq!(Method::find("/google.longrunning.Operations/GetOperation"), Some(get));
-//! assert_eq!(get.http[0].template, "/v1/{name=projects/*/locations/*/operations/*}");
-//! assert!(get.idempotent);
+//! assert_eq!(get.http()[0].template(), "/v1/{name=projects/*/locations/*/operations/*}");
+//! assert!(get.is_idempotent());
 //! ```
 
 mod method_names;
@@ -20,69 +20,80 @@ use std::time::Duration;
 use tonic::Code;
 
 /// A method of the contract.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Method {
-    /// The gRPC path, `/package.Service/Method`.
-    pub path: &'static str,
-    /// The full name of the service.
-    pub service: &'static str,
-    /// The name of the method within its service.
-    pub name: &'static str,
-    /// The full name of the request message.
-    pub input: &'static str,
-    /// The full name of the response message.
-    pub output: &'static str,
-    /// The `google.api.http` rule and its additional bindings, in order. Empty for a method that has no REST form.
-    pub http: &'static [HttpRule],
-    /// The fields of the request that go into the routing header (AIP-4222).
-    pub routing: &'static [RoutingKey],
-    /// Timeout of the whole call, from the gRPC service config. `None` if the config has no timeout for the method;
-    /// `server_deadline` is the default timeout then.
-    pub timeout: Option<Duration>,
-    /// Maximum time that the server spends on a call, from the `backend` rules of the service configuration
-    /// (`google.api.Service`).
-    pub server_deadline: Duration,
-    /// The retry policy of the gRPC service config. `None` if the config has no policy for the method; [`RetryPolicy::DEFAULT`]
-    /// applies then.
-    pub retry: Option<RetryPolicy>,
-    /// The types of the operation that the method starts. `None` for a method that starts none.
-    pub operation: Option<OperationTypes>,
-    /// True if the call may be repeated when its outcome is unknown.
-    pub idempotent: bool,
+    pub(crate) path: &'static str,
+    pub(crate) service: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) input: &'static str,
+    pub(crate) output: &'static str,
+    pub(crate) http: &'static [HttpRule],
+    pub(crate) routing: &'static [RoutingKey],
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) server_deadline: Duration,
+    pub(crate) retry: Option<RetryPolicy>,
+    pub(crate) operation: Option<OperationTypes>,
+    pub(crate) idempotent: bool,
 }
 
 /// The mapping of a method to HTTP (`google.api.HttpRule`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRule {
-    /// The HTTP method, in capitals.
-    pub verb: &'static str,
-    /// The path template, such as `/v1/{name=projects/*/locations/*}`.
-    pub template: &'static str,
-    /// The part of the request message that is the HTTP body.
-    pub body: Body,
+    pub(crate) verb: &'static str,
+    pub(crate) template: &'static str,
+    pub(crate) body: Body<'static>,
+}
+
+impl HttpRule {
+    /// Returns the HTTP method, in capitals.
+    #[must_use]
+    pub fn verb(&self) -> &str {
+        self.verb
+    }
+
+    /// Returns the path template, such as `/v1/{name=projects/*/locations/*}`.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        self.template
+    }
+
+    /// Returns the part of the request message that is the HTTP body.
+    #[must_use]
+    pub fn body(&self) -> Body<'_> {
+        self.body
+    }
 }
 
 /// The part of a request message that is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<'a> {
     /// No part. Fields that are not in the path are query parameters.
     None,
     /// All fields that are not in the path (`body: "*"`).
     All,
     /// This field. Fields that are neither in it nor in the path are query parameters.
-    Field(&'static str),
+    Field(&'a str),
 }
 
 /// A field of the request that goes into the `x-goog-request-params` header (AIP-4222).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutingKey {
-    /// The key, which is the path of the field: `name`, `gateway.name`.
-    pub name: &'static str,
-    /// The field numbers that lead to the value in the encoded request.
-    pub field: &'static [u32],
+    pub(crate) name: &'static str,
+    pub(crate) field: &'static [u32],
+}
+
+impl RoutingKey {
+    /// Returns the key, which is the path of the field: `name`, `gateway.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Returns the field numbers that lead to the value in the encoded request.
+    #[must_use]
+    pub fn field(&self) -> &[u32] {
+        self.field
+    }
 }
 
 /// Policy for retries of a failed call (AIP-194).
@@ -238,13 +249,24 @@ impl fmt::Debug for CodeSet {
 }
 
 /// The full names of the messages in an operation's `response` and `metadata`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationTypes {
-    /// The type of `response`.
-    pub result: &'static str,
-    /// The type of `metadata`.
-    pub metadata: &'static str,
+    pub(crate) result: &'static str,
+    pub(crate) metadata: &'static str,
+}
+
+impl OperationTypes {
+    /// Returns the type of `response`.
+    #[must_use]
+    pub fn result(&self) -> &str {
+        self.result
+    }
+
+    /// Returns the type of `metadata`.
+    #[must_use]
+    pub fn metadata(&self) -> &str {
+        self.metadata
+    }
 }
 
 include!(concat!(env!("OUT_DIR"), "/contract.rs"));
@@ -268,6 +290,81 @@ impl Method {
             .binary_search_by(|method| method.path.cmp(path))
             .ok()
             .map(|index| &METHODS[index])
+    }
+
+    /// Returns the gRPC path, `/package.Service/Method`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.path
+    }
+
+    /// Returns the full name of the service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.service
+    }
+
+    /// Returns the name of the method within its service.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Returns the full name of the request message.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        self.input
+    }
+
+    /// Returns the full name of the response message.
+    #[must_use]
+    pub fn output(&self) -> &str {
+        self.output
+    }
+
+    /// Returns the `google.api.http` rule and its additional bindings, in order. Empty for a method that has no REST form.
+    #[must_use]
+    pub fn http(&self) -> &[HttpRule] {
+        self.http
+    }
+
+    /// Returns the fields of the request that go into the routing header (AIP-4222).
+    #[must_use]
+    pub fn routing(&self) -> &[RoutingKey] {
+        self.routing
+    }
+
+    /// Returns the timeout of the whole call, from the gRPC service config; `None` if the config has no timeout for the method.
+    /// Then the [server's deadline](Self::server_deadline) is the default timeout.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Returns the maximum time that the server spends on a call, from the `backend` rules of the service configuration
+    /// (`google.api.Service`).
+    #[must_use]
+    pub fn server_deadline(&self) -> Duration {
+        self.server_deadline
+    }
+
+    /// Returns the retry policy of the gRPC service config; `None` if the config has no policy for the method. Then
+    /// [`RetryPolicy::DEFAULT`] applies.
+    #[must_use]
+    pub fn retry(&self) -> Option<RetryPolicy> {
+        self.retry
+    }
+
+    /// Returns the types of the operation that the method starts; `None` for a method that starts none.
+    #[must_use]
+    pub fn operation(&self) -> Option<&OperationTypes> {
+        self.operation.as_ref()
+    }
+
+    /// Returns true if the call may be repeated when its outcome is unknown.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 }
 

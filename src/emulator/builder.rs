@@ -200,6 +200,17 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets whether the page of the emulator is served, at `/` for clients that accept `text/html`, and at `/ui/`. The default is
+    /// true.
+    ///
+    /// The page shows the state and has the test controls: clock, faults, and the ends of operations. It reads the admin
+    /// service, and the same hosts, origins and machines can use it. See [The page](super::testing#the-page).
+    #[cfg(feature = "emulator-ui")]
+    pub fn page(mut self, is_served: bool) -> Self {
+        self.port.access.is_page_off = !is_served;
+        self
+    }
+
     /// Lets other machines call the admin service with this token, as `Authorization: Bearer TOKEN`.
     ///
     /// By default only loopback addresses and Unix sockets can call the service, and they never need the token. For an emulator in a

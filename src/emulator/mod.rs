@@ -69,6 +69,7 @@ mod events;
 mod faults;
 mod list;
 pub mod messages;
+mod page;
 mod server;
 mod state;
 #[cfg(feature = "emulator-data")]

@@ -31,7 +31,7 @@ impl<S> Layer<S> for DeadlineLayer {
 
 /// Ends each call at its deadline.
 #[derive(Clone, Debug)]
-pub struct Deadline<S> {
+pub(crate) struct Deadline<S> {
     inner: S,
 }
 
@@ -75,7 +75,7 @@ where
 pin_project! {
     /// The future of a call with a deadline.
     #[derive(Debug)]
-    pub struct DeadlineFuture<F> {
+    pub(crate) struct DeadlineFuture<F> {
         #[pin]
         call: F,
         #[pin]
@@ -96,7 +96,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
         }
         this.sleep.poll(cx).map(|()| {
             Err(Status::deadline_exceeded(format!(
-                "no answer within {:?}, still {}",
+                "no response within {:?}, still {}",
                 this.timeout, this.phase
             )))
         })

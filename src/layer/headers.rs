@@ -92,7 +92,7 @@ impl<S> Layer<S> for HeadersLayer {
 
 /// Sets the headers and the `CallContext` of each call.
 #[derive(Clone, Debug)]
-pub struct Headers<S> {
+pub(crate) struct Headers<S> {
     inner: S,
     fixed: Arc<Fixed>,
 }

@@ -52,7 +52,7 @@ impl<S> Layer<S> for ResponseCheckLayer {
 
 /// Checks every response of a transport.
 #[derive(Clone, Debug)]
-pub struct ResponseCheck<S> {
+pub(crate) struct ResponseCheck<S> {
     inner: S,
     limits: ResponseCheckLayer,
 }
@@ -125,7 +125,7 @@ fn offer(headers: &mut HeaderMap) -> Encodings {
 
 pin_project! {
     /// The future of a call: waits for the head of the response, then reads its body.
-    pub struct ResponseCheckFuture<F> {
+    pub(crate) struct ResponseCheckFuture<F> {
         #[pin]
         state: State<F>,
     }
@@ -261,7 +261,7 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
         .map(u32::from_be_bytes)
         .and_then(|length| usize::try_from(length).ok());
     if length != Some(message.len()) {
-        let text = "the response is not one message: the length in its prefix is wrong";
+        let text = "invalid response: the length prefix does not match the message";
         return Err(Status::internal(text));
     }
     let message = gzip::decompress_response(message, limit)?;
@@ -326,11 +326,11 @@ fn not_offered(encoding: Option<&HeaderValue>) -> Status {
     let encoding = encoding.map_or(IDENTITY, HeaderValue::as_bytes);
     if encoding == IDENTITY {
         return Status::internal(
-            "the response is compressed, but its `grpc-encoding` says it is not",
+            "the response is compressed, but its `grpc-encoding` is missing or `identity`",
         );
     }
     let encoding = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "the response is compressed by `{encoding}`, which was not offered"
+        "unsupported `grpc-encoding` `{encoding}` of the response: must be gzip or identity"
     ))
 }

@@ -37,7 +37,7 @@ impl<S> Layer<S> for TraceLayer {
 
 /// Opens a span for each call.
 #[derive(Clone, Debug)]
-pub struct Trace<S> {
+pub(crate) struct Trace<S> {
     inner: S,
     server: Option<ServerAddress>,
 }

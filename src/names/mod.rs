@@ -180,7 +180,7 @@ fn make(pattern: &str, parts: &[(&str, &str)]) -> Result<String, Error> {
         {
             let shown = value.escape_debug();
             return Err(Error::name(format!(
-                "{part} `{shown}` is not an id: it has a `/`; the form of the name is {pattern}"
+                "invalid `{part}` `{shown}`: an id must not have a `/`; the name must match {pattern}"
             )));
         }
         name.push_str(part.map_or(segment, |(_, value)| value));

@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// Description of a valid id, for error texts.
-const ID: &str = "1 to 63 of a-z, 0-9 and -, not beginning with -";
+const ID: &str = "1 to 63 characters of a-z, 0-9 and -, and must not begin with -";
 
 /// The pattern of a resource name: collections, each followed by `*` or by a fixed id.
 pub(crate) type NamePattern = &'static [&'static str];
@@ -29,7 +29,11 @@ impl NamePatterns {
         if self.0.iter().any(matches) {
             return Ok(());
         }
-        let kinds = self.0.iter().map(|form| kind(form)).collect::<Vec<_>>();
+        let kinds = self
+            .0
+            .iter()
+            .map(|form| kind(form).to_owned())
+            .collect::<Vec<_>>();
         let patterns = self.0.iter().map(|form| pattern(form)).collect::<Vec<_>>();
         Err(invalid_name(name, &either(&kinds), &either(&patterns)))
     }
@@ -49,7 +53,7 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let segments = pattern.split('/').collect::<Vec<_>>();
-    Err(invalid_name(name, &kind(&segments), pattern))
+    Err(invalid_name(name, kind(&segments), pattern))
 }
 
 /// Checks the id of a resource to create.
@@ -64,17 +68,14 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     }
     let shown = id.escape_debug();
     let reason = match id.rsplit_once('/') {
-        _ if id.is_empty() => "it is empty".to_owned(),
         Some((_, last)) if !last.is_empty() => {
             let last = last.escape_debug();
-            format!("a full name is not an id, which would be `{last}`")
+            format!("a full name is not an id, use `{last}`; ")
         }
-        _ if id.len() > 63 => "it is too long".to_owned(),
-        _ if id.starts_with('-') => "it begins with -".to_owned(),
-        _ => "it has other characters".to_owned(),
+        _ => String::new(),
     };
     Err(Error::name(format!(
-        "{field} `{shown}` is not an id: {reason}; an id is {ID}"
+        "invalid `{field}` `{shown}`: {reason}must be {ID}"
     )))
 }
 
@@ -103,20 +104,14 @@ fn invalid_name(name: &str, kind: &str, pattern: &str) -> Error {
     let shown = name.escape_debug();
     let reason = find_fault(name);
     Error::name(format!(
-        "`{shown}` is not the name of {kind}: {reason}; its form is {pattern}"
+        "invalid {kind} name `{shown}`: {reason}must match {pattern}"
     ))
 }
 
-/// Returns the kind of resource that a pattern is for, with its article: `an operation`.
-fn kind(form: &[&str]) -> String {
+/// Returns the kind of resource that a pattern is for: `operation`.
+fn kind<'a>(form: &[&'a str]) -> &'a str {
     let collection = form.iter().rev().nth(1).copied();
-    let one = collection.map_or("resource", singular);
-    let article = if one.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
-    format!("{article} {one}")
+    collection.map_or("resource", singular)
 }
 
 /// Returns a pattern as `projects/{project}/locations/{location}`.
@@ -145,24 +140,20 @@ fn either(all: &[String]) -> String {
     }
 }
 
-/// Describes why a name does not match.
+/// Describes a defect of a name as the start of a sentence. Returns an empty text if the pattern alone explains it.
 fn find_fault(name: &str) -> String {
-    if name.is_empty() {
-        return "it is empty".to_owned();
-    }
     if name.chars().any(char::is_control) {
-        return "it has a control character".to_owned();
+        return "control characters are not allowed; ".to_owned();
     }
-    if !name.contains('/') {
-        return "an id is not a full name".to_owned();
+    if !name.is_empty() && !name.contains('/') {
+        return "an id is not a full name; ".to_owned();
     }
     let refused = name
         .split('/')
-        .find(|segment| matches!(*segment, "" | "." | ".."));
-    refused.map_or_else(
-        || "it does not match the pattern".to_owned(),
-        |segment| format!("it has the segment `{segment}`"),
-    )
+        .find(|segment| matches!(*segment, "." | ".."));
+    refused.map_or_else(String::new, |segment| {
+        format!("the segment `{segment}` is not allowed; ")
+    })
 }
 
 #[cfg(test)]
@@ -217,10 +208,51 @@ mod tests {
         assert!(forms.check("projects/p/locations/l").is_ok());
         assert!(forms.check("projects/p/locations/l/operations/o").is_ok());
         let error = forms.check("projects/p").expect_err("neither").to_string();
-        let expected = "`projects/p` is not the name of an operation or a location: it does not match the pattern; \
-            its form is projects/{project}/locations/{location}/operations/{operation} or \
+        let expected = "invalid operation or location name `projects/p`: must match \
+            projects/{project}/locations/{location}/operations/{operation} or \
             projects/{project}/locations/{location}";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn the_error_of_a_name_states_its_defect_and_the_pattern() {
+        let cases = [
+            ("", ""),
+            ("o", "an id is not a full name; "),
+            ("projects/p/locations/l", ""),
+            (
+                "projects/p/locations/../operations/o",
+                "the segment `..` is not allowed; ",
+            ),
+            ("projects/p\n", "control characters are not allowed; "),
+        ];
+        for (name, why) in cases {
+            let error = NamePatterns(&[OPERATION]).check(name).expect_err(name);
+            let shown = name.escape_debug();
+            let expected = format!("invalid operation name `{shown}`: {why}must match {SHOWN}");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_error_of_an_id_states_the_rule_and_finds_the_id_in_a_full_name() {
+        let rule = "must be 1 to 63 characters of a-z, 0-9 and -, and must not begin with -";
+        let cases = [
+            ("", ""),
+            ("-a", ""),
+            ("A", ""),
+            (
+                "projects/p/locations/l/apis/a",
+                "a full name is not an id, use `a`; ",
+            ),
+        ];
+        for (id, why) in cases {
+            let error = check_id("api_id", id).expect_err(id);
+            assert_eq!(
+                error.to_string(),
+                format!("invalid `api_id` `{id}`: {why}{rule}")
+            );
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) async fn with_timeout<T>(
     tokio::select! {
         biased;
         answer = call => answer,
-        () = timer => Err(Status::deadline_exceeded(format!("no answer within {timeout:?}"))),
+        () = timer => Err(Status::deadline_exceeded(format!("no response within {timeout:?}"))),
     }
 }
 

@@ -152,7 +152,7 @@ impl<R: OperationResult> Operation<R> {
     /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.waiter.tracked, R::full_name())
+        Handle::new(&self.waiter.tracked, R::type_name())
     }
 
     /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
@@ -318,7 +318,7 @@ impl<R: OperationResult> Operation<R> {
 
 /// Returns the verb that the type of the result implies: only a delete has an empty result.
 fn verb_of<R: OperationResult>() -> Verb {
-    match R::full_name() == <() as prost::Name>::full_name() {
+    match R::type_name() == <() as prost::Name>::full_name() {
         true => Verb::Delete,
         false => Verb::Unknown,
     }

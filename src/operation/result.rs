@@ -12,7 +12,10 @@ use crate::proto::google::longrunning::operation::Result as Outcome;
 
 /// The result of an operation: an [`Api`], an [`ApiConfig`], a [`Gateway`], `()` for a delete, or [`Any`] for a result whose
 /// type is not known, which is returned as received.
-pub trait OperationResult: sealed::Sealed + Message + Name + Default + Debug + 'static {}
+pub trait OperationResult: sealed::Sealed + Message + Default + Debug + 'static {
+    /// Returns the full name of the message type, such as `google.cloud.apigateway.v1.Api`.
+    fn type_name() -> String;
+}
 
 mod sealed {
     pub trait Sealed {}
@@ -20,13 +23,17 @@ mod sealed {
 
 /// Returns true if `R` is `Any`, which accepts a result of any type.
 pub(crate) fn is_raw<R: OperationResult>() -> bool {
-    R::full_name() == Any::full_name()
+    R::type_name() == Any::full_name()
 }
 
 macro_rules! results {
     ($($message:ty),*) => { $(
         impl sealed::Sealed for $message {}
-        impl OperationResult for $message {}
+        impl OperationResult for $message {
+            fn type_name() -> String {
+                <Self as Name>::full_name()
+            }
+        }
     )* };
 }
 
@@ -41,13 +48,13 @@ pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, Operati
         Some(Outcome::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
         Some(Outcome::Response(any)) => {
             let wrong = || OperationErrorKind::WrongResult {
-                expected: R::full_name(),
+                expected: R::type_name(),
                 found: any.clone(),
             };
             if is_raw::<R>() {
                 return R::decode(any.encode_to_vec().as_slice()).map_err(|_| wrong());
             }
-            if type_name(any) != R::full_name() {
+            if type_name(any) != R::type_name() {
                 return Err(wrong());
             }
             R::decode(any.value.as_slice()).map_err(|_| wrong())

@@ -1,4 +1,4 @@
-//! Records the metrics of the client (feature `metrics`). [`layer::metrics`](crate::layer::metrics) lists them.
+//! Records the metrics of the client (feature `metrics`). [`layer`](crate::layer) lists them.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! The client's metrics, which [`layer::metrics`](crate::layer::metrics) lists. Without the feature `metrics`, nothing is
-//! recorded.
+//! The client's metrics, which [`layer`](crate::layer) lists. Without the feature `metrics`, nothing is recorded.
 
 #[cfg(not(feature = "metrics"))]
 mod disabled;

@@ -14,7 +14,7 @@ use crate::call::MESSAGE_PREFIX_LEN;
 pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
     let length = buffer.len().saturating_sub(MESSAGE_PREFIX_LEN);
     let Ok(length) = u32::try_from(length) else {
-        let text = "the message is larger than gRPC can carry";
+        let text = "the message is larger than 4 GiB, the limit of gRPC";
         return Err(Status::resource_exhausted(text));
     };
     buffer[0] = 0;

@@ -56,7 +56,7 @@ use crate::error::Error;
 /// use apigateway_grpc::transcode::to_json;
 ///
 /// let operation = Operation { name: "projects/p/locations/l/operations/o".into(), done: true, ..Default::default() };
-/// let json = to_json(&operation).expect("it has a JSON form");
+/// let json = to_json(&operation).expect("a message with a JSON form");
 /// assert_eq!(json, r#"{"name":"projects/p/locations/l/operations/o","done":true}"#);
 /// ```
 ///
@@ -75,5 +75,5 @@ pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
 /// The schema of this crate's protos, for the tests of the JSON engine.
 #[cfg(test)]
 static SCHEMA: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(|| {
-    Schema::new(crate::proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
+    Schema::new(crate::proto::FILE_DESCRIPTOR_SET).expect("the embedded descriptor set is valid")
 });

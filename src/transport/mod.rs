@@ -41,7 +41,7 @@ pub enum Transport {
     Rest,
     /// gRPC, with a fallback to REST if gRPC cannot work on this network path.
     ///
-    /// A call falls back to REST if no connection can be made, the peer does not speak HTTP/2, or a response is not gRPC. A
+    /// A call falls back to REST if no connection can be made, the peer does not support HTTP/2, or a response is not gRPC. A
     /// call that the server may have processed falls back only if the call may be repeated. A status of a gRPC server never
     /// activates the fallback.
     #[cfg(feature = "rest")]

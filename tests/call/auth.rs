@@ -61,7 +61,7 @@ async fn all_headers_of_the_credentials_are_sent_and_marked_sensitive() {
 }
 
 #[tokio::test]
-async fn the_clients_quota_project_goes_before_the_credentials_and_is_sent_once() {
+async fn the_clients_quota_project_takes_precedence_over_the_credentials() {
     let script = Script::new(|_| {
         Answer::New(vec![
             ("authorization", "Bearer t"),
@@ -97,18 +97,21 @@ async fn a_token_and_a_key_are_sent_in_their_headers_and_anonymous_sends_none() 
 }
 
 #[tokio::test]
-async fn an_access_token_that_is_no_header_text_is_refused_without_showing_it() {
+async fn an_invalid_access_token_is_refused_and_not_shown() {
     for token in ["", "  ", "line\nbreak"] {
         // Plaintext on loopback, so that TLS needs no roots.
         let builder = ApiGateway::builder().endpoint("http://127.0.0.1:1");
         let error = builder.access_token(token).build().expect_err("refused");
         let text = error.to_string();
-        assert_eq!(text, "access_token: empty, or not header text");
+        assert_eq!(
+            text,
+            "invalid `access_token`: must not be empty or have control characters"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn fresh_headers_are_asked_for_once() {
+async fn fresh_headers_are_requested_once() {
     let script = Script::new(|_| token("Bearer t"));
     let (client, mut server) = talk(|it| it.credentials(script.clone()));
     for _ in 0..9 {
@@ -125,7 +128,7 @@ async fn a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn aging_headers_are_renewed_in_the_background_while_calls_use_them() {
+async fn aging_headers_are_refreshed_in_the_background() {
     let script = Script::new(|number| match number {
         1 => token("Bearer old"),
         2 => token("Bearer new"),
@@ -154,7 +157,7 @@ async fn aging_headers_are_renewed_in_the_background_while_calls_use_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_hangs_or_fails_leaves_the_old_headers_in_use() {
+async fn a_refresh_that_hangs_or_fails_keeps_the_old_headers() {
     for late in [Answer::Hangs, Answer::Fails(false, "revoked")] {
         let script = Script::new(move |number| match number {
             1 => token("Bearer old"),
@@ -174,7 +177,7 @@ async fn a_renewal_that_hangs_or_fails_leaves_the_old_headers_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_begin_one_renewal_a_second_while_the_credentials_fail() {
+async fn calls_start_one_refresh_a_second_while_the_credentials_fail() {
     let script = Script::new(|number| match number {
         1 => token("Bearer old"),
         _ => Answer::Fails(true, "away"),
@@ -190,7 +193,7 @@ async fn calls_begin_one_renewal_a_second_while_the_credentials_fail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn headers_too_old_to_be_good_are_waited_for() {
+async fn calls_wait_for_headers_if_the_cached_ones_are_too_old() {
     let script = Script::new(|number| match number {
         1 => token("Bearer old"),
         _ => token("Bearer new"),
@@ -203,7 +206,7 @@ async fn headers_too_old_to_be_good_are_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_looks_its_headers_up_anew() {
+async fn each_attempt_sends_the_current_credentials() {
     let script = Script::new(|number| match number {
         1 => token("Bearer first"),
         _ => token("Bearer second"),
@@ -232,7 +235,7 @@ async fn refused(answer: Answer) -> (Error, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_hangs_ends_in_a_clear_error_after_its_patience() {
+async fn credentials_that_hang_are_an_error_after_the_token_timeout() {
     let (error, took) = refused(Answer::Hangs).await;
     let why =
         "credentials: no token within 8s; check the network, the proxy variables and the endpoint";
@@ -246,7 +249,7 @@ async fn a_source_that_hangs_ends_in_a_clear_error_after_its_patience() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_patience_of_the_layer_can_be_chosen() {
+async fn the_token_timeout_is_configurable() {
     use tower::{Layer as _, ServiceExt as _};
 
     let layer = AuthLayer::new(
@@ -264,7 +267,7 @@ async fn the_patience_of_the_layer_can_be_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_patience_without_end_is_no_bound() {
+async fn the_maximum_token_timeout_never_elapses() {
     use tower::{Layer as _, ServiceExt as _};
 
     let script = Script::new(|_| token("Bearer t"));
@@ -305,7 +308,7 @@ async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transient_failure_of_the_source_is_tried_again() {
+async fn a_transient_failure_of_the_credentials_is_retried() {
     let script = Script::new(|number| match number {
         1 => Answer::Fails(true, "away"),
         _ => token("Bearer t"),
@@ -348,7 +351,7 @@ async fn plaintext_to_another_machine_is_refused() {
 
 #[cfg(any(feature = "tls-native-roots", feature = "tls-webpki-roots"))]
 #[test]
-fn default_credentials_outside_a_runtime_are_an_error_and_no_panic() {
+fn default_credentials_outside_a_runtime_are_an_error() {
     let built = ApiGateway::builder()
         .endpoint("https://gateway.example")
         .build();
@@ -359,7 +362,7 @@ fn default_credentials_outside_a_runtime_are_an_error_and_no_panic() {
 
 /// They would fail again: only what a connection did not take is sent once more at once.
 #[tokio::test(start_paused = true)]
-async fn credentials_that_fail_are_not_asked_again_at_once() {
+async fn failed_credentials_are_not_requested_again_at_once() {
     let script = Script::new(|_| Answer::Fails(true, "away"));
     let credentials = script.clone();
     let (client, server) = talk(|it| it.credentials(credentials).retry(RetryPolicy::NEVER));

@@ -83,7 +83,7 @@ async fn credentials_that_failed_for_good_are_created_again_after_a_wait_that_do
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_begins_anew_after_a_success() {
+async fn a_success_resets_the_delay_between_creations() {
     let script = Script::new(|number| match number {
         2 => token("Bearer t"),
         _ => Answer::Fails(false, "revoked"),
@@ -102,7 +102,7 @@ async fn the_wait_begins_anew_after_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_of_credentials_that_once_worked_is_not_seen_by_the_call_if_new_ones_work() {
+async fn a_call_succeeds_if_new_credentials_replace_failed_ones() {
     let transient = || Answer::Fails(true, "away");
     for late in [|| Answer::Fails(false, "revoked"), transient, panics] {
         let script = Script::new(move |number| match number {
@@ -353,7 +353,7 @@ async fn silent_credentials_are_created_again_though_each_call_is_given_up_befor
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_after_a_failure_names_the_failure() {
+async fn a_timeout_after_a_failure_names_the_failure() {
     let script = Script::new(|number| match number {
         1 => Answer::Fails(true, "HTTP 503"),
         _ => Answer::Hangs,
@@ -446,7 +446,7 @@ const TOKEN: &str = r#"{"access_token":"t","token_type":"Bearer","expires_in":36
 
 /// google-cloud-auth itself would repeat each of these answers for ever.
 #[tokio::test]
-async fn a_client_recovers_from_whatever_a_token_endpoint_answered_once() {
+async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
     let cases = [
         (
             200,
@@ -515,7 +515,7 @@ fn a_client_outlives_the_runtime_in_which_its_credentials_were_created() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_fails_in_passing_is_unavailable() {
+async fn a_transient_failure_of_an_endpoint_is_unavailable() {
     let (uri, _) = endpoint(vec![(503, "")]);
     let (client, _server) = talk(|it| {
         it.retry(RetryPolicy::NEVER)

@@ -94,7 +94,7 @@ async fn a_second_refusal_is_final() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_fail_or_hang_when_asked_again_leave_the_servers_refusal() {
+async fn a_failed_refresh_returns_the_rejection_of_the_server() {
     for again in [Answer::Fails(true, "the source is away"), Answer::Hangs] {
         let script = Script::new(move |number| match number {
             1 => token("Bearer old"),
@@ -114,7 +114,7 @@ async fn credentials_that_fail_or_hang_when_asked_again_leave_the_servers_refusa
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_was_refused_is_sent_once_more_for_it_was_not_processed() {
+async fn a_create_with_rejected_credentials_is_sent_once_more() {
     use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 
     let (client, mut server) = talk(|it| it.credentials(renewing()));
@@ -150,7 +150,7 @@ impl<S> Carries for S where
 }
 
 #[tokio::test(start_paused = true)]
-async fn under_a_plain_client_a_refusal_that_is_a_response_is_replayed() {
+async fn a_rejection_in_a_response_is_replayed_under_a_plain_client() {
     let not_grpc = || {
         let reply = http::Response::builder().status(401);
         reply.body(tonic::body::Body::empty()).expect("valid")
@@ -180,7 +180,7 @@ async fn under_a_plain_client_a_refusal_that_is_a_response_is_replayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_streaming_body_passes_unharmed_and_is_not_replayed() {
+async fn a_streaming_body_is_unchanged_and_not_replayed() {
     let script = renewing();
     let (service, mut server) = alone(script.clone());
     let (pieces, mut taken) = tokio::sync::mpsc::channel(2);
@@ -204,7 +204,7 @@ async fn a_streaming_body_passes_unharmed_and_is_not_replayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_own_address_is_exposed_is_not_sent() {
+async fn a_request_to_a_remote_plaintext_address_is_not_sent() {
     let script = renewing();
     let (service, server) = alone(script.clone());
     let mut rpc = GrpcRequest::default();

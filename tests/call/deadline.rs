@@ -86,13 +86,13 @@ async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
     let error = silent().get_operation(NAME).await.expect_err("it hangs");
     assert!(error.is_timeout());
     let expected = format!(
-        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the response"
+        "get operation {NAME}: deadline exceeded: no response within 10s, still waiting for the response"
     );
     assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_option_nearest_to_the_call_wins() {
+async fn the_option_of_the_call_takes_precedence() {
     let builder = ApiGateway::builder().transport_service(Silent).anonymous();
     let client = builder.timeout(secs(7)).build().expect("valid");
     let took = async |client: &ApiGateway, request: Request<GetOperationRequest>| {
@@ -120,7 +120,7 @@ async fn the_option_nearest_to_the_call_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_beyond_the_clock_is_none() {
+async fn a_timeout_beyond_the_clock_never_elapses() {
     let (client, mut server) = talk(|it| it.timeout(Duration::MAX));
     let (operation, ()) = tokio::join!(client.get_operation(NAME), async {
         let (rpc, answer) = server.asked().await;
@@ -132,7 +132,7 @@ async fn a_timeout_beyond_the_clock_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_is_told_what_remains() {
+async fn each_attempt_sends_the_remaining_time() {
     let (client, mut server) = talk(|it| it);
     let ((), result) = tokio::join!(
         async {
@@ -223,7 +223,7 @@ impl Service<GrpcRequest> for Once {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_was_not_sent_is_told_as_that_whatever_became_of_the_one_before() {
+async fn an_unsent_last_attempt_is_reported_as_unsent() {
     let cloned = Arc::new(AtomicUsize::new(0));
     let once = Once {
         cloned: Arc::clone(&cloned),
@@ -269,7 +269,7 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_peer_that_accepts_and_says_nothing_is_within_the_deadline() {
+async fn a_silent_peer_is_within_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");

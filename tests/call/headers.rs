@@ -137,7 +137,7 @@ async fn the_user_agent_is_ours_by_default() {
 }
 
 #[tokio::test]
-async fn the_users_own_part_of_the_user_agent_stands_first() {
+async fn the_users_part_of_the_user_agent_is_first() {
     let headers = sent(|it| it.user_agent("mine/1.2"), get_operation).await;
     assert_eq!(all(&headers, "user-agent"), [format!("mine/1.2 {OURS}")]);
 }
@@ -168,7 +168,7 @@ async fn the_quota_project_is_sent_once_and_only_if_set() {
 }
 
 #[test]
-fn what_is_not_header_text_is_refused_by_the_name_of_its_knob() {
+fn an_invalid_header_value_is_refused_with_the_name_of_its_setting() {
     let refused = ApiGateway::builder().anonymous().user_agent("a\nb").build();
     let error = refused.expect_err("a line break is no header text");
     assert!(error.is_invalid_setting() && error.to_string().contains("`user_agent`"));
@@ -191,7 +191,7 @@ fn with(further: &[(&'static str, &'static str)]) -> impl AsyncFnOnce(ApiGateway
 }
 
 #[tokio::test]
-async fn the_headers_of_the_options_are_sent_all_of_them() {
+async fn all_headers_of_the_options_are_sent() {
     let further = [("x-of-mine", "one"), ("x-of-mine", "two"), ("x-other", "3")];
     let headers = sent(|it| it, with(&further)).await;
     assert_eq!(all(&headers, "x-of-mine"), ["one", "two"]);
@@ -200,7 +200,7 @@ async fn the_headers_of_the_options_are_sent_all_of_them() {
 }
 
 #[tokio::test]
-async fn user_agent_quota_project_and_routing_of_the_options_take_the_place_of_ours() {
+async fn user_agent_quota_project_and_routing_of_the_options_replace_the_clients() {
     let further = [
         ("user-agent", "mine/1"),
         ("x-goog-user-project", "another"),
@@ -213,7 +213,7 @@ async fn user_agent_quota_project_and_routing_of_the_options_take_the_place_of_o
 }
 
 #[tokio::test]
-async fn headers_of_a_call_stand_before_those_of_the_client() {
+async fn headers_of_a_call_precede_those_of_the_client() {
     let mut common = CallOptions::default();
     let value = HeaderValue::from_static;
     common.headers.insert("x-of-mine", value("of all"));
@@ -225,7 +225,7 @@ async fn headers_of_a_call_stand_before_those_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_header_that_the_client_answers_for_is_refused_by_its_name() {
+async fn a_reserved_header_is_refused_by_its_name() {
     let reserved = [
         "authorization",
         "grpc-timeout",

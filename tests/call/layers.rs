@@ -60,7 +60,7 @@ async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
 
 #[cfg(feature = "auth")]
 #[tokio::test(start_paused = true)]
-async fn no_layer_of_the_users_sees_the_credentials() {
+async fn no_layer_of_the_user_sees_the_credentials() {
     let seen = Arc::default();
     let (client, mut server) = {
         let (mock, server) = play();
@@ -217,7 +217,7 @@ async fn an_error_of_readiness_keeps_its_code_and_counts_as_an_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transports_own_error_keeps_the_status_it_wraps() {
+async fn an_error_of_a_transport_keeps_the_status_that_it_wraps() {
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let error = Mine(Some(Status::already_exists("it does")));

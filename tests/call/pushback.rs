@@ -70,7 +70,7 @@ async fn fails(status: Status) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_attempt_comes_when_the_server_says_not_when_it_would_be_drawn() {
+async fn pushback_replaces_the_random_delay() {
     for (value, expected) in [("0", 0), ("1", 1), ("700", 700), ("4321", 4321)] {
         let status = away(&[value]);
         for first in [in_head(&status), in_trailers(&status)] {
@@ -80,7 +80,7 @@ async fn the_next_attempt_comes_when_the_server_says_not_when_it_would_be_drawn(
 }
 
 #[tokio::test(start_paused = true)]
-async fn below_zero_or_unreadable_there_is_no_further_attempt() {
+async fn negative_or_invalid_pushback_forbids_a_retry() {
     for values in [
         &["-1"][..],
         &["-2147483648"],
@@ -95,7 +95,7 @@ async fn below_zero_or_unreadable_there_is_no_further_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_says_when_and_not_whether() {
+async fn pushback_sets_the_delay_but_does_not_force_a_retry() {
     fails(pushed(Status::not_found("no"), &["5"])).await;
     // Ten seconds are all that the call has.
     fails(away(&["10000"])).await;
@@ -123,7 +123,7 @@ async fn it_says_when_and_not_whether() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_info_raises_it_and_never_lowers_it() {
+async fn retry_info_raises_the_pushback_and_never_lowers_it() {
     let with = |hint: u64, value: &str| {
         let details = ErrorDetails::with_retry_info(Some(millis(hint)));
         let status = Status::with_error_details(Code::Unavailable, "away", details);
@@ -135,7 +135,7 @@ async fn retry_info_raises_it_and_never_lowers_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_it_waits_grow_from_the_first_again() {
+async fn after_pushback_the_backoff_starts_again() {
     let growing = RetryPolicy::default()
         .unlimited_attempts()
         .initial_backoff(millis(1))
@@ -182,14 +182,14 @@ async fn is_tried_again_after(values: &[&str]) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_further_attempts_takes_a_token_whatever_its_code() {
+async fn forbidding_pushback_takes_a_token_with_any_code() {
     assert!(is_tried_again_after(&[]).await);
     assert!(is_tried_again_after(&["5"]).await);
     assert!(!is_tried_again_after(&["-1"]).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_of_an_operation_is_put_off_by_it_and_never_forbidden() {
+async fn pushback_delays_a_poll_of_an_operation_and_never_forbids_it() {
     for (value, within) in [("17000", 17..21), ("-1", 0..4)] {
         let (client, mut server) = talk(|it| it);
         let began = Instant::now();

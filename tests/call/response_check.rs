@@ -56,7 +56,7 @@ fn ended(body: Vec<u8>, trailers: &HeaderMap) -> GrpcResponse {
 }
 
 #[tokio::test]
-async fn malformed_details_leave_code_and_message() {
+async fn malformed_details_keep_code_and_message() {
     for details in [&b"!!!"[..], b"=", b"\xff\xfe", b"A", b"CAUSBA===="] {
         let status = headers(&[
             ("grpc-status", b"5"),
@@ -82,7 +82,7 @@ async fn malformed_details_leave_code_and_message() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_ok_stays_so_whatever_its_details_and_message() {
+async fn an_ok_response_stays_ok_with_any_details_and_message() {
     let odd = headers(&[
         ("grpc-status", b"0"),
         ("grpc-message", b"%ff%fe"),
@@ -151,7 +151,7 @@ async fn an_unknown_and_a_malformed_detail_hide_no_other() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_utf8_is_mended_and_its_code_kept() {
+async fn a_message_that_is_not_utf8_is_repaired_and_its_code_kept() {
     for message in [&b"gone %ff%fe"[..], b"gone \xff"] {
         let mut status = headers(&[("grpc-status", b"5")]);
         let message = HeaderValue::from_bytes(message).expect("header bytes");
@@ -165,7 +165,7 @@ async fn a_message_that_is_no_utf8_is_mended_and_its_code_kept() {
 }
 
 #[tokio::test]
-async fn a_code_beyond_sixteen_and_one_that_is_no_number_are_unknown() {
+async fn an_invalid_status_code_is_unknown() {
     for code in [&b"17"[..], b"-1", b"x", b"", b"00"] {
         let mut status = headers(&[("grpc-message", b"odd")]);
         let code = HeaderValue::from_bytes(code).expect("header bytes");
@@ -185,7 +185,7 @@ fn page(status: u16, media: &'static str, body: &'static str) -> GrpcResponse {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
+async fn a_response_that_is_not_grpc_is_reported_with_its_http_status_and_media_type() {
     let cases = [
         // A captive portal has these, and passes.
         (200, Code::Unavailable),
@@ -205,7 +205,7 @@ async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
     for (status, code) in cases {
         let error = error(page(status, "text/html", "<h1>Sign in</h1>")).await;
         assert_eq!(error.code(), Some(code), "{status}");
-        let said = format!("HTTP {status} with text/html, which is not gRPC");
+        let said = format!("HTTP {status} and text/html, which is not gRPC");
         assert!(error.to_string().contains(&said), "{error}");
         assert!(
             !error.to_string().contains("Sign in"),
@@ -219,7 +219,7 @@ async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_is_an_error() {
+async fn a_response_without_a_status_is_an_error() {
     let bare = || grpc(Body::new(Full::new(framed(&pb::Status::default()).into())));
     for reply in [
         bare(),
@@ -236,7 +236,7 @@ async fn an_answer_without_a_status_is_an_error() {
 }
 
 #[tokio::test]
-async fn frames_that_are_cut_off_garbage_or_compressed_are_errors() {
+async fn truncated_invalid_or_compressed_frames_are_errors() {
     let ok = headers(&[("grpc-status", b"0")]);
     let cut = framed(&pb::Status {
         message: "a message".into(),
@@ -262,7 +262,7 @@ async fn frames_that_are_cut_off_garbage_or_compressed_are_errors() {
 }
 
 #[tokio::test]
-async fn a_reply_larger_than_the_bound_is_refused() {
+async fn a_response_above_the_limit_is_refused() {
     let reply = || done().into_body().collect();
     let size = reply().await.expect("whole").to_bytes().len();
     for (bound, fits) in [(size, true), (size - 1, false)] {
@@ -313,7 +313,7 @@ async fn a_media_type_without_an_end_is_cut_in_the_error() {
     reply.headers_mut().insert("content-type", media);
     let text = error(reply).await.to_string();
     assert!(
-        text.len() < 300 && text.contains("HTTP 502 with xxx"),
+        text.len() < 300 && text.contains("HTTP 502 and xxx"),
         "{text}"
     );
 }
@@ -334,7 +334,7 @@ async fn over(status: &HeaderMap) -> Error {
 }
 
 #[tokio::test]
-async fn metadata_over_the_limit_leaves_what_fits_of_the_status() {
+async fn metadata_over_the_limit_keeps_the_parts_of_the_status_that_fit() {
     let mut details = ErrorDetails::with_error_info("GONE", "apigateway.googleapis.com", []);
     let small = Status::with_error_details(Code::NotFound, "gone", details.clone());
     details.set_debug_info(vec!["x".repeat(1000)], "");

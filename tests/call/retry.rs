@@ -73,7 +73,7 @@ async fn a_read_succeeds_with_its_first_good_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_code_of_the_policy_is_told_at_once() {
+async fn an_error_that_the_policy_does_not_list_is_returned_at_once() {
     let codes = [
         Code::Internal,
         Code::Unknown,
@@ -130,7 +130,7 @@ async fn without_a_delay_of_the_servers_the_wait_is_below_the_policys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_beyond_the_deadline_is_not_begun_and_the_real_error_told() {
+async fn a_delay_beyond_the_deadline_returns_the_last_error_at_once() {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -235,7 +235,7 @@ fn quick() -> RetryPolicy {
 }
 
 #[tokio::test]
-async fn a_create_to_a_closed_port_is_tried_again_for_it_was_not_sent() {
+async fn a_create_to_a_closed_port_is_retried() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
@@ -276,7 +276,7 @@ async fn a_status_is_found_in_the_head_and_in_the_trailers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_is_once() {
+async fn the_policy_never_makes_one_attempt() {
     let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let refused = tonic::ConnectError("refused".into());
@@ -287,7 +287,7 @@ async fn never_is_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_not_answered_with_a_storm() {
+async fn retries_are_throttled_during_an_outage() {
     const CALLS: usize = 1000;
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
@@ -333,7 +333,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
 
 /// What a caller puts into a request is there in each attempt, and so is what tonic does.
 #[tokio::test(start_paused = true)]
-async fn a_further_attempt_has_the_extensions_of_the_first() {
+async fn a_retry_has_the_extensions_of_the_first_attempt() {
     #[derive(Clone, Debug, PartialEq)]
     struct Mark(u8);
 
@@ -366,7 +366,7 @@ async fn a_further_attempt_has_the_extensions_of_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_policy_says() {
+async fn a_response_above_the_limit_is_not_requested_again_under_any_policy() {
     let policy = RetryPolicy::default().codes([Code::ResourceExhausted]);
     let (client, mut server) = talk(|it| it.retry(policy).max_response_size(100));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {

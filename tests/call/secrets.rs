@@ -17,7 +17,7 @@ fn is_clean(seen: &Seen, but_has: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_over_a_given_transport_show_no_secret() {
+async fn calls_over_a_custom_transport_show_no_secret() {
     let seen = Seen::default();
     let _guard = seen.capture();
     let script = || {
@@ -161,7 +161,7 @@ async fn a_proxy_that_refuses_its_user_shows_no_secret_at_the_lowest_level_of_an
         seen.add_error(&error);
         seen.add(&format!("{client:?} {:?}\n", client.stack()));
     }
-    const REFUSED: &str = "the proxy answered HTTP 407";
+    const REFUSED: &str = "the proxy responded with HTTP 407";
     // The same in base64, as `proxy-authorization` has it.
     assert_eq!(seen.leak("czNjcjN0", REFUSED), None);
     is_clean(&seen, REFUSED);

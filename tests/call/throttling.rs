@@ -80,7 +80,7 @@ async fn by_default_half_of_a_hundred_tokens_may_be_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_says_nothing_of_the_servers_health_costs_nothing() {
+async fn an_error_that_the_policy_does_not_list_takes_no_token() {
     let (client, mut server) = throttled(3, 0.1);
     for code in [Code::NotFound, Code::PermissionDenied, Code::Internal] {
         read(&client, &mut server, &[code]).await;
@@ -102,7 +102,7 @@ async fn calls_of_one_attempt_count_as_well() {
 
 /// When an operation is polled again is up to its schedule.
 #[tokio::test(start_paused = true)]
-async fn polls_of_an_operation_count_and_go_on_all_the_same() {
+async fn polls_of_an_operation_take_tokens_and_are_never_throttled() {
     let (client, mut server) = throttled(10, 0.1);
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     for _ in 0..5 {
@@ -118,7 +118,7 @@ async fn polls_of_an_operation_count_and_go_on_all_the_same() {
 }
 
 #[test]
-fn values_that_make_no_sense_are_refused_by_name() {
+fn invalid_throttling_is_refused_by_name() {
     for (throttling, name) in [
         (throttling(0, 0.1), "max_tokens"),
         (throttling(10, f64::NAN), "token_ratio"),

@@ -29,7 +29,7 @@ async fn create(client: &ApiGateway) -> Result<Operation, Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_was_refused_unseen_is_sent_once_more_at_once_whatever_the_policy() {
+async fn a_create_on_a_refused_stream_is_sent_once_more_at_once_under_any_policy() {
     let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
     let began = Instant::now();
     let (result, ()) = tokio::join!(create(&client), async {
@@ -43,7 +43,7 @@ async fn a_create_that_was_refused_unseen_is_sent_once_more_at_once_whatever_the
 
 /// A transport of the user's reports whatever ended the stream as the error of the reply's body.
 #[tokio::test(start_paused = true)]
-async fn a_create_whose_stream_is_refused_after_the_head_of_its_reply_is_not_sent_again() {
+async fn a_create_whose_stream_is_refused_after_the_response_head_is_not_sent_again() {
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(create(&client), async {
         let refused = Status::from_error(refused().into());
@@ -59,7 +59,7 @@ async fn a_create_whose_stream_is_refused_after_the_head_of_its_reply_is_not_sen
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_refused_again_waits_its_turn() {
+async fn a_second_refused_stream_is_not_retried_transparently() {
     let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(create(&client), async {
         server.asked().await.1.send_error(refused());
@@ -71,7 +71,7 @@ async fn one_that_is_refused_again_waits_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sending_that_was_refused_is_no_attempt_of_the_policys_and_takes_no_token() {
+async fn a_transparent_retry_is_not_an_attempt_of_the_policy_and_takes_no_token() {
     let policy = RetryPolicy::default().max_attempts(2);
     let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = talk(|it| it.retry(policy).retry_throttling(Some(throttling)));
@@ -88,7 +88,7 @@ async fn the_sending_that_was_refused_is_no_attempt_of_the_policys_and_takes_no_
 
 /// Whether to connect once more is for the policy to say: a server that is down is not asked in a hurry.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_could_not_be_made_is_for_the_policy() {
+async fn a_failed_connection_is_retried_by_the_policy() {
     let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(create(&client), async {
         let refused = tonic::ConnectError("refused".into());

@@ -119,15 +119,19 @@ impl Drop for Emulator {
 }
 
 #[test]
-fn the_emulator_prints_one_line_and_ends_cleanly_on_either_signal() {
+fn the_emulator_prints_its_addresses_and_ends_cleanly_on_either_signal() {
     for signal in ["INT", "TERM"] {
         let emulator = Emulator::start("1h");
         let port = emulator.endpoint.strip_prefix("http://127.0.0.1:");
         let port = port.expect("loopback");
         assert_ne!(port.parse::<u16>().expect("a port"), 0);
         emulator.create("a");
-        let nothing = (Some(0), String::new(), String::new());
-        assert_eq!(emulator.end(signal), nothing, "{signal}");
+        let page = format!("page: {}/\n", emulator.endpoint);
+        assert_eq!(
+            emulator.end(signal),
+            (Some(0), page, String::new()),
+            "{signal}"
+        );
     }
 }
 
@@ -146,8 +150,68 @@ fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
     stream.read_exact(&mut begun).expect("it answers");
     assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"{").expect("it reads");
-    let nothing = (Some(0), String::new(), String::new());
-    assert_eq!(emulator.end("TERM"), nothing);
+    let page = format!("page: {}/\n", emulator.endpoint);
+    assert_eq!(emulator.end("TERM"), (Some(0), page, String::new()));
+}
+
+#[test]
+fn the_address_of_the_page_is_printed_after_that_of_the_emulator() {
+    // Standard output is no terminal, so that --open opens nothing.
+    for options in [&[][..], &["--ui"], &["--no-ui", "--ui"], &["--open"]] {
+        let emulator = Emulator::with(options);
+        let page = format!("page: {}/\n", emulator.endpoint);
+        assert_eq!(
+            emulator.end("TERM"),
+            (Some(0), page, String::new()),
+            "{options:?}"
+        );
+    }
+    // A browser cannot open an unspecified address.
+    let mut command = apigw(&["emulator", "--listen", "0.0.0.0:0"]);
+    command.stderr(Stdio::piped());
+    let emulator = Emulator::spawn(command);
+    let port = emulator.endpoint.replace("http://0.0.0.0:", "");
+    let page = format!("page: http://127.0.0.1:{port}/\n");
+    assert_eq!(emulator.end("TERM"), (Some(0), page, String::new()));
+}
+
+#[test]
+fn without_a_page_no_address_of_it_is_printed() {
+    for options in [&["--no-ui"][..], &["--ui", "--no-ui"]] {
+        let emulator = Emulator::with(options);
+        assert_eq!(
+            emulator.end("TERM"),
+            (Some(0), String::new(), String::new())
+        );
+    }
+    let output = run(&["emulator", "--no-ui", "--open"]);
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+}
+
+#[test]
+fn the_demo_stays_with_its_page_until_a_signal() {
+    let mut command = apigw(&["demo", "--stay"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+    let out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut lines = out.lines().map(|line| line.expect("text"));
+    let page = lines.find_map(|line| Some(line.strip_prefix("page: ")?.to_owned()));
+    let page = page.expect("the address of the page");
+    lines
+        .find(|line| line == "the emulator runs until Ctrl-C")
+        .expect("the last line");
+    let address = page.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!(
+        "GET / HTTP/1.1\r\nhost: {address}\r\naccept: text/html\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+    assert!(sent.expect("kill runs").success());
+    assert_eq!(child.wait().expect("a child").code(), Some(0));
 }
 
 #[test]
@@ -295,8 +359,11 @@ fn an_admin_token_is_made_up_and_printed_after_the_address() {
         let (code, printed, errors) = emulator.end("TERM");
         assert_eq!((code, errors.as_str()), (Some(0), ""));
         let token = printed.strip_prefix("admin token: ");
-        let token = token.and_then(|token| token.strip_suffix('\n'));
-        let token = token.unwrap_or_else(|| panic!("{printed}")).to_owned();
+        let token = token.and_then(|token| token.split_once('\n'));
+        let (token, page) = token.unwrap_or_else(|| panic!("{printed}"));
+        let token = token.to_owned();
+        // The address of the page has the token in its fragment, which a browser does not send.
+        assert!(page.ends_with(&format!("/#token={token}\n")), "{page}");
         // 256 bits.
         assert_eq!(token.len(), 43, "{token}");
         token
@@ -304,8 +371,8 @@ fn an_admin_token_is_made_up_and_printed_after_the_address() {
     assert_ne!(tokens[0], tokens[1]);
     // A token that was given is not printed.
     let emulator = Emulator::with(&["--admin-token", "s3cr3t"]);
-    let nothing = (Some(0), String::new(), String::new());
-    assert_eq!(emulator.end("TERM"), nothing);
+    let page = format!("page: {}/\n", emulator.endpoint);
+    assert_eq!(emulator.end("TERM"), (Some(0), page, String::new()));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn an_operation_is_printed_as_json_and_as_yaml() {
 }
 
 #[test]
-fn an_operation_that_runs_is_no_failure() {
+fn a_running_operation_exits_0() {
     let emulator = Emulator::start("1h");
     let output = describe(&emulator, &emulator.create("a"), &["--format", "json"]);
     assert_eq!(output.status.code(), Some(0));
@@ -213,7 +213,7 @@ fn a_call_that_fails_exits_1_with_the_code_the_name_and_the_details() {
 }
 
 #[test]
-fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
+fn an_error_before_a_call_exits_1_with_one_line() {
     let token = std::env::temp_dir().join(format!("apigw-{}", std::process::id()));
     std::fs::write(&token, "secret-token of two words").expect("a file");
     let token = token.to_str().expect("text");
@@ -265,7 +265,7 @@ fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
 }
 
 #[test]
-fn an_emulator_is_not_started_over_what_is_no_data_file() {
+fn the_emulator_does_not_start_with_an_invalid_data_file() {
     let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/letter.txt");
     std::fs::write(file, "a letter to a friend").expect("it is written");
     let output = run(&["emulator", "--listen", "127.0.0.1:0", "--data", file]);
@@ -278,7 +278,7 @@ fn an_emulator_is_not_started_over_what_is_no_data_file() {
 }
 
 #[test]
-fn a_wrong_usage_exits_2() {
+fn wrong_usage_exits_2() {
     let cases = [
         "",
         "nonsense",
@@ -351,7 +351,7 @@ fn the_demo_shows_an_operation_over_both_transports() {
 }
 
 #[test]
-fn the_emulator_of_the_environment_is_asked_in_plaintext_and_without_credentials() {
+fn the_emulator_of_the_environment_is_called_in_plaintext_without_credentials() {
     let emulator = Emulator::start("0s");
     let name = emulator.create("a");
     let host = emulator.endpoint.trim_start_matches("http://");

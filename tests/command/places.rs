@@ -110,7 +110,7 @@ fn an_emulator_of_the_environment_gets_no_default_credential_whatever_its_scheme
 }
 
 #[test]
-fn a_token_that_was_given_goes_to_an_emulator_of_the_environment_on_loopback_only() {
+fn a_token_is_sent_to_an_emulator_of_the_environment_on_loopback_only() {
     let folder = Folder::new("given");
     let (cert, token) = (folder.file("cert.pem"), folder.file("token"));
     let arguments = ["--ca-cert", &cert, "--access-token-file", &token];
@@ -124,7 +124,7 @@ fn a_token_that_was_given_goes_to_an_emulator_of_the_environment_on_loopback_onl
         let output = describe(&arguments, &[("APIGATEWAY_EMULATOR_HOST", elsewhere)]);
         let text = err(&output);
         for part in [
-            "`APIGATEWAY_EMULATOR_HOST` names",
+            "`APIGATEWAY_EMULATOR_HOST` is ",
             "not a loopback address",
             "`--endpoint`",
         ] {
@@ -287,7 +287,7 @@ fn an_error_about_a_file_of_certificates_names_its_argument_and_the_file() {
 }
 
 #[test]
-fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable_and_the_file() {
+fn invalid_roots_of_the_environment_are_an_error_with_the_variable_and_the_file() {
     let folder = Folder::new("roots");
     let empty = folder.write("empty.pem", "no certificate");
     let missing = folder.file("missing.pem");
@@ -317,7 +317,7 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
             assert!(text.contains(&format!("`{name}` is {value:?}")), "{text}");
         }
         assert!(
-            text.contains("no certificate roots: ") && text.contains(fault),
+            text.contains("no CA certificates: ") && text.contains(fault),
             "{text}"
         );
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -365,7 +365,7 @@ fn settings() -> Vec<String> {
 }
 
 #[test]
-fn every_setting_that_an_error_of_the_library_may_name_has_words_of_the_command() {
+fn each_setting_of_the_library_is_replaced_by_its_flag_in_errors() {
     let words = include_str!("../../src/bin/apigw/failure.rs");
     let missing = settings();
     let missing = missing

@@ -86,7 +86,7 @@ fn a_proxy_of_the_environment_is_used_and_its_password_is_not_shown() {
         }
         let expected = format!(
             "cannot connect to https://gateway.test through the proxy http://{}: \
-             the proxy answered HTTP 403 Forbidden",
+             the proxy responded with HTTP 403 Forbidden",
             proxy.address
         );
         let (text, encoded) = (err(&output), "bWU6czNjcjN0");
@@ -99,7 +99,7 @@ fn a_proxy_of_the_environment_is_used_and_its_password_is_not_shown() {
 }
 
 #[test]
-fn a_host_that_is_excepted_and_the_emulator_are_called_without_a_proxy() {
+fn a_host_of_no_proxy_and_the_emulator_are_called_without_a_proxy() {
     let proxy = Proxy::start();
     let url = format!("http://{}", proxy.address);
     let cases: [&[(&str, &str)]; 4] = [
@@ -124,7 +124,7 @@ fn a_host_that_is_excepted_and_the_emulator_are_called_without_a_proxy() {
 }
 
 #[test]
-fn a_proxy_of_the_environment_that_is_none_is_told_with_its_variable() {
+fn an_invalid_proxy_of_the_environment_is_reported_with_its_variable() {
     let output = describe(&[("HTTPS_PROXY", "ftp://me:s3cr3t@proxy.test")]);
     let expected = "ERROR: (apigw.operations.describe) invalid `HTTPS_PROXY`: unsupported scheme `ftp`: must be http \
                     or https\n";

@@ -224,7 +224,7 @@ fn a_token_file_of_the_environment_is_sent() {
 
 #[test]
 #[cfg(unix)]
-fn the_token_of_gcloud_auth_login_is_asked_of_gcloud() {
+fn the_token_of_gcloud_auth_login_is_requested_from_gcloud() {
     use std::os::unix::fs::PermissionsExt as _;
     let emulator = Emulator::with(&["--require-token", "good"]);
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bin");

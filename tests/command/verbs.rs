@@ -501,7 +501,7 @@ fn there_is_a_completion_script_for_each_shell() {
 }
 
 #[test]
-fn doctor_finds_the_emulator_well_and_a_dead_address_not() {
+fn doctor_succeeds_for_the_emulator_and_fails_for_a_dead_address() {
     let emulator = Emulator::start("0s");
     let output = exits(0, &emulator, "doctor");
     assert!(

@@ -1,4 +1,6 @@
-//! Checks random bytes and documents with random edits: no input causes a panic.
+//! Checks random bytes, documents with random edits and the corpus of the fuzz target `document`: no input causes a panic.
+
+use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -36,4 +38,19 @@ proptest! {
         }
         fuzzed::run(document.as_bytes());
     }
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_target_is_checked() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/document");
+    let files = std::fs::read_dir(folder).expect("the corpus is there");
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("it is listed").path();
+        // The name of the input that fails is shown with its panic.
+        println!("{}", path.display());
+        fuzzed::run(&std::fs::read(&path).expect("a file"));
+        count += 1;
+    }
+    assert!(count > 10, "{count} inputs");
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use apigateway_grpc::config_check::{FileKind, check, load_grpc, load_openapi};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
+use prost::Message as _;
 
 use crate::{GOOD_2, config, errors};
 
@@ -154,4 +155,39 @@ fn files_are_loaded_by_their_last_names_and_kinds() {
     assert!(error.to_string().contains("must be compiled"), "{error}");
     let config = load_grpc([folder.join("good2.yaml")]).expect("the file is here");
     assert_eq!(config.managed_service_configs.len(), 1);
+}
+
+#[test]
+fn the_sources_beside_a_descriptor_set_are_attached() {
+    let folder = std::env::temp_dir().join(format!("config-check-sources-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("books/v1")).expect("a folder");
+    let write = |name: &str, contents: &[u8]| {
+        std::fs::write(folder.join(name), contents).expect("a file");
+    };
+    let names = [
+        "books/v1/a.proto",
+        "gone.proto",
+        "../escape.proto",
+        "/etc/hostname",
+    ];
+    let file = names.map(|name| prost_types::FileDescriptorProto {
+        name: Some(name.to_owned()),
+        ..Default::default()
+    });
+    let set = prost_types::FileDescriptorSet {
+        file: file.to_vec(),
+    };
+    write("api.pb", &set.encode_to_vec());
+    write("broken.pb", b"\xff");
+    write("books/v1/a.proto", b"syntax = \"proto3\";");
+    std::fs::write(folder.with_file_name("escape.proto"), b"a").expect("a file");
+    let config = load_grpc([folder.join("api.pb"), folder.join("broken.pb")]);
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    let services = config.expect("the files are there").grpc_services;
+    let sources = services[0].source.iter();
+    let sources: Vec<_> = sources
+        .map(|file| (file.path.as_str(), file.contents.as_slice()))
+        .collect();
+    assert_eq!(sources, [("a.proto", b"syntax = \"proto3\";".as_slice())]);
+    assert_eq!(services[1].source, []);
 }

@@ -128,7 +128,7 @@ fn told_alike(seed: u64) -> Result<(), TestCaseError> {
 
 /// Its `Any` has the type of the second message, a Timestamp, and the bytes of the first, which are not a Timestamp.
 #[test]
-fn an_any_whose_bytes_are_no_timestamp_keeps_them() {
+fn an_any_whose_bytes_are_not_a_timestamp_keeps_them() {
     told_alike(12_050_745_029_794_465_055).expect("the bytes");
 }
 

@@ -64,7 +64,7 @@ fn all() -> Vec<Case> {
 }
 
 #[test]
-fn every_row_has_a_name_of_its_own_and_every_exception_is_a_row() {
+fn every_row_has_a_unique_name_and_every_exception_is_a_row() {
     let mut names = BTreeSet::new();
     for case in all() {
         assert!(names.insert(case.name), "`{}` stands twice", case.name);

@@ -85,6 +85,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn maps_are_read_with_every_kind_of_key_and_a_later_entry_holds() {
+fn maps_are_read_with_every_kind_of_key_and_the_last_entry_wins() {
     hold(&cases());
 }

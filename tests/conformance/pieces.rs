@@ -112,6 +112,6 @@ fn the_last_key_and_value_of_an_entry_are_written() {
 }
 
 #[test]
-fn pieces_are_merged_unknown_fields_passed_over_and_broken_bytes_refused() {
+fn pieces_are_merged_unknown_fields_skipped_and_broken_bytes_refused() {
     hold(&pieces());
 }

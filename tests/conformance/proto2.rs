@@ -42,7 +42,7 @@ fn groups_and_defaults_of_proto2_are_written_and_read() {
 }
 
 #[test]
-fn lists_of_proto2_are_written_in_blocks_only_where_asked_for() {
+fn lists_of_proto2_are_packed_only_if_declared() {
     let of = descriptor("Kinds2");
     let json = br#"{"manyInt32":[1,2],"packedInt32":[1,2]}"#;
     let wire = schema()

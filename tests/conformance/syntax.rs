@@ -117,7 +117,7 @@ fn invalid_json_is_refused_and_depth_is_limited() {
 }
 
 #[test]
-fn a_text_that_ends_early_is_refused_wherever_it_ends() {
+fn a_truncated_text_is_refused_at_any_byte() {
     let of = crate::fixture::descriptor("Kinds");
     let whole = r#"{"oneInt32":-1.0e+0,"oneString":"a\u00e9\ud83d\ude01","manyBool":[true,false],
         "oneStruct":{"a":[null,{}]},"oneAny":{"value":"1s","@type":"x/google.protobuf.Duration"}}"#;

@@ -76,6 +76,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn booleans_strings_and_bytes_are_read_as_json_has_them() {
+fn booleans_strings_and_bytes_are_read_as_json_defines_them() {
     hold(&cases());
 }

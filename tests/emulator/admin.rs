@@ -62,8 +62,8 @@ async fn every_kind_of_fault_is_listed_as_it_was_set() {
         let mut shown = kind.clone();
         let method = kind["method"].as_str().expect("text");
         let all = Method::all().iter();
-        let method = all.clone().find(|one| one.name == method).expect("known");
-        shown["method"] = format!("{}.{}", method.service, method.name).into();
+        let method = all.clone().find(|one| one.name() == method).expect("known");
+        shown["method"] = format!("{}.{}", method.service(), method.name()).into();
         shown["name"] = format!("faults/{number}").into();
         assert_eq!(ok(&server, FAULTS, &kind.to_string()).await, shown);
         expected.push(shown);

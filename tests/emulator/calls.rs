@@ -18,7 +18,7 @@ async fn calls_are_recorded_in_order_with_their_names_and_counted() {
     let calls = emulator.calls();
     let told: Vec<_> = calls
         .iter()
-        .map(|call| (call.method.name, call.via, call.name.as_str(), call.at))
+        .map(|call| (call.method.name(), call.via, call.name.as_str(), call.at))
         .collect();
     assert_eq!(
         told,

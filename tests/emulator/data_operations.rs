@@ -137,7 +137,7 @@ async fn a_config_with_invalid_files_is_not_activating_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_goes_on() {
+async fn a_plan_continues_after_a_restart() {
     let file = file("plan");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);

@@ -67,7 +67,7 @@ fn precondition(details: &ErrorDetails) -> (&str, &str) {
 }
 
 #[tokio::test]
-async fn each_error_has_its_details_over_both() {
+async fn each_error_has_its_details_over_grpc_and_rest() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
         let server = builder

@@ -83,7 +83,7 @@ async fn step(
     names: &mut Names,
 ) -> Checked {
     let form = Form::of(random);
-    let about = format!("{} as {form:?} of {request}", method.name);
+    let about = format!("{} as {form:?} of {request}", method.name());
     let wire = request.encode_to_vec();
     let packed = random.one_in(3);
     let before = (grpc.calls().len(), rest.calls().len());
@@ -94,7 +94,7 @@ async fn step(
     let received = (received(grpc, before.0), received(rest, before.1));
     match (&by_grpc, &by_rest) {
         (Ok(ours), Ok(theirs)) => {
-            let (ours, theirs) = (json(method.output, ours), json(method.output, theirs));
+            let (ours, theirs) = (json(method.output(), ours), json(method.output(), theirs));
             prop_assert_eq!(&ours, &theirs, "{}", about);
             names.learn(&ours);
         }
@@ -162,9 +162,9 @@ fn received(emulator: &Emulator, before: usize) -> Option<Call> {
     } = calls.get(before)?.clone();
     let message = message.expect("it could be read");
     Some(Call {
-        method: method.name,
+        method: method.name(),
         name,
-        request: decoded(method.input, &message),
+        request: decoded(method.input(), &message),
     })
 }
 
@@ -253,7 +253,7 @@ async fn state(emulator: &Emulator) -> Vec<Value> {
 async fn answer(emulator: &Emulator, method: &'static Method, request: &DynamicMessage) -> Value {
     let rpc = forms::grpc(method, &request.encode_to_vec(), false);
     match ask(emulator.service(), rpc).await {
-        Ok(reply) => json(method.output, &reply),
+        Ok(reply) => json(method.output(), &reply),
         Err(status) => Value::from(status.to_string()),
     }
 }

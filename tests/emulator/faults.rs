@@ -202,7 +202,7 @@ async fn a_new_resource_is_not_found_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_of_html_is_no_grpc() {
+async fn a_page_of_html_is_not_grpc() {
     let emulator = emulator();
     let client = over(&emulator);
     let _fault = emulator

@@ -133,7 +133,7 @@ async fn every_service_on_a_port_reads_gzip() {
     let channel = channel.connect().await.expect("it listens");
     let health = b"\x0a\x00";
     for (path, message) in [
-        (Method::LIST_LOCATIONS.path, &b"\x0a\x0aprojects/p"[..]),
+        (Method::LIST_LOCATIONS.path(), &b"\x0a\x0aprojects/p"[..]),
         ("/apigateway_grpc.emulator.v1.Admin/ListCalls", b""),
         ("/grpc.health.v1.Health/Check", health),
         // A request for the list of services.

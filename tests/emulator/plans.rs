@@ -246,7 +246,7 @@ async fn a_plan_is_used_by_calls_that_start_an_operation_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_time_is_too_long() {
+async fn the_longest_duration_of_a_plan_is_accepted() {
     let emulator = emulator();
     let client = over(&emulator);
     let plan = OperationPlan::default()

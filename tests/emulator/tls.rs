@@ -70,7 +70,7 @@ async fn an_invalid_certificate_is_an_error_at_the_start() {
         (
             &chain,
             &other.signing_key.serialize_pem(),
-            "invalid `tls`: the key does not fit the certificate",
+            "invalid `tls`: the private key does not match the certificate",
         ),
     ] {
         let failed = Emulator::builder().tls(chain, key).start().await;

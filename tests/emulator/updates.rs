@@ -282,7 +282,7 @@ async fn a_mask_changes_single_labels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_operation_at_a_time_has_a_resource_and_what_is_not_there_cannot_be_updated() {
+async fn a_resource_has_one_operation_at_a_time_and_a_missing_one_cannot_be_updated() {
     let client = client();
     let missing = update(&client, &["labels"]).await.expect_err("none");
     assert_eq!(missing.code(), Code::NotFound);

@@ -78,7 +78,7 @@ impl Server {
             return;
         };
         for call in emulator.calls() {
-            if call.method.path == Method::CREATE_API.path && call.name != API {
+            if call.method.path() == Method::CREATE_API.path() && call.name != API {
                 let times = creates.entry(call.name).or_default();
                 if !times.contains(&(*emulators, call.at)) {
                     times.push((*emulators, call.at));

@@ -64,28 +64,28 @@ fn ours() -> BTreeMap<Route, Facts> {
     let messages = messages();
     let mut routes = BTreeMap::new();
     for method in Method::all() {
-        for rule in method.http {
+        for rule in method.http() {
             let (route, variable) = flat(rule);
-            let facts = facts(&messages, method, rule.body, variable);
+            let facts = facts(&messages, method, rule.body(), variable);
             let other = routes.insert(route, facts);
-            assert!(other.is_none(), "{} has a route of another", method.path);
+            assert!(other.is_none(), "{} has a route of another", method.path());
         }
     }
     routes
 }
 
 /// `GET /v1/{name=a/*}:b` is `GET v1/a/*:b` with the variable `name`.
-fn flat(rule: &HttpRule) -> (Route, &'static str) {
-    let (before, rest) = rule.template.split_once('{').expect("a variable");
+fn flat(rule: &HttpRule) -> (Route, &str) {
+    let (before, rest) = rule.template().split_once('{').expect("a variable");
     let (variable, after) = rest.split_once('}').expect("its end");
     let (field, pattern) = variable.split_once('=').expect("a pattern");
-    assert!(!after.contains('{'), "{}", rule.template);
+    assert!(!after.contains('{'), "{}", rule.template());
     let before = before.trim_start_matches('/');
-    (format!("{} {before}{pattern}{after}", rule.verb), field)
+    (format!("{} {before}{pattern}{after}", rule.verb()), field)
 }
 
-fn facts(messages: &Messages, method: &Method, body: Body, variable: &str) -> Facts {
-    let input = &messages[method.input];
+fn facts(messages: &Messages, method: &Method, body: Body<'_>, variable: &str) -> Facts {
+    let input = &messages[method.input()];
     let in_path = variable.split('.').next().unwrap_or(variable);
     let field = |name: &str| {
         let mut fields = input.field.iter();
@@ -93,7 +93,7 @@ fn facts(messages: &Messages, method: &Method, body: Body, variable: &str) -> Fa
     };
     let (request, in_body) = match body {
         Body::None => (None, None),
-        Body::All => (Some(simple(method.input).to_owned()), None),
+        Body::All => (Some(simple(method.input()).to_owned()), None),
         Body::Field(name) => (Some(simple(field(name).type_name()).to_owned()), Some(name)),
     };
     let rest = input.field.iter().filter(|field| {
@@ -103,7 +103,7 @@ fn facts(messages: &Messages, method: &Method, body: Body, variable: &str) -> Fa
         path_field: variable.rsplit('.').next().unwrap_or(variable).to_owned(),
         query: rest.flat_map(|field| query(messages, field)).collect(),
         request,
-        response: simple(method.output).to_owned(),
+        response: simple(method.output()).to_owned(),
     }
 }
 
@@ -219,14 +219,17 @@ fn policy(letter: char) -> (Option<Duration>, Option<RetryPolicy>) {
 }
 
 #[test]
-fn all_methods_are_there_sorted_by_path_and_found_by_it() {
-    let paths: Vec<_> = Method::all().iter().map(|method| method.path).collect();
+fn the_method_table_is_sorted_and_searchable_by_path() {
+    let paths: Vec<_> = Method::all().iter().map(|method| method.path()).collect();
     let table = TABLE.map(|(service, name, ..)| format!("{service}{name}"));
     assert_eq!(paths, table);
     assert!(paths.is_sorted());
     for method in Method::all() {
-        assert_eq!(Method::find(method.path), Some(method));
-        assert_eq!(method.path, format!("/{}/{}", method.service, method.name));
+        assert_eq!(Method::find(method.path()), Some(method));
+        assert_eq!(
+            method.path(),
+            format!("/{}/{}", method.service(), method.name())
+        );
     }
     for path in [
         "",
@@ -242,17 +245,21 @@ fn all_methods_are_there_sorted_by_path_and_found_by_it() {
 fn each_method_has_the_timeouts_retries_and_operation_types_of_the_contract() {
     for (method, (_, name, _, letter, result, idempotent)) in Method::all().iter().zip(TABLE) {
         let (timeout, retry) = policy(letter);
-        assert_eq!((method.timeout, method.retry), (timeout, retry), "{name}");
-        assert_eq!(method.idempotent, idempotent, "{name}");
+        assert_eq!(
+            (method.timeout(), method.retry()),
+            (timeout, retry),
+            "{name}"
+        );
+        assert_eq!(method.is_idempotent(), idempotent, "{name}");
         let server = if name == "GetOperation" { 5 } else { 60 };
-        assert_eq!(method.server_deadline, secs(server), "{name}");
+        assert_eq!(method.server_deadline(), secs(server), "{name}");
         let operation = method
-            .operation
-            .map(|types| (simple(types.result), types.metadata));
+            .operation()
+            .map(|types| (simple(types.result()), types.metadata()));
         let metadata = "google.cloud.apigateway.v1.OperationMetadata";
         assert_eq!(operation, result.map(|result| (result, metadata)), "{name}");
-        let is_operation = method.output == "google.longrunning.Operation";
-        let of_gateway = method.path.starts_with(GATEWAY);
+        let is_operation = method.output() == "google.longrunning.Operation";
+        let of_gateway = method.path().starts_with(GATEWAY);
         assert_eq!(is_operation && of_gateway, result.is_some(), "{name}");
     }
 }
@@ -261,15 +268,15 @@ fn each_method_has_the_timeouts_retries_and_operation_types_of_the_contract() {
 fn the_routing_keys_are_the_variables_of_the_http_rule_and_lead_to_text() {
     let messages = messages();
     for (method, (_, name, key, ..)) in Method::all().iter().zip(TABLE) {
-        let keys: Vec<_> = method.routing.iter().map(|key| key.name).collect();
+        let keys: Vec<_> = method.routing().iter().map(|key| key.name()).collect();
         assert_eq!(keys, [key], "{name}");
-        for rule in method.http {
+        for rule in method.http() {
             assert_eq!(flat(rule).1, key, "{name}");
         }
-        assert_eq!(method.http.is_empty(), name == "WaitOperation", "{name}");
-        let mut message = &messages[method.input];
+        assert_eq!(method.http().is_empty(), name == "WaitOperation", "{name}");
+        let mut message = &messages[method.input()];
         let mut kind = Type::Message;
-        let steps = method.routing[0].field;
+        let steps = method.routing()[0].field();
         assert_eq!(steps.len(), key.split('.').count(), "{name}");
         for (number, part) in steps.iter().zip(key.split('.')) {
             let mut fields = message.field.iter();

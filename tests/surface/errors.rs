@@ -61,7 +61,7 @@ async fn a_chain_of_sources_repeats_no_text() {
 }
 
 #[tokio::test]
-async fn the_error_of_a_wait_becomes_an_error_that_still_knows_the_operation() {
+async fn an_error_of_a_wait_converts_to_an_error_with_the_operation() {
     let error = Error::from(timed_out().await);
     assert_eq!(error.kind(), ErrorKind::OperationUnfinished);
     assert!(error.is_timeout() && error.code().is_none() && !error.is_unsent());
@@ -72,7 +72,7 @@ async fn the_error_of_a_wait_becomes_an_error_that_still_knows_the_operation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_function_may_end_a_call_and_a_wait_with_the_same_error() {
+async fn the_question_mark_converts_errors_of_calls_and_of_waits() {
     async fn create(client: &ApiGateway) -> Result<Api, Error> {
         client
             .create_api(PARENT, "a", Api::default())

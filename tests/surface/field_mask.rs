@@ -12,7 +12,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value};
 const NAME: &str = "projects/p/locations/global/apis/a";
 
 #[test]
-fn only_what_differs_and_can_be_written_is_in_a_computed_mask() {
+fn a_computed_mask_has_the_writable_fields_that_differ() {
     let old = Api {
         name: NAME.into(),
         ..Api::default()
@@ -44,7 +44,7 @@ fn only_what_differs_and_can_be_written_is_in_a_computed_mask() {
 }
 
 #[test]
-fn labels_in_another_order_are_the_same() {
+fn labels_in_another_order_do_not_differ() {
     let pairs = || (0..50).map(|n| (format!("k{n}"), "v".to_owned()));
     let of = |labels| Api {
         labels,
@@ -96,14 +96,14 @@ fn sample(field: &prost_reflect::FieldDescriptor) -> Value {
 }
 
 #[test]
-fn the_fields_of_computed_masks_are_those_that_the_protos_let_be_written() {
+fn a_computed_mask_can_have_every_writable_field_of_the_protos() {
     check_fields::<Api>("google.cloud.apigateway.v1.Api");
     check_fields::<ApiConfig>("google.cloud.apigateway.v1.ApiConfig");
     check_fields::<Gateway>("google.cloud.apigateway.v1.Gateway");
 }
 
 #[tokio::test]
-async fn nothing_changed_is_an_error_and_nothing_is_sent() {
+async fn an_update_without_changes_is_an_error_and_is_not_sent() {
     let (client, server) = talk(|it| it);
     let api = Api {
         name: NAME.into(),
@@ -128,7 +128,7 @@ async fn nothing_changed_is_an_error_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn an_update_without_a_mask_is_refused_whichever_way_it_is_sent() {
+async fn an_update_without_a_mask_is_refused_by_method_and_by_request() {
     let (client, server) = talk(|it| it);
     let request = |update_mask| UpdateApiRequest {
         update_mask,
@@ -148,7 +148,7 @@ async fn an_update_without_a_mask_is_refused_whichever_way_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_path_that_the_resource_does_not_have_is_named() {
+async fn an_unknown_path_of_a_mask_is_named_in_the_error() {
     let (client, server) = talk(|it| it);
     let wrong = [
         "displayName",
@@ -167,8 +167,8 @@ async fn a_path_that_the_resource_does_not_have_is_named() {
         let error = client.update_api(api, ["labels", path]).await;
         let error = error.expect_err(path).to_string();
         let expected = format!(
-            "update api {NAME}: invalid path `{path}` in `update_mask`: not a field of Api; \
-             the fields that can be written are labels, display_name, managed_service"
+            "update api {NAME}: invalid path `{path}` in `update_mask`: must be a field of Api; \
+             the writable fields are labels, display_name, managed_service"
         );
         assert_eq!(error, expected);
     }
@@ -176,7 +176,7 @@ async fn a_path_that_the_resource_does_not_have_is_named() {
 }
 
 #[tokio::test]
-async fn a_mask_arrives_as_it_was_given() {
+async fn a_mask_is_sent_unchanged() {
     use http_body_util::BodyExt as _;
     use prost::Message as _;
 

@@ -70,7 +70,7 @@ async fn read(client: &ApiGateway) -> (Vec<String>, Option<Error>, Vec<String>) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_come_from_all_pages_and_an_empty_page_with_a_token_is_passed_over() {
+async fn items_of_all_pages_are_returned_also_after_an_empty_page() {
     let (client, mut server) = talk(|it| it);
     let pages = vec![
         page(&[], "t1", &[]),
@@ -86,7 +86,7 @@ async fn items_come_from_all_pages_and_an_empty_page_with_a_token_is_passed_over
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
+async fn a_repeated_page_token_ends_the_list_with_an_error_that_names_it() {
     let (client, mut server) = talk(|it| it);
     let pages = vec![
         page(&["a"], "t1", &[]),
@@ -147,7 +147,7 @@ async fn filter_order_and_size_are_the_same_for_all_pages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_unreachable_is_told_at_the_end_each_once() {
+async fn unreachable_locations_are_returned_once_each_after_the_items() {
     let (client, mut server) = talk(|it| it);
     let pages = vec![
         page(&["a"], "t1", &["here", "there"]),
@@ -191,7 +191,7 @@ async fn an_error_comes_after_the_items_before_it_and_ends_the_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_a_slow_reader_let_run_out_of_time_is_asked_for_once_more() {
+async fn a_prefetched_page_that_timed_out_is_requested_again() {
     let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
     let mut items = client.list_apis(PARENT).items();
     let first = answer(&mut server, page(&["a"], "t1", &[]));
@@ -212,7 +212,7 @@ async fn a_page_that_a_slow_reader_let_run_out_of_time_is_asked_for_once_more() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_given_up_loses_no_item() {
+async fn a_dropped_next_loses_no_item() {
     let (client, mut server) = talk(|it| it);
     let mut items = client.list_apis(PARENT).items();
     assert!(items.next().now_or_never().is_none());
@@ -293,7 +293,7 @@ async fn operations_are_listed_by_the_name_of_their_parent_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_strict_list_fails_where_a_location_was_not_reached() {
+async fn a_strict_list_fails_if_a_location_is_unreachable() {
     let (client, mut server) = talk(|it| it);
     let list = client.list_apis("projects/p/locations/-").strict();
     let answers = async {
@@ -305,7 +305,7 @@ async fn a_strict_list_fails_where_a_location_was_not_reached() {
     let (page, ()) = tokio::join!(list.first_page(), answers);
     let error = page.expect_err("a location is missing");
     assert!(error.is_unavailable(), "{error}");
-    let expected = "locations not reached: projects/p/locations/there";
+    let expected = "unreachable locations: projects/p/locations/there";
     assert!(error.to_string().ends_with(expected), "{error}");
 
     let list = client.list_operations("projects/p/locations/-").strict();

@@ -1,4 +1,5 @@
-//! The public methods, by their short form and by their request; lists, masks, names, and the table of methods.
+//! The public methods, by their short form and by their request; lists, masks, names, the table of
+//! methods, and the traits of public types.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -10,3 +11,5 @@ mod list;
 mod methods;
 mod name_checks;
 mod names;
+mod setting_texts;
+mod types;

@@ -46,7 +46,7 @@ async fn serve(log: Log, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
     seen.path = head.uri.path().to_owned();
     seen.routing = routing.expect("it is text").to_owned();
     seen.message = body[5..].to_vec();
-    let reply = reply(method.output);
+    let reply = reply(method.output());
     let mut framed = vec![0];
     framed.extend(
         u32::try_from(reply.len())
@@ -157,19 +157,19 @@ fn over_rest() -> (ApiGateway, Log) {
 
 fn arrived(row: &Row, log: &Log) {
     let seen = log.lock().expect("no test panics with it").clone();
-    assert_eq!(seen.path, row.method.path);
-    assert_eq!(seen.routing, row.routing, "{}", row.method.path);
-    assert!((row.is_request)(&seen.message), "{}", row.method.path);
+    assert_eq!(seen.path, row.method.path());
+    assert_eq!(seen.routing, row.routing, "{}", row.method.path());
+    assert!((row.is_request)(&seen.message), "{}", row.method.path());
 }
 
 #[test]
 fn the_rows_are_all_methods_of_the_contract() {
     let rows = rows();
-    let paths: BTreeSet<_> = rows.iter().map(|row| row.method.path).collect();
-    assert_eq!(paths, Method::all().iter().map(|it| it.path).collect());
+    let paths: BTreeSet<_> = rows.iter().map(|row| row.method.path()).collect();
+    assert_eq!(paths, Method::all().iter().map(|it| it.path()).collect());
     assert_eq!(rows.len(), Method::all().len());
     for row in rows {
-        assert_eq!(row.method.input, row.input);
+        assert_eq!(row.method.input(), row.input);
     }
 }
 
@@ -178,10 +178,15 @@ async fn every_method_is_called_over_grpc_and_its_reply_comes_back() {
     for row in rows() {
         let (client, log) = over_grpc();
         let reply = (row.short)(client.clone()).await;
-        assert_eq!(reply.expect(row.method.path), MARK, "{}", row.method.path);
+        assert_eq!(
+            reply.expect(row.method.path()),
+            MARK,
+            "{}",
+            row.method.path()
+        );
         arrived(&row, &log);
         *log.lock().expect("no test panics with it") = Seen::default();
-        (row.send)(client).await.expect(row.method.path);
+        (row.send)(client).await.expect(row.method.path());
         arrived(&row, &log);
     }
 }
@@ -196,12 +201,17 @@ async fn every_method_with_a_rule_is_called_over_rest_and_its_reply_comes_back()
             assert_eq!(error.code(), Some(tonic::Code::Unimplemented), "{error}");
             continue;
         };
-        assert_eq!(reply.expect(row.method.path), MARK, "{}", row.method.path);
+        assert_eq!(
+            reply.expect(row.method.path()),
+            MARK,
+            "{}",
+            row.method.path()
+        );
         arrived(&row, &log);
         let seen = log.lock().expect("no test panics with it").line.clone();
         let seen = seen.replace("https://apigateway.googleapis.com", "");
         assert_eq!(seen, line);
-        (row.send)(client).await.expect(row.method.path);
+        (row.send)(client).await.expect(row.method.path());
         arrived(&row, &log);
     }
 }

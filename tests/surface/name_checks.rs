@@ -29,14 +29,14 @@ fn refuses(error: &Error, form: &str) {
     let text = error.to_string();
     assert!(error.is_invalid_name() && error.is_unsent(), "{text}");
     assert!(error.status().is_none() && error.code().is_none(), "{text}");
-    assert!(text.ends_with(&format!("its form is {form}")), "{text}");
+    assert!(text.ends_with(&format!("must match {form}")), "{text}");
 }
 
 const OPERATION: &str = "projects/{project}/locations/{location}/operations/{operation}";
 const LOCATION: &str = "projects/{project}/locations/{location}";
 
 #[tokio::test]
-async fn what_is_not_an_operations_name_is_refused_by_every_method_and_never_sent() {
+async fn every_method_refuses_an_invalid_operation_name_and_sends_nothing() {
     let (client, arrived) = counted();
     let wrong = [
         "",
@@ -75,11 +75,11 @@ async fn what_is_not_an_operations_name_is_refused_by_every_method_and_never_sen
 }
 
 #[tokio::test]
-async fn an_id_is_told_to_be_one_and_the_error_names_what_was_done() {
+async fn the_error_of_an_id_in_place_of_a_name_names_the_action() {
     let (client, _) = counted();
     let error = client.get_operation("o").await.expect_err("an id");
     let expected = format!(
-        "get operation o: `o` is not the name of an operation: an id is not a full name; its form is {OPERATION}"
+        "get operation o: invalid operation name `o`: an id is not a full name; must match {OPERATION}"
     );
     assert_eq!(error.to_string(), expected);
 }
@@ -93,7 +93,7 @@ async fn a_refused_name_cannot_deceive_a_terminal() {
 }
 
 #[tokio::test]
-async fn operations_are_listed_of_a_location_and_of_nothing_else() {
+async fn only_a_location_is_a_parent_of_operations() {
     let (client, arrived) = counted();
     let list = async |name: &str| client.list_operations(name).first_page().await;
     let wrong = [
@@ -116,7 +116,7 @@ async fn operations_are_listed_of_a_location_and_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_name_of_the_form_is_sent_however_odd_its_ids() {
+async fn a_name_that_matches_the_pattern_is_sent_with_any_ids() {
     let (client, arrived) = counted();
     let odd = [
         "projects/p/locations/l/operations/o",
@@ -163,7 +163,7 @@ async fn every_name_that_a_rule_binds_is_checked_by_that_rule() {
 }
 
 #[tokio::test]
-async fn policies_are_those_of_gateways_apis_and_configs() {
+async fn only_gateways_apis_and_configs_have_policies() {
     let (client, arrived) = counted();
     let forms = "projects/{project}/locations/{location}/gateways/{gateway}, \
         projects/{project}/locations/{location}/apis/{api} or \
@@ -173,7 +173,7 @@ async fn policies_are_those_of_gateways_apis_and_configs() {
     refuses(&error, forms);
     let text = error.to_string();
     assert!(text.starts_with("get iam policy of projects/p/locations/l: "));
-    assert!(text.contains("is not the name of a gateway, an api or a config: "));
+    assert!(text.contains("invalid gateway, api or config name `"));
     assert_eq!(arrived.load(Ordering::Relaxed), 0);
     let resources = [
         "projects/p/locations/l/gateways/g",
@@ -188,7 +188,7 @@ async fn policies_are_those_of_gateways_apis_and_configs() {
 }
 
 #[tokio::test]
-async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
+async fn an_invalid_id_is_refused_and_a_full_name_shows_its_id() {
     let (client, arrived) = counted();
     let parent = "projects/p/locations/l";
     let long = "a".repeat(64);
@@ -206,15 +206,15 @@ async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
         let text = error.to_string();
         assert!(error.is_invalid_name() && error.is_invalid_argument() && error.is_unsent());
         assert!(text.starts_with("create gateway projects/p/locations/l/gateways/"));
-        assert!(text.contains("gateway_id `"), "{text}");
+        assert!(text.contains("invalid `gateway_id` `"), "{text}");
     }
     let name = "projects/p/locations/l/gateways/g";
     let created = client
         .create_gateway(parent, name, Gateway::default())
         .await;
     let text = created.expect_err("a name").to_string();
-    let fix = "a full name is not an id, which would be `g`; \
-        an id is 1 to 63 of a-z, 0-9 and -, not beginning with -";
+    let fix = "a full name is not an id, use `g`; \
+        must be 1 to 63 characters of a-z, 0-9 and -, and must not begin with -";
     assert!(text.ends_with(fix), "{text}");
     assert_eq!(arrived.load(Ordering::Relaxed), 0);
     let long = "a".repeat(63);
@@ -226,7 +226,7 @@ async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
 }
 
 #[tokio::test]
-async fn typed_names_go_wherever_text_goes() {
+async fn typed_names_are_accepted_in_place_of_text() {
     let (client, arrived) = counted();
     let api = ApiName::new("p", "a").expect("parts");
     assert!(client.get_api(&api).await.expect_err("").is_not_found());

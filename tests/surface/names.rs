@@ -53,8 +53,8 @@ fn the_patterns_of_other_services_are_those_of_the_http_rules() {
         ("GetOperation", OperationName::PATTERN),
     ];
     for (name, pattern) in cases {
-        let method = Method::all().iter().find(|it| it.name == name);
-        let template = method.expect("a method").http[0].template;
+        let method = Method::all().iter().find(|it| it.name() == name);
+        let template = method.expect("a method").http()[0].template();
         let segments = pattern.split('/');
         let stars = segments.map(|it| if it.starts_with('{') { "*" } else { it });
         let stars = stars.collect::<Vec<_>>().join("/");
@@ -66,7 +66,7 @@ fn the_patterns_of_other_services_are_those_of_the_http_rules() {
 }
 
 #[test]
-fn a_name_is_taken_apart_into_what_it_was_made_of() {
+fn a_name_returns_the_parts_that_it_was_created_from() {
     let config = ApiConfigName::new("p", "a", "c").expect("parts");
     assert_eq!(
         config.as_str(),
@@ -102,7 +102,7 @@ fn refused<T: std::fmt::Debug>(name: Result<T, Error>, pattern: &str) {
 }
 
 #[test]
-fn what_is_not_of_the_pattern_is_no_name() {
+fn a_text_that_does_not_match_the_pattern_is_not_a_name() {
     let regional = "projects/p/locations/us-west1/apis/a";
     refused(regional.parse::<ApiName>(), ApiName::PATTERN);
     refused(ApiName::try_from("a"), ApiName::PATTERN);
@@ -116,7 +116,7 @@ fn what_is_not_of_the_pattern_is_no_name() {
 
 proptest! {
     #[test]
-    fn a_name_made_of_any_parts_is_read_back(parts in [r"[^/\pC]{1,12}", r"[a-z0-9-]{1,63}", r"[^/\pC]{1,12}"]) {
+    fn a_name_of_random_parts_parses_again(parts in [r"[^/\pC]{1,12}", r"[a-z0-9-]{1,63}", r"[^/\pC]{1,12}"]) {
         let [project, location, id] = &parts;
         prop_assume!(parts.iter().all(|part| part != "." && part != ".."));
         let name = GatewayName::new(project, location, id).expect("parts");
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_text_is_taken_is_given_back(text in r"projects/[^/]{0,4}(/locations/[^/]{0,4})?(/[a-z]{0,3})?") {
+    fn an_accepted_text_is_returned_unchanged(text in r"projects/[^/]{0,4}(/locations/[^/]{0,4})?(/[a-z]{0,3})?") {
         if let Ok(name) = LocationName::try_from(text.as_str()) {
             prop_assert_eq!(name.as_str(), &text);
             prop_assert_eq!(LocationName::new(name.project(), name.location()).expect("parts"), name);

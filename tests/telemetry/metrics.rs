@@ -57,7 +57,7 @@ async fn calls_attempts_and_the_time_of_calls_are_recorded() {
     let count = |key: &str| get(&recorded, key)[0];
     let attempts = |code: &str| {
         count(&format!(
-            "apigateway.client.attempts{{rpc.method={METHOD},rpc.response.status_code={code},transport=given}}"
+            "apigateway.client.attempts{{rpc.method={METHOD},rpc.response.status_code={code},transport=custom}}"
         ))
     };
     assert_eq!(

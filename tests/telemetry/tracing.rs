@@ -120,7 +120,7 @@ async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
         fields.extend(failed.then_some(("error.type", code)));
         fields.push(("message", "attempt ended"));
         fields.push(("rpc.response.status_code", code));
-        fields.push(("transport", "given"));
+        fields.push(("transport", "custom"));
         fields
     };
     let expected = [
@@ -208,7 +208,7 @@ async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
     });
     let error = result.expect_err("it is not tried again");
     assert!(error.to_string().ends_with("unavailable: away"), "{error}");
-    let throttled = told.events("too many attempts of this client fail, not retrying");
+    let throttled = told.events("not retrying: too many attempts of this client have failed");
     assert_eq!(throttled.len(), 1);
     server.asked_nothing_more(client).await;
 }

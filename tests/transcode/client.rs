@@ -176,7 +176,7 @@ async fn a_stream_of_requests_and_a_method_without_a_rule_are_refused_before_any
 }
 
 #[tokio::test]
-async fn a_request_that_fits_no_rule_lists_those_tried() {
+async fn the_error_of_a_request_that_matches_no_rule_lists_the_rules() {
     let mut client = call(|rpc| panic!("{rpc:?} was sent"));
     let request = wire("FindRequest", &json!({"labels": {"a": "b"}}));
     let refused = client
@@ -241,7 +241,7 @@ async fn bytes_are_sent_as_they_are_with_their_type() {
 }
 
 #[tokio::test]
-async fn a_status_comes_through_json_with_its_details() {
+async fn a_status_keeps_its_details_through_json() {
     use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _};
 
     let details = ErrorDetails::with_bad_request_violation("name", "is bad");

@@ -391,7 +391,7 @@ async fn the_compliance_suite_passes_on_the_client_and_on_the_server_side() {
 }
 
 #[tokio::test]
-async fn every_value_comes_to_the_server_as_it_was_by_each_binding() {
+async fn every_value_reaches_the_server_unchanged_by_each_binding() {
     let values = [
         "a\nb",
         "\0",

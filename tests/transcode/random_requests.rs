@@ -113,7 +113,7 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
 }
 
 #[tokio::test]
-async fn requests_of_random_types_come_to_the_server_as_they_were() {
+async fn requests_of_random_types_reach_the_server_unchanged() {
     let first = setting("RANDOM_SEED", 0);
     let (mut sent, mut refused) = (0, 0);
     for seed in first..first + setting("RANDOM_SETS", 120) {

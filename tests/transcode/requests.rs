@@ -97,7 +97,7 @@ async fn an_invalid_query_parameter_is_refused_with_its_name() {
         ("note=%zz", "percent-encoding"),
         ("note=%ff", "UTF-8"),
         ("since=yesterday", "since"),
-        ("$alt=proto", "only JSON"),
+        ("$alt=proto", "must be json"),
     ];
     for (query, expected) in cases {
         let message = refused(get(&format!("/v2/shelves/1?{query}"))).await;

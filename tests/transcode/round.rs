@@ -29,12 +29,14 @@ static SHELF_CASES: LazyLock<Vec<Case>> = LazyLock::new(of_shelf);
 fn of_contract() -> Vec<Case> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is embedded");
     let methods = Method::all().iter();
-    let rules = methods.flat_map(|method| method.http.iter().map(move |rule| (method, rule)));
+    let rules = methods.flat_map(|method| method.http().iter().map(move |rule| (method, rule)));
     let cases = rules.map(|(method, rule)| Case {
-        path: method.path.to_owned(),
-        input: pool.get_message_by_name(method.input).expect("in the set"),
-        template: rule.template.to_owned(),
-        body: match rule.body {
+        path: method.path().to_owned(),
+        input: pool
+            .get_message_by_name(method.input())
+            .expect("in the set"),
+        template: rule.template().to_owned(),
+        body: match rule.body() {
             Body::None => None,
             Body::All => Some("*".to_owned()),
             Body::Field(name) => Some(name.to_owned()),
@@ -143,12 +145,12 @@ fn comes_back(cases: &[Case], rules: &Rules, seed: u64) -> Result<(), TestCaseEr
 
 proptest! {
     #[test]
-    fn every_request_of_the_contract_comes_to_the_server_as_it_was(seed: u64) {
+    fn every_request_of_the_contract_reaches_the_server_unchanged(seed: u64) {
         comes_back(&CONTRACT, &Rules::api_gateway(), seed)?;
     }
 
     #[test]
-    fn requests_by_rules_of_every_form_come_to_the_server_as_they_were(seed: u64) {
+    fn requests_by_rules_of_every_form_reach_the_server_unchanged(seed: u64) {
         comes_back(&SHELF_CASES, &rules(), seed)?;
     }
 }

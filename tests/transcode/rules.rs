@@ -80,12 +80,12 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
     assert_eq!(found, expected);
     let reasons = [
         "`GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read matches the same requests",
-        "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest matches all of its paths",
-        "two `**`",
+        "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest matches all paths of this rule",
+        "at most one `**`",
         "any HTTP method",
         "wildcard outside a variable",
-        "streams its requests",
-        "streams its requests",
+        "client streaming is not supported",
+        "client streaming is not supported",
         "`user` and `mail` are members of one oneof",
     ];
     for (rule, reason) in RULES.unserved().iter().zip(reasons) {
@@ -230,7 +230,7 @@ fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
 fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
     let selector = format!("{SERVICE}.Unnamed");
     for (rule, pattern, reason) in [
-        (json!({"get": "v1"}), "GET v1", "does not begin with `/`"),
+        (json!({"get": "v1"}), "GET v1", "must begin with `/`"),
         (json!({"get": "/v1/{name"}), "GET /v1/{name", "brace"),
         (
             json!({"get": "/v1/{nam}"}),
@@ -260,7 +260,7 @@ fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
         (
             json!({"custom": {"kind": "A B", "path": "/v1"}}),
             "A B /v1",
-            "`A B` is not an HTTP method",
+            "invalid HTTP method `A B`",
         ),
         (json!({"body": "*"}), "", "no HTTP method"),
         (json!({"gett": "/x"}), "", "gett"),

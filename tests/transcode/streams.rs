@@ -119,7 +119,7 @@ async fn a_client_reads_the_stream_that_the_layer_writes() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_off_is_an_error() {
+async fn a_truncated_stream_is_an_error() {
     let cut = |media: &'static str, body: &'static str| {
         call(move |_| {
             let mut reply = http::Response::new(body.to_owned());
@@ -245,7 +245,7 @@ async fn a_stream_that_ends_in_the_middle_delivers_what_was_complete_before_it_f
         assert_eq!(books, [("1".into(), 0)], "{body:?}");
         let status = status.expect("it is cut off");
         assert_eq!((end, status.code()), (300, Code::Internal), "{body:?}");
-        assert_eq!(status.message(), "the stream is cut off", "{body:?}");
+        assert_eq!(status.message(), "the stream is truncated", "{body:?}");
     }
 }
 
@@ -298,6 +298,6 @@ async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
         .await
         .expect_err("not offered");
     assert_eq!(status.code(), Code::Internal);
-    let text = "the response has the content encoding `gzip`, which the client does not accept";
+    let text = "unsupported content encoding `gzip` of the response";
     assert_eq!(status.message(), text);
 }

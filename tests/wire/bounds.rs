@@ -60,7 +60,7 @@ fn is_by_deadline(error: &Error, phase: &str) {
     assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
     assert!(error.is_timeout(), "{error}");
     let text =
-        format!("get operation {NAME}: deadline exceeded: no answer within 200ms, still {phase}");
+        format!("get operation {NAME}: deadline exceeded: no response within 200ms, still {phase}");
     assert_eq!(error.to_string(), text);
 }
 
@@ -74,7 +74,7 @@ fn a_hanging_resolver_is_bounded_by_the_connect_timeout_or_the_deadline() {
         .expect("a runtime");
     let (end, ended) = std::sync::mpsc::channel::<()>();
     runtime.spawn_blocking(move || ended.recv());
-    let step = "resolving the name";
+    let step = "resolving the host name";
     // `localhost` is not looked up.
     runtime.block_on(is_within_connecting("http://hangs.invalid:1", step));
     drop(end);
@@ -97,9 +97,9 @@ async fn a_connection_that_is_not_accepted_is_bounded_by_the_connect_timeout_or_
         }
     }
     assert!(filling.len() < 64, "the queue is never full here");
-    is_within_connecting(&format!("http://{address}"), "waiting for TCP").await;
+    is_within_connecting(&format!("http://{address}"), "opening the TCP connection").await;
     let named = format!("http://localhost:{}", address.port());
-    is_within_connecting(&named, "waiting for TCP").await;
+    is_within_connecting(&named, "opening the TCP connection").await;
 }
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
@@ -120,7 +120,7 @@ async fn a_silent_proxy_is_bounded_by_the_deadline() {
         let client = client.expect("valid");
         let error = client.get_operation(NAME).await.expect_err("it hangs");
         let phase = format!(
-            "connecting to http://far.example.com through the proxy {proxy} (asking the proxy for a tunnel)"
+            "connecting to http://far.example.com through the proxy {proxy} (requesting a tunnel from the proxy)"
         );
         is_by_deadline(&error, &phase);
     }
@@ -149,7 +149,7 @@ where
 #[tokio::test]
 async fn missing_settings_are_bounded_by_the_deadline() {
     let endpoint = then_silent(std::future::ready).await;
-    let phase = format!("connecting to {endpoint} (waiting for its HTTP/2 SETTINGS)");
+    let phase = format!("connecting to {endpoint} (waiting for the HTTP/2 SETTINGS of the server)");
     is_within_the_deadline(&endpoint, Transport::Grpc, &phase).await;
 }
 

@@ -128,7 +128,7 @@ async fn an_answer_that_is_not_grpc_is_one_clear_error() {
             .await
             .expect_err("a page");
         assert_eq!(error.code(), Some(code), "{error}");
-        let why = format!("the server answered HTTP {http} with {media}, which is not gRPC");
+        let why = format!("the server responded with HTTP {http} and {media}, which is not gRPC");
         assert!(
             error
                 .to_string()

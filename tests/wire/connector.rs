@@ -149,7 +149,7 @@ async fn the_connector_is_bounded_by_the_connect_timeout() {
             tower::service_fn(|_: Uri| std::future::pending::<io::Result<TokioIo<TcpStream>>>());
         let builder = client("http://gateway.test", transport).connector(hanging);
         let error = refused(builder.connect_timeout(Duration::from_millis(150))).await;
-        let expected = "cannot connect to http://gateway.test: no connection within 150ms, still waiting for TCP";
+        let expected = "cannot connect to http://gateway.test: no connection within 150ms, still opening the TCP connection";
         assert!(error.to_string().ends_with(expected), "{error}");
     }
 }
@@ -185,7 +185,7 @@ async fn a_proxy_that_the_connector_cannot_reach_is_named_in_the_error() {
         let proxied = client("http://gateway.test", transport).proxy("http://proxy.test:3128");
         let error = refused(proxied.connector(shut)).await;
         let expected = "cannot connect to http://gateway.test through the proxy \
-                        http://proxy.test:3128: the proxy cannot be reached: the door is shut";
+                        http://proxy.test:3128: cannot connect to the proxy: the door is shut";
         assert!(error.to_string().ends_with(expected), "{error}");
     }
 }
@@ -206,7 +206,10 @@ async fn tls_runs_above_the_connector_for_the_host_of_the_endpoint() {
         let right = to("https://gateway.test").build().expect("valid");
         right.get_operation(NAME).await.expect("an operation");
         let error = refused(to("https://other.test")).await;
-        assert!(error.to_string().contains("for another host"), "{error}");
+        assert!(
+            error.to_string().contains("the certificate is for "),
+            "{error}"
+        );
         assert_eq!(lead.asked()[0], "https://gateway.test/");
     }
 }
@@ -371,8 +374,7 @@ async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs(
         let call = tokio::time::timeout(Duration::from_secs(20), client.get_operation(NAME));
         let error = call.await.expect("it ends").expect_err("it hangs");
         assert!(error.is_connect() && error.is_unsent(), "{error}");
-        let text =
-            "cannot connect to http://gateway.test: no HTTP/2 SETTINGS from the peer within 150ms";
+        let text = "cannot connect to http://gateway.test: no HTTP/2 SETTINGS from the server within 150ms";
         assert!(error.to_string().ends_with(text), "{error}");
         until(|| dropped.load(Ordering::SeqCst) == 1).await;
         client
@@ -417,7 +419,7 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
             let secret = client("http://gateway.test", transport).proxy("https://proxy.test:1");
             let cases = [
                 (encrypted, "in the TLS handshake"),
-                (proxied, "asking the proxy for a tunnel"),
+                (proxied, "requesting a tunnel from the proxy"),
                 (secret, "in the TLS handshake"),
             ];
             for (builder, step) in cases {
@@ -615,7 +617,7 @@ async fn a_deadline_during_the_pause_after_a_failed_attempt_says_so() {
         let hurried =
             client.with_options(CallOptions::default().timeout(Duration::from_millis(30)));
         let error = hurried.get_operation(NAME).await.expect_err("an outage");
-        let text = "connecting to http://gateway.test (pausing after a failed attempt)";
+        let text = "connecting to http://gateway.test (waiting before the next connection attempt)";
         assert!(error.to_string().ends_with(text), "{transport:?}: {error}");
     }
 }

@@ -49,7 +49,7 @@ async fn an_http1_server_is_called_over_rest_from_then_on() {
     }
     assert_eq!(server.connections(), 2, "one for each transport");
     let fallback = client.fallback().expect("calls go over REST");
-    assert!(fallback.reason.contains("the peer does not speak HTTP/2"));
+    assert!(fallback.reason.contains("the peer does not support HTTP/2"));
     assert_eq!(fallback.failed_probes, 0);
 }
 
@@ -102,7 +102,7 @@ async fn a_call_without_a_rest_route_never_falls_back() {
 }
 
 #[tokio::test]
-async fn without_the_fallback_the_error_says_that_the_server_does_not_speak_http2() {
+async fn without_the_fallback_the_error_says_that_the_server_does_not_support_http2() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = ApiGateway::builder()
         .endpoint(server.endpoint())
@@ -110,7 +110,10 @@ async fn without_the_fallback_the_error_says_that_the_server_does_not_speak_http
     let client = client.anonymous().build().expect("valid");
     let error = client.get_operation(NAME).await.expect_err("no gRPC here");
     let text = error.to_string();
-    assert!(text.contains("the peer does not speak HTTP/2: "), "{text}");
+    assert!(
+        text.contains("the peer does not support HTTP/2: "),
+        "{text}"
+    );
     assert!(
         text.starts_with(&format!("get operation {NAME}: unavailable: ")),
         "{text}"
@@ -201,7 +204,7 @@ async fn an_html_page_over_http2_falls_back_only_for_an_idempotent_call() {
     assert!(
         status
             .message()
-            .contains("HTTP 200 with text/html, which is not gRPC"),
+            .contains("HTTP 200 and text/html, which is not gRPC"),
         "{status}"
     );
     assert_eq!(server.calls(), 1, "a create may have been processed");
@@ -301,8 +304,11 @@ async fn the_fallback_is_logged_once_as_a_warning_with_its_reason() {
     };
     assert!(line.contains("WARN"), "{line}");
     assert!(
-        line.contains("gRPC cannot work on this path, falling back to REST"),
+        line.contains("gRPC does not work on this network path, falling back to REST"),
         "{line}"
     );
-    assert!(line.contains("the peer does not speak HTTP/2: "), "{line}");
+    assert!(
+        line.contains("the peer does not support HTTP/2: "),
+        "{line}"
+    );
 }

@@ -148,7 +148,7 @@ async fn a_connection_is_pinged_with_a_call_in_flight_as_long_as_it_answers() {
     let client = client.with_options(once());
     let error = call(&client, 200).await.expect_err("it is dead");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
-    let why = "the connection is dead: no answer to a ping within 10s";
+    let why = "the connection is dead: no response to a ping within 10s";
     assert!(error.to_string().ends_with(why), "{error}");
     assert_eq!(seen.pings(), [1, 21, 41, 61, 81]);
     assert_eq!(seen.began.elapsed().as_secs(), 91);

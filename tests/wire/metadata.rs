@@ -136,7 +136,7 @@ async fn an_error_whose_details_are_over_the_limit_keeps_its_code_and_message() 
         let text = error.to_string();
         let note = ": not now; error details dropped: ";
         assert!(text.contains(note), "{text}");
-        let limit = " bytes of metadata are over the limit of 16384 (max_metadata_size)";
+        let limit = " bytes of metadata are above the limit of 16384 bytes (max_metadata_size)";
         assert!(text.ends_with(limit), "{text}");
 
         let error = outcome(parts, Some(64 << 10)).await.expect_err("it failed");
@@ -166,7 +166,7 @@ async fn metadata_over_the_limit_fails_only_its_call() {
             Some(Code::ResourceExhausted),
             "{what}: {error}"
         );
-        let text = "which is over the limit of 16384 (max_metadata_size)";
+        let text = "above the limit of 16384 bytes (max_metadata_size)";
         assert!(error.to_string().ends_with(text), "{what}: {error}");
     }
 }
@@ -213,7 +213,7 @@ async fn a_head_that_http2_does_not_decode_fails_only_its_call() {
         .await
         .expect_err("it is too large");
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
-    let text = "the headers of the reply are malformed, or larger than 2097152 bytes";
+    let text = "the headers of the response are malformed, or larger than 2097152 bytes";
     assert!(error.to_string().contains(text), "{error}");
 }
 
@@ -226,7 +226,7 @@ async fn metadata_within_the_limit_is_read() {
     let error = outcome(parts(size + 1), Some(1024))
         .await
         .expect_err("it does not");
-    let text = "the response has 1025 bytes of metadata, which is over the limit of 1024 (max_metadata_size)";
+    let text = "the response has 1025 bytes of metadata, above the limit of 1024 bytes (max_metadata_size)";
     assert!(error.to_string().ends_with(text), "{error}");
     outcome(parts(1 << 19), Some(1 << 20))
         .await
@@ -269,7 +269,7 @@ async fn a_server_that_refuses_the_metadata_of_a_request_gives_one_clear_error()
     let error = client.with_options(options).get_operation(NAME).await;
     let error = error.expect_err("it is too large for the server");
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
-    let text = "HTTP 431 with no content type, which is not gRPC: the metadata of the request is larger than the server accepts";
+    let text = "HTTP 431 and no content type, which is not gRPC: the metadata of the request is larger than the server accepts";
     assert!(error.to_string().ends_with(text), "{error}");
     still_grpc(&client).await;
     server.abort();
@@ -323,7 +323,7 @@ mod rest {
     async fn headers_over_the_limit_fail_their_call_over_rest() {
         let error = answered(padded("200", 60, 1000, "{}")).await;
         assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
-        let text = "which is over the limit of 16384 (max_metadata_size)";
+        let text = "above the limit of 16384 bytes (max_metadata_size)";
         assert!(error.to_string().ends_with(text), "{error}");
     }
 

@@ -15,7 +15,7 @@ async fn the_error_of_an_https_address_names_the_features_to_enable() {
         assert!(error.is_invalid_setting(), "{error}");
         let text = error.to_string();
         let why = if cfg!(feature = "tls") {
-            "no rustls provider"
+            "no rustls crypto provider"
         } else {
             "this build has no TLS"
         };
@@ -43,7 +43,6 @@ fn the_error_of_an_https_proxy_names_the_features_to_enable() {
     let builder = builder.anonymous().proxy("https://me:s3cr3t@proxy.test");
     let error = builder.build().expect_err("no TLS");
     assert!(error.is_invalid_setting(), "{error}");
-    let expected =
-        "proxy https://proxy.test:443: this build has no TLS; enable `tls-aws-lc` or `tls-ring`";
+    let expected = "invalid `proxy` https://proxy.test:443: this build has no TLS; enable the feature `tls-aws-lc` or `tls-ring`";
     assert!(error.to_string().starts_with(expected), "{error}");
 }

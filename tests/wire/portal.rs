@@ -24,8 +24,9 @@ fn pages() -> [(Vec<u8>, &'static str); 8] {
         let head = format!("{head}\r\ncontent-type: text/html; charset=utf-8");
         reply(&head, b"<html><h1>Log\x1b[1m in</h1>")
     };
-    let said = "with text/html; charset=utf-8, which is not JSON: <html><h1>Log [1m in</h1>";
-    let leads = "with text/html; charset=utf-8, which is not JSON, a redirect to portal.example.net: <html>";
+    let said = "and text/html; charset=utf-8, which is not JSON: <html><h1>Log [1m in</h1>";
+    let leads =
+        "and text/html; charset=utf-8, which is not JSON (redirect to portal.example.net): <html>";
     [
         (html("200 OK"), said),
         (html("203 -"), said),
@@ -40,7 +41,7 @@ fn pages() -> [(Vec<u8>, &'static str); 8] {
         // This encoding was not requested, so the page is not read.
         (
             html("200 OK\r\ncontent-encoding: br"),
-            "with text/html; charset=utf-8, which is not JSON",
+            "and text/html; charset=utf-8, which is not JSON",
         ),
     ]
 }
@@ -53,7 +54,7 @@ async fn a_page_of_a_portal_is_unavailable_with_its_http_status_and_a_clean_exce
         assert_eq!(error.code(), Some(Code::Unavailable), "{error}");
         assert!(!error.is_unsent() && !error.is_connect(), "{error}");
         let start = format!(
-            "get operation {NAME}: unavailable: something else than the service answered HTTP {status} {said}"
+            "get operation {NAME}: unavailable: an intermediary responded with HTTP {status} {said}"
         );
         assert!(error.to_string().starts_with(&start), "{error}\n{start}");
         assert!(!error.to_string().contains("secret"), "{error}");
@@ -71,7 +72,7 @@ async fn a_page_with_a_refusal_keeps_the_code_of_its_http_status() {
         let head = format!("{http} -\r\ncontent-type: text/html");
         let error = failed(reply(&head, b"<html>")).await;
         assert_eq!(error.code(), Some(code), "{error}");
-        let who = format!(": the server answered HTTP {http} ");
+        let who = format!(": the server responded with HTTP {http} ");
         assert!(error.to_string().contains(&who), "{error}");
     }
 }

@@ -110,7 +110,7 @@ async fn bytes_of_the_server_that_arrive_with_the_proxys_response_are_read() {
     let proxy = Proxy::start(server.address, |_| Answer::BytesAndTunnel(greeting)).await;
     let error = read(client("http://gateway.test", &proxy)).await;
     let error = error.expect_err("no HTTP/2").to_string();
-    assert!(error.contains("not a SETTINGS frame"), "{error}");
+    assert!(error.contains("not an HTTP/2 SETTINGS frame"), "{error}");
 }
 
 #[tokio::test]
@@ -118,34 +118,37 @@ async fn a_proxy_that_refuses_a_tunnel_is_one_error_with_its_address_and_status(
     let cases: [(&[u8], &str); 9] = [
         (
             b"HTTP/1.1 407 s3cr3t\r\nproxy-authenticate: Basic\r\ncontent-length: 5\r\n\r\nlogin",
-            "the proxy answered HTTP 407 Proxy Authentication Required",
+            "the proxy responded with HTTP 407 Proxy Authentication Required",
         ),
         (
             b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
-            "the proxy answered HTTP 403 Forbidden",
+            "the proxy responded with HTTP 403 Forbidden",
         ),
         (
             b"HTTP/1.0 502 -\r\n\r\n<html>",
-            "the proxy answered HTTP 502 Bad Gateway",
+            "the proxy responded with HTTP 502 Bad Gateway",
         ),
         (
             b"HTTP/1.1 302 Found\r\nlocation: http://login.test/\r\n\r\n",
-            "the proxy answered HTTP 302 Found",
+            "the proxy responded with HTTP 302 Found",
         ),
-        (b"", "the proxy closed the connection before it answered"),
+        (b"", "the proxy closed the connection without a response"),
         (
             b"HTTP/1.1 200 O",
-            "the proxy closed the connection before it answered",
+            "the proxy closed the connection without a response",
         ),
         (
             b"SSH-2.0-OpenSSH_9.2\r\n",
-            "the proxy did not answer in HTTP/1.1",
+            "the response of the proxy is not HTTP/1.1",
         ),
         (
             &[0, 0, 0, 4, 0, 0, 0, 0, 0],
-            "the proxy did not answer in HTTP/1.1",
+            "the response of the proxy is not HTTP/1.1",
         ),
-        (&[b'a'; 64 << 10], "the proxy did not answer in HTTP/1.1"),
+        (
+            &[b'a'; 64 << 10],
+            "the response of the proxy is not HTTP/1.1",
+        ),
     ];
     for (bytes, why) in cases {
         let proxy = Proxy::start(nowhere(), move |_| Answer::Bytes(bytes)).await;
@@ -168,7 +171,7 @@ async fn an_unreachable_proxy_is_named_in_the_error() {
         let builder = builder.retry(RetryPolicy::NEVER).transport(transport);
         let shown = format!("http://{address}");
         let text = refused(builder, "http://gateway.test", shown).await;
-        let expected = "the proxy cannot be reached: Connection refused";
+        let expected = "cannot connect to the proxy: Connection refused";
         assert!(text.starts_with(expected), "{text}");
     }
 }
@@ -183,7 +186,7 @@ async fn a_silent_proxy_is_bounded_by_the_connect_timeout() {
         let text = refused(builder, "http://gateway.test", proxy.url()).await;
         assert_eq!(
             text,
-            "no connection within 100ms, still asking the proxy for a tunnel"
+            "no connection within 100ms, still requesting a tunnel from the proxy"
         );
         assert!(begun.elapsed() < Duration::from_secs(4));
     }
@@ -413,7 +416,7 @@ mod tls {
             let client = client("https://gateway.test", &proxy).proxy(&url);
             let client = client.ca_certificates(Authority::new().pem());
             let text = refused(client.transport(transport), "https://gateway.test", url).await;
-            assert!(text.starts_with("the proxy cannot be reached: "), "{text}");
+            assert!(text.starts_with("cannot connect to the proxy: "), "{text}");
             assert!(text.contains("unknown issuer"), "{text}");
         }
         assert!(proxy.requests().is_empty());

@@ -214,7 +214,7 @@ async fn a_page_of_a_proxy_keeps_its_http_code_and_shows_a_clean_excerpt() {
     );
     let error = failed(reply("502 -\r\ncontent-type: text/html", page.as_bytes())).await;
     assert_eq!(error.code(), Some(Code::Unavailable));
-    let start = "something else than the service answered HTTP 502 with text/html, which is not JSON: <html> <b> [31mBad";
+    let start = "an intermediary responded with HTTP 502 and text/html, which is not JSON: <html> <b> [31mBad";
     assert!(message(&error).starts_with(start), "{error}");
     assert!(message(&error).ends_with("xx…"), "{error}");
     assert!(
@@ -237,11 +237,15 @@ async fn a_200_that_is_not_json_is_an_error() {
         ("half a surrogate pair", br#"{"name": "\ud800"}"#),
     ];
     let medias = [
-        ("application/json", Code::Unknown, "the server answered"),
+        (
+            "application/json",
+            Code::Unknown,
+            "the server responded with",
+        ),
         (
             "text/html",
             Code::Unavailable,
-            "something else than the service answered",
+            "an intermediary responded with",
         ),
     ];
     for (what, body) in bodies {
@@ -249,7 +253,7 @@ async fn a_200_that_is_not_json_is_an_error() {
             let head = format!("200 OK\r\ncontent-type: {media}");
             let error = failed(reply(&head, body)).await;
             assert_eq!(error.code(), Some(code), "{what}: {error}");
-            let start = format!("{who} HTTP 200 with {media}, which is not JSON");
+            let start = format!("{who} HTTP 200 and {media}, which is not JSON");
             assert!(message(&error).starts_with(&start), "{error}");
         }
     }

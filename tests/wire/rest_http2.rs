@@ -139,7 +139,7 @@ async fn metadata_over_the_limit_fails_only_its_call_over_http2() {
         .expect("it is within the limit");
     let error = outcome(200, 60, OPERATION).await.expect_err("it is over");
     assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
-    let text = "which is over the limit of 16384 (max_metadata_size)";
+    let text = "above the limit of 16384 bytes (max_metadata_size)";
     assert!(error.to_string().ends_with(text), "{error}");
 }
 
@@ -230,7 +230,7 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began_ov
         .expect("no panic")
         .expect_err("it had no answer");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
-    let why = "the connection is dead: no answer to a ping within 10s";
+    let why = "the connection is dead: no response to a ping within 10s";
     assert!(error.to_string().ends_with(why), "{error}");
 }
 

@@ -302,7 +302,7 @@ async fn a_value_of_another_type_is_a_clear_error() {
     for body in cases {
         let status = api(body).await.expect_err(body);
         assert_eq!(status.code(), Code::Internal, "{body}: {status}");
-        let what = "invalid response, not a google.cloud.apigateway.v1.Api: ";
+        let what = "invalid google.cloud.apigateway.v1.Api in the response: ";
         assert!(status.message().starts_with(what), "{body}: {status}");
     }
 }

@@ -111,7 +111,7 @@ async fn a_certificate_for_another_host_is_refused() {
         let builder = trusting(&server, &authority).transport(transport);
         assert_eq!(
             refused(&server, builder).await,
-            "the certificate is not for 127.0.0.1 but for another host: example.test"
+            "the certificate is for example.test, not for 127.0.0.1"
         );
     }
 }
@@ -121,7 +121,7 @@ async fn a_certificate_is_valid_only_in_its_period() {
     let authority = Authority::new();
     let cases = [
         (1975..2020, "the certificate expired "),
-        (4000..4096, "the certificate is not yet valid, for "),
+        (4000..4096, "the certificate becomes valid in "),
     ];
     for (years, why) in cases {
         let issued = authority.issue_for("127.0.0.1", years);
@@ -152,7 +152,7 @@ async fn answering(bytes: &'static [u8]) -> SocketAddr {
 
 #[tokio::test]
 async fn an_answer_to_a_handshake_that_is_not_tls_is_named_in_the_error() {
-    let too_old = "the peer speaks neither TLS 1.2 nor TLS 1.3";
+    let too_old = "the peer supports neither TLS 1.2 nor TLS 1.3";
     // A ServerHello of TLS 1.1: header, version, random, no session, a cipher, no compression.
     let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
     hello.extend([7; 32]);
@@ -164,9 +164,12 @@ async fn an_answer_to_a_handshake_that_is_not_tls_is_named_in_the_error() {
         (hello, too_old),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            "the peer does not speak TLS",
+            "the peer does not support TLS",
         ),
-        (&[0, 0, 0, 4, 0, 0, 0, 0, 0], "the peer does not speak TLS"),
+        (
+            &[0, 0, 0, 4, 0, 0, 0, 0, 0],
+            "the peer does not support TLS",
+        ),
         (
             b"",
             "the peer closed the connection during the TLS handshake",
@@ -188,10 +191,10 @@ async fn grpc_requires_http2_by_alpn() {
     let authority = Authority::new();
     let server = Server::start(&authority, "127.0.0.1", &["http/1.1"]).await;
     let text = refused(&server, trusting(&server, &authority)).await;
-    assert_eq!(text, "the peer did not choose HTTP/2 by ALPN");
+    assert_eq!(text, "the peer did not select HTTP/2 by ALPN");
     let server = Server::start(&authority, "127.0.0.1", &[]).await;
     let text = refused(&server, trusting(&server, &authority)).await;
-    assert_eq!(text, "the peer did not choose HTTP/2 by ALPN");
+    assert_eq!(text, "the peer did not select HTTP/2 by ALPN");
 }
 
 #[tokio::test]
@@ -220,13 +223,13 @@ async fn a_refused_or_missing_client_certificate_is_named_in_the_error() {
             let without = refused(&server, builder()).await;
             assert_eq!(
                 without,
-                "the peer demands a client certificate, which `client_identity` sets (alert CertificateRequired)",
+                "the peer requires a client certificate; set `client_identity` (alert CertificateRequired)",
                 "{versions:?} {transport:?}"
             );
             let foreign = builder().client_identity(certificate.pem(), key.serialize_pem());
             assert_eq!(
                 refused(&server, foreign).await,
-                "the peer refused the client certificate (alert UnknownCA)",
+                "the peer rejected the client certificate (alert UnknownCA)",
                 "{versions:?} {transport:?}"
             );
             assert_eq!(server.connections(), 0);

@@ -7,9 +7,10 @@ use apigateway_grpc::model::{Api, ApiConfig, Gateway};
 use apigateway_grpc::names::{ApiConfigName, ApiName, GatewayName};
 use apigateway_grpc::operation::{Operation, OperationResult, Schedule};
 use apigateway_grpc::{ApiGateway, Transport};
+use clap::Args;
 use indicatif::ProgressBar;
 
-use super::output;
+use super::{emulator, output};
 use crate::failure::Failure;
 
 const PROJECT: &str = "demo";
@@ -24,19 +25,37 @@ paths:
       responses: {'200': {description: a greeting}}
 ";
 
-pub(crate) async fn run() -> Result<(), Failure> {
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Keep the emulator running afterwards, until a signal arrives, so that its page can be used.
+    #[arg(long)]
+    stay: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let emulator = Emulator::builder().operation_time(Duration::from_millis(700));
     let server = emulator.start().await.map_err(|error| error.to_string())?;
     let endpoint = server.endpoint();
     output::line(&format!("started an emulator on {endpoint}"))?;
+    if arguments.stay {
+        output::line(&format!("page: {}", emulator::page_address(&server)))?;
+    }
     for (transport, label) in [(Transport::Grpc, "gRPC"), (Transport::Rest, "REST")] {
         let client = ApiGateway::builder()
             .endpoint(&endpoint)
             .transport(transport);
         through(&client.anonymous().build()?, label).await?;
     }
-    server.stop().await.map_err(|error| error.to_string())?;
-    output::line("done: created and deleted a gateway over each transport")
+    output::line("done: created and deleted a gateway over each transport")?;
+    if arguments.stay {
+        let ended = emulator::ended()?;
+        output::line("the emulator runs until Ctrl-C")?;
+        ended.await;
+    }
+    server
+        .stop()
+        .await
+        .map_err(|error| error.to_string().into())
 }
 
 /// Creates a gateway with all resources that it needs, and deletes them again.

@@ -2,12 +2,15 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::IsTerminal as _;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Details, Emulator, LOCATIONS, Limits};
+use apigateway_grpc::emulator::{Details, Emulator, LOCATIONS, Limits, Server};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
@@ -64,6 +67,15 @@ pub(crate) struct Arguments {
     /// only loopback addresses may call it.
     #[arg(long, value_name = "TOKEN", env = ADMIN_TOKEN, hide_env_values = true)]
     admin_token: Option<Secret>,
+    /// Serve the page of the emulator; this is the default.
+    #[arg(long, overrides_with = "no_ui")]
+    ui: bool,
+    /// Do not serve the page of the emulator.
+    #[arg(long)]
+    no_ui: bool,
+    /// Open the page in a browser, if standard output is a terminal.
+    #[arg(long, conflicts_with = "no_ui")]
+    open: bool,
     /// Maximum time to open a connection: the TLS handshake, and the HTTP/2 preface or the first HTTP/1.1 request head.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     handshake_timeout: Duration,
@@ -123,6 +135,7 @@ impl Arguments {
         if let Some(token) = self.admin_token {
             builder = builder.admin_token(token.0);
         }
+        builder = builder.page(!self.no_ui);
         builder = builder.handshake_timeout(self.handshake_timeout);
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content("--tls-cert", &chain)?, content("--tls-key", &key)?);
@@ -222,10 +235,10 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     let (name, time) = text.split_once('=').ok_or("must be METHOD=DURATION")?;
     let starting = Method::all()
         .iter()
-        .filter(|method| method.operation.is_some());
-    let method = starting.clone().find(|method| method.name == name);
+        .filter(|method| method.operation().is_some());
+    let method = starting.clone().find(|method| method.name() == name);
     let method = method.ok_or_else(|| {
-        let names: Vec<_> = starting.map(|method| method.name).collect();
+        let names: Vec<_> = starting.map(|method| method.name()).collect();
         format!("{name} starts no operation; these do: {}", names.join(", "))
     })?;
     Ok((method, duration(time)?))
@@ -245,6 +258,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
         arguments.admin_token = Some(token.clone());
     }
     let listen = arguments.listen.clone();
+    let (has_page, open) = (!arguments.no_ui, arguments.open);
     let tls = arguments.tls_files();
     let emulator = arguments.emulator()?;
     let started = emulator.start(&listen).await;
@@ -253,8 +267,17 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
         _ => format!("--listen {listen}: {error}"),
     })?;
     output::line(&format!("listening on {}", server.endpoint()))?;
-    if let Some(Secret(token)) = made_up {
+    if let Some(Secret(token)) = &made_up {
         output::line(&format!("admin token: {token}"))?;
+    }
+    if has_page {
+        let address = page_address(&server);
+        let token = made_up.map(|Secret(token)| format!("#token={token}"));
+        output::line(&format!("page: {address}{}", token.unwrap_or_default()))?;
+        if open && std::io::stdout().is_terminal() {
+            // A browser on this machine needs no token.
+            browse(&address);
+        }
     }
     ended.await;
     let again = self::ended()?;
@@ -263,6 +286,38 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
         stopped = server.stop() => stopped.map_err(|error| error.to_string().into()),
         () = again => Ok(()),
         () = tokio::time::sleep(GRACE) => Ok(()),
+    }
+}
+
+/// Returns the address of the page. A browser cannot open an unspecified address, so it is replaced by a loopback address.
+pub(crate) fn page_address(server: &Server) -> String {
+    let endpoint = server.endpoint();
+    let mut address = server.address();
+    if !address.ip().is_unspecified() {
+        return format!("{endpoint}/");
+    }
+    address.set_ip(match address {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    });
+    let scheme = endpoint.split("://").next().unwrap_or("http");
+    format!("{scheme}://{address}/")
+}
+
+/// Opens an address in the browser of the desktop. A failure is a warning.
+fn browse(address: &str) {
+    let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
+        ("open", &[])
+    } else if cfg!(windows) {
+        ("rundll32", &["url.dll,FileProtocolHandler"])
+    } else {
+        ("xdg-open", &[])
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).arg(address);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    if let Err(error) = command.stderr(Stdio::null()).spawn() {
+        output::warning(&format!("--open: {program}: {error}"));
     }
 }
 
@@ -302,7 +357,7 @@ fn with_causes(error: &dyn Error) -> String {
 /// Resolves at a signal to end the process. The handlers are installed before the address is printed, so that no later
 /// signal is missed.
 #[cfg(unix)]
-fn ended() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn ended() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| {
         signal(kind).map_err(|error: std::io::Error| Failure::from(format!("signals: {error}")))
@@ -322,7 +377,7 @@ fn ended() -> Result<impl Future<Output = ()>, Failure> {
 /// Resolves at a signal to end the process.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
-fn ended() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn ended() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         // Without a handler for the signal, the system ends the process itself.
         if tokio::signal::ctrl_c().await.is_err() {

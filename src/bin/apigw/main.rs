@@ -91,7 +91,7 @@ enum Command {
     /// Run an emulator of API Gateway, in memory or with its state in a file.
     Emulator(Box<emulator::Arguments>),
     /// Demonstrate the emulator, the progress of an operation, and both transports.
-    Demo,
+    Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completion(completion::Completion),
     /// Print the version.
@@ -166,7 +166,7 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
     log_at(&settings);
     match arguments.command {
         Command::Emulator(arguments) => return done(emulator::run(*arguments).await),
-        Command::Demo => return done(demo::run().await),
+        Command::Demo(arguments) => return done(demo::run(arguments).await),
         Command::Completion(completion) => return done(completion.run(&mut Arguments::command())),
         Command::Version => {
             return done(output::line(&format!(
@@ -202,7 +202,7 @@ async fn run_with(command: Command, context: &Context) -> Ended {
         Command::Config(command) => command.run(context),
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Emulator(_)
-        | Command::Demo
+        | Command::Demo(_)
         | Command::Completion(_)
         | Command::Version
         | Command::Help(_) => Ok(Exit::Success),

@@ -256,7 +256,7 @@ impl Context {
 
     /// Ends a command that started an operation. Waits for the operation, and prints its result if a format is set. With
     /// `--async`, prints the command that waits for it.
-    pub(crate) async fn finish<R: OperationResult>(
+    pub(crate) async fn finish<R: OperationResult + prost::Name>(
         &self,
         flags: &StartFlags,
         title: &str,

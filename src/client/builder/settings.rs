@@ -205,7 +205,10 @@ impl Settings {
 fn header(setting: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error> {
     let parse = |value| {
         HeaderValue::from_str(value).map_err(|error| {
-            Error::configuration_from(format!("invalid `{setting}`: not header text"), error)
+            Error::configuration_from(
+                format!("invalid `{setting}`: must not have control characters"),
+                error,
+            )
         })
     };
     value.map(parse).transpose()

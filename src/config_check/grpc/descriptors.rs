@@ -71,6 +71,12 @@ impl Services {
     }
 }
 
+/// Returns the names of the files of a descriptor set, or nothing if it cannot be decoded.
+pub(in crate::config_check) fn file_names(contents: &[u8]) -> Vec<String> {
+    let set = Outline::decode(contents).unwrap_or_default();
+    set.file.into_iter().map(|file| file.name).collect()
+}
+
 /// The fields of a `google.protobuf.FileDescriptorSet` that are checked. A crafted set of a few megabytes would decode to a
 /// gigabyte, so only these fields are decoded.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -3,5 +3,5 @@
 mod descriptors;
 mod service_config;
 
-pub(super) use descriptors::Services;
+pub(super) use descriptors::{Services, file_names};
 pub(super) use service_config::check as service_config;

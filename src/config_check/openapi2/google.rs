@@ -1,13 +1,11 @@
 //! The Google extensions of OpenAPI 2.0.
 
-use std::collections::HashSet;
-
+use super::management::{Management, message};
 use crate::config_check::backend;
 use crate::config_check::diagnostic::{Report, excerpt};
-use crate::config_check::node::{Entry, Kind, Node};
+use crate::config_check::node::{Kind, Node};
 use crate::config_check::operations::Operations;
 use crate::config_check::rules;
-use crate::config_check::shape::nearest;
 
 const BACKEND: &str = "x-google-backend";
 
@@ -22,7 +20,12 @@ const FIELDS: backend::Fields = backend::Fields {
 };
 
 /// Checks the extensions of a document and of its operations.
-pub(super) fn check(root: &Node, operations: &Operations<'_>, report: &mut Report) {
+pub(super) fn check(
+    root: &Node,
+    operations: &Operations<'_>,
+    management: &mut Management,
+    report: &mut Report,
+) {
     if let Some(node) = root.get("x-google-allow") {
         let allowed = |text: &str| {
             text.eq_ignore_ascii_case("all") || text.eq_ignore_ascii_case("configured")
@@ -57,11 +60,13 @@ pub(super) fn check(root: &Node, operations: &Operations<'_>, report: &mut Repor
         );
     }
     endpoints(root, report);
-    let metrics = management(root, report);
+    management.check(root, report);
     backends(root, operations, report);
     for operation in &operations.all {
         if let Some(quota) = operation.node.get("x-google-quota") {
-            costs(quota, &metrics, report);
+            let known = ["metricCosts", "metric_costs", "selector"];
+            message(quota, "`x-google-quota`", &known, report);
+            management.costs(quota, report);
         }
         for (field, right) in [
             ("x-google-backend-url", "a text"),
@@ -146,152 +151,82 @@ fn endpoints(root: &Node, report: &mut Report) {
     };
     for item in items {
         message(item, "an endpoint", &KNOWN, report);
+        endpoint(item, report);
     }
-    if let [_, second, ..] = items {
-        let text = format!("`{FIELD}` must have at most one endpoint");
-        report.at(&rules::EXTENSION, second.at, text);
-    } else if let [only] = items
-        && let (Some(name), Some(host)) = (only.get("name"), root.text_of("host"))
-        && let Some(text) = name.text()
-        && !text.eq_ignore_ascii_case(host)
-    {
-        let (name_shown, host) = (excerpt(text), excerpt(host));
-        let text =
-            format!("the name of the endpoint must be the host `{host}`, not `{name_shown}`");
-        report.at(&rules::EXTENSION, name.at, text);
-    }
-}
-
-/// Checks the metrics and quotas, and returns the names of the metrics.
-fn management<'t>(root: &'t Node, report: &mut Report) -> HashSet<&'t str> {
-    const METRIC: [&str; 12] = [
-        "name",
-        "type",
-        "labels",
-        "metricKind",
-        "metric_kind",
-        "valueType",
-        "value_type",
-        "unit",
-        "description",
-        "displayName",
-        "display_name",
-        "metadata",
-    ];
-    const QUOTA: [&str; 3] = ["limits", "metricRules", "metric_rules"];
-    const LIMIT: [&str; 14] = [
-        "name",
-        "description",
-        "defaultLimit",
-        "default_limit",
-        "maxLimit",
-        "max_limit",
-        "freeTier",
-        "free_tier",
-        "duration",
-        "metric",
-        "unit",
-        "values",
-        "displayName",
-        "display_name",
-    ];
-    let Some(management) = root.get("x-google-management") else {
-        return HashSet::new();
-    };
-    if management.map().is_none() {
-        let text = format!(
-            "`x-google-management` must be a mapping, not {}",
-            management.what()
-        );
-        report.at(&rules::EXTENSION, management.at, text);
-    }
-    let mut names = HashSet::new();
-    if let Some(metrics) = management.get("metrics") {
-        list(metrics, "metrics", report);
-        for metric in metrics.items() {
-            message(metric, "a metric", &METRIC, report);
-            names.extend(metric.text_of("name"));
-        }
-    }
-    if let Some(quota) = management.get("quota") {
-        message(quota, "`quota`", &QUOTA, report);
-        if let Some(limits) = quota.get("limits") {
-            list(limits, "limits", report);
-            for limit in limits.items() {
-                message(limit, "a quota limit", &LIMIT, report);
-                if let Some(values) = limit.get("values") {
-                    counts(values, "values", report);
-                }
-            }
-        }
-    }
-    names
-}
-
-fn costs(quota: &Node, metrics: &HashSet<&str>, report: &mut Report) {
-    message(
-        quota,
-        "`x-google-quota`",
-        &["metricCosts", "metric_costs", "selector"],
-        report,
-    );
-    let Some(costs) = quota
-        .get("metricCosts")
-        .or_else(|| quota.get("metric_costs"))
-    else {
+    // The converter ignores an endpoint without values.
+    let mut set = items.iter().filter(|item| {
+        let entries = item.entries().iter();
+        let mut set = entries.filter(|entry| !is_default(&entry.value));
+        set.next().is_some()
+    });
+    let Some(only) = set.next() else {
         return;
     };
-    for entry in counts(costs, "metricCosts", report) {
-        if !metrics.contains(&*entry.key) {
-            let name = excerpt(&entry.key);
-            let text = format!("the metric `{name}` is not defined in `x-google-management`");
-            report.at(&rules::EXTENSION, entry.at, text);
-        }
+    if let Some(second) = set.next() {
+        let text = format!("`{FIELD}` must have at most one endpoint");
+        report.at(&rules::EXTENSION, second.at, text);
+        return;
     }
-}
-
-/// Checks a mapping of whole numbers, and returns its entries.
-fn counts<'t>(node: &'t Node, field: &str, report: &mut Report) -> &'t [Entry] {
-    if node.map().is_none() {
-        let text = format!("`{field}` must be a mapping, not {}", node.what());
-        report.at(&rules::EXTENSION, node.at, text);
-    }
-    for entry in node.entries() {
-        let whole = match &entry.value.kind {
-            Kind::Number(number, _) => number.fract() == 0.0,
-            // The JSON form of an int64 is a text.
-            Kind::Text(text) => text.parse::<i64>().is_ok(),
-            _ => false,
+    // The service passes the name of the managed service if the document has no host.
+    let Some(host) = root.text_of("host") else {
+        return;
+    };
+    let name = only.get("name");
+    let text = name.map_or(Some(""), Node::text);
+    if let Some(text) = text.filter(|text| !text.eq_ignore_ascii_case(host)) {
+        let host = excerpt(host);
+        let text = match name {
+            Some(_) => format!(
+                "the name of the endpoint must be the host `{host}`, not `{}`",
+                excerpt(text)
+            ),
+            None => format!("missing field `name` in an endpoint: write `name: {host}`"),
         };
-        if !whole {
-            let (key, is) = (excerpt(&entry.key), entry.value.what());
-            let text = format!("`{key}` in `{field}` must be a whole number, not {is}");
-            report.at(&rules::EXTENSION, entry.value.at, text);
-        }
-    }
-    node.entries()
-}
-
-fn list(node: &Node, field: &str, report: &mut Report) {
-    if node.list().is_none() {
-        let text = format!("`{field}` must be a list, not {}", node.what());
-        report.at(&rules::EXTENSION, node.at, text);
+        report.at(
+            &rules::EXTENSION,
+            name.map_or(only.at, |name| name.at),
+            text,
+        );
     }
 }
 
-/// Checks the names of a message's fields, which the service reads as the JSON form of a proto message.
-fn message(node: &Node, what: &str, known: &[&'static str], report: &mut Report) {
-    if node.map().is_none() {
-        let text = format!("{what} must be a mapping, not {}", node.what());
-        report.at(&rules::EXTENSION, node.at, text);
-    }
-    for entry in node.entries() {
-        if !known.contains(&&*entry.key) {
-            let mut text = format!("unknown field `{}` in {what}", excerpt(&entry.key));
-            if let Some(near) = nearest(&entry.key, known.iter().copied()) {
-                text.push_str(&format!(": did you mean `{near}`?"));
+/// Checks the values of an endpoint. The JSON form of a proto message accepts any scalar as a text.
+fn endpoint(item: &Node, report: &mut Report) {
+    let scalar = |node: &Node| !matches!(node.kind, Kind::List(_) | Kind::Map(_));
+    for entry in item.entries() {
+        let node = &entry.value;
+        let (fits, right) = match &*entry.key {
+            "name" | "target" => (scalar(node), "a text"),
+            "aliases" | "features" => {
+                let texts = |items: &[std::rc::Rc<Node>]| items.iter().all(|item| scalar(item));
+                let null = matches!(node.kind, Kind::Null);
+                (null || node.list().is_some_and(texts), "a list of texts")
             }
-            report.at(&rules::EXTENSION, entry.at, text);
+            "allowCors" | "allow_cors" => (
+                matches!(node.kind, Kind::Bool(_) | Kind::Null)
+                    || matches!(node.text(), Some("true" | "false"))
+                    || node.boolean().is_some(),
+                "a boolean",
+            ),
+            _ => continue,
+        };
+        if !fits {
+            let text = format!(
+                "`{}` of an endpoint must be {right}, not {}",
+                entry.key,
+                node.what()
+            );
+            report.at(&rules::EXTENSION, node.at, text);
         }
+    }
+}
+
+/// Returns true for the default value of a field of a proto message.
+fn is_default(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Null | Kind::Bool(false) => true,
+        Kind::Text(text) => text.is_empty(),
+        Kind::List(items) => items.is_empty(),
+        Kind::Bool(true) | Kind::Number(..) | Kind::Map(_) => false,
     }
 }

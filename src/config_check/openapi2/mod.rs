@@ -4,6 +4,7 @@
 //! diagnostic is a warning.
 
 mod google;
+mod management;
 mod shapes;
 mod types;
 
@@ -16,68 +17,94 @@ use super::node::Node;
 use super::operations::{Operation, Operations, check_ids};
 use super::references::{Place, References};
 use super::security::{Scheme, Schemes};
-use super::shape::Shape;
+use super::shape::{Shape, is_uri};
+use super::template::Template;
 use super::{Config, extensions, rules};
 
 use shapes::{DIALECT, DOCUMENT};
+use types::Followed;
+
+pub(super) use management::Management;
 
 const DEFINITIONS: &str = "#/definitions/";
 
 /// Checks a document.
 pub(super) fn check(root: &Node, config: &mut Config, report: &mut Report) {
     DIALECT.check(&Shape::Object(&DOCUMENT), "the document", root, report);
-    address(root, report);
+    host(root, report);
+    let base = base_path(root, report);
     api_name(root, config, report);
     let references = References::read(root);
-    self::references(root, &references, report);
+    let operations = Operations::read(root, &references, report);
+    let followed = Followed::read(root, &operations, &references, report);
+    self::references(root, &references, &followed, report);
     if let Some(definitions) = root.get("definitions") {
         types::check(definitions.entries(), report);
     }
-    let operations = Operations::read(root, &references, report);
-    let has_id = check_ids(&operations, method_name, report).len();
-    for operation in &operations.all {
-        if has_id < operations.all.len() || operation.node.text_of("operationId") == Some("") {
-            operation_id(operation, report);
-        }
-        responses(operation, report);
-        parameters(operation, &operations, &references, report);
+    check_ids(&operations, method_name, report);
+    for entry in &operations.repeated {
+        let text = format!(
+            "the path `{}` repeats the operations of another path: each `operationId` must be unique",
+            excerpt(&entry.key)
+        );
+        report.at(&rules::OPERATION_ID, entry.at, text);
     }
-    config.routes.add(
-        root.text_of("basePath").unwrap_or_default(),
-        &operations,
-        report,
-    );
+    for operation in &operations.all {
+        operation_id(operation, report);
+        responses(operation, report);
+        parameters(operation, &operations, &base.variables, &references, report);
+    }
+    config.routes.add(&base.shape, &operations, report);
     let schemes = schemes(root, report);
     schemes.check(root, &operations, report);
-    security_extension(root, &schemes, report);
+    if root.get("securityDefinitions").is_some() {
+        security_extension(root, &schemes, report);
+    } else if let Some(entry) = root.entry("x-security") {
+        let text = "`x-security` is ignored, since the document has no `securityDefinitions`";
+        report.at(&rules::UNDEFINED_SECURITY, entry.at, text);
+    }
     for operation in &operations.all {
         security_extension(operation.node, &schemes, report);
     }
-    google::check(root, &operations, report);
+    google::check(root, &operations, &mut config.management, report);
     extensions::check(root, report);
 }
 
-fn address(root: &Node, report: &mut Report) {
-    if let Some(entry) = root.entry("host")
-        && let Some(host) = entry.value.text()
-    {
+fn host(root: &Node, report: &mut Report) {
+    let Some(node) = root.get("host") else {
+        return;
+    };
+    let Some(host) = node.text() else {
+        return;
+    };
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        let text = format!("`host` must have no port: write `{}`", excerpt(name));
+        report.at(&rules::HOST, node.at, text);
+    } else if host.is_empty() || host.contains(['/', ':', '[', ']']) || !is_uri(host) {
         let shown = excerpt(host);
-        let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-        if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
-            let text = format!("`host` must have no port: write `{}`", excerpt(name));
-            report.at(&rules::HOST, entry.value.at, text);
-        } else if host.is_empty() || host.contains(['{', '}', '/', ' ', ':', '\\']) {
-            let text = format!("`host` must be the name of a host alone, not `{shown}`");
-            report.at(&rules::HOST, entry.value.at, text);
-        }
+        let text = format!("`host` must be the name of a host alone, not `{shown}`");
+        report.at(&rules::HOST, node.at, text);
     }
-    if let Some(base) = root.get("basePath")
-        && let Some(text) = base.text()
-        && !text.starts_with('/')
-    {
-        let text = format!("`basePath` must begin with `/`, not `{}`", excerpt(text));
-        report.at(&rules::INVALID_VALUE, base.at, text);
+}
+
+/// Checks the base path, which precedes each path.
+fn base_path<'t>(root: &'t Node, report: &mut Report) -> Template<'t> {
+    let Some(node) = root.get("basePath") else {
+        return Template::default();
+    };
+    let text = node.text().unwrap_or("/");
+    let shown = excerpt(text);
+    if !text.starts_with('/') {
+        let text = format!("`basePath` must begin with `/`, not `{shown}`");
+        report.at(&rules::INVALID_VALUE, node.at, text);
+        return Template::default();
     }
+    Template::read(text).unwrap_or_else(|why| {
+        let text = format!("the base path `{shown}` {why}");
+        report.at(&rules::PATH_TEMPLATE, node.at, text);
+        Template::default()
+    })
 }
 
 /// Checks that no two documents of a config have the same API name and version, from which the converter names an API.
@@ -116,7 +143,14 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         _ => version_text,
     };
     let place = report.location(version.at);
-    let key = (name.to_owned(), major.to_owned());
+    // Names that differ in such characters alone are the same name for the converter.
+    let clean = |text: &str, kept: &str| {
+        text.replace(
+            |char: char| !char.is_ascii_alphanumeric() && !kept.contains(char),
+            "_",
+        )
+    };
+    let key = (clean(name, ""), clean(major, "."));
     if let Some(first) = config.api_names.get(&key) {
         let (name, major) = (excerpt(name), excerpt(major));
         let text = format!(
@@ -139,7 +173,7 @@ fn definition_name(text: &str) -> Option<String> {
     Some(decoded.replace("~1", "/").replace("~0", "~"))
 }
 
-fn references(root: &Node, references: &References<'_>, report: &mut Report) {
+fn references(root: &Node, references: &References<'_>, followed: &Followed, report: &mut Report) {
     let definitions = root.get("definitions");
     for reference in &references.all {
         let (text, at) = (reference.text, reference.at);
@@ -153,13 +187,21 @@ fn references(root: &Node, references: &References<'_>, report: &mut Report) {
             continue;
         }
         let schema = reference.place == Place::Schema;
+        let address = std::ptr::from_ref(reference.node);
+        let property = followed.properties.contains(&address);
         if schema && !is_name && !text.starts_with(DEFINITIONS) {
             let text =
                 format!("`$ref` of a schema must begin with `{DEFINITIONS}`, not be `{shown}`");
-            report.at(&rules::REFERENCE, at, text);
+            let is_followed = property || followed.models.contains(&address);
+            let rule = if is_followed {
+                &rules::REFERENCE
+            } else {
+                &rules::DANGLING_REFERENCE
+            };
+            report.at(rule, at, text);
             continue;
         }
-        if schema && definitions.is_none() {
+        if property && definitions.is_none() {
             let text = format!("`$ref` leads to `{shown}`, but the document has no `definitions`");
             report.at(&rules::REFERENCE, at, text);
             continue;
@@ -186,12 +228,43 @@ fn method_name(id: &str) -> String {
     name
 }
 
+/// Returns the name of the field that the converter derives from the name of a parameter or a property.
+fn field_name(name: &str) -> String {
+    let mut field = String::with_capacity(name.len() + 4);
+    for char in name.chars() {
+        if !char.is_ascii_alphanumeric() && char != '_' {
+            continue;
+        }
+        if char.is_ascii_uppercase() && !field.is_empty() {
+            field.push('_');
+        }
+        field.push(char.to_ascii_lowercase());
+    }
+    field
+}
+
 fn operation_id(operation: &Operation<'_>, report: &mut Report) {
     let node = operation.node.get("operationId");
-    if node.is_none_or(|node| node.text() == Some("")) {
-        let (method, path) = (operation.method.to_uppercase(), excerpt(operation.path));
+    let id = node.map_or(Some(""), Node::text);
+    let Some(id) =
+        id.filter(|id| !id.contains(|char: char| char.is_ascii_alphanumeric() || char == '_'))
+    else {
+        return;
+    };
+    let (method, path) = (operation.method.to_uppercase(), excerpt(operation.path));
+    if id.is_empty() {
         let text = format!("{method} `{path}` must have an `operationId`");
         report.at(&rules::OPERATION_ID, operation.at, text);
+    } else {
+        let text = format!(
+            "`operationId` must have a letter, a digit or `_`, not be `{}`",
+            excerpt(id)
+        );
+        report.at(
+            &rules::OPERATION_ID,
+            node.map_or(operation.at, |node| node.at),
+            text,
+        );
     }
 }
 
@@ -206,46 +279,49 @@ fn responses(operation: &Operation<'_>, report: &mut Report) {
     }
 }
 
-/// Checks that each variable of the path has a parameter, and that there are no duplicate parameters.
+/// Checks that each variable of the path has a parameter, and that the service can tell the parameters apart.
 fn parameters<'t>(
     operation: &Operation<'t>,
     operations: &Operations<'t>,
+    base: &[&'t str],
     references: &References<'t>,
     report: &mut Report,
 ) {
-    let mut names = HashSet::new();
     let mut unclear = false;
-    for owner in [operation.node, operation.path_item] {
-        let mut seen = HashMap::new();
+    let mut read = |owner: &'t Node| {
+        let mut parameters = Vec::new();
         for item in owner.get("parameters").map(Node::items).unwrap_or_default() {
-            let read = references.follow(item);
-            let read = read.and_then(|node| Some((node.text_of("name")?, node.text_of("in")?)));
-            let Some((name, place)) = read else {
-                unclear = true;
+            // The converter ignores a reference that leads nowhere.
+            let Some(node) = references.follow(item) else {
                 continue;
             };
-            names.insert(name);
-            let Some(first) = seen.insert((name, place), item) else {
-                continue;
-            };
-            let name = excerpt(name);
-            let same = item.text_of("$ref");
-            if same.is_some() && same == first.text_of("$ref") {
-                let text = format!(
-                    "duplicate item `{}` in `parameters`",
-                    excerpt(same.unwrap_or_default())
-                );
-                report.at(&rules::INVALID_VALUE, item.at, text);
-            } else {
-                let text = format!("duplicate parameter `{name}` with `in: {}`", excerpt(place));
-                report.at(&rules::DUPLICATE_PARAMETER, item.at, text);
+            match (node.text_of("name"), node.text_of("in")) {
+                (Some(name), Some(place)) => parameters.push(Parameter { name, place, item }),
+                _ => unclear = true,
             }
+        }
+        parameters
+    };
+    let (own, shared) = (read(operation.node), read(operation.path_item));
+    let overridden: HashSet<_> = own.iter().map(Parameter::key).collect();
+    let shared = shared
+        .iter()
+        .filter(|parameter| !overridden.contains(&parameter.key()));
+    let all: Vec<_> = shared.chain(&own).collect();
+    let mut fields: HashMap<String, &Parameter<'_>> = HashMap::new();
+    for parameter in &all {
+        let field = field_name(parameter.name);
+        if let Some(first) = fields.get(&field) {
+            same_field(first, parameter, &field, report);
+        } else {
+            fields.insert(field, parameter);
         }
     }
     let Some(template) = operation.template.filter(|_| !unclear) else {
         return;
     };
-    for variable in &operations.templates[template].variables {
+    let names: HashSet<_> = all.iter().map(|parameter| parameter.name).collect();
+    for variable in base.iter().chain(&operations.templates[template].variables) {
         if !names.contains(variable) {
             let variable = excerpt(variable);
             let text = format!(
@@ -254,6 +330,52 @@ fn parameters<'t>(
             report.at(&rules::PATH_PARAMETER, operation.at, text);
         }
     }
+}
+
+/// A parameter of an operation.
+#[derive(Debug)]
+struct Parameter<'t> {
+    name: &'t str,
+    place: &'t str,
+    /// The parameter as written: it may be a reference.
+    item: &'t Node,
+}
+
+impl<'t> Parameter<'t> {
+    fn key(&self) -> (&'t str, &'t str) {
+        (self.name, self.place)
+    }
+
+    fn reference(&self) -> Option<&'t str> {
+        self.item.text_of("$ref")
+    }
+}
+
+/// Reports two parameters that have the same name for the service.
+fn same_field(first: &Parameter<'_>, second: &Parameter<'_>, field: &str, report: &mut Report) {
+    let (name, place) = (excerpt(second.name), excerpt(second.place));
+    if first.key() == second.key()
+        && first.reference() == second.reference()
+        && first.reference().is_some()
+    {
+        // The check of the shape reports the duplicate item.
+        return;
+    }
+    // The converter replaces a parameter by a reference to one of the same name.
+    if first.name == second.name && (first.reference().is_some() || second.reference().is_some()) {
+        return;
+    }
+    let text = if first.key() == second.key() {
+        format!("duplicate parameter `{name}` with `in: {place}`")
+    } else {
+        let (first_name, first_place) = (excerpt(first.name), excerpt(first.place));
+        format!(
+            "the service reads the parameters `{first_name}` (`in: {first_place}`) and `{name}` (`in: {place}`) as one \
+             field `{}`: rename one",
+            excerpt(field)
+        )
+    };
+    report.at(&rules::DUPLICATE_PARAMETER, second.item.at, text);
 }
 
 /// Checks the security definitions, and returns the kind of each scheme.

@@ -3,7 +3,7 @@
 use crate::config_check::node::Node;
 use crate::config_check::rules;
 use crate::config_check::shape::Shape::{
-    Any, Bool, By, Count, Email, List, Map, Number, Positive, Text, True, Uri, Word,
+    Any, Bool, By, Count, Email, List, Map, Number, Pattern, Positive, Text, True, Uri, Word,
 };
 use crate::config_check::shape::{Dialect, Items, Object, Shape};
 
@@ -61,7 +61,7 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// Media types, schemes and tags are lists without duplicates.
 const TEXTS: Shape = List(&Text, Items::Distinct);
 const SCHEMES: Shape = List(&Word(&["http", "https", "ws", "wss"]), Items::Distinct);
-const SECURITY: Shape = List(&Map(&TEXTS), Items::Any);
+const SECURITY: Shape = List(&Map(&TEXTS), Items::Distinct);
 
 pub(super) static DOCUMENT: Object = Object {
     what: "the document",
@@ -80,7 +80,7 @@ pub(super) static DOCUMENT: Object = Object {
         ("responses", Map(&Shape::Object(&RESPONSE))),
         ("security", SECURITY),
         ("securityDefinitions", Map(&By(security))),
-        ("tags", List(&Shape::Object(&TAG), Items::Any)),
+        ("tags", List(&Shape::Object(&TAG), Items::Distinct)),
         ("externalDocs", EXTERNAL_DOCS),
     ],
     required: &["swagger", "info", "paths"],
@@ -274,7 +274,7 @@ macro_rules! limited {
             ("exclusiveMinimum", Bool),
             ("maxLength", Count),
             ("minLength", Count),
-            ("pattern", Text),
+            ("pattern", Pattern),
             ("maxItems", Count),
             ("minItems", Count),
             ("uniqueItems", Bool),
@@ -312,7 +312,7 @@ static ITEMS: Object = Object {
     pattern: None,
 };
 
-const PARAMETERS: Shape = List(&By(parameter_or_reference), Items::Any);
+const PARAMETERS: Shape = List(&By(parameter_or_reference), Items::Distinct);
 
 fn parameter_or_reference(node: &Node) -> &'static Shape {
     if is_reference(node) {
@@ -426,7 +426,7 @@ static SCHEMA: Object = Object {
         ("exclusiveMinimum", Bool),
         ("maxLength", Count),
         ("minLength", Count),
-        ("pattern", Text),
+        ("pattern", Pattern),
         ("maxItems", Count),
         ("minItems", Count),
         ("uniqueItems", Bool),

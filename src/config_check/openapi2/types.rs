@@ -1,14 +1,17 @@
-//! Definitions that contain themselves.
+//! The types that the service's converter makes of definitions, bodies and responses, and definitions that contain
+//! themselves.
 //!
-//! The service's converter makes a type of each definition. An object may refer to itself. A reference, a list or a map
+//! The converter makes a type of each definition. An object may refer to itself. A reference, a list or a map
 //! may not, since it has no type of its own. Like the converter, this check follows definitions in the order of their
 //! names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::definition_name;
+use super::{definition_name, field_name};
 use crate::config_check::diagnostic::{Report, excerpt};
 use crate::config_check::node::{Entry, Kind, Node};
+use crate::config_check::operations::Operations;
+use crate::config_check::references::References;
 use crate::config_check::rules;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,25 +67,119 @@ fn begin(
     index: &HashMap<&str, usize>,
     states: &mut [State],
 ) -> (usize, Vec<usize>) {
-    let mut names = Vec::new();
-    let is_object = follow(&definitions[current].value, &mut names);
+    let mut references = Vec::new();
+    let is_object = model(&definitions[current].value, &mut references);
     states[current] = if is_object { State::Done } else { State::Open };
-    let edges = names.into_iter().rev();
-    let edges = edges.filter_map(|name| index.get(&*name).copied());
+    let names = references.into_iter().rev();
+    let names = names.filter_map(|node| definition_name(node.text_of("$ref")?));
+    let edges = names.filter_map(|name| index.get(&*name).copied());
     (current, edges.collect())
 }
 
-/// Collects the definitions that a definition refers to. Returns true if it is an object with a type of its own.
-fn follow(node: &Node, names: &mut Vec<String>) -> bool {
+/// The references that the converter follows to make its types. It ignores all others.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// Addresses of references that are a whole model: a definition, or the schema of a body.
+    pub(super) models: HashSet<*const Node>,
+    /// Addresses of references in a property, a list or a map, and in the schema of a response.
+    pub(super) properties: HashSet<*const Node>,
+}
+
+impl Followed {
+    /// Finds the references that are followed, and reports the properties of a type that have the same name for the
+    /// converter.
+    pub(super) fn read<'t>(
+        root: &'t Node,
+        operations: &Operations<'t>,
+        references: &References<'t>,
+        report: &mut Report,
+    ) -> Self {
+        let mut followed = Self::default();
+        for definition in root
+            .get("definitions")
+            .map(Node::entries)
+            .unwrap_or_default()
+        {
+            followed.model(&definition.value, report);
+        }
+        let mut bodies = HashSet::new();
+        for operation in &operations.all {
+            if let Some(schema) = response(operation.node, references) {
+                let mut found = Vec::new();
+                property(schema, &mut found);
+                followed
+                    .properties
+                    .extend(found.into_iter().map(std::ptr::from_ref));
+            }
+            for owner in [operation.node, operation.path_item] {
+                for item in owner.get("parameters").map(Node::items).unwrap_or_default() {
+                    // A body that several operations share is read once, so that the time stays linear.
+                    if let Some(parameter) = references.follow(item)
+                        && parameter.text_of("in") == Some("body")
+                        && bodies.insert(std::ptr::from_ref(parameter))
+                        && let Some(schema) = parameter.get("schema")
+                    {
+                        followed.model(schema, report);
+                    }
+                }
+            }
+        }
+        followed
+    }
+
+    fn model(&mut self, node: &Node, report: &mut Report) {
+        let mut found = Vec::new();
+        let is_object = model(node, &mut found);
+        let is_reference = node.get("$ref").is_some();
+        let found = found.into_iter().map(std::ptr::from_ref);
+        if is_reference {
+            self.models.extend(found);
+        } else {
+            self.properties.extend(found);
+        }
+        if !is_object {
+            return;
+        }
+        let mut names: HashMap<String, &str> = HashMap::new();
+        for entry in node
+            .get("properties")
+            .map(Node::entries)
+            .unwrap_or_default()
+        {
+            let name = field_name(&entry.key);
+            let shown = excerpt(&name);
+            if let Some(first) = names.insert(name, &entry.key) {
+                let (first, second) = (excerpt(first), excerpt(&entry.key));
+                let text = format!(
+                    "the service reads the properties `{first}` and `{second}` as one field `{shown}`: rename one"
+                );
+                report.at(&rules::DUPLICATE_FIELD, entry.at, text);
+            }
+        }
+    }
+}
+
+/// Returns the schema of the only successful response. With several, the converter makes no type.
+fn response<'t>(operation: &'t Node, references: &References<'t>) -> Option<&'t Node> {
+    let responses = operation.get("responses").map(Node::entries);
+    let mut successes = responses.unwrap_or_default().iter().filter(|response| {
+        response.key.starts_with('2') || response.key.eq_ignore_ascii_case("default")
+    });
+    let only = successes.next().filter(|_| successes.next().is_none())?;
+    references.follow(&only.value)?.get("schema")
+}
+
+/// Collects the references of a model. Returns true if it is an object with a type of its own.
+fn model<'t>(node: &'t Node, found: &mut Vec<&'t Node>) -> bool {
     if node.get("$ref").is_some() {
-        property(node, names);
+        property(node, found);
         return false;
     }
     if node.get("allOf").is_some() {
         return false;
     }
     if node.text_of("type") == Some("array") {
-        property(node, names);
+        property(node, found);
         return false;
     }
     let more = node
@@ -92,12 +189,12 @@ fn follow(node: &Node, names: &mut Vec<String>) -> bool {
     match (more, properties) {
         (Some(_), Some(_)) => false,
         (Some(more), None) => {
-            property(more, names);
+            property(more, found);
             false
         }
         (None, Some(properties)) => {
             for entry in properties.entries() {
-                property(&entry.value, names);
+                property(&entry.value, found);
             }
             true
         }
@@ -105,12 +202,12 @@ fn follow(node: &Node, names: &mut Vec<String>) -> bool {
     }
 }
 
-/// Collects the definition that a property refers to, directly or through lists and maps.
-fn property(node: &Node, names: &mut Vec<String>) {
+/// Collects the reference of a property, which may be in lists and maps.
+fn property<'t>(node: &'t Node, found: &mut Vec<&'t Node>) {
     let mut node = node;
     loop {
-        if let Some(text) = node.text_of("$ref") {
-            names.extend(definition_name(text));
+        if node.text_of("$ref").is_some() {
+            found.push(node);
             return;
         }
         let inner = match node.text_of("type") {

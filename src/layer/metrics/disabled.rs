@@ -21,6 +21,3 @@ impl<S> Layer<S> for MetricsLayer {
         inner
     }
 }
-
-/// The service below.
-pub type Metrics<S> = S;

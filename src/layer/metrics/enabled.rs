@@ -39,7 +39,7 @@ impl<S> Layer<S> for MetricsLayer {
 
 /// Counts calls and records their duration.
 #[derive(Clone, Debug)]
-pub struct Metrics<S> {
+pub(crate) struct Metrics<S> {
     inner: S,
     server: Option<ServerAddress>,
 }
@@ -77,7 +77,7 @@ const OTHER: &str = "_OTHER";
 pin_project! {
     /// The future of a call that is measured.
     #[derive(Debug)]
-    pub struct MetricsFuture<F> {
+    pub(crate) struct MetricsFuture<F> {
         #[pin]
         call: F,
         record: Option<RecordOnDrop>,

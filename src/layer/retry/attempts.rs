@@ -140,7 +140,7 @@ impl<S> Attempts<S> {
             telemetry::throttled(self.method());
             tracing::debug!(
                 attempt = self.number,
-                "too many attempts of this client fail, not retrying"
+                "not retrying: too many attempts of this client have failed"
             );
             return NextStep::End;
         }

@@ -55,7 +55,7 @@ impl Shared {
 
     /// The transport for telemetry: the one that carried the last attempt, except while a fallback switch is in progress.
     fn transport(&self) -> &'static str {
-        self.active.as_ref().map_or("given", ActiveTransport::name)
+        self.active.as_ref().map_or("custom", ActiveTransport::name)
     }
 }
 
@@ -97,7 +97,7 @@ impl<S> Layer<S> for RetryLayer {
 /// Retries failed calls.
 ///
 /// The service below is a template: a call clones it once, and waits until the clone is ready.
-pub struct Retry<S> {
+pub(crate) struct Retry<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
 }
@@ -158,7 +158,7 @@ where
 
 pin_project! {
     /// The future of a call. The first attempt needs no box; the retries, which are rare, are boxed.
-    pub struct RetryFuture<S: Service<GrpcRequest>> {
+    pub(crate) struct RetryFuture<S: Service<GrpcRequest>> {
         #[pin]
         state: State<S>,
         attempts: Option<Attempts<S>>,

@@ -51,15 +51,17 @@ impl RetryThrottling {
 
     pub(crate) fn check(self) -> Result<Self, Error> {
         if !(1..=1000).contains(&self.max_tokens) {
-            return Err(Error::configuration(
-                "retry_throttling: max_tokens must be from 1 to 1000",
-            ));
+            return Err(Error::configuration(format!(
+                "invalid `max_tokens` {} in `retry_throttling`: must be from 1 to 1000",
+                self.max_tokens
+            )));
         }
         // In this form the check rejects NaN, too.
         if !(0.001..=f64::from(self.max_tokens)).contains(&self.token_ratio) {
-            return Err(Error::configuration(
-                "retry_throttling: token_ratio must be from 0.001 to max_tokens",
-            ));
+            return Err(Error::configuration(format!(
+                "invalid `token_ratio` {} in `retry_throttling`: must be from 0.001 to `max_tokens` ({})",
+                self.token_ratio, self.max_tokens
+            )));
         }
         Ok(self)
     }

@@ -24,7 +24,7 @@ impl Authentication {
 
     #[expect(
         clippy::unnecessary_wraps,
-        reason = "the face of the build with credentials"
+        reason = "the same signature as with credentials"
     )]
     pub(crate) fn layer(self, _: &str) -> Result<Option<Layer>, Error> {
         match self {

@@ -88,7 +88,7 @@ fn default_layer(universe: &str) -> Result<Layer, Error> {
     // With `tls-aws-lc`, google-cloud-auth has its own provider.
     if !cfg!(feature = "tls-aws-lc") && !transport::has_default_provider() {
         return Err(Error::configuration(
-            "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
+            "no rustls crypto provider for the default credentials: enable the feature `tls-aws-lc`, or install a provider by `CryptoProvider::install_default`",
         ));
     }
     AuthLayer::application_default(SCOPE, universe)
@@ -102,7 +102,11 @@ struct Fixed {
 
 impl Fixed {
     fn bearer(token: &str) -> Result<Self, Error> {
-        let fault = || Error::configuration("access_token: empty, or not header text");
+        let fault = || {
+            Error::configuration(
+                "invalid `access_token`: must not be empty or have control characters",
+            )
+        };
         let token = token.trim();
         if token.is_empty() {
             return Err(fault());

@@ -37,7 +37,7 @@ pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
 fn unknown(encoding: &[u8]) -> Status {
     let name = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "the response has the content encoding `{name}`, which the client does not accept"
+        "unsupported content encoding `{name}` of the response"
     ))
 }
 

@@ -185,7 +185,7 @@ where
     let payload = collect(body).await.map_err(unsent)?;
     let options = settings.options;
     let request = call::single_message(&payload)
-        .ok_or_else(|| Status::internal("the request is compressed or is not one message"))
+        .ok_or_else(|| Status::internal("invalid request: must be one uncompressed message"))
         .and_then(|message| Request::new(&settings.rules, method, message, options))
         .map_err(unsent)?;
     let reader = ResponseReader {
@@ -227,10 +227,10 @@ where
 }
 
 fn method<'r>(rules: &'r Rules, path: &str) -> Result<&'r Method, Status> {
-    let unrouted = || Status::unimplemented(format!("{path} has no HTTP rule: it needs gRPC"));
+    let unrouted = || Status::unimplemented(format!("no HTTP rule for {path}: use gRPC"));
     let method = rules.method(path).ok_or_else(unrouted)?;
     if method.client_streaming {
-        let text = format!("{path} streams its requests, which HTTP/JSON cannot: it needs gRPC");
+        let text = format!("client streaming of {path} is not supported over HTTP/JSON: use gRPC");
         return Err(Status::unimplemented(text));
     }
     Ok(method)

@@ -57,11 +57,11 @@ impl<'r> Request<'r> {
         }
         if tried.is_empty() {
             let path = &method.path;
-            let text = format!("{path} has no HTTP route that a client can send, it needs gRPC");
+            let text = format!("no HTTP rule for {path} that a client can use: use gRPC");
             return Err(Status::unimplemented(text));
         }
         Err(Status::invalid_argument(format!(
-            "the request fits no HTTP route: {}",
+            "the request matches no HTTP rule: {}",
             tried.join("; ")
         )))
     }
@@ -75,7 +75,7 @@ fn by_rule<'r>(
     options: JsonOptions,
 ) -> Result<Request<'r>, String> {
     let schema = rules.schema();
-    let verb = rule.verb.clone().ok_or("it names no HTTP method")?;
+    let verb = rule.verb.clone().ok_or("the rule has no HTTP method")?;
     let mut target = String::with_capacity(message.len() + 64);
     let value = |index: usize| value(rules, method.input, &rule.variables[index], message);
     rule.template.expand(value, &mut target)?;

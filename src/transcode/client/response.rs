@@ -92,7 +92,7 @@ impl ResponseReader<'_> {
         };
         let wire = wire.map_err(|why| {
             let name = &schema.message(output).name;
-            Status::internal(format!("invalid response, not a {name}: {why}"))
+            Status::internal(format!("invalid {name} in the response: {why}"))
         })?;
         grpc_frames::frame(wire)
     }
@@ -165,12 +165,9 @@ impl ResponseReader<'_> {
     fn not_json(self, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
         let stranger = intermediary::detect(http, headers, self.host);
         let (code, who) = match &stranger {
-            Some(_) => (
-                Code::Unavailable,
-                "something else than the service answered",
-            ),
-            None if http.is_success() => (Code::Unknown, "the server answered"),
-            None => (code_by_http(http), "the server answered"),
+            Some(_) => (Code::Unavailable, "an intermediary responded with"),
+            None if http.is_success() => (Code::Unknown, "the server responded with"),
+            None => (code_by_http(http), "the server responded with"),
         };
         let media = headers.get(header::CONTENT_TYPE);
         let media = media.map_or_else(String::new, |media| excerpt(media.as_bytes()));
@@ -180,7 +177,7 @@ impl ResponseReader<'_> {
         };
         let how = stranger.as_deref().unwrap_or_default();
         let mut text = format!(
-            "{who} HTTP {} with {media}, which is not JSON{how}",
+            "{who} HTTP {} and {media}, which is not JSON{how}",
             http.as_u16()
         );
         let shown = excerpt(body);

@@ -74,7 +74,7 @@ impl<B> GrpcStream<B> {
 
     /// Returns the frame of a text, or the status of an error body.
     fn frame(&self, text: &[u8]) -> Result<Bytes, Status> {
-        let unknown = || Status::internal("the method is not among the rules");
+        let unknown = || Status::internal("no HTTP rule for the method");
         let reader = self.reader().ok_or_else(unknown)?;
         if reader.is_error(text) {
             return Err(reader.failure(StatusCode::OK, &HeaderMap::new(), text));
@@ -84,7 +84,7 @@ impl<B> GrpcStream<B> {
 
     /// Returns the frame of a piece of an `HttpBody`.
     fn piece(&self, piece: &[u8]) -> Result<Bytes, Status> {
-        let unknown = || Status::internal("the method is not among the rules");
+        let unknown = || Status::internal("no HTTP rule for the method");
         let reader = self.reader().ok_or_else(unknown)?;
         match reader.rule.response {
             ResponseBody::Raw(number) => {

@@ -14,7 +14,7 @@ use crate::transcode::json::wire_value::put_varint;
 ///
 /// # Errors
 ///
-/// If a backtick is not closed.
+/// If unclosed backtick.
 pub(crate) fn parse(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let mut rest = text;
     while !rest.is_empty() {
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
             }
         }
         if quoted {
-            return Err(format!("invalid path `{path}`: a backtick is not closed"));
+            return Err(format!("invalid path `{path}`: unclosed backtick"));
         }
     }
     Ok(())
@@ -69,7 +69,7 @@ fn unquoted(path: &str) -> impl Iterator<Item = u8> {
 /// If the path has no JSON form that reads back as the same path. The error is the reason.
 pub(crate) fn write(path: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     if path.is_empty() {
-        return Err("it is empty");
+        return Err("must not be empty");
     }
     let mut quoted = false;
     let mut bytes = path.iter().copied().peekable();
@@ -87,7 +87,7 @@ pub(crate) fn write(path: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> 
         }
     }
     match quoted {
-        true => Err("a backtick is not closed"),
+        true => Err("unclosed backtick"),
         false => Ok(()),
     }
 }
@@ -138,13 +138,13 @@ mod tests {
     #[test]
     fn a_path_without_such_a_form_is_refused_with_the_reason() {
         for (path, reason) in [
-            ("", "it is empty"),
+            ("", "must not be empty"),
             ("displayName", "a capital letter must be between backticks"),
             ("a_B", "a capital letter must be between backticks"),
             ("`A`B", "a capital letter must be between backticks"),
             ("a,b", "a comma must be between backticks"),
-            ("labels.`a", "a backtick is not closed"),
-            ("`a``b", "a backtick is not closed"),
+            ("labels.`a", "unclosed backtick"),
+            ("`a``b", "unclosed backtick"),
         ] {
             assert_eq!(written(path), Err(reason), "{path}");
         }
@@ -171,7 +171,7 @@ mod tests {
         }
         for text in ["`", "a,labels.`b,c", "``a`"] {
             let error = read(text).expect_err(text);
-            assert!(error.ends_with("a backtick is not closed"), "{error}");
+            assert!(error.ends_with("unclosed backtick"), "{error}");
         }
     }
 }

@@ -60,7 +60,7 @@ fn read_key(
             Some(Ok(_)) => {}
             _ => {
                 return lexer.error(format!(
-                    "invalid key `{name}`: not a number of the key's type"
+                    "invalid key `{name}`: must be a number of the key's type"
                 ));
             }
         },
@@ -195,12 +195,12 @@ fn parts<'s>(
     field: &Field,
 ) -> std::result::Result<(&'s Field, &'s Field), &'static str> {
     let FieldKind::Message(entry) = field.kind else {
-        return Err("a map without entries");
+        return Err("invalid map: an entry must be a message");
     };
     let Message { fields, .. } = schema.message(entry);
     match fields.as_slice() {
         [key, value] => Ok((key, value)),
-        _ => Err("a map whose entries are not of two fields"),
+        _ => Err("invalid map: an entry must have two fields"),
     }
 }
 

@@ -88,7 +88,7 @@ impl StreamSplitter {
             }
         }
         if self.unread.len() > self.most {
-            return Err(format!("a text is larger than {} bytes", self.most));
+            return Err(format!("a JSON text is larger than {} bytes", self.most));
         }
         Ok(None)
     }
@@ -97,7 +97,7 @@ impl StreamSplitter {
     ///
     /// # Errors
     ///
-    /// If the stream is cut off.
+    /// If the stream is truncated.
     pub(crate) fn end(&mut self) -> Result<Option<BytesMut>, String> {
         match self.state {
             State::End => Ok(None),
@@ -106,7 +106,7 @@ impl StreamSplitter {
                 self.state = State::Separator;
                 Ok(Some(self.take()))
             }
-            _ => Err("the stream is cut off".to_owned()),
+            _ => Err("the stream is truncated".to_owned()),
         }
     }
 
@@ -147,7 +147,9 @@ fn between(state: State, byte: u8, lines: bool) -> Result<State, String> {
         (State::First, b']') => State::End,
         (State::Separator, b',') if !lines => State::Text,
         (State::Separator, b']') if !lines => State::End,
-        (State::Separator, _) if lines => return Err("a line has more than one text".to_owned()),
+        (State::Separator, _) if lines => {
+            return Err("a line has more than one JSON text".to_owned());
+        }
         (State::Separator, _) => return Err("an element is not followed by `,` or `]`".to_owned()),
         (State::End, _) => return Err("the stream continues after its array".to_owned()),
         (_, b'"') => State::Quoted(0),

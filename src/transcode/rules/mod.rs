@@ -247,7 +247,7 @@ impl<'a> RulesBuilder<'a> {
             method.mixin = mixin;
             method.lines = lines.remove(selector.as_str());
             if method.lines && !method.server_streaming {
-                return Err(format!("{selector} does not stream its responses"));
+                return Err(format!("{selector} is not a server-streaming method"));
             }
             methods.push(method);
         }
@@ -281,7 +281,7 @@ fn no_rule(unread: Option<&Unserved>) -> String {
     let also = unread.map_or_else(String::new, |unread| format!("; {unread}"));
     format!(
         "no method has an HTTP rule: the descriptor set has no `google.api.http` annotation (prost's own types \
-         drop them, as does a set without its extensions), and no service configuration gives one{also}"
+         drop them, as does a set without its extensions), and no service configuration has one{also}"
     )
 }
 
@@ -295,7 +295,7 @@ impl Rules {
             tracing::warn!(
                 count = unserved.len(),
                 %first,
-                "some HTTP rules are not served; `Rules::unserved` has them all"
+                "some HTTP rules are not served; `Rules::unserved` returns all of them"
             );
         }
     }
@@ -391,7 +391,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
                 rule: index,
             };
             if method.client_streaming {
-                let reason = "the method streams its requests, which HTTP/JSON cannot";
+                let reason = "client streaming is not supported over HTTP/JSON";
                 report(rule, Side::Both, reason);
             } else if let Some(reason) = rule.unsendable {
                 report(rule, Side::Client, reason);
@@ -432,7 +432,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
         {
             let theirs = &methods[other.method];
             let reason = format!(
-                "`{}` of {} matches all of its paths",
+                "`{}` of {} matches all paths of this rule",
                 theirs.rules[other.rule].text,
                 theirs.selector()
             );

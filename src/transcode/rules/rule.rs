@@ -108,7 +108,7 @@ impl Rule {
             "*" => None,
             kind => {
                 let verb = kind.parse::<Verb>();
-                Some(verb.map_err(|_| format!("`{kind}` is not an HTTP method"))?)
+                Some(verb.map_err(|_| format!("invalid HTTP method `{kind}`"))?)
             }
         };
         let template = Template::parse(path)?;
@@ -139,7 +139,7 @@ impl Rule {
             .cloned()
             .collect();
         let any = verb.is_none();
-        let any = any.then_some("the rule is for any HTTP method and does not say which to send");
+        let any = any.then_some("the rule accepts any HTTP method, so a client has none to send");
         Ok(Self {
             text: pattern(rule),
             unsendable: any.or(template.unfillable()),
@@ -261,7 +261,7 @@ fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<PathField, Str
             }
         }
     }
-    Err("a variable has no name".to_owned())
+    Err("missing name of a variable".to_owned())
 }
 
 fn field<'s>(

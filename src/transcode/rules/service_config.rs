@@ -12,7 +12,7 @@ use crate::transcode::schema::descriptor::HttpRule;
 
 /// A schema with `google.api.Http`, which the set of a user may lack.
 static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
+    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("the embedded descriptor set is valid")
 });
 
 /// The selector of an invalid rule, and the reason.
@@ -26,10 +26,10 @@ pub(crate) type Invalid = (String, String);
 /// If the text is not a JSON object, or the section is not an object with a list of rules.
 pub(crate) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>>, String> {
     let configuration: Value = serde_json::from_str(configuration)
-        .map_err(|error| format!("the service configuration is not JSON: {error}"))?;
+        .map_err(|error| format!("invalid service configuration: {error}"))?;
     let configuration = configuration
         .as_object()
-        .ok_or("the service configuration is not a JSON object")?;
+        .ok_or("invalid service configuration: must be a JSON object")?;
     let Some(section) = configuration.get("http") else {
         return Ok(Vec::new());
     };
@@ -39,11 +39,13 @@ pub(crate) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>
         .and_then(|http| http.remove("rules"));
     // Everything except the rules is checked as one message.
     let wire = wire("google.api.Http", &section);
-    wire.map_err(|error| format!("the service configuration's http section: {error}"))?;
+    wire.map_err(|error| format!("invalid `http` of the service configuration: {error}"))?;
     match rules {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(rules)) => Ok(rules.iter().map(rule).collect()),
-        Some(_) => Err("`http.rules` of the service configuration is not a list".to_owned()),
+        Some(_) => {
+            Err("invalid `http.rules` of the service configuration: must be a list".to_owned())
+        }
     }
 }
 

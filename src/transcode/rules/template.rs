@@ -47,7 +47,7 @@ impl Template {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut rest = text
             .strip_prefix('/')
-            .ok_or("the template does not begin with `/`")?;
+            .ok_or("the path template must begin with `/`")?;
         let mut template = Self {
             segments: Vec::new(),
             variables: Vec::new(),
@@ -63,7 +63,7 @@ impl Template {
                     break;
                 }
                 _ => {
-                    return Err("a segment is followed by neither `/` nor a verb".to_owned());
+                    return Err("a segment must be followed by `/`, a verb or the end".to_owned());
                 }
             }
         }
@@ -129,14 +129,13 @@ impl Template {
         let mut segments = self.segments.iter().enumerate();
         segments
             .any(|(at, segment)| !matches!(segment, Segment::Literal(_)) && !inside(at))
-            .then_some("a wildcard outside a variable has no field to fill it with")
+            .then_some("a wildcard outside a variable has no value to send")
     }
 
     /// Returns the reason why a server cannot separate the variables of a path, if there is one.
     pub(crate) fn ambiguous(&self) -> Option<&'static str> {
         let rests = self.segments.iter().filter(|segment| segment.is_rest());
-        (rests.count() > 1)
-            .then_some("with two `**` a path does not show where the first of them ends")
+        (rests.count() > 1).then_some("ambiguous template: must have at most one `**`")
     }
 
     /// Parses a segment or a variable, and returns the rest.
@@ -147,10 +146,10 @@ impl Template {
             self.segments.push(parse_segment(segment)?);
             return Ok(rest);
         };
-        let (variable, rest) = inner.split_once('}').ok_or("a brace is not closed")?;
+        let (variable, rest) = inner.split_once('}').ok_or("unclosed brace")?;
         let (field, pattern) = variable.split_once('=').unwrap_or((variable, "*"));
         if !field.split('.').all(is_identifier) {
-            return Err(format!("`{field}` is not a field path"));
+            return Err(format!("invalid field path `{field}`"));
         }
         if self.variables.iter().any(|known| known.field == field) {
             return Err(format!("`{field}` is bound twice"));
@@ -224,7 +223,7 @@ fn parse_segment(text: &str) -> Result<Segment, String> {
         "*" => Ok(Segment::One),
         "**" => Ok(Segment::Rest),
         literal if is_literal(literal) => Ok(Segment::Literal(literal.to_owned())),
-        other => Err(format!("`{other}` is not a segment")),
+        other => Err(format!("invalid segment `{other}`")),
     }
 }
 
@@ -390,6 +389,27 @@ mod tests {
         ];
         for (template, value, expected) in cases {
             assert_eq!(path(template, value).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn the_error_of_an_invalid_template_names_its_defect() {
+        let cases = [
+            ("v1", "the path template must begin with `/`"),
+            ("/v1/{a", "unclosed brace"),
+            (
+                "/v1/a}b",
+                "a segment must be followed by `/`, a verb or the end",
+            ),
+            ("/v1//a", "invalid segment ``"),
+            ("/v1/{a=x/y z}", "invalid segment `y z`"),
+            ("/v1/{a.}", "invalid field path `a.`"),
+            ("/v1/{a}/{a}", "`a` is bound twice"),
+            ("/v1/{a=**/**}", "the pattern of `a` has `**` twice"),
+        ];
+        for (template, expected) in cases {
+            let error = Template::parse(template).err();
+            assert_eq!(error.as_deref(), Some(expected), "{template}");
         }
     }
 

@@ -53,7 +53,7 @@ fn a_rule_that_is_not_served_is_reported_and_all_others_are_served() {
         ),
         (
             r#""custom": {"kind": "A B", "path": "/v1"}"#,
-            "`A B` is not an HTTP method",
+            "invalid HTTP method `A B`",
         ),
         (r#""body": "*""#, "no HTTP method"),
         (

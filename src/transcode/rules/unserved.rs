@@ -17,7 +17,7 @@ use std::fmt;
 /// | the method streams its requests | |
 /// | the configuration has a rule for a method that the descriptor set lacks, or a rule that cannot be read | |
 /// | a wildcard is outside a variable, or the rule is for any HTTP method | `Rest` |
-/// | an earlier rule matches the same requests, or another rule matches all of its paths | `TranscodeLayer` |
+/// | an earlier rule matches the same requests, or another rule matches all paths of this rule | `TranscodeLayer` |
 /// | two `**` in one template | `TranscodeLayer` |
 ///
 /// Rules are served in the order of the descriptor set. Annotations in a file that another file imports come last,

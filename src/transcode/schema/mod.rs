@@ -22,11 +22,11 @@ use crate::transcode::schema::names::NameTable;
 /// use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
 /// use apigateway_grpc::transcode::{JsonOptions, Schema};
 ///
-/// let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("it is whole");
+/// let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("a valid descriptor set");
 /// let name = "google.longrunning.GetOperationRequest";
 /// let wire = schema.json_to_wire(name, br#"{"name": "operations/o"}"#, JsonOptions::default());
-/// let json = schema.wire_to_json(name, &wire.expect("it is one"), JsonOptions::default());
-/// assert_eq!(json.expect("it has a JSON form"), r#"{"name":"operations/o"}"#);
+/// let json = schema.wire_to_json(name, &wire.expect("valid JSON"), JsonOptions::default());
+/// assert_eq!(json.expect("a message with a JSON form"), r#"{"name":"operations/o"}"#);
 /// ```
 pub struct Schema {
     messages: Vec<Message>,

@@ -59,7 +59,9 @@ fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<Stri
 /// never sends them.
 fn reject_dot_segments(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     match &*segment {
-        "." | ".." => Err(format!("invalid path: it has the segment `{segment}`")),
+        "." | ".." => Err(format!(
+            "invalid path: the segment `{segment}` is not allowed"
+        )),
         _ => Ok(segment),
     }
 }

@@ -84,7 +84,9 @@ impl Query {
                 let json = forms.next().is_some_and(|form| matches!(form, "" | "json"));
                 let ints = forms.next();
                 if !json || !matches!(ints, None | Some("enum-encoding=int")) {
-                    return Err(format!("invalid `{name}` `{value}`: only JSON is served"));
+                    return Err(format!(
+                        "invalid `{name}` `{value}`: must be json or json;enum-encoding=int"
+                    ));
                 }
                 self.enums_as_numbers = ints.is_some();
                 return Ok(true);
@@ -105,7 +107,7 @@ impl Query {
         };
         // The value may be a secret, so the error does not show it.
         let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| format!("invalid `{name}`: the value cannot be in a header"))?;
+            .map_err(|_| format!("invalid `{name}`: must not have control characters"))?;
         value.set_sensitive(true);
         self.headers.push((header, value));
         Ok(true)

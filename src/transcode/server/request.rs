@@ -74,7 +74,7 @@ impl Incoming {
         let mut pieces = BodyBuffer::default();
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| {
-                Status::invalid_argument(format!("the body cannot be read: {error}"))
+                Status::invalid_argument(format!("cannot read the body: {error}"))
             })?;
             let piece = frame.into_data().unwrap_or_default();
             if piece.len() > max_bytes - pieces.len() {
@@ -115,7 +115,7 @@ async fn read(
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
     if method.client_streaming {
-        let text = "the method streams its requests, which HTTP/JSON cannot: it needs gRPC";
+        let text = "client streaming is not supported over HTTP/JSON: use gRPC";
         return Err(Status::unimplemented(text).into());
     }
     let invalid = |why: String| Status::invalid_argument(why);
@@ -180,7 +180,7 @@ fn take_override(head: &mut Parts) -> Result<bool, Status> {
 
 /// Appends a form to a query.
 fn append(query: &mut Cow<'_, str>, form: &[u8]) -> Result<(), String> {
-    let form = std::str::from_utf8(form).map_err(|_| "the form is not UTF-8")?;
+    let form = std::str::from_utf8(form).map_err(|_| "invalid form: must be UTF-8")?;
     let query = query.to_mut();
     query.push('&');
     query.push_str(form.trim_ascii());
@@ -224,7 +224,7 @@ fn put_body(
         // Some clients send an empty object with every request.
         RequestBody::None if empty || body.trim_ascii() == b"{}" => Ok(()),
         RequestBody::None => Err(format!(
-            "unexpected body: the rule `{}` has none",
+            "unexpected body: the rule `{}` accepts no body",
             rule.text
         )),
         RequestBody::Raw(number) => {

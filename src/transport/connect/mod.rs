@@ -209,12 +209,12 @@ impl Connector {
         self.connect_direct(tunnel).await
     }
 
-    /// If there is a proxy, returns an error that says that the proxy cannot be reached. Otherwise returns the error unchanged.
+    /// If there is a proxy, returns an error that names the proxy as the unreachable host. Otherwise returns the error unchanged.
     fn blame_proxy(&self, error: BoxError) -> BoxError {
         match &self.proxy_hop {
             Some(_) => {
                 let cause = root_cause(error.as_ref());
-                format!("the proxy cannot be reached: {cause}").into()
+                format!("cannot connect to the proxy: {cause}").into()
             }
             None => error,
         }

@@ -18,14 +18,14 @@ impl RequestOrigin {
     ///
     /// # Errors
     ///
-    /// If the address has no scheme or no host.
+    /// If the address has must have a scheme and a host.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Error> {
         let parts = uri.clone().into_parts();
         match (parts.scheme, parts.authority) {
             (Some(scheme), Some(authority)) => Ok(Self { scheme, authority }),
             _ => {
                 let origin = DisplayOrigin(uri);
-                let text = format!("invalid `endpoint` `{origin}`: no scheme or no host");
+                let text = format!("invalid `endpoint` `{origin}`: must have a scheme and a host");
                 Err(Error::configuration(text))
             }
         }

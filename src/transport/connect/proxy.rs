@@ -135,11 +135,11 @@ fn split_user(text: &str) -> Result<(Option<&str>, &str), HostError> {
     let (authority, path) = text.split_at(end);
     if !matches!(path, "" | "/") {
         return Err(
-            "a path, query or fragment is not allowed; write `/`, `?` and `#` of a password as %2F, %3F and %23",
+            "a path, query or fragment is not allowed; in a password, encode `/`, `?` and `#` as %2F, %3F and %23",
         );
     }
     match authority.split_once('@') {
-        Some((_, host)) if host.contains('@') => Err("write an `@` of a user or password as %40"),
+        Some((_, host)) if host.contains('@') => Err("in a user or password, encode `@` as %40"),
         Some((user, host)) => Ok((Some(user), host)),
         None => Ok((None, authority)),
     }
@@ -149,7 +149,7 @@ fn split_user(text: &str) -> Result<(Option<&str>, &str), HostError> {
 fn authorization(user: &str) -> Result<Option<HeaderValue>, HostError> {
     let url = format!("http://{user}@proxy.invalid");
     if url.parse::<Uri>().is_err() {
-        return Err("the user or password has characters that must be percent-encoded");
+        return Err("the special characters of a user or password must be percent-encoded");
     }
     let matcher = Matcher::builder().all(url).build();
     let intercept = matcher.intercept(&Uri::from_static("https://any.invalid"));
@@ -213,7 +213,7 @@ fn is_in_no_proxy(list: &str, host: &str) -> bool {
         .filter(|entry| match check_no_proxy_entry(entry) {
             Ok(()) => true,
             Err(fault) => {
-                tracing::warn!(entry, fault, "ignoring an entry of no_proxy");
+                tracing::warn!(entry, fault, "ignoring an invalid entry of no_proxy");
                 false
             }
         });
@@ -235,20 +235,20 @@ fn check_no_proxy_entry(entry: &str) -> Result<(), HostError> {
         let longest = match network.parse() {
             Ok(IpAddr::V4(_)) => 32,
             Ok(IpAddr::V6(_)) => 128,
-            Err(_) => return Err("invalid address of a network"),
+            Err(_) => return Err("invalid network address"),
         };
         let length = prefix.parse::<u8>().ok();
         let is_valid = length.is_some_and(|length| length <= longest);
         return is_valid
             .then_some(())
-            .ok_or("invalid prefix length of a network");
+            .ok_or("invalid network prefix length");
     }
     if entry.starts_with('[') {
-        return Err("an IPv6 address must be without brackets");
+        return Err("an IPv6 address must not be in brackets");
     }
     match parse_host_port(entry)?.port {
         None => Ok(()),
-        Some(_) => Err("a port is not supported"),
+        Some(_) => Err("a port is not allowed"),
     }
 }
 

@@ -49,7 +49,7 @@ impl ServerPreface {
     ///
     /// # Errors
     ///
-    /// If the connection broke. The error contains an [`UnusableConnection`] if the peer does not speak HTTP/2 or refused the
+    /// If the connection broke. The error contains an [`UnusableConnection`] if the peer does not support HTTP/2 or refused the
     /// connection.
     pub(crate) async fn max_concurrent_streams(&self) -> io::Result<usize> {
         let mut receiver = self.result.subscribe();
@@ -107,7 +107,7 @@ impl PrefaceReader {
     ///
     /// # Errors
     ///
-    /// If the peer does not speak HTTP/2: the connection ended, or the first frame is not SETTINGS.
+    /// If the peer does not support HTTP/2: the connection ended, or the first frame is not SETTINGS.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         if bytes.is_empty() {
             return Err(self.refuse("it closed the connection before its first frame"));
@@ -128,7 +128,7 @@ impl PrefaceReader {
                     Some(remaining - SETTING)
                 }
                 None if is_settings(&self.buffer) => Some(payload_length(&self.buffer)),
-                None => return Err(self.refuse("its first bytes are not a SETTINGS frame")),
+                None => return Err(self.refuse("its first bytes are not an HTTP/2 SETTINGS frame")),
             };
         }
         self.preface
@@ -153,7 +153,7 @@ impl PrefaceReader {
         error
     }
 
-    /// Records that the peer does not speak HTTP/2, and returns the error.
+    /// Records that the peer does not support HTTP/2, and returns the error.
     fn refuse(&self, reason: &str) -> io::Error {
         let unusable = UnusableConnection::not_http2(reason);
         self.preface

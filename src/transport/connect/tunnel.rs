@@ -40,7 +40,7 @@ pub(crate) async fn open(
         let status = response.status();
         if !status.is_success() {
             // Only the canonical reason is shown, since a proxy may send any text as the reason.
-            return Err(format!("the proxy answered HTTP {status}").into());
+            return Err(format!("the proxy responded with HTTP {status}").into());
         }
         upgrade::on(response).await.map_err(explain)
     };
@@ -74,13 +74,13 @@ fn connect_request(proxy: &Proxy, uri: &Uri) -> Result<Request<Empty<Bytes>>, ht
 /// Returns an error that describes the failure of the proxy, since hyper's error describes only HTTP messages.
 fn explain(error: hyper::Error) -> BoxError {
     if error.is_parse() {
-        return "the proxy did not answer in HTTP/1.1".into();
+        return "the response of the proxy is not HTTP/1.1".into();
     }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return "the proxy closed the connection before it answered".into();
+        return "the proxy closed the connection without a response".into();
     }
     match std::error::Error::source(&error) {
-        Some(source) => format!("the connection to the proxy broke: {source}").into(),
+        Some(source) => format!("the connection to the proxy failed: {source}").into(),
         None => error.into(),
     }
 }

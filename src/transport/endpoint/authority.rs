@@ -47,7 +47,7 @@ pub(crate) fn check_domain(text: &str) -> Result<(), HostError> {
         return Err("must be a domain name, not an IP address");
     }
     if text.ends_with('.') {
-        return Err("a dot at the end is not allowed");
+        return Err("a trailing dot is not allowed");
     }
     Ok(())
 }
@@ -269,7 +269,7 @@ mod tests {
             ("a.com:443", "port"),
             ("10.0.0.1", "not an IP address"),
             ("[::1]", "not an IP address"),
-            ("a.com.", "dot at the end"),
+            ("a.com.", "trailing dot"),
             ("a com", "whitespace"),
         ];
         for (text, fault) in cases {

@@ -121,7 +121,7 @@ impl CredentialRoute<'_> {
         let endpoint = DisplayOrigin(self.endpoint);
         match refusal {
             CredentialRefusal::Plaintext => format!(
-                "{endpoint} is plaintext and not a loopback address, so no credential is sent there; use https, or `anonymous`"
+                "{endpoint} is plaintext and not a loopback address, so no credential is sent to it; use https, or `anonymous`"
             ),
             CredentialRefusal::Proxy => {
                 let proxy = self
@@ -132,7 +132,7 @@ impl CredentialRoute<'_> {
                 )
             }
             CredentialRefusal::Emulator => format!(
-                "`{EMULATOR_HOST}` names {endpoint}, which is not a loopback address, so no credential is sent there; use `anonymous`, or set the address as `endpoint`"
+                "`{EMULATOR_HOST}` is {endpoint}, which is not a loopback address, so no credential is sent to it; use `anonymous`, or set the address as `endpoint`"
             ),
         }
     }

@@ -136,7 +136,7 @@ impl EndpointSettings<'_> {
             false => parse("universe_domain", &format!("https://apigateway.{universe}")),
             true if universe == DEFAULT_UNIVERSE => Ok(Uri::from_static(MTLS_ENDPOINT)),
             true => Err(Error::configuration(format!(
-                "the universe {universe} has no endpoint for mutual TLS, which {reason} asks for; set `{MTLS}` to `never`, or set `endpoint`"
+                "the universe domain {universe} has no endpoint for mutual TLS, which {reason} requires; set `{MTLS}` to `never`, or set `endpoint`"
             ))),
         }
     }

@@ -105,7 +105,7 @@ impl FallbackStatus {
             return None;
         };
         if ticket == GrpcTicket::Probe {
-            tracing::debug!("trying gRPC again");
+            tracing::debug!("probing gRPC");
         }
         Some(GrpcAttempt {
             status: self,
@@ -126,7 +126,7 @@ impl FallbackStatus {
             telemetry::fell_back();
             tracing::warn!(
                 reason = cause.message(),
-                "gRPC cannot work on this path, falling back to REST"
+                "gRPC does not work on this network path, falling back to REST"
             );
         }
     }
@@ -153,9 +153,11 @@ impl GrpcAttempt<'_> {
         telemetry::probed(outcome);
         match self.status.apply(event) {
             Action::ReportClosed => {
-                tracing::info!("gRPC works again on this path, leaving REST");
+                tracing::info!(
+                    "gRPC works again on this network path, ending the fallback to REST"
+                );
             }
-            _ => tracing::debug!("gRPC was tried again without success, staying with REST"),
+            _ => tracing::debug!("the gRPC probe failed, continuing with REST"),
         }
     }
 }

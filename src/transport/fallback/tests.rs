@@ -89,7 +89,7 @@ fn response(media_type: &'static str) -> GrpcResponse {
 }
 
 /// The text of [`not_http2`].
-const NOT_HTTP2: &str = "the peer does not speak HTTP/2: it is a mock";
+const NOT_HTTP2: &str = "the peer does not support HTTP/2: it is a mock";
 
 fn not_http2() -> UnusableConnection {
     UnusableConnection::not_http2("it is a mock")

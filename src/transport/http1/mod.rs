@@ -124,7 +124,10 @@ impl RestPool {
     ) -> Result<Self, Error> {
         let origin = RequestOrigin::of(&config.uri)?;
         let host = HeaderValue::from_str(host(&origin)).map_err(|error| {
-            let text = format!("invalid `endpoint` `{}`: invalid host", origin.authority);
+            let text = format!(
+                "invalid `endpoint` `{}`: the host must be valid in a header",
+                origin.authority
+            );
             Error::configuration_from(text, error)
         })?;
         let http2_connector = Connector::new(config, Protocols::Http2)?;
@@ -458,7 +461,7 @@ fn drive(
         };
         // Only a debug event, since the call on the connection returns the error.
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection for REST broke");
+            tracing::debug!(%error, "an HTTP/1.1 connection failed");
         }
     });
 }

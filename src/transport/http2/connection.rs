@@ -158,7 +158,7 @@ impl fmt::Display for BadHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the headers of the reply are malformed, or larger than {MAX_HEADERS} bytes"
+            "the headers of the response are malformed, or larger than {MAX_HEADERS} bytes"
         )
     }
 }
@@ -216,7 +216,7 @@ async fn drive(
             tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");
         }
         // Only a debug event, since the calls on the connection return the error.
-        Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
+        Either::Left((Err(error), _)) => tracing::debug!(%error, "an HTTP/2 connection failed"),
         Either::Left((Ok(()), _)) => {}
         // The connection did not close gracefully in time.
         Either::Right((Either::Right(_), _)) => {}

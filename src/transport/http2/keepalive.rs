@@ -191,7 +191,7 @@ impl ConnectionHealth {
             }
         }
         tracing::debug!(
-            "a connection gets no new calls: no answer to a ping within {SUSPECT_AFTER:?}"
+            "suspecting a dead connection, which gets no new calls: no response to a ping within {SUSPECT_AFTER:?}"
         );
         self.is_suspected.store(true, Ordering::Relaxed);
         on_suspicion();
@@ -200,7 +200,7 @@ impl ConnectionHealth {
 
     /// Records that the connection is closed because its peer did not answer a ping within the keepalive timeout.
     pub(super) fn mark_dead(&self, timeout: Duration) {
-        let text = format!("the connection is dead: no answer to a ping within {timeout:?}");
+        let text = format!("the connection is dead: no response to a ping within {timeout:?}");
         tracing::debug!("{text}");
         self.dead.get_or_init(|| text);
     }

@@ -326,10 +326,12 @@ impl Drop for ConnectAttempt {
                 shared.after_open();
             }
             Some(Err(error)) => {
-                tracing::debug!(%error, "no connection could be opened");
+                tracing::debug!(%error, "cannot open a connection");
                 shared.record_failure(error);
             }
-            None if std::thread::panicking() => shared.record_failure("connecting panicked".into()),
+            None if std::thread::panicking() => {
+                shared.record_failure("the connection attempt panicked".into())
+            }
             None => shared.state.with(PoolState::abandon_connecting),
         }
     }

@@ -50,7 +50,7 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// If the peer does not speak HTTP/2, refuses the connection, or does not send its preface within the connect timeout.
+    /// If the peer does not support HTTP/2, refuses the connection, or does not send its preface within the connect timeout.
     pub(super) async fn handshake(
         &self,
         stream: IoStream,
@@ -63,7 +63,7 @@ impl Opener {
             Ok(Ok(opened)) => return Ok(opened),
             Ok(Err(error)) if error.is::<UnusableConnection>() => return Err(error),
             Ok(Err(error)) => error,
-            Err(_) => format!("no HTTP/2 SETTINGS from the peer within {timeout:?}").into(),
+            Err(_) => format!("no HTTP/2 SETTINGS from the server within {timeout:?}").into(),
         };
         Err(self.connector.cannot_connect(error))
     }

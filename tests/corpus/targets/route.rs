@@ -76,7 +76,7 @@ fn of_api_gateway(request: Request<Body>) {
     let inputs = apigateway_grpc::contract::Method::all();
     let inputs: Vec<_> = inputs
         .iter()
-        .map(|method| (method.path, method.input))
+        .map(|method| (method.path(), method.input()))
         .collect();
     round(&rules, &inputs, request, false);
 }

@@ -94,7 +94,7 @@ pub(crate) fn framed(packed: bool, message: &[u8]) -> Bytes {
 pub(crate) fn rpc(method: &Method, body: Bytes) -> GrpcRequest {
     let mut rpc = GrpcRequest::new(Body::new(Full::new(body)));
     *rpc.method_mut() = http::Method::POST;
-    let address = format!("http://localhost{}", method.path);
+    let address = format!("http://localhost{}", method.path());
     *rpc.uri_mut() = address.parse().expect("an address");
     let headers = rpc.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/grpc"));

@@ -96,7 +96,7 @@ pub(super) fn texts<'r>(
 pub(super) fn method(random: &mut Random) -> &'static Method {
     let all: Vec<_> = Method::all()
         .iter()
-        .filter(|method| !method.http.is_empty())
+        .filter(|method| !method.http().is_empty())
         .collect();
     // Creations are frequent, since other calls need resources.
     match random.below(4) {
@@ -116,7 +116,7 @@ pub(super) fn request(
     names: &Names,
 ) -> DynamicMessage {
     let of = POOL
-        .get_message_by_name(method.input)
+        .get_message_by_name(method.input())
         .expect("of the contract");
     let mut arbitrary = Arbitrary {
         random,
@@ -128,7 +128,7 @@ pub(super) fn request(
 
 /// Returns a list request for a parent.
 pub(super) fn list(method: &'static Method, parent: &str) -> DynamicMessage {
-    let field = match method.input {
+    let field = match method.input() {
         "google.longrunning.ListOperationsRequest" => "name",
         _ => "parent",
     };
@@ -140,7 +140,7 @@ pub(super) fn list(method: &'static Method, parent: &str) -> DynamicMessage {
 /// Returns a request with one text field.
 pub(super) fn of(method: &'static Method, field: &str, text: &str) -> DynamicMessage {
     let of = POOL
-        .get_message_by_name(method.input)
+        .get_message_by_name(method.input())
         .expect("of the contract");
     let mut message = DynamicMessage::new(of);
     message.set_field_by_name(field, Value::String(text.to_owned()));
@@ -373,7 +373,7 @@ impl Arbitrary<'_> {
             format!("{GLOBAL}/apis/{api}%2f{id}"),
             format!("{GLOBAL}//{api}"),
         ];
-        let own = match (field.name(), self.method.name) {
+        let own = match (field.name(), self.method.name()) {
             _ if random.one_in(10) => random.below(all.len()),
             ("resource", _) => random.below(3),
             ("parent", "ListApiConfigs" | "CreateApiConfig") => 0,

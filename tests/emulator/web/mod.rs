@@ -3,6 +3,8 @@
 mod connections;
 #[cfg(feature = "rest")]
 mod header_limit;
+#[cfg(feature = "emulator-ui")]
+mod page;
 #[cfg(feature = "rest")]
 mod raw;
 #[cfg(feature = "rest")]

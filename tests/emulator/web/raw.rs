@@ -47,7 +47,9 @@ pub(crate) enum Way {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// The body as JSON, or null.
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -294,6 +296,7 @@ async fn http1(mut stream: Box<dyn Stream>, line: &str, headers: &[&str]) -> Ans
         status: status.expect("a status").parse().expect("a number"),
         headers: fields.collect(),
         body: serde_json::from_str(body).unwrap_or_default(),
+        text: body.to_owned(),
     }
 }
 
@@ -356,5 +359,6 @@ async fn http2(
         status: head.status.as_u16(),
         headers,
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
     }
 }

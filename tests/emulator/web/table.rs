@@ -130,6 +130,25 @@ async fn settings_allow_hosts_origins_and_other_machines() {
     check("settings", builder).await;
 }
 
+#[cfg(feature = "emulator-ui")]
+#[tokio::test]
+async fn the_page_accepts_what_the_admin_service_accepts() {
+    check("page", Emulator::builder()).await;
+}
+
+#[cfg(feature = "emulator-ui")]
+#[tokio::test]
+async fn the_files_of_the_page_need_no_token_on_other_machines() {
+    let builder = Emulator::builder().host("emulator.test").admin_token(TOKEN);
+    check("page of other machines", builder).await;
+}
+
+#[cfg(feature = "emulator-ui")]
+#[tokio::test]
+async fn without_the_page_its_paths_are_unknown() {
+    check("no page", Emulator::builder().page(false)).await;
+}
+
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn access_is_decided_alike_over_tls() {

@@ -1,12 +1,15 @@
 //! Decides whether a request is served, from its head and its connection.
 //!
-//! | check | admin service | everything else on the port |
+//! | check | admin service, page | everything else on the port |
 //! |---|---|---|
 //! | `Host`, `:authority` | loopback, the address of the listener, or a name of `--host` | any |
 //! | `Origin` | none, the request's own, or one of `--allow-origin` | none, or one of `--allow-origin` |
 //! | `Sec-Fetch-Site` | none, `same-origin` or `none` | anything but `cross-site` |
 //! | peer | loopback, or the admin token | any |
 //! | content type of a browser's write | `application/json` | any |
+//!
+//! The files of the page have no data, so other machines can read them without the token, if one is set: a browser cannot
+//! send a token with the address of a page.
 //!
 //! For an origin of `--allow-origin`, `Sec-Fetch-Site` is not checked.
 
@@ -18,7 +21,9 @@ use tonic::Code;
 
 use super::host::{Authority, Origin};
 use super::settings::AccessRules;
+use crate::call::GrpcRequest;
 use crate::emulator::admin;
+use crate::emulator::page::is_page_request;
 use crate::transport::endpoint;
 
 const SEC_FETCH: &str = "sec-fetch-";
@@ -29,6 +34,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) enum RouteGroup {
     /// The admin service, over HTTP/JSON and gRPC.
     Admin,
+    /// The page and its files.
+    Page,
     /// Everything else: the API, health, reflection, and paths that do not exist.
     Other,
 }
@@ -72,14 +79,27 @@ pub(super) struct Refusal {
 }
 
 impl RouteGroup {
-    /// Returns the group of a path. Segments are decoded, as the router does it.
-    pub(super) fn of(path: &str) -> Self {
+    /// Returns the group of a request. Segments of the path are decoded, as the router does it.
+    pub(super) fn of(request: &GrpcRequest, has_page: bool) -> Self {
+        if has_page && is_page_request(request) {
+            return Self::Page;
+        }
+        let path = request.uri().path();
         let path = path.strip_prefix('/').unwrap_or(path);
         let first = path.split('/').next().unwrap_or_default();
         let first = percent_decode_str(first).decode_utf8_lossy();
         match &*first {
             "emulator" | admin::SERVICE_NAME => Self::Admin,
             _ => Self::Other,
+        }
+    }
+
+    /// Returns the name of the group for errors.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "the admin service",
+            Self::Page => "the page",
+            Self::Other => "the emulator",
         }
     }
 }
@@ -91,7 +111,7 @@ pub(super) fn decide(rules: &AccessRules, facts: &Facts<'_>) -> Outcome {
 
 fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
     let host = match facts.group {
-        RouteGroup::Admin => Some(check_host(rules, facts)?),
+        RouteGroup::Admin | RouteGroup::Page => Some(check_host(rules, facts)?),
         RouteGroup::Other => None,
     };
     if rules.allowed_origin(facts.headers).is_none() {
@@ -100,7 +120,7 @@ fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
         // The admin token is not checked, since browsers send none with a preflight request.
         return Ok(Outcome::Preflight);
     }
-    if facts.group == RouteGroup::Admin {
+    if facts.group != RouteGroup::Other {
         check_peer(rules, facts)?;
         check_content_type(facts)?;
     }
@@ -146,8 +166,9 @@ fn check_host(rules: &AccessRules, facts: &Facts<'_>) -> Result<Authority, Refus
         code: Code::PermissionDenied,
         reason: "HOST_NOT_ALLOWED",
         text: format!(
-            "the admin service may not be called by the host {name:?}, which \
-             `--host {name}` (`EmulatorBuilder::host`) would allow"
+            "{} may not be called by the host {name:?}, which \
+             `--host {name}` (`EmulatorBuilder::host`) would allow",
+            facts.group.name()
         ),
     })
 }
@@ -218,15 +239,21 @@ fn check_peer(rules: &AccessRules, facts: &Facts<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let Some(token) = rules.admin_token() else {
-        let text = "the admin service answers loopback addresses only, unless \
-                    `--admin-token TOKEN` (`EmulatorBuilder::admin_token`) allows others";
+        let text = format!(
+            "{} answers loopback addresses only, unless `--admin-token TOKEN` \
+             (`EmulatorBuilder::admin_token`) allows others",
+            facts.group.name()
+        );
         return Err(Refusal {
             http: StatusCode::FORBIDDEN,
             code: Code::PermissionDenied,
             reason: "PEER_NOT_ALLOWED",
-            text: text.to_owned(),
+            text,
         });
     };
+    if facts.group == RouteGroup::Page {
+        return Ok(());
+    }
     let mut values = facts.headers.get_all(header::AUTHORIZATION).iter();
     let only = values.next().filter(|_| values.next().is_none());
     if only.is_some_and(|value| token.matches(value)) {

@@ -41,6 +41,11 @@ impl AccessLayer {
     pub(super) fn new(rules: AccessRules) -> Self {
         Self(Arc::new(rules))
     }
+
+    /// Returns true if the page is served.
+    pub(super) fn has_page(&self) -> bool {
+        self.0.has_page()
+    }
 }
 
 impl<S> Layer<S> for AccessLayer {
@@ -85,7 +90,7 @@ where
         if let Some(refused) = check_head(&request) {
             return Either::Right(Box::pin(async { Ok(refused) }));
         }
-        let group = RouteGroup::of(request.uri().path());
+        let group = RouteGroup::of(&request, self.rules.has_page());
         let facts = Facts {
             group,
             method: request.method(),

@@ -16,6 +16,8 @@ pub(crate) struct AccessSettings {
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) admin_token: Option<String>,
+    /// The page is not served.
+    pub(crate) is_page_off: bool,
 }
 
 /// The rules of one listener.
@@ -26,6 +28,7 @@ pub(crate) struct AccessRules {
     hosts: Vec<Host>,
     origins: Vec<Origin>,
     admin_token: Option<AdminToken>,
+    has_page: bool,
 }
 
 impl AccessRules {
@@ -54,6 +57,7 @@ impl AccessRules {
                 .map(origin)
                 .collect::<Result<_, _>>()?,
             admin_token: settings.admin_token.as_ref().map(token).transpose()?,
+            has_page: !settings.is_page_off,
         })
     }
 
@@ -74,6 +78,11 @@ impl AccessRules {
         !self.origins.is_empty()
     }
 
+    /// Returns true if the page is served.
+    pub(super) fn has_page(&self) -> bool {
+        self.has_page
+    }
+
     pub(super) fn admin_token(&self) -> Option<&AdminToken> {
         self.admin_token.as_ref()
     }
@@ -85,6 +94,7 @@ impl fmt::Debug for AccessSettings {
             .field("hosts", &self.hosts)
             .field("origins", &self.origins)
             .field("admin_token", &self.admin_token.is_some())
+            .field("is_page_off", &self.is_page_off)
             .finish()
     }
 }

@@ -7,6 +7,7 @@ use tonic::service::Routes;
 use tonic::transport::Error;
 
 use crate::emulator::connection::Connection;
+use crate::emulator::page::PageLayer;
 use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::aux_services::EventSource;
 use crate::emulator::server::http_limits::http_server;
@@ -18,8 +19,10 @@ pub(crate) async fn serve(
     incoming: impl Stream<Item = io::Result<Connection>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let page = PageLayer::new(access.has_page());
     http_server()
         .layer(access)
+        .layer(page)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)
         .await

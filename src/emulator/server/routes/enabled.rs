@@ -10,6 +10,7 @@ use super::event_stream::EventStreamLayer;
 use crate::emulator::api::decompress::MAX_REQUEST;
 use crate::emulator::connection::Connection;
 use crate::emulator::messages::json::{self, RULES};
+use crate::emulator::page::PageLayer;
 use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::aux_services::EventSource;
 use crate::emulator::server::http_limits::http_server;
@@ -25,10 +26,13 @@ pub(crate) async fn serve(
     incoming: impl Stream<Item = io::Result<Connection>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let page = PageLayer::new(access.has_page());
     http_server()
         .accept_http1(true)
         // Access is decided before a request is read or routed.
         .layer(access)
+        // The page and the events are no routes of the transcoder.
+        .layer(page)
         .layer(EventStreamLayer::new(events))
         .layer(
             TranscodeLayer::new(RULES.clone())

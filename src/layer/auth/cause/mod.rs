@@ -131,7 +131,7 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
     if any("invalid peer certificate") || any("received fatal alert") {
         let fault = certificate_fault::describe(root);
         return Fault::Tls(match fault {
-            Some(fault) => format!("the certificate is not valid: {fault}"),
+            Some(fault) => format!("invalid certificate: {fault}"),
             None => redact(root, secrets),
         });
     }

@@ -78,8 +78,8 @@ fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
                 "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
             ],
             false,
-            "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: the \
-             certificate is not valid: it is a CA certificate, which no server may use as its own; check the certificate of \
+            "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: invalid \
+             certificate: a CA certificate cannot be a server's own certificate; check the certificate of \
              https://h/token and the proxy variables",
         ),
         (

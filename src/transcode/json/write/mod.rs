@@ -156,7 +156,7 @@ impl<'s> Writer<'s> {
             let path = slice(found.value, bytes);
             field_mask::write(path, out).map_err(|why| {
                 let path = String::from_utf8_lossy(path);
-                format!("the path `{path}` has no form in the JSON of a field mask: {why}")
+                format!("invalid field mask path `{path}`: {why}")
             })?;
         }
         if text::stop(&out[begin..]).is_none() {
@@ -349,7 +349,7 @@ impl<'s> Writer<'s> {
         if let (FieldKind::Double, WireValue::Fixed64(bits)) = (field.kind, last.value)
             && !f64::from_bits(bits).is_finite()
         {
-            return Err("a Value is not a finite number, which JSON cannot express".to_owned());
+            return Err("invalid number in a Value: must be finite".to_owned());
         }
         self.field(field, begin..self.found.len(), bytes, out)
     }

@@ -118,12 +118,12 @@ fn an_invalid_entry_of_no_proxy_is_ignored_with_its_fault() {
     let cases = [
         ("*", "letters, digits"),
         ("*.test", "letters, digits"),
-        ("a.test:443", "a port is not supported"),
+        ("a.test:443", "a port is not allowed"),
         ("http://a.test", "network"),
-        ("[::1]", "without brackets"),
+        ("[::1]", "in brackets"),
         ("10.0.0.0/33", "prefix length"),
         ("10.0.0.0/", "prefix length"),
-        ("a/8", "address of a network"),
+        ("a/8", "network address"),
         ("u@h", "user or password"),
         ("1.2.3", "IPv4"),
     ];

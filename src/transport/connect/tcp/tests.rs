@@ -114,8 +114,7 @@ async fn dead_addresses_leave_time_for_a_live_one() {
 #[tokio::test]
 async fn if_all_addresses_are_dead_the_error_is_the_connect_timeout() {
     let (one, other) = (DeadAddress::v4().await, DeadAddress::v4().await);
-    let expected =
-        "cannot connect to http://gateway.test: no connection within 300ms, still waiting for TCP";
+    let expected = "cannot connect to http://gateway.test: no connection within 300ms, still opening the TCP connection";
     for addresses in [&[one.address][..], &[one.address, other.address]] {
         let (result, _) = connect(addresses, Duration::from_millis(300)).await;
         assert_eq!(result.err().as_deref(), Some(expected));
@@ -124,8 +123,7 @@ async fn if_all_addresses_are_dead_the_error_is_the_connect_timeout() {
     let (listener, refusing) = listener().await;
     drop(listener);
     let (result, took) = connect(&[one.address, refusing], Duration::from_secs(2)).await;
-    let expected =
-        "cannot connect to http://gateway.test: no connection within 2s, still waiting for TCP";
+    let expected = "cannot connect to http://gateway.test: no connection within 2s, still opening the TCP connection";
     assert_eq!(result.err().as_deref(), Some(expected));
     assert!(took < Duration::from_secs(2), "{took:?}");
 }

@@ -31,7 +31,7 @@ impl Tls {
     ) -> Result<Self, Error> {
         let origin = DisplayOrigin(uri);
         Err(Error::configuration(format!(
-            "{setting} {origin}: this build has no TLS; enable `tls-aws-lc` or `tls-ring`"
+            "invalid `{setting}` {origin}: this build has no TLS; enable the feature `tls-aws-lc` or `tls-ring`"
         )))
     }
 

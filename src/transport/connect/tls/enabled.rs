@@ -39,7 +39,7 @@ impl Tls {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let server_name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::configuration_from(
-                format!("invalid `{setting}`: invalid TLS server name"),
+                format!("invalid `{setting}`: the host is not a valid TLS server name"),
                 error,
             )
         })?;
@@ -82,15 +82,15 @@ impl Tls {
     }
 }
 
+fn unsupported_versions(error: rustls::Error) -> Error {
+    let text = "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3";
+    Error::configuration_from(text, error)
+}
+
 fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     let config = ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Error::configuration_from(
-                "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3",
-                error,
-            )
-        })?
+        .map_err(unsupported_versions)?
         .with_root_certificates(roots(options)?);
     let Some((chain, key)) = &options.identity else {
         return Ok(config.with_no_client_auth());
@@ -105,7 +105,7 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
         .with_client_auth_cert(certificates("client_identity", chain)?, key)
         .map_err(|error| {
             Error::configuration_from(
-                "invalid `client_identity`: the key does not fit the certificate",
+                "invalid `client_identity`: the private key does not match the certificate",
                 error,
             )
         })
@@ -130,17 +130,12 @@ pub(crate) fn server_config(
     })?;
     let mut config = ServerConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Error::configuration_from(
-                "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3",
-                error,
-            )
-        })?
+        .map_err(unsupported_versions)?
         .with_no_client_auth()
         .with_single_cert(certificates(setting, chain)?, key)
         .map_err(|error| {
             Error::configuration_from(
-                format!("invalid `{setting}`: the key does not fit the certificate"),
+                format!("invalid `{setting}`: the private key does not match the certificate"),
                 error,
             )
         })?;
@@ -161,7 +156,7 @@ pub(crate) fn has_default_provider() -> bool {
 fn provider() -> Result<Arc<CryptoProvider>, Error> {
     compiled_in().or_else(|| CryptoProvider::get_default().cloned()).ok_or_else(|| {
         Error::configuration(
-            "no rustls provider: enable the feature `tls-aws-lc` or `tls-ring`, or install a default one",
+            "no rustls crypto provider: enable the feature `tls-aws-lc` or `tls-ring`, or install a default provider",
         )
     })
 }
@@ -188,10 +183,7 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("ca_certificates", pem)? {
         roots.add(certificate).map_err(|error| {
-            Error::configuration_from(
-                "invalid `ca_certificates`: a certificate is not valid",
-                error,
-            )
+            Error::configuration_from("invalid `ca_certificates`: invalid certificate", error)
         })?;
     }
     Ok(roots)

@@ -52,7 +52,7 @@ impl ClientOffer {
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
             ) => TOO_OLD.to_owned(),
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-                "the peer does not speak TLS".to_owned()
+                "the peer does not support TLS".to_owned()
             }
             _ => return None,
         })
@@ -63,17 +63,17 @@ impl ClientOffer {
             AlertDescription::NoApplicationProtocol => match self.protocols {
                 Protocols::Http2 => NO_HTTP2.to_owned(),
                 Protocols::Http1 | Protocols::Any => {
-                    "the peer chose neither HTTP/2 nor HTTP/1.1 by ALPN".to_owned()
+                    "the peer selected neither HTTP/2 nor HTTP/1.1 by ALPN".to_owned()
                 }
             },
             AlertDescription::ProtocolVersion => TOO_OLD.to_owned(),
             // Most TLS 1.2 servers send this alert if the client certificate that they demand is missing.
             AlertDescription::HandshakeFailure if !self.identity => {
-                "the peer has no cipher in common with us, or demands a client certificate (alert HandshakeFailure)"
+                "the peer supports none of the client's ciphers, or requires a client certificate (alert HandshakeFailure)"
                     .to_owned()
             }
             _ => self.certificate_alert(alert).unwrap_or_else(|| {
-                format!("the peer refused the TLS handshake (alert {alert:?})")
+                format!("the peer rejected the TLS handshake (alert {alert:?})")
             }),
         }
     }
@@ -95,17 +95,17 @@ impl ClientOffer {
         );
         is_about_certificate.then(|| match self.identity {
             false => format!(
-                "the peer demands a client certificate, which `client_identity` sets (alert {alert:?})"
+                "the peer requires a client certificate; set `client_identity` (alert {alert:?})"
             ),
-            true => format!("the peer refused the client certificate (alert {alert:?})"),
+            true => format!("the peer rejected the client certificate (alert {alert:?})"),
         })
     }
 }
 
 /// The error of a peer that chose another protocol, or that does not support ALPN.
-pub(super) const NO_HTTP2: &str = "the peer did not choose HTTP/2 by ALPN";
+pub(super) const NO_HTTP2: &str = "the peer did not select HTTP/2 by ALPN";
 
-const TOO_OLD: &str = "the peer speaks neither TLS 1.2 nor TLS 1.3";
+const TOO_OLD: &str = "the peer supports neither TLS 1.2 nor TLS 1.3";
 
 fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
@@ -130,26 +130,24 @@ fn describe_certificate(error: &CertificateError) -> String {
                 Some(more) => names.push(format!("{more} more")),
             }
             let (host, names) = (expected.to_str(), names.join(", "));
-            format!("the certificate is not for {host} but for another host: {names}")
+            format!("the certificate is for {names}, not for {host}")
         }
-        CertificateError::NotValidForName => "the certificate is for another host".to_owned(),
+        CertificateError::NotValidForName => "the certificate is not for this host".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => {
             let ago = time.as_secs().saturating_sub(not_after.as_secs());
-            format!("the certificate expired {ago} seconds ago, by the clock of this machine")
+            format!("the certificate expired {ago} seconds ago by the clock of this machine")
         }
         CertificateError::Expired => "the certificate has expired".to_owned(),
         CertificateError::NotValidYetContext { time, not_before } => {
             let left = not_before.as_secs().saturating_sub(time.as_secs());
-            format!(
-                "the certificate is not yet valid, for {left} seconds by the clock of this machine"
-            )
+            format!("the certificate becomes valid in {left} seconds by the clock of this machine")
         }
         CertificateError::NotValidYet => "the certificate is not yet valid".to_owned(),
         CertificateError::Revoked => "the certificate was revoked".to_owned(),
         other => {
             let text = other.to_string();
             let fault = certificate_fault::describe(&text).unwrap_or(&text);
-            format!("the certificate is not valid: {fault}")
+            format!("invalid certificate: {fault}")
         }
     }
 }

@@ -23,10 +23,10 @@ pub(super) fn well_known() -> Result<RootCertStore, Error> {
 }
 
 #[cfg(feature = "tls-native-roots")]
-const NO_ROOTS: &str = "no certificate roots on this machine, as in an image from scratch: install the operating system's CA certificates, set `SSL_CERT_FILE` to a PEM file of them, set `ca_certificates`, or build with the feature `tls-webpki-roots`";
+const NO_ROOTS: &str = "no CA certificates on this machine: install the CA certificates of the operating system, set `SSL_CERT_FILE` to a PEM file, set `ca_certificates`, or enable the feature `tls-webpki-roots`";
 
 #[cfg(not(feature = "tls-native-roots"))]
-const NO_ROOTS: &str = "no certificate roots in this build: enable the feature `tls-native-roots` or `tls-webpki-roots`, or set `ca_certificates`";
+const NO_ROOTS: &str = "no CA certificates in this build: enable the feature `tls-native-roots` or `tls-webpki-roots`, or set `ca_certificates`";
 
 /// The variables that rustls-native-certs reads. If one is set, the system's roots are not used.
 #[cfg(feature = "tls-native-roots")]
@@ -47,7 +47,7 @@ fn add_native(roots: &mut RootCertStore) -> Result<(), Error> {
         0 if !set.is_empty() => Err(Error::configuration(no_roots(&set, &faults))),
         _ => {
             for fault in faults.iter().filter(|_| !set.is_empty()) {
-                tracing::warn!(fault, "some certificate roots cannot be read");
+                tracing::warn!(fault, "cannot read some CA certificates");
             }
             Ok(())
         }
@@ -64,17 +64,17 @@ fn no_roots(set: &[(&str, &OsStr)], faults: &[String]) -> String {
     let values = values.join(" and ");
     let cause = match faults.first() {
         Some(fault) => fault,
-        None => "there is no valid PEM certificate",
+        None => "no valid PEM certificate",
     };
     format!(
-        "no certificate roots: {values}: {cause}; it must name a PEM file of CA certificates (SSL_CERT_DIR: a folder of them), or be unset"
+        "no CA certificates: {values}: {cause}; SSL_CERT_FILE must name a PEM file of CA certificates, and SSL_CERT_DIR a folder of them, or be unset"
     )
 }
 
 #[cfg(not(feature = "tls-native-roots"))]
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "the signature of the build with the system's roots"
+    reason = "the same signature as with the system's roots"
 )]
 fn add_native(_: &mut RootCertStore) -> Result<(), Error> {
     Ok(())

@@ -22,28 +22,28 @@ fn an_alert_is_explained_by_what_the_client_offered() {
     let cases = [
         (
             Alert::CertificateRequired,
-            "demands a client certificate",
-            "refused the client certificate",
+            "requires a client certificate",
+            "rejected the client certificate",
         ),
         (
             Alert::BadCertificate,
-            "demands a client certificate",
-            "refused the client certificate",
+            "requires a client certificate",
+            "rejected the client certificate",
         ),
         (
             Alert::UnknownCA,
-            "demands a client certificate",
-            "refused the client certificate",
+            "requires a client certificate",
+            "rejected the client certificate",
         ),
         (
             Alert::HandshakeFailure,
-            "or demands a client certificate",
-            "refused the TLS handshake",
+            "or requires a client certificate",
+            "rejected the TLS handshake",
         ),
         (
             Alert::InternalError,
-            "refused the TLS handshake",
-            "refused the TLS handshake",
+            "rejected the TLS handshake",
+            "rejected the TLS handshake",
         ),
         (Alert::ProtocolVersion, TOO_OLD, TOO_OLD),
         (Alert::NoApplicationProtocol, NO_HTTP2, NO_HTTP2),
@@ -93,8 +93,9 @@ fn an_error_shows_at_most_three_names_of_a_certificate() {
             presented: names.iter().map(|name| (*name).to_owned()).collect(),
         };
         let text = describe_certificate(&error);
-        let start = "the certificate is not for gateway.test but for another host: ";
-        text.strip_prefix(start).expect("it says so").to_owned()
+        let names = text.strip_prefix("the certificate is for ");
+        let names = names.and_then(|names| names.strip_suffix(", not for gateway.test"));
+        names.expect(&text).to_owned()
     };
     assert_eq!(shown(&[]), "no host");
     assert_eq!(shown(&["DnsName(\"a.test\")"]), "a.test");
@@ -111,16 +112,10 @@ fn an_error_without_a_text_of_ours_keeps_its_own() {
     assert_eq!(own, rustls::Error::DecryptError.to_string());
     let other = CertificateError::ApplicationVerificationFailure;
     let text = explained(offer, rustls::Error::InvalidCertificate(other));
-    assert_eq!(
-        text,
-        "the certificate is not valid: ApplicationVerificationFailure"
-    );
+    assert_eq!(text, "invalid certificate: ApplicationVerificationFailure");
     let signature = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
     let text = explained(offer, signature);
-    assert_eq!(
-        text,
-        "the certificate is not valid: its signature is not valid"
-    );
+    assert_eq!(text, "invalid certificate: invalid signature");
     let reset = io::Error::new(io::ErrorKind::ConnectionReset, "reset");
     assert_eq!(offer.explain(reset).to_string(), "reset");
 }
