@@ -504,8 +504,8 @@ pub(crate) fn typed_details(details: Vec<prost_types::Any>) -> Vec<ErrorDetail> 
         Status::with_details(Code::Unknown, "", details).get_error_details_vec()
     };
     let details = details.into_iter();
-    let sound = details.filter(|detail| !is_bad_retry_info(detail));
-    sound.flat_map(typed).collect()
+    let valid = details.filter(|detail| !is_bad_retry_info(detail));
+    valid.flat_map(typed).collect()
 }
 
 /// Returns the code as a phrase.

@@ -361,12 +361,12 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
     for error in chain(error) {
         if let Some(AfterHead(error)) = error.downcast_ref() {
             let (kind, code) = classify(error.as_ref())?;
-            let begun = if kind.is_unsent() {
+            let kind_after_head = if kind.is_unsent() {
                 TransportErrorKind::Broken
             } else {
                 kind
             };
-            return Some((begun, code));
+            return Some((kind_after_head, code));
         }
         if let Some(unusable) = UnusableConnection::of(error) {
             return Some((unusable.kind, Code::Unavailable));

@@ -104,7 +104,7 @@ impl ApiGateway {
     /// ```
     /// # fn watch(client: &apigateway_grpc::ApiGateway) {
     /// if let Some(fallback) = client.fallback() {
-    ///     println!("over REST for {:?}: {}", fallback.lasting, fallback.reason);
+    ///     println!("over REST for {:?}: {}", fallback.duration, fallback.reason);
     /// }
     /// # }
     /// ```

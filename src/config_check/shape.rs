@@ -236,7 +236,7 @@ pub(super) fn one_of(words: &[&str]) -> String {
 }
 
 /// Returns the known name that is nearest to a misspelled name, within two edits.
-pub(super) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     // Long names are skipped: they are hardly misspellings, and a comparison takes longer the longer the names are.
     if name.len() > 40 {
         return None;

@@ -29,8 +29,8 @@ const UNRESERVED: [bool; 256] = {
     let mut unreserved = [false; 256];
     let mut byte = 0;
     while byte < 128 {
-        let kept = matches!(byte, b'-' | b'.' | b'_' | b'~');
-        unreserved[byte as usize] = byte.is_ascii_alphanumeric() || kept;
+        let is_mark = matches!(byte, b'-' | b'.' | b'_' | b'~');
+        unreserved[byte as usize] = byte.is_ascii_alphanumeric() || is_mark;
         byte += 1;
     }
     unreserved

@@ -115,7 +115,7 @@ fn kind<'a>(form: &[&'a str]) -> &'a str {
 }
 
 /// Returns a pattern as `projects/{project}/locations/{location}`.
-fn pattern(form: &[&str]) -> String {
+pub(crate) fn pattern(form: &[&str]) -> String {
     let mut collection = "";
     let shown = form.iter().map(|segment| match *segment {
         "*" => format!("{{{}}}", singular(collection)),
@@ -132,7 +132,7 @@ fn singular(collection: &str) -> &str {
 }
 
 /// Joins alternatives: `a`, `a or b`, `a, b or c`.
-fn either(all: &[String]) -> String {
+pub(crate) fn either(all: &[String]) -> String {
     match all {
         [] => String::new(),
         [one] => one.clone(),

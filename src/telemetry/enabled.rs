@@ -57,7 +57,7 @@ pub(crate) fn describe() {
     );
 }
 
-pub(crate) fn call_begins(method: &'static str) {
+pub(crate) fn call_started(method: &'static str) {
     metrics::counter!(CALLS, METHOD => method).increment(1);
 }
 

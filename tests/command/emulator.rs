@@ -71,6 +71,12 @@ impl Emulator {
         created.expect("a new api").into_inner().name
     }
 
+    /// Returns the id of the process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Injects a fault, given as JSON.
     pub(crate) fn inject(&self, fault: &str) {
         let address = self.endpoint.trim_start_matches("http://");
@@ -218,6 +224,13 @@ fn the_demo_stays_with_its_page_until_a_signal() {
 fn an_address_that_cannot_be_listened_on_is_an_error_that_names_it() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = listener.local_addr().expect("it listens").to_string();
+    for address in ["8470", "localhost", "127.0.0.1:x", "http://127.0.0.1:8470"] {
+        let output = run(&["emulator", "--listen", address]);
+        let expected = format!(
+            "ERROR: (apigw.emulator) --listen {address}: must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port\n"
+        );
+        assert_eq!(err(&output), expected);
+    }
     for address in [taken.as_str(), "nonsense", "127.0.0.1:99999", "192.0.2.1:1"] {
         let output = run(&["emulator", "--listen", address]);
         assert_eq!(output.status.code(), Some(1), "{address}");
@@ -318,6 +331,10 @@ fn an_option_of_access_that_is_wrong_is_named_without_the_token() {
         (
             ["--host", "a:1"],
             "--host \"a:1\": must be a host name or an IP address, without a port",
+        ),
+        (
+            ["--host", "http://emulator"],
+            "--host \"http://emulator\": must be a host name or an IP address, without a scheme",
         ),
         (
             ["--allow-origin", "*"],

@@ -205,6 +205,24 @@ async fn an_invalid_fault_is_rejected_with_its_field() {
             json!({"method": "GetApi", "operation": {}}),
             "fault.operation",
         ),
+        (json!({"method": "CreateApi", "stale": {}}), "fault.stale"),
+        (json!({"method": "GetLocation", "stale": {}}), "fault.stale"),
+        (
+            json!({"method": "ListGateways", "notFoundFor": "2s"}),
+            "fault.not_found_for",
+        ),
+        (
+            json!({"method": "GetApi", "notFoundFor": "0s"}),
+            "fault.not_found_for",
+        ),
+        (
+            json!({"method": "GetApi", "resource": "a", "dropConnection": {}}),
+            "fault.resource",
+        ),
+        (
+            json!({"method": "ListApis", "resource": API, "dropConnection": {}}),
+            "fault.resource",
+        ),
         (
             json!({"method": "CreateApi", "operation": {"takes": "-2s"}}),
             "fault.operation.takes",
@@ -242,6 +260,38 @@ async fn an_invalid_fault_is_rejected_with_its_field() {
         assert_eq!(answer.status, 400, "{unknown}: {}", answer.body);
     }
     assert_eq!(ok(&server, "GET /emulator/v1/faults", "").await, json!({}));
+}
+
+#[tokio::test]
+async fn an_unknown_method_of_a_fault_is_rejected_with_the_names_that_were_meant() {
+    let server = served().await;
+    for (name, expected) in [
+        (
+            "",
+            "fault.method: must be set to a method, such as `GetApi`",
+        ),
+        (
+            "GetApis",
+            "fault.method: unknown method `GetApis`: did you mean `GetApi`?",
+        ),
+        (
+            "google.longrunning.Operations.GetOperations",
+            "fault.method: unknown method `google.longrunning.Operations.GetOperations`: did you mean `GetOperation`?",
+        ),
+        (
+            "GetThing",
+            "fault.method: unknown method `GetThing`: must be one of GetApi, GetApiConfig, GetGateway, GetLocation, \
+             GetIamPolicy, GetOperation",
+        ),
+        (
+            "Explode",
+            "fault.method: unknown method `Explode`: must be a method of the API, such as `GetApi` or `CreateGateway`",
+        ),
+    ] {
+        let fault = json!({"method": name, "dropConnection": {}});
+        let answer = send(&server, FAULTS, "", &fault.to_string()).await;
+        assert_eq!(answer.body["error"]["message"], expected);
+    }
 }
 
 #[tokio::test]

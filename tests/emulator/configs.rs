@@ -359,6 +359,44 @@ async fn any_service_account_is_accepted_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_service_account_of_a_config_must_have_the_form_of_one() {
+    let client = client();
+    created(&client, "a").await;
+    for account in [
+        "run",
+        "run@",
+        "@p.iam.gserviceaccount.com",
+        "run@p",
+        "serviceAccount:run@p.iam.gserviceaccount.com",
+        "projects/p/serviceAccounts/",
+        "projects/p/serviceAccounts/run",
+        "projects//serviceAccounts/run@p.iam.gserviceaccount.com",
+        "projects/p/keys/1",
+    ] {
+        let refused = with_account(&client, "c", account)
+            .await
+            .expect_err(account);
+        assert_eq!(refused.code(), Code::InvalidArgument, "{account}");
+        let details = refused.get_details_bad_request().expect("details");
+        let violation = &details.field_violations[0];
+        assert_eq!(violation.field, "api_config.gateway_service_account");
+        let expected = format!("not `{account}`");
+        let why = &violation.description;
+        assert!(
+            why.starts_with("must be {account}@{project}") && why.ends_with(&expected),
+            "{why}"
+        );
+    }
+    for (id, account) in [
+        ("c", "123-compute@developer.gserviceaccount.com"),
+        ("d", "projects/p/serviceAccounts/1234567890"),
+        ("e", "projects/p/accounts/1234567890"),
+    ] {
+        with_account(&client, id, account).await.expect(account);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_missing_service_account_is_rejected_if_accounts_are_configured() {
     const EMAIL: &str = "run@p.iam.gserviceaccount.com";
     let builder = Emulator::builder().operation_time(RUNS);
@@ -368,7 +406,7 @@ async fn a_missing_service_account_is_rejected_if_accounts_are_configured() {
     for account in [
         "",
         "x@p.iam.gserviceaccount.com",
-        "projects/-/serviceAccounts/x@p",
+        "projects/-/serviceAccounts/x@p.iam.gserviceaccount.com",
     ] {
         let refused = with_account(&client, "c", account)
             .await

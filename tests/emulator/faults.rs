@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::OperationPlan;
+use apigateway_grpc::emulator::{FaultGuard, OperationPlan};
 use apigateway_grpc::http::StatusCode;
 use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
@@ -260,12 +260,12 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
     );
     let fault = emulator.on(Method::LIST_APIS).always().fail(busy());
     assert!(panic_of(|| drop(fault)).contains("0 of 1"));
-    // A fault that does not match a method is not used up by its calls.
-    let fault = emulator.on(Method::CREATE_API).stale();
+    // A fault is not used up by the calls of another method.
+    let fault = emulator.on(Method::LIST_API_CONFIGS).stale();
     create(&client, "b").await.expect("a new api");
     assert!(panic_of(|| drop(fault)).contains("reads a stale state"));
     let fault = emulator
-        .on(Method::GET_API)
+        .on(Method::DELETE_API)
         .operation(OperationPlan::default());
     get(&client, API).await.expect_err("none");
     assert!(panic_of(|| drop(fault)).contains("starts an operation with a plan"));
@@ -283,6 +283,77 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
         std::panic::panic_any("the reason".to_owned());
     });
     assert_eq!(told, "the reason");
+}
+
+#[test]
+fn a_fault_that_can_never_occur_panics_when_it_is_set() {
+    let emulator = emulator();
+    let on = |method| emulator.on(method);
+    let second = Duration::from_secs(1);
+    let cases: [(&dyn Fn() -> FaultGuard, &str); 11] = [
+        (
+            &|| on(Method::CREATE_API).stale(),
+            "`stale` must be for a get or a list of resources or operations, such as GetApi or ListOperations, not CreateApi",
+        ),
+        (&|| on(Method::LIST_LOCATIONS).stale(), "not ListLocations"),
+        (
+            &|| on(Method::LIST_APIS).not_found_for(second),
+            "`not_found_for` must be for a method that names an existing resource or operation, such as GetApi or \
+             GetOperation, not ListApis",
+        ),
+        (
+            &|| on(Method::GET_API).not_found_for(Duration::ZERO),
+            "`not_found_for` must be above zero",
+        ),
+        (
+            &|| on(Method::GET_API).operation(OperationPlan::default()),
+            "`operation` must be for a method that starts an operation, such as CreateApi or DeleteGateway, not GetApi",
+        ),
+        (
+            &|| on(Method::GET_API).fail(Status::ok("")),
+            "`fail` must have the code of an error, not OK",
+        ),
+        (
+            &|| on(Method::GET_API).html(StatusCode::CONTINUE),
+            "`html` must be an HTTP status from 200 to 999, not 100",
+        ),
+        (
+            &|| on(Method::GET_API).named("a").fail(Status::aborted("")),
+            "`named` must be projects/{project}/locations/{location}/apis/{api} for GetApi, not `a`",
+        ),
+        (
+            &|| on(Method::GET_API).named("").drop_connection(),
+            "not ``",
+        ),
+        (
+            &|| on(Method::CREATE_API).named("projects/p").lose_response(),
+            "`named` must be projects/{project}/locations/{location} or \
+             projects/{project}/locations/{location}/apis/{api} for CreateApi, not `projects/p`",
+        ),
+        (
+            &|| on(Method::WAIT_OPERATION).named(API).delay(second),
+            "/operations/{operation} for WaitOperation",
+        ),
+    ];
+    for (set, expected) in cases {
+        let told = panic_of(|| drop(set()));
+        assert!(told.starts_with("this fault can never occur: "), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(emulator.unused_faults().is_empty());
+    // The parent of a list of configs is an API, which exists, and `-` stands for all locations of a list.
+    let lists = on(Method::LIST_API_CONFIGS)
+        .named(API)
+        .not_found_for(second);
+    let all = on(Method::LIST_GATEWAYS)
+        .named("projects/p/locations/-")
+        .stale();
+    let policy = on(Method::GET_IAM_POLICY)
+        .named(API)
+        .fail(Status::aborted(""));
+    for fault in [lists, all, policy] {
+        fault.leave();
+    }
 }
 
 #[tokio::test(start_paused = true)]

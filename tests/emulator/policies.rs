@@ -226,7 +226,7 @@ async fn only_bindings_are_written_without_a_mask_and_with_one_its_fields() {
     for (paths, expected) in [
         (&[][..], (1, 0)),
         (&["bindings", "etag"], (1, 0)),
-        (&["auditConfigs"], (1, 1)),
+        (&["audit_configs", "bindings"], (1, 1)),
     ] {
         let set = write(&client, both(), paths).await.expect("valid");
         assert_eq!(told(set), expected, "{paths:?}");

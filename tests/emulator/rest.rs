@@ -57,6 +57,78 @@ async fn lists_are_filtered_ordered_and_paged_by_their_query() {
 }
 
 #[tokio::test]
+async fn an_error_says_what_would_be_right() {
+    let server = Emulator::builder().start().await.expect("a free port");
+    let form = "1 to 63 characters of a-z, 0-9 and -, not beginning with -";
+    let create = format!("POST {APIS}");
+    let gateways = "/v1/projects/p/locations/us-east1/gateways";
+    let policy = format!("POST {APIS}/a:setIamPolicy");
+    let binding = |role: &str, member: &str| {
+        let binding = json!({"role": role, "members": [member]});
+        json!({"policy": {"bindings": [binding]}}).to_string()
+    };
+    for (line, body, expected) in [
+        (
+            create.clone(),
+            String::new(),
+            format!("api_id: must be set, over REST by the required query parameter `apiId`: {form}"),
+        ),
+        (
+            format!("POST {APIS}/a/configs"),
+            String::new(),
+            format!("api_config_id: must be set, over REST by the required query parameter `apiConfigId`: {form}"),
+        ),
+        (
+            format!("{create}?apiId=A"),
+            String::new(),
+            format!("api_id: invalid id `A`: must have {form}"),
+        ),
+        (
+            format!("GET {APIS}?orderBy=name%20DESC"),
+            String::new(),
+            "order_by: invalid direction `DESC`: must be in small letters: `desc`".to_owned(),
+        ),
+        (
+            format!("GET {APIS}?orderBy=name%20down"),
+            String::new(),
+            "order_by: invalid direction `down`: must be `asc`, `desc` or neither".to_owned(),
+        ),
+        (
+            format!("GET {APIS}?orderBy=x"),
+            String::new(),
+            "order_by: unknown field `x`: must be one of name, create_time, update_time, labels, display_name, state, \
+             managed_service"
+                .to_owned(),
+        ),
+        (
+            format!("GET {gateways}?filter=state%3DUP"),
+            String::new(),
+            "filter: at position 7: `state` must be one of CREATING, ACTIVE, FAILED, DELETING, UPDATING, not `UP`"
+                .to_owned(),
+        ),
+        (
+            policy.clone(),
+            binding("viewer", "allUsers"),
+            "policy.bindings[0].role: invalid role `viewer`: must be roles/{role}, projects/{project}/roles/{role} or \
+             organizations/{organization}/roles/{role}"
+                .to_owned(),
+        ),
+        (
+            policy.clone(),
+            binding("roles/viewer", "ana@example.com"),
+            "policy.bindings[0].members: invalid principal `ana@example.com`: must be allUsers, allAuthenticatedUsers, or \
+             user:, serviceAccount:, group: or domain: with an id, such as user:ana@example.com"
+                .to_owned(),
+        ),
+    ] {
+        let answer = send(&server, &line, "content-type: application/json\r\n", &body).await;
+        assert_eq!(answer.status, 400, "{line}");
+        let message = answer.body["error"]["message"].as_str().expect("text");
+        assert!(message.contains(&expected), "{line}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn masks_have_either_spelling_and_can_name_labels() {
     let server = Emulator::builder().start().await.expect("a free port");
     let api = json!({"labels": {"k": "old", "kept": "x"}}).to_string();

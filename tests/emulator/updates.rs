@@ -61,16 +61,16 @@ async fn switch(client: &ApiGateway, config: &str, path: &str) -> Result<Operati
 async fn an_update_changes_the_fields_of_its_mask_at_its_end() {
     for (paths, display_name, labels) in [
         (&["display_name"][..], "new", 0),
-        (&["displayName"], "new", 0),
+        (&["display_name"], "new", 0),
         (&["labels"], "a", 1),
         (&["display_name", "labels"], "new", 1),
         (&["*"], "new", 1),
         (&["labels.*"], "a", 1),
         // Output-only fields are ignored. Under `*`, so are immutable fields that the request leaves empty.
         (&["name", "display_name"], "new", 0),
-        (&["display_name", "state", "createTime"], "new", 0),
+        (&["display_name", "state", "create_time"], "new", 0),
         (
-            &["updateTime", "displayName", "create_time.seconds"],
+            &["update_time", "display_name", "create_time.seconds"],
             "new",
             0,
         ),
@@ -123,6 +123,22 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         let refused = update(&client, paths).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
     }
+    // JSON names are converted when JSON is read, so a message has none.
+    for (path, expected) in [
+        (
+            "displayName",
+            "`displayName` is the JSON name of a field: its path is `display_name`",
+        ),
+        (
+            "managedService",
+            "`managedService` is the JSON name of a field: its path is `managed_service`",
+        ),
+        ("Labels", "`Labels` is an unknown field"),
+    ] {
+        let refused = update(&client, &[path]).await.expect_err("a JSON name");
+        let expected = format!("update_mask: {expected}");
+        assert!(refused.message().starts_with(&expected), "{refused}");
+    }
     // The error names each invalid path with its reason.
     let refused = update(&client, &["state.x", "labels", "nonsense"]).await;
     let refused = refused.expect_err("two are wrong");
@@ -133,9 +149,10 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         "`state.x` is an unknown field",
         "`nonsense` is an unknown field",
     ]) {
+        let why = format!("{why}: must be `*`, or one of labels, display_name");
         assert_eq!(
-            (violation.field.as_str(), violation.description.as_str()),
-            ("update_mask", why)
+            (violation.field.as_str(), &violation.description),
+            ("update_mask", &why)
         );
     }
     assert_eq!(
@@ -174,7 +191,7 @@ async fn an_immutable_field_can_be_repeated_but_not_changed() {
     };
     for paths in [
         &["managed_service"][..],
-        &["managedService", "labels"],
+        &["managed_service", "labels"],
         &["*"],
     ] {
         send(paths, &managed).await.expect("the same");
@@ -344,7 +361,7 @@ async fn a_gateway_is_updated_to_another_active_config() {
     let client = client();
     all(&client).await;
     let other = second(&client).await;
-    for path in ["api_config", "apiConfig"] {
+    for path in ["api_config", "*"] {
         switch(&client, &other, path).await.expect("it exists");
         assert_eq!(
             gateway(&client).await.expect("it").state(),

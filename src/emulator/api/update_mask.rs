@@ -3,7 +3,7 @@
 use prost_types::FieldMask;
 use tonic::Status;
 
-use crate::emulator::error::violations::Violations;
+use crate::emulator::error::violations::{Violations, shortened};
 use crate::emulator::list::field::{FieldType, snake_case};
 use crate::emulator::state::resource::Resource;
 
@@ -27,8 +27,9 @@ enum Path {
 }
 
 impl UpdateMask {
-    /// Parses a mask. Names of fields may be spelled as in the proto or as in JSON. `*` means all mutable fields, `labels.*` all
-    /// labels, and `labels.team` one label, whose key may be quoted with backticks.
+    /// Parses a mask. Names of fields are those of the proto: the camel case of JSON is converted when the JSON is read
+    /// (`google/protobuf/field_mask.proto`). `*` means all mutable fields, `labels.*` all labels, and `labels.team` one label,
+    /// whose key may be quoted with backticks.
     ///
     /// Output-only fields are ignored, so that one mask serves reading and writing (AIP-161, AIP-203).
     ///
@@ -39,12 +40,15 @@ impl UpdateMask {
         let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
         let (mut read, mut violations) = (Vec::new(), Violations::default());
         if paths.is_empty() {
-            violations.add(FIELD, "must have a path");
+            let all = mutable::<R>();
+            violations.add(FIELD, format!("must have a path: `*`, or one of {all}"));
         }
         for path in paths {
             match self::path::<R>(path) {
                 Ok(path) => read.extend(path),
-                Err(why) => violations.add(FIELD, format!("`{}` {why}", path.escape_debug())),
+                Err(why) => {
+                    violations.add(FIELD, format!("`{}` {why}", shortened(path)));
+                }
             }
         }
         violations.check().map(|()| Self(read))
@@ -97,30 +101,48 @@ fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
 }
 
 /// Returns the field that a path leads to, or `None` for an output-only one.
-fn path<R: Resource>(text: &str) -> Result<Option<Path>, &'static str> {
+fn path<R: Resource>(text: &str) -> Result<Option<Path>, String> {
     if text == "*" {
         return Ok(Some(Path::All));
     }
-    let segments = segments(text).ok_or("is not a path: a name or a backtick is missing")?;
+    let segments = segments(text);
+    let segments = segments.ok_or("is not a path: a name or a backtick is missing")?;
     let (field, keys) = segments.split_first().ok_or("is not a path")?;
-    let field = snake_case(field);
-    let fixed = R::IMMUTABLE.iter().find(|known| **known == field);
-    let known = R::FIELDS.iter().find(|(known, _)| *known == field);
+    let fixed = R::IMMUTABLE.iter().find(|known| *known == field);
+    let known = R::FIELDS.iter().find(|(known, _)| known == field);
     let is_changed = R::mutable_fields().any(|known| known == field);
     match (keys, fixed, known) {
         ([], Some(fixed), _) => Ok(Some(Path::Immutable(fixed))),
-        ([], None, Some(_)) if is_changed => Ok(Some(Path::Field(field))),
+        ([], None, Some(_)) if is_changed => Ok(Some(Path::Field(field.clone()))),
         ([], None, Some(_)) => Ok(None),
         ([key], ..) if field == LABELS && key == "*" && !text.contains('`') => {
-            Ok(Some(Path::Field(field)))
+            Ok(Some(Path::Field(field.clone())))
         }
         ([key], ..) if field == LABELS => Ok(Some(Path::Label(key.clone()))),
         ([..], ..) if field == LABELS => {
-            Err("has a segment after the label: quote a key with dots in backticks")
+            Err("has a segment after the label: quote a key with dots in backticks".to_owned())
         }
         ([part], None, Some((_, FieldType::Time))) if TIME.contains(&part.as_str()) => Ok(None),
-        _ => Err("is an unknown field"),
+        _ => {
+            let snake = snake_case(field);
+            let mut fields = R::FIELDS.iter().map(|(known, _)| *known);
+            let mut immutable = R::IMMUTABLE.iter();
+            let is_json =
+                fields.any(|known| known == snake) || immutable.any(|known| *known == snake);
+            Err(match is_json && snake != *field {
+                true => format!("is the JSON name of a field: its path is `{snake}`"),
+                false => format!(
+                    "is an unknown field: must be `*`, or one of {}",
+                    mutable::<R>()
+                ),
+            })
+        }
     }
+}
+
+/// Lists the mutable fields.
+fn mutable<R: Resource>() -> String {
+    R::mutable_fields().collect::<Vec<_>>().join(", ")
 }
 
 /// Splits a path at its dots, except at those between backticks.

@@ -55,7 +55,16 @@ impl Violations {
     pub(crate) fn id(&mut self, field: &str, id: &str) {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if id.is_empty() || id.len() > 63 || id.starts_with('-') || !id.bytes().all(fits) {
-            let why = "must have 1 to 63 characters of a-z, 0-9 and -, and not begin with -";
+            let form = "1 to 63 characters of a-z, 0-9 and -, not beginning with -";
+            let why = match id {
+                "" => {
+                    let parameter = json_name(field);
+                    format!(
+                        "must be set, over REST by the required query parameter `{parameter}`: {form}"
+                    )
+                }
+                _ => format!("invalid id `{}`: must have {form}", shortened(id)),
+            };
             self.add(field, why);
         }
     }
@@ -65,7 +74,33 @@ impl Violations {
         let project = name.split('/').nth(1).unwrap_or_default();
         let fits = |pattern: &&str| check_pattern(pattern, name).is_ok();
         if !(patterns.iter().any(fits) && is_project_id(project)) {
-            self.add(field, format!("must be {}", patterns.join(" or ")));
+            let form = patterns.join(" or ");
+            let why = match name {
+                "" => format!("must be set: {form}"),
+                _ => format!("must be {form}, not `{}`", shortened(name)),
+            };
+            self.add(field, why);
+        }
+    }
+
+    /// Checks the form of a service account: its email, or its name. An empty account is valid.
+    pub(crate) fn account(&mut self, field: &str, account: &str) {
+        let is_valid = match account.split('/').collect::<Vec<_>>()[..] {
+            [""] => true,
+            [email] => is_email(email),
+            ["projects", project, "serviceAccounts" | "accounts", id] => {
+                let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+                (project == "-" || is_project_id(project)) && (is_number || is_email(id))
+            }
+            _ => false,
+        };
+        if !is_valid {
+            let why = format!(
+                "must be {{account}}@{{project}}.iam.gserviceaccount.com or projects/{{project}}/serviceAccounts/{{account}}, \
+                 not `{}`",
+                shortened(account)
+            );
+            self.add(field, why);
         }
     }
 
@@ -87,6 +122,32 @@ impl Violations {
             self.add(field, why);
         }
     }
+}
+
+/// Returns the beginning of a text of the client, for an error.
+pub(crate) fn shortened(text: &str) -> String {
+    let start: String = text.chars().take(80).collect();
+    start.escape_debug().to_string()
+}
+
+/// Returns the JSON name of a field.
+fn json_name(field: &str) -> String {
+    let mut words = field.split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(word.len().min(1));
+        name.push_str(&first.to_ascii_uppercase());
+        name.push_str(rest);
+    }
+    name
+}
+
+/// Returns true if a text has the form of the email of a service account.
+fn is_email(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let part = |part: &str| !part.is_empty() && part.bytes().all(fits);
+    text.split_once('@')
+        .is_some_and(|(account, domain)| part(account) && part(domain) && domain.contains('.'))
 }
 
 /// Returns true if a label is valid. Letters must be lowercase, or of a script without case.

@@ -60,7 +60,7 @@ impl<C: Settle> Listener<C> {
                 }
                 Next::Lost(lost) => {
                     self.position = lost.number;
-                    return Some(Arc::new(lost));
+                    return Some(lost);
                 }
                 Next::Nothing => {}
             }

@@ -64,7 +64,7 @@ struct Ring {
 enum Next {
     Event(Arc<Event>),
     /// Events are missing, or the position is from another process.
-    Lost(Event),
+    Lost(Arc<Event>),
     /// There is none yet.
     Nothing,
 }
@@ -216,7 +216,7 @@ impl Ring {
                 } else {
                     before
                 };
-                Next::Lost(lost)
+                Next::Lost(Arc::new(lost))
             }
         }
     }

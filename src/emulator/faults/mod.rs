@@ -2,6 +2,7 @@
 
 pub(super) mod operation_plan;
 pub(super) mod received_call;
+mod scope;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use prost::Message;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::contract::Method;
 use operation_plan::OperationPlan;
@@ -20,6 +21,12 @@ use operation_plan::OperationPlan;
 /// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default it is the next call
 /// of the method. One further method chooses what happens to them, sets the fault and returns its [`FaultGuard`].
 /// Several faults of one method are a queue: the first fault that matches and is not used up applies to the call.
+///
+/// # Panics
+///
+/// Setting a fault panics if the fault can never occur: a stale read of a method that reads no resource or operation, a
+/// plan for a method that starts no operation, `not_found_for` for a method that names nothing that exists, or a name that
+/// requests of the method cannot have. The panic names the method of this builder, the value, and a valid one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -93,6 +100,8 @@ pub(crate) struct NewFault {
     pub(crate) times: FaultCount,
     pub(crate) action: FaultAction,
     pub(crate) is_disabled: bool,
+    /// Number of calls that the fault was applied to before.
+    pub(crate) used: u64,
 }
 
 /// A fault that is set.
@@ -133,7 +142,7 @@ impl FaultBuilder {
     }
 
     /// Matches only calls with this name: the name of the resource or operation, the parent of a list, or for a create the name or
-    /// the parent of the new resource. By default all calls match.
+    /// the parent of the new resource. By default all calls match. The name must have a form of the method's names.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -151,64 +160,81 @@ impl FaultBuilder {
         self
     }
 
-    /// Fails the call with this status and its details. The call is not processed.
+    /// Fails the call with this status and its details. The call is not processed. The code must not be OK.
+    #[track_caller]
     pub fn fail(self, status: Status) -> FaultGuard {
         self.set(FaultAction::Fail(status))
     }
 
     /// Delays the call by this time, and then processes it.
+    #[track_caller]
     pub fn delay(self, time: Duration) -> FaultGuard {
         self.set(FaultAction::Delay(time))
     }
 
     /// Closes the connection instead of a response. The call is not processed. In process, the call fails like one over a broken
     /// connection.
+    #[track_caller]
     pub fn drop_connection(self) -> FaultGuard {
         self.set(FaultAction::DropConnection)
     }
 
     /// Processes the call, and closes the connection instead of the response.
+    #[track_caller]
     pub fn lose_response(self) -> FaultGuard {
         self.set(FaultAction::LoseResponse)
     }
 
     /// Answers a get or a list from an earlier state: with resources as they were before the last change to a resource of
-    /// their kind, or with operations as they were when they were started. The fault does not match other methods.
+    /// their kind, or with operations as they were when they were started. The method must be such a get or list.
+    #[track_caller]
     pub fn stale(self) -> FaultGuard {
         self.set(FaultAction::Stale)
     }
 
     /// Fails a call with NOT_FOUND if its resource or operation was created less than this time ago. Without
-    /// [`times`](Self::times) the fault applies to all calls.
+    /// [`times`](Self::times) the fault applies to all calls. The time must be above zero, and the method must name a resource
+    /// or operation that exists. For a list of configs that is the API.
+    #[track_caller]
     pub fn not_found_for(mut self, time: Duration) -> FaultGuard {
         self.times.get_or_insert(FaultCount::Always);
         self.set(FaultAction::NotFoundFor(time))
     }
 
-    /// Answers the call with an HTML page and this HTTP status, as a proxy does. The call is not processed.
+    /// Answers the call with an HTML page and this HTTP status, as a proxy does. The call is not processed. The status must not
+    /// be informational (1xx).
+    #[track_caller]
     pub fn html(self, status: StatusCode) -> FaultGuard {
         self.set(FaultAction::Html(status))
     }
 
     /// Answers the call with this message, which may have any type. The call is not processed.
+    #[track_caller]
     pub fn respond<M: Message>(self, message: &M) -> FaultGuard {
         self.set(FaultAction::Respond(message.encode_to_vec().into()))
     }
 
-    /// Applies a plan to the operation that the call starts. The fault does not match methods that start no operation.
+    /// Applies a plan to the operation that the call starts. The method must be a create, an update or a delete.
+    #[track_caller]
     pub fn operation(self, plan: OperationPlan) -> FaultGuard {
         self.set(FaultAction::Operation(plan))
     }
 
+    #[track_caller]
     fn set(self, action: FaultAction) -> FaultGuard {
         let times = self.times.unwrap_or(FaultCount::Exactly(1));
-        let entry = self.faults.add(NewFault {
+        let fault = NewFault {
             method: self.method,
             name: self.name,
             times,
             action,
             is_disabled: false,
-        });
+            used: 0,
+        };
+        if let Err(impossible) = fault.check() {
+            panic!("{impossible}");
+        }
+        let entry = self.faults.add(fault);
         FaultGuard {
             faults: self.faults,
             entry,
@@ -279,29 +305,104 @@ impl FaultEntry {
     /// Returns true if the fault applies to a call of a method with one of these names.
     fn matches(&self, method: &Method, names: &[&str]) -> bool {
         let named = |name: &String| names.contains(&name.as_str());
-        let possible = match self.action {
-            FaultAction::Stale => can_be_stale(method),
-            FaultAction::Operation(_) => method.operation.is_some(),
-            _ => true,
-        };
-        possible
-            && self.method.path == method.path
+        self.method.path == method.path
             && !self.is_used_up()
             && !self.is_disabled()
             && self.name.as_ref().is_none_or(named)
     }
 }
 
-/// Returns true if a method reads resources or operations, which have a previous state.
-fn can_be_stale(method: &Method) -> bool {
-    let reads = ["Get", "List"]
-        .iter()
-        .any(|verb| method.name.starts_with(verb));
-    let own = [Method::GET_API, Method::GET_OPERATION].iter();
-    reads
-        && own
-            .map(|method| method.service)
-            .any(|service| service == method.service)
+/// A fault that can never occur.
+#[derive(Debug)]
+pub(crate) struct ImpossibleFault {
+    /// The invalid part of the fault.
+    pub(crate) part: FaultPart,
+    /// The invalid value, and a valid one.
+    pub(crate) why: String,
+}
+
+/// A part of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultPart {
+    Name,
+    Fail,
+    Stale,
+    NotFoundFor,
+    Html,
+    Operation,
+}
+
+impl std::fmt::Display for ImpossibleFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let setter = match self.part {
+            FaultPart::Name => "named",
+            FaultPart::Fail => "fail",
+            FaultPart::Stale => "stale",
+            FaultPart::NotFoundFor => "not_found_for",
+            FaultPart::Html => "html",
+            FaultPart::Operation => "operation",
+        };
+        write!(f, "this fault can never occur: `{setter}` {}", self.why)
+    }
+}
+
+impl NewFault {
+    /// Checks that the fault can occur.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot.
+    pub(crate) fn check(&self) -> Result<(), ImpossibleFault> {
+        let Self {
+            method,
+            name,
+            action,
+            ..
+        } = self;
+        let invalid = |part, why| Err(ImpossibleFault { part, why });
+        let not = |method: &Method| format!("not {}", method.name);
+        match action {
+            FaultAction::Fail(status) if status.code() == Code::Ok => {
+                let why = "must have the code of an error, not OK: use `respond` for a response";
+                return invalid(FaultPart::Fail, why.to_owned());
+            }
+            FaultAction::Stale if !scope::reads_state(method) => {
+                let why = format!(
+                    "must be for a get or a list of resources or operations, such as GetApi or ListOperations, {}",
+                    not(method)
+                );
+                return invalid(FaultPart::Stale, why);
+            }
+            FaultAction::NotFoundFor(_) if !scope::names_existing(method) => {
+                let why = format!(
+                    "must be for a method that names an existing resource or operation, such as GetApi or GetOperation, {}",
+                    not(method)
+                );
+                return invalid(FaultPart::NotFoundFor, why);
+            }
+            FaultAction::NotFoundFor(time) if time.is_zero() => {
+                let why = "must be above zero, such as 2 seconds".to_owned();
+                return invalid(FaultPart::NotFoundFor, why);
+            }
+            FaultAction::Html(status) if status.is_informational() => {
+                let status = status.as_u16();
+                let why = format!("must be an HTTP status from 200 to 999, not {status}");
+                return invalid(FaultPart::Html, why);
+            }
+            FaultAction::Operation(_) if method.operation.is_none() => {
+                let why = format!(
+                    "must be for a method that starts an operation, such as CreateApi or DeleteGateway, {}",
+                    not(method)
+                );
+                return invalid(FaultPart::Operation, why);
+            }
+            _ => {}
+        }
+        match name.as_ref().map(|name| scope::check_name(method, name)) {
+            Some(Err(why)) => invalid(FaultPart::Name, why),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
 }
 
 impl Faults {
@@ -314,20 +415,35 @@ impl Faults {
     }
 
     pub(crate) fn add(&self, fault: NewFault) -> Arc<FaultEntry> {
-        let entry = Arc::new(FaultEntry {
-            number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
-            method: fault.method,
-            name: fault.name,
-            times: fault.times,
-            action: fault.action,
-            used: AtomicU64::new(0),
-            is_disabled: AtomicBool::new(fault.is_disabled),
-        });
+        let entry = self.entry(fault);
         self.with(|faults| {
             faults.push(Arc::clone(&entry));
             self.observer.fault_changed(&entry, false);
         });
         entry
+    }
+
+    /// Replaces all faults, and does other work while they are locked.
+    pub(crate) fn replace(&self, faults: Vec<NewFault>, work: impl FnOnce()) {
+        let new = faults.into_iter().map(|fault| self.entry(fault));
+        let mut new: Vec<_> = new.collect();
+        new.retain(|entry| !entry.is_used_up());
+        self.with(|faults| {
+            *faults = new;
+            work();
+        });
+    }
+
+    fn entry(&self, fault: NewFault) -> Arc<FaultEntry> {
+        Arc::new(FaultEntry {
+            number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
+            method: fault.method,
+            name: fault.name,
+            times: fault.times,
+            action: fault.action,
+            used: AtomicU64::new(fault.used),
+            is_disabled: AtomicBool::new(fault.is_disabled),
+        })
     }
 
     /// Disables or enables a fault. Returns `None` if there is no fault with this number.

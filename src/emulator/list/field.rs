@@ -15,6 +15,12 @@ pub(crate) trait Fields {
 
     /// Returns the value of a field, by its path in the proto.
     fn value(&self, path: &str) -> FieldValue<'_>;
+
+    /// Lists the fields, for errors.
+    fn names() -> String {
+        let names: Vec<_> = Self::FIELDS.iter().map(|(name, _)| *name).collect();
+        names.join(", ")
+    }
 }
 
 /// The type of a field.
@@ -24,8 +30,8 @@ pub(crate) enum FieldType {
     Flag,
     Number,
     Time,
-    /// An enum, with a function from names to numbers.
-    Enum(fn(&str) -> Option<i32>),
+    /// An enum, with a function from numbers to names.
+    Enum(fn(i32) -> Option<&'static str>),
     /// A map from text to text.
     Map,
     Message,
@@ -44,6 +50,13 @@ pub(crate) enum FieldValue<'v> {
     Map(&'v HashMap<String, String>),
     /// A message that is set.
     Message,
+}
+
+/// Returns the names of an enum. Its numbers are below 16, and the first one is that of an unset field.
+pub(crate) fn enum_names(
+    name: fn(i32) -> Option<&'static str>,
+) -> impl Iterator<Item = (i32, &'static str)> {
+    (0..16).filter_map(move |number| Some((number, name(number)?)))
 }
 
 /// A known field, and the key if it is a value of a map.

@@ -7,6 +7,7 @@ use tonic::Status;
 use super::field::{Field, FieldType, FieldValue, Fields};
 use super::page_token::PageToken;
 use crate::emulator::error;
+use crate::emulator::error::violations::shortened;
 
 /// Maximum number of fields of an order.
 const MAX_FIELDS: usize = 16;
@@ -90,6 +91,17 @@ fn field<T: Fields>(text: &str) -> Result<(Field, bool), String> {
     let (path, descending) = match words[..] {
         [path] | [path, "asc"] => (path, false),
         [path, "desc"] => (path, true),
+        [_, direction] => {
+            let lower = direction.to_ascii_lowercase();
+            let why = match lower.as_str() {
+                "asc" | "desc" => format!("must be in small letters: `{lower}`"),
+                _ => "must be `asc`, `desc` or neither".to_owned(),
+            };
+            return Err(format!(
+                "invalid direction `{}`: {why}",
+                shortened(direction)
+            ));
+        }
         _ => {
             return Err(
                 "must be fields, separated by commas, each with `asc`, `desc` or neither".into(),
@@ -98,7 +110,11 @@ fn field<T: Fields>(text: &str) -> Result<(Field, bool), String> {
     };
     let segments: Vec<_> = path.split('.').collect();
     match Field::find::<T>(&segments) {
-        None => Err(format!("unknown field `{path}`")),
+        None => Err(format!(
+            "unknown field `{}`: must be one of {}",
+            shortened(path),
+            T::names()
+        )),
         Some(field) if matches!(field.field_type, FieldType::Map | FieldType::Message) => {
             Err(format!("field `{path}` has no order"))
         }

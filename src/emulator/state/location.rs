@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use crate::emulator::error;
-use crate::emulator::error::violations::is_project_id;
+use crate::emulator::error::violations::{is_project_id, shortened};
 
 /// The regions that have gateways, and their codes in hostnames.
 pub(crate) const REGIONS: [(&str, &str); 10] = [
@@ -51,10 +51,14 @@ impl LocationKind {
                     _ => Err(error::unknown_location(name, &LOCATIONS)),
                 }
             }
-            _ => Err(error::invalid(
-                field,
-                "must be projects/{project}/locations/{location}",
-            )),
+            _ => {
+                let form = "projects/{project}/locations/{location}";
+                let why = match name {
+                    "" => format!("must be set: {form}"),
+                    _ => format!("must be {form}, not `{}`", shortened(name)),
+                };
+                Err(error::invalid(field, &why))
+            }
         }
     }
 }

@@ -162,7 +162,7 @@ macro_rules! fields {
                 ("update_time", FieldType::Time),
                 ("labels", FieldType::Map),
                 ("display_name", FieldType::Text),
-                ("state", FieldType::Enum(|name| <$state>::from_str_name(name).map(i32::from))),
+                ("state", FieldType::Enum(|number| <$state>::try_from(number).ok().map(|state| state.as_str_name()))),
                 $((stringify!($text), FieldType::Text),)*
             ];
 
@@ -322,6 +322,11 @@ impl Resource for ApiConfig {
 
     fn account<'t>(&'t self, _: &'t Tables) -> Option<&'t str> {
         Some(&self.gateway_service_account)
+    }
+
+    fn validate(&self, violations: &mut Violations) {
+        let field = "api_config.gateway_service_account";
+        violations.account(field, &self.gateway_service_account);
     }
 
     fn creation_lock(name: &str) -> Option<String> {

@@ -63,7 +63,7 @@ fn create(env: Env<'_>, scope: &str) -> Result<Created, Rejection> {
                 None => "make it readable, or set GOOGLE_APPLICATION_CREDENTIALS".to_owned(),
             };
             let text = format!("cannot read credential file {location}: {error}; {advice}");
-            Err(Rejection::lasting(text))
+            Err(Rejection::permanent(text))
         }
     }
 }
@@ -116,13 +116,13 @@ fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<S
     let fault = || {
         let value = value.to_string_lossy();
         let error = endpoint::invalid(QUOTA_PROJECT, &value, "must be a project ID");
-        Rejection::lasting(error.to_string())
+        Rejection::permanent(error.to_string())
     };
     text.map(|text| Some(text.to_owned())).ok_or_else(fault)
 }
 
 fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Created, Rejection> {
-    let server = MetadataServer::locate(env, searched).map_err(Rejection::lasting)?;
+    let server = MetadataServer::locate(env, searched).map_err(Rejection::permanent)?;
     let quota = quota_project(env, None)?;
     let origin = Origin::MetadataServer(server);
     check_roots(&origin)?;
@@ -133,7 +133,7 @@ fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Create
     };
     let credentials = builder.build().map_err(|error| {
         let cause = redact(&error.to_string(), &[]);
-        Rejection::lasting(format!("metadata server: {cause}"))
+        Rejection::permanent(format!("metadata server: {cause}"))
     })?;
     Ok(Created {
         credentials,
@@ -148,7 +148,7 @@ fn from_file(
     scope: &str,
 ) -> Result<Created, Rejection> {
     let fault = |cause: String| {
-        Rejection::lasting(format!(
+        Rejection::permanent(format!(
             "invalid credential file {location}: {cause}; {}",
             credential_file::advice(text)
         ))
@@ -173,7 +173,7 @@ fn check_roots(origin: &Origin) -> Result<(), Rejection> {
     }
     let missing = ca_roots::missing();
     missing.map_or(Ok(()), |text| {
-        Err(Rejection::lasting(format!("{origin}: {text}")))
+        Err(Rejection::permanent(format!("{origin}: {text}")))
     })
 }
 

@@ -227,7 +227,7 @@ where
 {
     let credentials = made.map_err(|error| {
         let cause = redact(&error.into().to_string(), &[]);
-        Rejection::lasting(format!("cannot create credentials: {cause}"))
+        Rejection::permanent(format!("cannot create credentials: {cause}"))
     })?;
     Ok(Created {
         credentials: credentials.into(),

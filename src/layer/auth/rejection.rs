@@ -20,7 +20,7 @@ impl Rejection {
     }
 
     /// Creates an error that lasts until someone fixes its cause. The call is not retried.
-    pub(super) fn lasting(text: impl Into<String>) -> Self {
+    pub(super) fn permanent(text: impl Into<String>) -> Self {
         Self::new(Code::Unauthenticated, text)
     }
 

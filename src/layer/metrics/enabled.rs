@@ -58,7 +58,7 @@ where
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
         let method = Method::find(request.uri().path()).map_or(OTHER, |method| &method.path[1..]);
-        telemetry::call_begins(method);
+        telemetry::call_started(method);
         MetricsFuture {
             record: Some(RecordOnDrop {
                 method,

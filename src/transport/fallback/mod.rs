@@ -33,7 +33,7 @@ use state::{Action, FallbackEvent, GrpcTicket, State};
 #[non_exhaustive]
 pub struct RestFallback {
     /// Time since the fallback was activated.
-    pub lasting: Duration,
+    pub duration: Duration,
     /// The text of the error that activated the fallback.
     pub reason: String,
     /// Number of calls that have tried gRPC again without success since the fallback was activated. One call tries every five
@@ -81,7 +81,7 @@ impl FallbackStatus {
         match inner.state {
             State::Grpc { .. } => None,
             State::Rest(period) => Some(RestFallback {
-                lasting: period.since.elapsed(),
+                duration: period.since.elapsed(),
                 reason: inner.reason.clone(),
                 failed_probes: period.failed_probes,
             }),

@@ -128,7 +128,7 @@ async fn the_methods_of_the_page_are_those_of_the_contract() {
         .collect();
     let expected: Vec<_> = Method::all()
         .iter()
-        .map(|method| Some(method.name))
+        .map(|method| Some(method.name()))
         .collect();
     assert_eq!(names, expected);
     let create = methods

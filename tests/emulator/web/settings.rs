@@ -132,8 +132,8 @@ async fn a_refusal_has_the_form_of_an_error_of_the_service() {
         .send(Link::Remote, Way::Http1, line, &["Host: localhost"])
         .await;
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
-    let text = "the admin service needs `Authorization: Bearer TOKEN` with the token of `--admin-token` \
-                (`EmulatorBuilder::admin_token`), except from loopback addresses";
+    let text = "the request has no `Authorization`; from an address that is not loopback the admin service needs \
+                `Authorization: Bearer TOKEN`, with the token of `--admin-token` (`EmulatorBuilder::admin_token`)";
     let expected = json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": text, "details": [{
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "ADMIN_TOKEN_REQUIRED",
@@ -141,6 +141,11 @@ async fn a_refusal_has_the_form_of_an_error_of_the_service() {
         "metadata": {"service": "apigateway.googleapis.com"},
     }]}});
     assert_eq!(answer.body, expected);
+    let wrong = ["Host: localhost", "Authorization: Bearer other"];
+    let answer = port.send(Link::Remote, Way::Http1, line, &wrong).await;
+    let text = answer.body["error"]["message"].as_str().expect("text");
+    let start = "the `Authorization` of the request has another token; from an address";
+    assert!(text.starts_with(start), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

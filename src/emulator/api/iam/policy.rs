@@ -4,8 +4,7 @@ use prost::Message as _;
 use prost_types::FieldMask;
 use tonic::Status;
 
-use crate::emulator::error::violations::Violations;
-use crate::emulator::list::field::snake_case;
+use crate::emulator::error::violations::{Violations, is_project_id, shortened};
 use crate::proto::google::iam::v1::audit_log_config::LogType;
 use crate::proto::google::iam::v1::{AuditConfig, Binding, Policy};
 use crate::proto::google::r#type::Expr;
@@ -61,13 +60,16 @@ impl PolicyMask {
         };
         let mut violations = Violations::default();
         for path in paths {
-            match snake_case(path).as_str() {
+            match path.as_str() {
                 "*" => (parsed.bindings, parsed.audit_configs) = (true, true),
                 "bindings" => parsed.bindings = true,
                 "audit_configs" => parsed.audit_configs = true,
                 "version" | "etag" => {}
                 _ => {
-                    let why = format!("unknown field `{}`", path.escape_debug());
+                    let why = format!(
+                        "unknown field `{}`: must be `*`, bindings, audit_configs, version or etag",
+                        shortened(path)
+                    );
                     violations.add("update_mask", why);
                 }
             }
@@ -187,11 +189,19 @@ fn check_bindings(given: &Policy, violations: &mut Violations) {
 fn check_binding(field: &str, binding: &Binding, violations: &mut Violations) {
     let role = &binding.role;
     if role.is_empty() {
-        violations.add(&format!("{field}.role"), "must be set");
+        let why = "must be set to a role, such as roles/apigateway.viewer";
+        violations.add(&format!("{field}.role"), why);
     } else if role.contains(WITHCOND) {
         let why = format!(
             "invalid role `{}`: it stands for a condition that was not read; read the policy at version 3",
             role.escape_debug()
+        );
+        violations.add(&format!("{field}.role"), why);
+    } else if !is_role(role) {
+        let why = format!(
+            "invalid role `{}`: must be roles/{{role}}, projects/{{project}}/roles/{{role}} or \
+             organizations/{{organization}}/roles/{{role}}",
+            shortened(role)
         );
         violations.add(&format!("{field}.role"), why);
     }
@@ -207,6 +217,20 @@ fn check_binding(field: &str, binding: &Binding, violations: &mut Violations) {
     {
         let field = format!("{field}.condition.expression");
         violations.add(&field, "must be set");
+    }
+}
+
+/// Returns true if a text is the name of a predefined role, or of a custom role of a project or an organization.
+fn is_role(text: &str) -> bool {
+    let is_id = |id: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        !id.is_empty() && id.bytes().all(fits)
+    };
+    match text.split('/').collect::<Vec<_>>()[..] {
+        ["roles", role] => is_id(role),
+        ["projects", project, "roles", role] => is_project_id(project) && is_id(role),
+        ["organizations", organization, "roles", role] => is_id(organization) && is_id(role),
+        _ => false,
     }
 }
 
@@ -236,7 +260,11 @@ fn check_members(field: &str, members: &[String], violations: &mut Violations) {
             .find(|kind| member.starts_with(**kind));
         let is_known = kind.is_some_and(|kind| member.len() > kind.len());
         if !(is_known || PRINCIPALS_WITHOUT_ID.contains(&member.as_str())) {
-            let why = format!("invalid principal `{}`", member.escape_debug());
+            let why = format!(
+                "invalid principal `{}`: must be allUsers, allAuthenticatedUsers, or user:, serviceAccount:, group: or \
+                 domain: with an id, such as user:ana@example.com",
+                shortened(member)
+            );
             violations.add(field, why);
         }
     }
@@ -257,7 +285,7 @@ mod tests {
         for (paths, expected) in [
             (&[][..], Some((true, false))),
             (&["bindings", "etag"], Some((true, false))),
-            (&["auditConfigs"], Some((false, true))),
+            (&["auditConfigs"], None),
             (&["audit_configs", "version"], Some((false, true))),
             (&["*"], Some((true, true))),
             (&["etag"], Some((false, false))),
@@ -272,6 +300,27 @@ mod tests {
             PolicyMask::parse(None).ok(),
             PolicyMask::parse(Some(&FieldMask::default())).ok()
         );
+    }
+
+    #[test]
+    fn a_role_is_predefined_or_of_a_project_or_an_organization() {
+        for (role, is_valid) in [
+            ("roles/owner", true),
+            ("roles/apigateway.viewer", true),
+            ("projects/p-1/roles/my_role", true),
+            ("organizations/12/roles/myRole", true),
+            ("", false),
+            ("owner", false),
+            ("roles/", false),
+            ("roles/a b", false),
+            ("roles/a/b", false),
+            ("role/owner", false),
+            ("projects//roles/x", false),
+            ("projects/p/roles/", false),
+            ("folders/1/roles/x", false),
+        ] {
+            assert_eq!(is_role(role), is_valid, "{role}");
+        }
     }
 
     #[test]

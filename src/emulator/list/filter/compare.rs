@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use prost_types::Timestamp;
 
 use super::parse::{Literal, Operator};
-use crate::emulator::list::field::{Field, FieldType, FieldValue};
+use crate::emulator::list::field::{Field, FieldType, FieldValue, enum_names};
 
 /// The shape of an RFC 3339 date-time before its fraction and offset. A zero stands for any digit.
 const SHAPE: &str = "0000-00-00T00:00:00";
@@ -69,9 +69,13 @@ impl Comparison {
                 Ok(flag) => Ok(Self::Flag(operator, flag)),
                 Err(_) => Err(format!("`{path}` must be `true` or `false`, not `{text}`")),
             },
-            FieldType::Enum(number) => match number(text) {
-                Some(number) => Ok(Self::Number(operator, number.into())),
-                None => Err(format!("unknown value `{text}` of `{path}`")),
+            FieldType::Enum(name) => match enum_names(name).find(|(_, known)| *known == text) {
+                Some((number, _)) => Ok(Self::Number(operator, number.into())),
+                None => {
+                    let known: Vec<_> = enum_names(name).skip(1).map(|(_, known)| known).collect();
+                    let known = known.join(", ");
+                    Err(format!("`{path}` must be one of {known}, not `{text}`"))
+                }
             },
             FieldType::Number => match text.parse() {
                 Ok(number) if f64::is_finite(number) => Ok(Self::Number(operator, number)),

@@ -12,6 +12,7 @@ use tonic::Status;
 
 use super::field::{Field, Fields};
 use crate::emulator::error;
+use crate::emulator::error::violations::shortened;
 use compare::Comparison;
 use parse::{FilterError, Operator, Restriction, parse};
 use tree::Tree;
@@ -73,7 +74,11 @@ impl Condition {
         let segments: Vec<_> = member.segments.iter().map(String::as_str).collect();
         let field = Field::find::<T>(&segments).ok_or_else(|| FilterError {
             at: member.at,
-            why: format!("unknown field `{}`", segments.join(".")),
+            why: format!(
+                "unknown field `{}`: must be one of {}",
+                shortened(&segments.join(".")),
+                T::names()
+            ),
         })?;
         match Comparison::of(&field, sign, &value) {
             Ok(test) => Ok(Self::Field(field, test)),

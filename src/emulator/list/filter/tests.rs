@@ -22,7 +22,7 @@ impl Fields for Item {
         ("labels", FieldType::Map),
         ("nothing", FieldType::Map),
         ("done", FieldType::Flag),
-        ("state", FieldType::Enum(number)),
+        ("state", FieldType::Enum(name)),
         ("create_time", FieldType::Time),
         ("end_time", FieldType::Time),
         ("metadata", FieldType::Message),
@@ -52,11 +52,9 @@ impl Fields for Item {
     }
 }
 
-fn number(name: &str) -> Option<i32> {
-    ["NONE", "CREATING", "ACTIVE"]
-        .iter()
-        .position(|known| *known == name)
-        .and_then(|number| i32::try_from(number).ok())
+fn name(number: i32) -> Option<&'static str> {
+    let number = usize::try_from(number).ok()?;
+    ["NONE", "CREATING", "ACTIVE"].get(number).copied()
 }
 
 fn item() -> Item {
@@ -231,7 +229,11 @@ fn an_invalid_filter_is_rejected_with_its_position() {
         ("OR first", 1, "expected"),
         ("first OR OR one", 10, "expected"),
         ("NOT", 4, "expected"),
-        ("é AND state = X", 15, "unknown value"),
+        (
+            "é AND state = X",
+            15,
+            "`state` must be one of CREATING, ACTIVE, not `X`",
+        ),
         ("(first", 1, "unclosed"),
         ("first)", 6, "unexpected"),
         ("()", 2, "expected"),
@@ -243,12 +245,20 @@ fn an_invalid_filter_is_rejected_with_its_position() {
         ("first,one", 6, "unexpected"),
         ("a..b = c", 3, "expected"),
         ("labels. = c", 8, "expected"),
-        ("nonsense = 1", 1, "unknown field `nonsense`"),
+        (
+            "nonsense = 1",
+            1,
+            "unknown field `nonsense`: must be one of name, ",
+        ),
         ("first AND name.x = 1", 11, "unknown field `name.x`"),
-        ("state = NONSENSE", 9, "unknown value"),
-        ("state = active", 9, "unknown value"),
-        ("state = 2", 9, "unknown value"),
-        ("state = 99", 9, "unknown value"),
+        (
+            "state = NONSENSE",
+            9,
+            "must be one of CREATING, ACTIVE, not",
+        ),
+        ("state = active", 9, "must be one of CREATING, ACTIVE, not"),
+        ("state = 2", 9, "must be one of CREATING, ACTIVE, not"),
+        ("state = 99", 9, "must be one of CREATING, ACTIVE, not"),
         ("state < ACTIVE", 9, "no order"),
         ("done = yes", 8, "`true` or `false`"),
         ("done = True", 8, "`true` or `false`"),

@@ -11,7 +11,7 @@ use tonic::Status;
 use super::plan::{self, duration, error_status, from_status, span};
 use super::{full_name, method, type_url};
 use crate::emulator::error;
-use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults, NewFault};
+use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, FaultPart, Faults, NewFault};
 use crate::emulator::messages::Fault;
 use crate::emulator::messages::fault::Action as ProtoAction;
 
@@ -52,10 +52,6 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
         )
     })?;
     let action = read_action(action, method.output)?;
-    if matches!(action, FaultAction::Operation(_)) && method.operation.is_none() {
-        let why = format!("`{}` starts no operation", method.name);
-        return Err(error::invalid("fault.operation", &why));
-    }
     let times = match (proto.times, proto.always) {
         (0, true) => FaultCount::Always,
         (0, false) if matches!(action, FaultAction::NotFoundFor(_)) => FaultCount::Always,
@@ -68,13 +64,26 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
             ));
         }
     };
-    Ok(NewFault {
+    let fault = NewFault {
         method,
         name: (!proto.resource.is_empty()).then_some(proto.resource),
         times,
         action,
         is_disabled: proto.disabled,
-    })
+        used: 0,
+    };
+    fault.check().map_err(|invalid| {
+        let field = match invalid.part {
+            FaultPart::Name => "fault.resource",
+            FaultPart::Fail => "fault.fail.code",
+            FaultPart::Stale => "fault.stale",
+            FaultPart::NotFoundFor => "fault.not_found_for",
+            FaultPart::Html => "fault.html",
+            FaultPart::Operation => "fault.operation",
+        };
+        error::invalid(field, &invalid.why)
+    })?;
+    Ok(fault)
 }
 
 fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status> {
@@ -92,11 +101,11 @@ fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status>
             FaultAction::NotFoundFor(duration("fault.not_found_for", &time)?)
         }
         ProtoAction::Html(code) => {
-            let code = u16::try_from(code).ok();
-            let code = code.and_then(|code| StatusCode::from_u16(code).ok());
-            let code = code.filter(|code| !code.is_informational());
-            FaultAction::Html(code.ok_or_else(|| {
-                error::invalid("fault.html", "must be an HTTP status from 200 to 999")
+            let status = u16::try_from(code).ok();
+            let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+            FaultAction::Html(status.ok_or_else(|| {
+                let why = format!("must be an HTTP status from 200 to 999, not {code}");
+                error::invalid("fault.html", &why)
             })?)
         }
         ProtoAction::Respond(message) => FaultAction::Respond(response(message, output)?),

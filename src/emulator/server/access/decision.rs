@@ -259,13 +259,20 @@ fn check_peer(rules: &AccessRules, facts: &Facts<'_>) -> Result<(), Refusal> {
     if only.is_some_and(|value| token.matches(value)) {
         return Ok(());
     }
-    let text = "the admin service needs `Authorization: Bearer TOKEN` with the token of \
-                `--admin-token` (`EmulatorBuilder::admin_token`), except from loopback addresses";
+    let why = match facts.headers.get_all(header::AUTHORIZATION).iter().count() {
+        0 => "the request has no `Authorization`",
+        1 => "the `Authorization` of the request has another token",
+        _ => "the request has more than one `Authorization`",
+    };
+    let text = format!(
+        "{why}; from an address that is not loopback the admin service needs `Authorization: Bearer TOKEN`, \
+         with the token of `--admin-token` (`EmulatorBuilder::admin_token`)"
+    );
     Err(Refusal {
         http: StatusCode::UNAUTHORIZED,
         code: Code::Unauthenticated,
         reason: "ADMIN_TOKEN_REQUIRED",
-        text: text.to_owned(),
+        text,
     })
 }
 

@@ -29,6 +29,9 @@ pub(super) struct Origin {
 impl Host {
     /// Parses a host without a port.
     pub(super) fn parse(text: &str) -> Result<Self, HostError> {
+        if text.contains("://") {
+            return Err("must be a host name or an IP address, without a scheme");
+        }
         let Authority { host, port } = Authority::parse(text)?;
         match port {
             Some(_) => Err("must be a host name or an IP address, without a port"),

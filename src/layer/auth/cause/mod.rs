@@ -54,7 +54,7 @@ impl Cause {
                 // Use a code that is not retried, since a second wait would end at the call's own deadline.
                 true if is_timeout => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
-                false => Rejection::lasting(text),
+                false => Rejection::permanent(text),
             },
             is_timeout,
             answered: matches!(facts.fault, Fault::Response { .. } | Fault::NotToken(_)),

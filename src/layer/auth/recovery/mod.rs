@@ -207,7 +207,7 @@ impl Provider {
         token_timeout: Duration,
     ) -> Result<(Arc<Generation>, bool), Rejection> {
         let Some(factory) = &self.factory else {
-            return Err(Rejection::lasting(
+            return Err(Rejection::permanent(
                 "credentials: a request for headers panicked, and no factory can create new credentials",
             ));
         };
@@ -453,7 +453,7 @@ impl Generation {
             _ => return self.request_from_library(extensions).await,
         };
         let nothing_found = |cause: &ProbeError, kind| Failed {
-            rejection: Rejection::lasting(server.nothing_found(cause)),
+            rejection: Rejection::permanent(server.nothing_found(cause)),
             kind,
             answered: false,
         };

@@ -128,7 +128,7 @@ async fn the_state_has_the_begin_and_the_reason_while_calls_use_rest() {
     scene.fall_back().await;
     tokio::time::advance(Duration::from_secs(7)).await;
     let fallback = scene.fallback().expect("over REST");
-    assert_eq!(fallback.lasting, Duration::from_secs(7));
+    assert_eq!(fallback.duration, Duration::from_secs(7));
     assert_eq!(
         (fallback.reason.as_str(), fallback.failed_probes),
         (NOT_HTTP2, 0)
