@@ -125,7 +125,7 @@ fn deadline(node: &Node, fields: &Fields, report: &mut Report) {
         Some(seconds) if seconds.is_finite() && seconds > 0.0 => {}
         Some(seconds) if seconds.is_finite() => {
             let text = format!(
-                "`{field}` must be above 0, so that the default is used in place of {seconds}"
+                "`{field}` {seconds} is not above 0, so that the default is used: set a number of seconds above 0"
             );
             report.at(&rules::BACKEND, node.at, text);
         }

@@ -496,3 +496,60 @@ fn the_limit_of_configs_is_an_error_that_names_prune() {
         );
     }
 }
+
+#[test]
+fn a_grpc_service_is_deployed_with_its_account_and_labels() {
+    let emulator = Emulator::start("0s");
+    let files = super::verbs::grpc_files("deploy");
+    let account = "sa@p.iam.gserviceaccount.com";
+    let line = format!(
+        "gateways deploy g --location=us-central1 --api=a --grpc-files={files} --validate \
+         --backend-auth-service-account={account} --labels=k=v --display-name=G --timeout=5m"
+    );
+    exits(0, &emulator, &line);
+    let again = exits(0, &emulator, &format!("{line} --format=json"));
+    let deployed: Value = serde_json::from_str(out(&again)).expect("JSON");
+    assert_eq!(deployed["changed"], false, "{deployed:#}");
+    assert_eq!(deployed["gateway"]["labels"]["k"], "v");
+    let config = exits(
+        0,
+        &emulator,
+        "api-configs list --format=value(gatewayServiceAccount)",
+    );
+    assert!(out(&config).trim().ends_with(account), "{}", out(&config));
+}
+
+#[test]
+fn an_update_that_fails_leaves_the_old_config_and_rollback_restores_it() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    let serving = "gateways describe g --format=value(apiConfig)";
+    let first = out(&exits(0, &emulator, serving)).to_owned();
+    let other = "gateways deploy g --api=a --openapi-spec=openapi.json";
+    for flags in ["", "--rollback"] {
+        emulator.inject(
+            r#"{"method": "UpdateGateway", "operation": {"fails": {"code": 13, "message": "boom"}}}"#,
+        );
+        let output = exits(3, &emulator, &format!("{other} {flags}"));
+        assert!(
+            err(&output).contains(&format!("The gateway still serves {}.", first.trim())),
+            "{}",
+            err(&output)
+        );
+        let restored = err(&output).contains("] to go back to [");
+        assert_eq!(restored, flags == "--rollback", "{}", err(&output));
+        assert_eq!(out(&exits(0, &emulator, serving)), first);
+    }
+}
+
+#[test]
+fn a_deploy_that_runs_out_of_time_exits_124_and_goes_on_when_run_again() {
+    let emulator = Emulator::start("1s");
+    let output = exits(124, &emulator, &format!("{DEPLOY} --timeout=300ms"));
+    assert!(err(&output).contains("hint: "), "{}", err(&output));
+    exits(0, &emulator, DEPLOY);
+    let emulator = Emulator::start("600ms");
+    let output = exits(124, &emulator, &format!("{DEPLOY} --timeout=900ms"));
+    assert!(err(&output).contains("hint: "), "{}", err(&output));
+    exits(0, &emulator, DEPLOY);
+}

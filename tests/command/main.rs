@@ -2,12 +2,15 @@
 
 #![cfg(feature = "cli")]
 
+mod control;
 mod deploy;
 mod emulator;
 mod gcloud;
 mod logs;
+mod memory;
 mod places;
 mod proxy;
+mod rows;
 mod settings;
 mod terminal;
 mod verbs;
@@ -218,12 +221,7 @@ fn an_error_before_a_call_exits_1_with_one_line() {
     std::fs::write(&token, "secret-token of two words").expect("a file");
     let token = token.to_str().expect("text");
     let name = "projects/p/locations/l/operations/o";
-    let cases: [(&[&str], &str); 5] = [
-        (
-            &["projects/p/operation-1", "--endpoint", "http://127.0.0.1:1"],
-            "projects/{project}/locations/{location}/operations/{operation}",
-        ),
-        (&[name, "--endpoint", "http://127.0.0.1:1/path"], "endpoint"),
+    let cases: [(&[&str], &str); 3] = [
         (
             &[name, "--access-token-file", "/no/such/file"],
             "/no/such/file: ",
@@ -238,7 +236,7 @@ fn an_error_before_a_call_exits_1_with_one_line() {
                 "--endpoint",
                 "http://127.0.0.1:1",
                 "--request-timeout",
-                "100ms",
+                "2s",
             ],
             "cannot connect to http://127.0.0.1:1",
         ),
@@ -292,6 +290,17 @@ fn wrong_usage_exits_2() {
         "apis create a --project p --labels a",
         "apis list --limit 0",
         "apis list --project p --filter name~a",
+        "apis list --project=a/../b --endpoint=http://127.0.0.1:1",
+        "apis describe a/b --project p --endpoint=http://127.0.0.1:1",
+        "apis describe a --project p --endpoint=http://127.0.0.1:1/path",
+        "apis update a --project p --update-labels=A=b --endpoint=http://127.0.0.1:1",
+        "apis list --project p --account=ann@example.com",
+        "apis list --project p --impersonate-service-account=,",
+        "gateways describe g/h --project p --endpoint=http://127.0.0.1:1",
+        "gateways update g --project p --api-config=c/d --endpoint=http://127.0.0.1:1",
+        "gateways deploy g --project p --api=a/b --openapi-spec=tests/command/gcloud/openapi.yaml",
+        "operations describe projects/p/operation-1 --endpoint=http://127.0.0.1:1",
+        "api-configs validate --openapi-spec=-,-",
         "emulator --operation-time -1s",
     ];
     for arguments in cases {
@@ -303,6 +312,27 @@ fn wrong_usage_exits_2() {
         );
         assert!(err(&output).contains("--help"), "{}", err(&output));
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_setting_that_is_not_utf_8_is_wrong_usage() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let invalid = OsStr::from_bytes(b"\xff");
+    let mut list = apigw(&["apis", "list"]);
+    let output = list.env("CLOUDSDK_CORE_PROJECT", invalid).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(
+        err(&output).contains("of CLOUDSDK_CORE_PROJECT: must be UTF-8"),
+        "{}",
+        err(&output)
+    );
+    let output = apigw(&["apis", "describe"]).arg(invalid).output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
 }
 
 #[test]

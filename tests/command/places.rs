@@ -382,3 +382,28 @@ fn each_setting_of_the_library_is_replaced_by_its_flag_in_errors() {
         }
     }
 }
+
+#[test]
+fn doctor_reports_the_protocol_that_the_server_chose() {
+    let folder = Folder::new("doctor");
+    let emulator = folder.emulator(true);
+    let cert = folder.file("cert.pem");
+    let token = folder.file("token");
+    let arguments = [
+        "doctor",
+        "--project=p",
+        "--endpoint",
+        &emulator.endpoint,
+        "--access-token-file",
+        &token,
+    ];
+    let trusted = run(&[&arguments[..], &["--ca-cert", &cert]].concat());
+    assert_eq!(trusted.status.code(), Some(0), "{}", out(&trusted));
+    assert!(
+        out(&trusted).contains("TLSv1_3, ALPN h2"),
+        "{}",
+        out(&trusted)
+    );
+    let unknown = run(&arguments);
+    assert_eq!(unknown.status.code(), Some(5), "{}", out(&unknown));
+}

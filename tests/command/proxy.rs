@@ -130,3 +130,25 @@ fn an_invalid_proxy_of_the_environment_is_reported_with_its_variable() {
                     or https\n";
     assert_eq!((output.status.code(), err(&output)), (Some(1), expected));
 }
+
+#[test]
+fn a_proxy_of_the_flag_is_used_in_place_of_that_of_the_environment() {
+    let proxy = Proxy::start();
+    let url = format!("http://{}", proxy.address);
+    let output = apigw(&[
+        "apis",
+        "list",
+        "--project=p",
+        "--endpoint=https://gateway.test",
+        "--anonymous",
+        "--transport=grpc",
+        "--request-timeout=3s",
+        "--proxy",
+        &url,
+    ])
+    .env("HTTPS_PROXY", "http://127.0.0.1:1")
+    .output()
+    .expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(!proxy.lines().is_empty(), "{}", err(&output));
+}

@@ -275,10 +275,92 @@ fn impersonation_and_a_token_exclude_each_other_and_accounts_must_be_named() {
     ])
     .output()
     .expect("it runs");
-    assert_eq!(none.status.code(), Some(1));
+    assert_eq!(none.status.code(), Some(2));
     assert!(
         err(&none).contains("no service account is named"),
         "{}",
         err(&none)
     );
+}
+
+#[test]
+fn a_project_number_is_accepted() {
+    let emulator = Emulator::start("0s");
+    let output = exits(
+        0,
+        &emulator,
+        "apis create a --project=123456 --format=value(name)",
+    );
+    assert_eq!(out(&output), "projects/123456/locations/global/apis/a\n");
+}
+
+#[test]
+fn the_billing_project_is_sent() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", server.local_addr().expect("bound"));
+    let headers = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().expect("a connection");
+        let lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+        let lines: Vec<String> = lines
+            .map(|line| line.expect("text").to_lowercase())
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let answer =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+        stream.write_all(answer.as_bytes()).expect("it reads");
+        lines
+    });
+    let output = apigw(&[
+        "apis",
+        "list",
+        "--project=p",
+        "--billing-project=payer",
+        "--transport=rest",
+        "--anonymous",
+        "--endpoint",
+        &endpoint,
+    ])
+    .output()
+    .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let headers = headers.join().expect("a request");
+    assert!(
+        headers.contains(&"x-goog-user-project: payer".to_owned()),
+        "{headers:#?}"
+    );
+}
+
+#[test]
+fn the_universe_domain_is_part_of_the_host() {
+    let output = apigw(&[
+        "apis",
+        "list",
+        "--project=p",
+        "--universe-domain=universe.invalid",
+        "--anonymous",
+        "--no-proxy",
+        "--transport=grpc",
+        "--request-timeout=1s",
+    ])
+    .output()
+    .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("https://apigateway.universe.invalid"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn the_verbosity_sets_the_level_of_the_log() {
+    let emulator = Emulator::start("0s");
+    let logged = |flag: &str| {
+        let output = exits(0, &emulator, &format!("apis list --format=none {flag}"));
+        err(&output).contains("DEBUG")
+    };
+    assert!(logged("--verbosity=debug"));
+    assert!(!logged("--verbosity=none"));
+    assert!(!logged(""));
 }

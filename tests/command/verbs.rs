@@ -511,6 +511,15 @@ fn doctor_succeeds_for_the_emulator_and_fails_for_a_dead_address() {
         "{}",
         out(&output)
     );
+    for (check, detail) in [("clock", "the server's"), ("TLS", "none: plaintext")] {
+        assert!(
+            out(&output).lines().any(|line| line.starts_with(check)
+                && line.contains(" ok ")
+                && line.contains(detail)),
+            "{check}: {}",
+            out(&output)
+        );
+    }
     let output = exits(0, &emulator, "doctor --offline --format=json");
     assert!(
         json(out(&output))
@@ -603,4 +612,204 @@ fn a_faulty_file_is_not_sent_and_a_dry_run_creates_nothing() {
         "create config projects/p/locations/global/apis/a/configs/c\n"
     );
     assert_eq!(out(&exits(0, &emulator, "apis list --format=json")), "[]\n");
+}
+
+#[test]
+fn validate_reads_standard_input_and_names_it() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let validate = |document: &str| {
+        let mut command = apigw(&["api-configs", "validate", "--openapi-spec=-"]);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(document.as_bytes()).expect("it reads");
+        drop(input);
+        child.wait_with_output().expect("it ends")
+    };
+    let output = validate("swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: 5\n");
+    assert_eq!(output.status.code(), Some(5), "{}", err(&output));
+    assert!(
+        out(&output).starts_with("<stdin>:3:8: error: "),
+        "{}",
+        out(&output)
+    );
+    let output = validate("{\"swagger\": \"2.0\",}");
+    assert!(out(&output).starts_with("<stdin>:1:"), "{}", out(&output));
+    let output = validate(include_str!("gcloud/openapi.json"));
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+}
+
+#[test]
+fn a_file_that_cannot_be_checked_is_named_and_the_error_says_what_it_lacks() {
+    let file = |name: &str, content: &str| {
+        let path = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&path, content).expect("a file");
+        path
+    };
+    let (empty, set) = (file("empty.yaml", ""), file("alone.pb", "x"));
+    for (flag, shown) in [
+        (
+            format!("--openapi-spec={empty}"),
+            format!("{empty}: error: the file is empty"),
+        ),
+        (
+            format!("--grpc-files={set}"),
+            format!("{set}: error: a descriptor set needs a gRPC service config"),
+        ),
+    ] {
+        let output = apigw(&["api-configs", "validate", &flag])
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(5), "{}", err(&output));
+        assert!(out(&output).starts_with(&shown), "{}", out(&output));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_without_an_end_is_an_error() {
+    let emulator = Emulator::start("0s");
+    for line in [
+        "api-configs validate --openapi-spec=/dev/zero",
+        "api-configs create c --api=a --openapi-spec=/dev/zero",
+        "apis set-iam-policy a /dev/zero",
+        "apis list --access-token-file=/dev/zero",
+        "apis list --ca-cert=/dev/zero",
+    ] {
+        let output = exits(1, &emulator, line);
+        assert!(
+            err(&output).contains("larger than 16 MiB"),
+            "{line}: {}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn the_policies_of_configs_and_gateways_have_the_verbs_of_apis() {
+    let emulator = served();
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-of-each.yaml");
+    let binding = "--member=user:u@example.com --role=roles/viewer";
+    let condition = "--condition=expression=true,title=t --etag-conflict=fail";
+    for (nouns, flags) in [
+        ("apis VERB a", ""),
+        ("api-configs VERB c1", "--api=a"),
+        ("gateways VERB g", "--location=us-central1"),
+    ] {
+        let on = |verb: &str, more: &str| {
+            let line = format!("{} {more} {flags}", nouns.replace("VERB", verb));
+            out(&exits(0, &emulator, &line)).to_owned()
+        };
+        on("add-iam-policy-binding", binding);
+        on("add-iam-policy-binding", &format!("{binding} {condition}"));
+        let policy = on("get-iam-policy", "");
+        assert!(policy.contains("title: t"), "{policy}");
+        std::fs::write(file, policy).expect("a file");
+        on(
+            "remove-iam-policy-binding",
+            &format!("{binding} {condition}"),
+        );
+        let policy = on("remove-iam-policy-binding", binding);
+        assert!(!policy.contains("roles/viewer"), "{policy}");
+        let policy = on("set-iam-policy", &format!("{file} --etag-conflict=retry"));
+        assert!(policy.contains("roles/viewer"), "{policy}");
+        let allowed = on("test-iam-permissions", "apigateway.apis.get");
+        assert!(allowed.contains("apigateway.apis.get"), "{allowed}");
+    }
+}
+
+#[test]
+fn an_api_is_created_for_an_existing_managed_service() {
+    let emulator = Emulator::start("0s");
+    let service = "mine.apigateway.p.cloud.goog";
+    let line = format!("apis create a --managed-service={service} --format=value(managedService)");
+    assert_eq!(out(&exits(0, &emulator, &line)), format!("{service}\n"));
+}
+
+#[test]
+fn lists_are_filtered_and_limited() {
+    let emulator = served();
+    exits(0, &emulator, "apis create b");
+    for (line, found) in [
+        (
+            "apis list --filter=displayName=b --page-size=1 --format=value(name)",
+            "b\n",
+        ),
+        (
+            "apis list --limit=1 --require-complete --format=value(name)",
+            "a\n",
+        ),
+        (
+            "locations list --limit=1 --format=value(locationId)",
+            "asia-northeast1\n",
+        ),
+    ] {
+        assert_eq!(out(&exits(0, &emulator, line)), found, "{line}");
+    }
+}
+
+#[test]
+fn a_diff_has_as_many_unchanged_lines_as_asked_for_and_compares_grpc_files() {
+    let emulator = served();
+    let files = grpc_files("diff");
+    let lines = |context: usize| {
+        let line = format!(
+            "api-configs diff c1 --api=a --openapi-spec=openapi.yaml --context={context} --exit-code"
+        );
+        out(&exits(0, &emulator, &line)).lines().count()
+    };
+    assert_eq!((lines(0), lines(3)), (0, 0));
+    let output = exits(
+        5,
+        &emulator,
+        &format!("api-configs diff c1 --api=a --grpc-files={files} --exit-code --context=0"),
+    );
+    assert!(
+        out(&output).contains("+type: google.api.Service"),
+        "{}",
+        out(&output)
+    );
+}
+
+/// Writes a descriptor set and a service config. Returns their paths as the value of `--grpc-files`.
+pub(crate) fn grpc_files(test: &str) -> String {
+    use apigateway_grpc::prost_types::{
+        DescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto,
+        ServiceDescriptorProto,
+    };
+    use prost::Message as _;
+
+    let message = DescriptorProto {
+        name: Some("M".to_owned()),
+        ..DescriptorProto::default()
+    };
+    let method = MethodDescriptorProto {
+        name: Some("Call".to_owned()),
+        input_type: Some(".shop.M".to_owned()),
+        output_type: Some(".shop.M".to_owned()),
+        ..MethodDescriptorProto::default()
+    };
+    let service = ServiceDescriptorProto {
+        name: Some("Shop".to_owned()),
+        method: vec![method],
+        ..ServiceDescriptorProto::default()
+    };
+    let file = FileDescriptorProto {
+        name: Some("shop.proto".to_owned()),
+        package: Some("shop".to_owned()),
+        message_type: vec![message],
+        service: vec![service],
+        syntax: Some("proto3".to_owned()),
+        ..FileDescriptorProto::default()
+    };
+    let folder = format!("{}/grpc-{test}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let set = FileDescriptorSet { file: vec![file] };
+    std::fs::write(format!("{folder}/shop.pb"), set.encode_to_vec()).expect("a file");
+    let config = "type: google.api.Service\nconfig_version: 3\nname: shop.endpoints.p.cloud.goog\n\
+                  title: Shop\napis:\n- name: shop.Shop\nbackend:\n  rules:\n  - selector: '*'\n    \
+                  address: grpcs://shop.example\n";
+    std::fs::write(format!("{folder}/service.yaml"), config).expect("a file");
+    format!("{folder}/shop.pb,{folder}/service.yaml")
 }

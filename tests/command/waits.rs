@@ -623,3 +623,43 @@ fn polls_that_fail_again_and_again_end_the_wait_with_an_unknown_outcome() {
     assert_eq!(ended.expect("an end")["outcome"], "unknown");
     assert_eq!(json.last().expect("a summary")["outcomes"]["unknown"], 1);
 }
+
+#[test]
+fn operations_to_watch_or_to_delete_are_selected_as_those_to_wait_for() {
+    let emulator = Emulator::start("1h");
+    let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
+    exits(0, &emulator, &format!("operations cancel {b} -q --wait"));
+    for (code, flags) in [
+        (124, "--running --location=global --timeout=300ms"),
+        (
+            124,
+            "--target=projects/p/locations/global/apis/a --timeout=300ms",
+        ),
+        (4, b.as_str()),
+        (0, &format!("{b} --no-exit-status")),
+        (
+            4,
+            &format!("{a} {b} --for=any --timeout=20s --heartbeat=1s --full"),
+        ),
+        (124, &format!("{a} --timeout=300ms --cancel-on-timeout")),
+    ] {
+        let output = exits(code, &emulator, &format!("operations watch {flags}"));
+        let found = events(out(&output));
+        assert_eq!(
+            found.last().expect("a summary")["exit_code"],
+            code,
+            "{flags}"
+        );
+    }
+    let (_, id) = b.rsplit_once('/').expect("a name");
+    exits(
+        0,
+        &emulator,
+        &format!("operations delete {id} --location=global --quiet"),
+    );
+    exits(
+        1,
+        &emulator,
+        &format!("operations describe {id} --location=global"),
+    );
+}

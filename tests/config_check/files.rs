@@ -31,7 +31,7 @@ fn a_file_that_cannot_be_read_has_one_error_at_its_place() {
         (
             "a.json",
             b"{\"a\": 1,}",
-            "a.json:1:8: invalid JSON: trailing comma not enabled",
+            "a.json:1:8: invalid JSON: trailing comma",
         ),
         (
             "a.json",

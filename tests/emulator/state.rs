@@ -1,6 +1,7 @@
 //! The state over the admin service, over both protocols and in process.
 
 use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::emulator::messages::admin_client::AdminClient;
 use apigateway_grpc::emulator::messages::{
     GetConfigFilesRequest, GetStateRequest, ListCallsRequest, StateView, to_json,
@@ -26,6 +27,7 @@ pub(crate) async fn admin(server: &Server) -> AdminClient<Channel> {
 
 pub(crate) fn client(server: &Server) -> ApiGateway {
     let builder = ApiGateway::builder().endpoint(server.endpoint());
+    let builder = builder.retry(RetryPolicy::NEVER);
     builder.anonymous().build().expect("valid")
 }
 

@@ -237,6 +237,7 @@ impl List {
 
 impl Update {
     async fn run(self, context: &Context) -> Ended {
+        self.changes.check()?;
         let client = context.client()?;
         let name = self.config.name(context, &client).await?;
         let old = client.get_api_config(&name).await?;

@@ -251,6 +251,7 @@ impl List {
 
 impl Update {
     async fn run(self, context: &Context) -> Ended {
+        self.changes.check()?;
         let client = context.client()?;
         let name = self.api.name(context, &client).await?;
         let old = client.get_api(&name).await?;

@@ -7,13 +7,15 @@ use std::time::Duration;
 use apigateway_grpc::google_cloud_auth::credentials::{
     Builder as DefaultCredentials, impersonated,
 };
+use apigateway_grpc::stack::{GrpcLayer, Stack};
 use apigateway_grpc::{ApiGateway, CallOptions, EMULATOR_HOST, Transport};
 use clap::{Args, ValueEnum};
 
 use crate::config::{Setting, Settings};
 use crate::failure::Failure;
-use crate::output;
+use crate::gcloud_token::GcloudToken;
 use crate::retries::Retries;
+use crate::{files, output};
 
 /// The environment variable from which the library reads the universe domain.
 const UNIVERSE_DOMAIN: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
@@ -102,9 +104,18 @@ pub(crate) enum Source {
 /// # Errors
 ///
 /// If a setting is invalid or a file cannot be read. The error names the flag or the variable.
-pub(crate) fn client(
+pub(crate) fn client(settings: &Settings, retries: Arc<Retries>) -> Result<ApiGateway, Failure> {
+    with_layer(settings, retries.layer())
+}
+
+/// Builds the client with a layer around its calls.
+///
+/// # Errors
+///
+/// As [`client`].
+pub(crate) fn with_layer(
     settings: &Settings,
-    retries: Option<Arc<Retries>>,
+    layer: impl GrpcLayer<Stack> + Send + Sync + 'static,
 ) -> Result<ApiGateway, Failure> {
     let flags = &settings.flags.client;
     let mut options = CallOptions::default();
@@ -144,7 +155,7 @@ pub(crate) fn client(
     } else if settings.disable_credentials().is_true()? {
         builder = builder.anonymous();
     } else if flags.credentials == Source::Gcloud {
-        builder = builder.access_token(token_of_gcloud(settings)?);
+        builder = builder.credentials(GcloudToken::new(settings)?);
     } else if let Some(chain) = settings.impersonated().value {
         builder = builder.credentials(impersonation(&chain)?);
     }
@@ -161,14 +172,34 @@ pub(crate) fn client(
         let chain = content("--client-cert", chain)?;
         builder = builder.client_identity(chain, content("--client-key", key)?);
     }
-    if let Some(retries) = retries {
-        builder = builder.layer(retries.layer());
-    }
-    let built = builder.build();
-    built.map_err(|error| Failure::from(error).with_files(&flags.files()))
+    let built = builder.layer(layer).build();
+    built.map_err(|error| {
+        let failure = Failure::from(error).with_files(&flags.files());
+        flags.usage(failure)
+    })
 }
 
 impl Flags {
+    /// Makes an error about the value of a flag an error of usage.
+    fn usage(&self, failure: Failure) -> Failure {
+        let given = [
+            ("`--endpoint`", self.endpoint.is_some()),
+            ("`--universe-domain`", self.universe_domain.is_some()),
+            ("`--billing-project`", self.billing_project.is_some()),
+            ("`--proxy`", self.proxy.is_some()),
+        ];
+        match failure {
+            Failure::Other(text)
+                if given
+                    .iter()
+                    .any(|(flag, is_given)| *is_given && text.contains(flag)) =>
+            {
+                Failure::Usage(text)
+            }
+            failure => failure,
+        }
+    }
+
     /// Returns the flags that name a file, each with its file.
     fn files(&self) -> Vec<(&'static str, &Path)> {
         let files = [
@@ -228,7 +259,7 @@ fn impersonation(
         .filter(|account| !account.is_empty())
         .collect();
     let target = accounts.pop().ok_or_else(|| {
-        Failure::from("--impersonate-service-account: no service account is named".to_owned())
+        Failure::usage("argument --impersonate-service-account: no service account is named")
     })?;
     let fault = |error: &dyn std::fmt::Display| {
         Failure::from(format!("--impersonate-service-account: {error}"))
@@ -244,43 +275,9 @@ fn impersonation(
     builder.build().map_err(|error| fault(&error))
 }
 
-/// Returns an access token of the account that is signed in with `gcloud auth login`.
-fn token_of_gcloud(settings: &Settings) -> Result<String, Failure> {
-    let fault = |text: &str| Failure::from(format!("--credentials=gcloud: {text}"));
-    let mut command = std::process::Command::new("gcloud");
-    command.args(["auth", "print-access-token", "--quiet"]);
-    if let Some(name) = &settings.flags.configuration {
-        command.args(["--configuration", name]);
-    }
-    if let Some(chain) = settings.impersonated().value {
-        command.args(["--impersonate-service-account", &chain]);
-    }
-    let output = command
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => fault("the program `gcloud` was not found in PATH"),
-            _ => fault(&format!("cannot run `gcloud`: {error}")),
-        })?;
-    let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if !output.status.success() || token.is_empty() || token.contains(char::is_whitespace) {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said
-            .trim()
-            .lines()
-            .next()
-            .unwrap_or("no access token was printed")
-            .to_owned();
-        return Err(fault(&format!(
-            "`gcloud auth print-access-token` failed: {said}"
-        )));
-    }
-    Ok(token)
-}
-
 /// Returns the content of a file. Errors name the flag and the file.
 pub(crate) fn content(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
-    let content = std::fs::read(file);
+    let content = files::read_file(file);
     content.map_err(|error| format!("{flag} {}: {error}", file.display()).into())
 }
 
@@ -289,7 +286,8 @@ fn token(source: &str, file: &Path) -> Result<String, Failure> {
     let fault = |fault: &dyn std::fmt::Display| -> Failure {
         format!("{source} {}: {fault}", file.display()).into()
     };
-    let content = std::fs::read_to_string(file).map_err(|error| fault(&error))?;
+    let content = files::read_file(file).map_err(|error| fault(&error))?;
+    let content = String::from_utf8(content).unwrap_or_default();
     let token = content.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
         return Err(fault(&"not one access token on one line"));

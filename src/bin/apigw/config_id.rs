@@ -25,7 +25,7 @@ pub(crate) fn config_id(prefix: &str, kind: &str, config: &ApiConfig) -> String 
 
 /// Returns the SHA-256 of all immutable parts of a config: the kind, name, length and bytes of each file, and the service
 /// account. The length of each part precedes the part, so that different configs have different inputs.
-pub(crate) fn digest(kind: &str, config: &ApiConfig) -> String {
+fn digest(kind: &str, config: &ApiConfig) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
@@ -62,6 +62,17 @@ pub(crate) fn digest(kind: &str, config: &ApiConfig) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// Returns true if an existing config has the desired content, as far as the service returns it. The service returns neither
+/// descriptor sets nor the kind of the files. The id of a config usually has the digest of them.
+pub(crate) fn has_content_of(existing: &ApiConfig, desired: &ApiConfig) -> bool {
+    let returned = |config: &ApiConfig| {
+        let mut config = config.clone();
+        config.grpc_services.clear();
+        digest("", &config)
+    };
+    returned(existing) == returned(desired)
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Context {
         if let Some(fault) = &self.settings.properties.fault {
             output::warning(&format!("gcloud's configuration cannot be read: {fault}"));
         }
-        client::client(&self.settings, Some(Arc::clone(&self.retries)))
+        client::client(&self.settings, Arc::clone(&self.retries))
     }
 
     /// Returns the project of resources that are given by their id.
@@ -119,8 +119,13 @@ impl Context {
                     .to_owned(),
             )
         })?;
-        ProjectName::new(&project)?;
-        Ok(project)
+        match ProjectName::new(&project) {
+            Ok(_) => Ok(project),
+            Err(error) => Err(Failure::usage(format!(
+                "invalid project of {}: {error}",
+                self.settings.project().source
+            ))),
+        }
     }
 
     /// Prints an error that does not end the command.

@@ -132,6 +132,7 @@ impl Deploy {
         client: &ApiGateway,
         desired: ApiConfig,
     ) -> Result<Plan, Failure> {
+        let labels = self.labels.labels()?;
         let api = context.settings.api(self.api.as_deref()).value;
         let api = api.ok_or_else(|| Failure::usage("argument --api: Must be specified."))?;
         let api = resource::api(context, &api)?;
@@ -159,7 +160,7 @@ impl Deploy {
             gateway,
             desired_config: desired,
             display_name: self.display_name.clone(),
-            labels: self.labels.labels()?,
+            labels,
         })
     }
 

@@ -1,9 +1,15 @@
 //! `apigw doctor`: checks everything that a call depends on, in order.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::EMULATOR_HOST;
+use apigateway_grpc::http::header;
+use apigateway_grpc::stack::{GrpcLayer, GrpcResponse, Stack};
+use apigateway_grpc::tower::util::MapResponseLayer;
 use clap::Args;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -17,6 +23,8 @@ use crate::failure::Failure;
 const TABLE: &str = "table(check,result,detail)";
 /// Timeout of one check.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Difference of the clocks that Google's token service does not accept any more.
+const MAX_SKEW: Duration = Duration::from_secs(60);
 const DEFAULT_HOST: &str = "apigateway.googleapis.com";
 
 #[derive(Debug, Args)]
@@ -48,8 +56,11 @@ impl Doctor {
         ];
         if !self.offline {
             checks.push(("connection", connection(settings).await));
-            checks.push(("gRPC", call(context, By::Grpc).await));
-            checks.push(("REST", call(context, By::Rest).await));
+            checks.push(("TLS", handshake(settings).await));
+            let clock = Arc::default();
+            checks.push(("gRPC", call(context, By::Grpc, &clock).await));
+            checks.push(("REST", call(context, By::Rest, &clock).await));
+            checks.push(("clock", difference(&clock)));
         }
         let is_sick = checks
             .iter()
@@ -142,15 +153,16 @@ fn proxy(settings: &Settings) -> Finding {
     }
 }
 
-/// Resolves the name of the service and opens a TCP connection.
-async fn connection(settings: &Settings) -> Finding {
+/// Returns the host and the port of the service, and true if it is called in plaintext.
+fn address(settings: &Settings) -> (String, bool) {
     let endpoint = settings.endpoint();
     let default = match settings.universe_domain().value {
         Some(domain) => format!("https://apigateway.{domain}"),
         None => format!("https://{DEFAULT_HOST}"),
     };
-    let url = endpoint.value.clone().unwrap_or(default);
-    let is_plaintext = url.starts_with("http://") || endpoint.source == EMULATOR_HOST;
+    let url = endpoint.value.unwrap_or(default);
+    let is_plaintext = url.starts_with("http://")
+        || (endpoint.source == EMULATOR_HOST && !url.starts_with("https://"));
     let host = url
         .trim_start_matches("https://")
         .trim_start_matches("http://")
@@ -159,6 +171,13 @@ async fn connection(settings: &Settings) -> Finding {
         Some((_, port)) if port.parse::<u16>().is_ok() => host.to_owned(),
         _ => format!("{host}:{}", if is_plaintext { 80 } else { 443 }),
     };
+    (host, is_plaintext)
+}
+
+/// Resolves the name of the service and opens a TCP connection.
+async fn connection(settings: &Settings) -> Finding {
+    let endpoint = settings.endpoint();
+    let (host, _) = address(settings);
     let addresses: Vec<_> = match timeout(PATIENCE, lookup_host(host.clone())).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => return Finding::Bad(format!("cannot resolve {host}: {error}")),
@@ -181,15 +200,118 @@ async fn connection(settings: &Settings) -> Finding {
     }
 }
 
+/// Makes a TLS handshake without a proxy, and reports the protocol that the server chose by ALPN. gRPC needs `h2`.
+async fn handshake(settings: &Settings) -> Finding {
+    let (host, is_plaintext) = address(settings);
+    if is_plaintext {
+        return Finding::Good("none: plaintext".to_owned());
+    }
+    let handshake = async {
+        let config = tls_config(settings)?;
+        let name = host
+            .rsplit_once(':')
+            .map_or(host.as_str(), |(name, _)| name);
+        let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
+            .map_err(|error| error.to_string())?;
+        let stream = TcpStream::connect(&host).await;
+        let stream = stream.map_err(|error| format!("cannot connect without a proxy: {error}"))?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, stream).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        let session = stream.get_ref().1;
+        let version = session
+            .protocol_version()
+            .and_then(|version| version.as_str());
+        let protocol = session.alpn_protocol().map(String::from_utf8_lossy);
+        Ok::<_, String>((
+            version.unwrap_or("TLS").to_owned(),
+            protocol.map(|protocol| protocol.into_owned()),
+        ))
+    };
+    match timeout(PATIENCE, handshake).await {
+        Err(_) => Finding::Note(format!("no handshake with {host} in {PATIENCE:?}")),
+        Ok(Err(text)) => Finding::Note(format!("{host}: {text}")),
+        Ok(Ok((version, Some(protocol)))) if protocol == "h2" => {
+            Finding::Good(format!("{version}, ALPN h2"))
+        }
+        Ok(Ok((version, protocol))) => Finding::Note(format!(
+            "{version}, ALPN {}: gRPC needs h2, which an intermediary may hide; use --transport=rest",
+            protocol.as_deref().unwrap_or("none")
+        )),
+    }
+}
+
+/// Returns the configuration of TLS with the certificates of `--ca-cert`, or with those of the system.
+fn tls_config(settings: &Settings) -> Result<rustls::ClientConfig, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    match &settings.flags.client.ca_cert {
+        Some(file) => {
+            let pem = client::content("--ca-cert", file).map_err(|failure| failure.to_string())?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let certificate = certificate.map_err(|error| error.to_string())?;
+                roots.add(certificate).map_err(|error| error.to_string())?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The difference between the clocks: local time, and the time of the server in the header `date`.
+type Clock = Arc<Mutex<Option<(SystemTime, SystemTime)>>>;
+
+/// Returns a layer that notes the time of the server.
+fn clock_layer(clock: &Clock) -> impl GrpcLayer<Stack> + Send + Sync + 'static {
+    let clock = Arc::clone(clock);
+    MapResponseLayer::new(move |response: GrpcResponse| {
+        let date = response.headers().get(header::DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        if let Some(date) = date {
+            *clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((SystemTime::now(), date));
+        }
+        response
+    })
+}
+
+fn difference(clock: &Clock) -> Finding {
+    match *clock.lock().unwrap_or_else(PoisonError::into_inner) {
+        None => Finding::Note("not checked: no response had a date".to_owned()),
+        Some((local, server)) => compared(local, server),
+    }
+}
+
+/// Compares the local clock with that of the server, whose date has whole seconds.
+fn compared(local: SystemTime, server: SystemTime) -> Finding {
+    let (apart, direction) = match local.duration_since(server) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(error) => (error.duration(), "behind"),
+    };
+    let text = format!("{}s {direction} the server's", apart.as_secs());
+    match apart {
+        apart if apart < MAX_SKEW => Finding::Good(text),
+        _ => Finding::Bad(format!(
+            "{text}: tokens are refused with a wrong clock, so set the clock"
+        )),
+    }
+}
+
 /// Lists locations over one transport.
-async fn call(context: &Context, by: By) -> Finding {
+async fn call(context: &Context, by: By, clock: &Clock) -> Finding {
     let Ok(project) = context.project() else {
         return Finding::Note("not checked: no project is set".to_owned());
     };
     let mut flags = context.settings.flags.clone();
     flags.client.transport = by;
     flags.client.request_timeout = flags.client.request_timeout.or(Some(PATIENCE));
-    let client = match client::client(&Settings::new(flags), None) {
+    let client = match client::with_layer(&Settings::new(flags), clock_layer(clock)) {
         Ok(client) => client,
         Err(failure) => return bad(&failure),
     };
@@ -214,4 +336,30 @@ fn bad(failure: &Failure) -> Finding {
         Some(hint) => format!("{text}; {hint}"),
         None => text,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_a_minute_wrong_is_bad() {
+        let server = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let text = |finding: Finding| match finding {
+            Finding::Good(text) => format!("ok {text}"),
+            Finding::Note(text) => format!("note {text}"),
+            Finding::Bad(text) => format!("failed {text}"),
+        };
+        let at = |seconds: i64| {
+            let local = match seconds < 0 {
+                true => server - Duration::from_secs(seconds.unsigned_abs()),
+                false => server + Duration::from_secs(seconds.unsigned_abs()),
+            };
+            text(compared(local, server))
+        };
+        assert_eq!(at(1), "ok 1s ahead of the server's");
+        assert_eq!(at(-3), "ok 3s behind the server's");
+        assert!(at(90).starts_with("failed 90s ahead of"));
+        assert!(at(-3600).starts_with("failed 3600s behind"));
+    }
 }

@@ -58,7 +58,7 @@ Exit codes of apigw:
 
     0  done as asked; describing an operation that failed is a success
     1  failed: the service refused, or the network, the credentials, a file or a declined prompt
-    2  wrong usage; nothing was sent
+    2  wrong usage, also an invalid name; nothing was sent
     3  an operation that was waited for ended in an error
     4  an operation that was waited for was cancelled
     5  a check found something: validate, create and deploy with a faulty file, diff --exit-code, deploy --dry-run --exit-code, doctor

@@ -1,6 +1,7 @@
 //! The files of a config: OpenAPI documents, descriptor sets and gRPC service configs, distinguished as gcloud does.
 
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use apigateway_grpc::prost_types::FileDescriptorSet;
@@ -16,11 +17,19 @@ use crate::failure::Failure;
 use crate::labels;
 use crate::output;
 
+/// The argument that stands for standard input, and the names of its document in a config.
+const STDIN: &str = "-";
+const STDIN_YAML: &str = "stdin.yaml";
+const STDIN_JSON: &str = "stdin.json";
+
+/// Maximum size of a file that the command reads. A config can have 10 MiB in all its files.
+const MAX_FILE: u64 = 16 << 20;
+
 /// The flags that name the files of a config.
 #[derive(Clone, Debug, Args)]
 #[group(multiple = false, id = "files")]
 pub(crate) struct FileFlags {
-    /// OpenAPI documents, in YAML or JSON.
+    /// OpenAPI documents, in YAML or JSON; - for standard input.
     #[arg(long, value_name = "FILE,…")]
     openapi_spec: Option<String>,
     /// gRPC service configs, in YAML or JSON, and descriptor sets.
@@ -35,15 +44,11 @@ impl FileFlags {
     ///
     /// If no flag is given, or a file cannot be read or is not of a kind that the flag accepts.
     pub(crate) fn read(&self) -> Result<ApiConfig, Failure> {
-        if self.openapi_spec.is_none() && self.grpc_files.is_none() {
-            return Err(Failure::usage(
-                "Exactly one of (--grpc-files | --openapi-spec) must be specified.",
-            ));
-        }
+        self.check()?;
         let mut config = ApiConfig::default();
         for name in labels::list(self.openapi_spec.as_deref().unwrap_or_default()) {
-            let (file, document) = (read(&name)?, Document::of(&name));
-            let Document::Text = document else {
+            let file = read(&name)?;
+            let Document::Text = Document::of(&file.path) else {
                 return Err("OpenAPI files should be of JSON or YAML format"
                     .to_owned()
                     .into());
@@ -64,13 +69,24 @@ impl FileFlags {
         Ok(config)
     }
 
-    /// Reads the files without checking their contents, for a check that reports more than one error.
-    pub(crate) fn read_unchecked(&self) -> Result<ApiConfig, Failure> {
-        if self.openapi_spec.is_none() && self.grpc_files.is_none() {
+    /// Checks that files are given, and standard input at most once.
+    fn check(&self) -> Result<(), Failure> {
+        let names = [&self.openapi_spec, &self.grpc_files].into_iter().flatten();
+        let names: Vec<String> = names.flat_map(|text| labels::list(text)).collect();
+        if names.is_empty() {
             return Err(Failure::usage(
                 "Exactly one of (--grpc-files | --openapi-spec) must be specified.",
             ));
         }
+        match names.iter().filter(|name| *name == STDIN).count() > 1 {
+            true => Err(Failure::usage("standard input, `-`, can be given once")),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads the files without checking their contents, for a check that reports more than one error.
+    pub(crate) fn read_unchecked(&self) -> Result<ApiConfig, Failure> {
+        self.check()?;
         let mut config = ApiConfig::default();
         for name in labels::list(self.openapi_spec.as_deref().unwrap_or_default()) {
             let document = Some(read(&name)?);
@@ -78,7 +94,7 @@ impl FileFlags {
         }
         for name in labels::list(self.grpc_files.as_deref().unwrap_or_default()) {
             let file = read(&name)?;
-            match Document::of(&name) {
+            match Document::of(&file.path) {
                 Document::Descriptors => config.grpc_services.push(GrpcServiceDefinition {
                     file_descriptor_set: Some(file),
                     ..GrpcServiceDefinition::default()
@@ -94,7 +110,11 @@ impl FileFlags {
         let texts = [&self.openapi_spec, &self.grpc_files];
         let paths = texts.into_iter().flatten();
         let paths = paths.flat_map(|text| labels::list(text));
-        paths.map(|path| (last_part(&path), path)).collect()
+        let stdin = [STDIN_YAML, STDIN_JSON].map(|name| (name.to_owned(), "<stdin>".to_owned()));
+        let named = paths
+            .filter(|path| path != STDIN)
+            .map(|path| (last_part(&path), path));
+        stdin.into_iter().chain(named).collect()
     }
 
     /// Returns the kind of the files.
@@ -129,7 +149,7 @@ impl Document {
 
 fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
     let file = read(name)?;
-    match Document::of(name) {
+    match Document::of(&file.path) {
         Document::Text => {
             let content = parsed(name, &file.contents)?;
             if content.get("type").and_then(Value::as_str) != Some("google.api.Service") {
@@ -188,17 +208,44 @@ fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
 
 fn read(name: &str) -> Result<File, Failure> {
     let contents = match name {
-        "-" => {
-            let mut contents = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::stdin(), &mut contents).map(|_| contents)
-        }
-        name => std::fs::read(name),
+        STDIN => read_all(std::io::stdin()),
+        name => read_file(Path::new(name)),
     };
     let contents = contents
         .map_err(|error| format!("Could not open service config file [{name}]: {error}"))?;
-    // The config has only the last part of the path.
-    let path = last_part(name);
+    let path = match name {
+        STDIN if contents.trim_ascii_start().starts_with(b"{") => STDIN_JSON.to_owned(),
+        STDIN => STDIN_YAML.to_owned(),
+        // The config has only the last part of the path.
+        name => last_part(name),
+    };
     Ok(File { path, contents })
+}
+
+/// Reads a file of at most [`MAX_FILE`] bytes.
+///
+/// # Errors
+///
+/// If the file cannot be read or is larger, as a device without an end is.
+pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    read_all(std::fs::File::open(path)?)
+}
+
+/// Reads to the end, at most [`MAX_FILE`] bytes.
+///
+/// # Errors
+///
+/// If a read fails or there is more to read.
+pub(crate) fn read_all(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    from.take(MAX_FILE + 1).read_to_end(&mut contents)?;
+    match contents.len() as u64 > MAX_FILE {
+        true => Err(std::io::Error::new(
+            ErrorKind::FileTooLarge,
+            format!("larger than {} MiB", MAX_FILE >> 20),
+        )),
+        false => Ok(contents),
+    }
 }
 
 fn last_part(path: &str) -> String {

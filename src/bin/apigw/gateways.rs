@@ -196,13 +196,18 @@ impl List {
 
 impl Update {
     async fn run(self, context: &Context) -> Ended {
+        self.changes.check()?;
+        let config = self.api_config.as_deref();
+        let config = config
+            .map(|config| resource::config(context, config, self.api.as_deref()))
+            .transpose()?;
         let client = context.client()?;
         let name = self.gateway.name(context, &client).await?;
         let old = client.get_gateway(&name).await?;
         let mut new = old.clone();
         self.changes.apply(&mut new.display_name, &mut new.labels)?;
-        if let Some(config) = &self.api_config {
-            new.api_config = resource::config(context, config, self.api.as_deref())?.into();
+        if let Some(config) = config {
+            new.api_config = config.into();
         }
         let mask = UpdateMask::between(&old, &new);
         if mask.is_empty() {

@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::context::{Context, Ended};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output;
 use crate::resource::Resource;
+use crate::{files, output};
 
 /// Maximum number of attempts to change a policy that somebody else changes meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -280,13 +280,13 @@ fn remove(
 
 /// Reads a policy file in JSON or YAML.
 fn policy(file: &Path) -> Result<Policy, Failure> {
-    let text = match file.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin())
-            .map_err(|error| format!("standard input: {error}"))?,
-        false => {
-            String::from_utf8_lossy(&crate::client::content("policy file", file)?).into_owned()
+    let content = match file.as_os_str() == "-" {
+        true => {
+            files::read_all(std::io::stdin()).map_err(|error| format!("standard input: {error}"))?
         }
+        false => crate::client::content("policy file", file)?,
     };
+    let text = String::from_utf8_lossy(&content);
     let invalid = |error: &dyn std::fmt::Display| {
         Failure::from(format!("invalid policy {}: {error}", file.display()))
     };

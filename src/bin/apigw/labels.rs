@@ -38,6 +38,15 @@ impl CreateFlags {
 }
 
 impl UpdateFlags {
+    /// Checks the labels, before anything is sent.
+    ///
+    /// # Errors
+    ///
+    /// If a label is invalid.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        map("--update-labels", &self.update_labels).map(drop)
+    }
+
     /// Changes the display name and the labels. The order for labels is: clear all, set some, remove some.
     ///
     /// # Errors

@@ -55,6 +55,10 @@ Differences from `gcloud api-gateway` that a script can notice:
                `--display-name=` clears the name; gcloud ignores it.
   progress     Without a terminal, a line says what changes, and one a minute that nothing does. gcloud prints dots.
   project      A project number is accepted.
+  names        A name that cannot be valid, such as `a/b` for an API, exits with 2. gcloud exits with 1.
+  terminal     On a terminal, control characters in texts of the server are replaced, or escaped in JSON. A pipe gets them
+               unchanged, as from gcloud.
+  --account    Refused: gcloud's accounts are not read. `--credentials=gcloud` uses the active one.
   list         A table is printed once; gcloud prints one for each page of --page-size.
 ";
 

@@ -10,7 +10,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::gateway::State as Gat
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
 use crate::apis::{self, split};
-use crate::config_id::digest;
+use crate::config_id::has_content_of;
 use crate::failure::Failure;
 use crate::resource::is_same;
 
@@ -91,8 +91,7 @@ impl Plan {
             | ConfigState::Deleting => return Ok(Some(Change::AwaitConfig)),
             _ => {}
         }
-        // The service does not return the kind of the files, so the kind is left out of both digests.
-        match digest("", existing) == digest("", &self.desired_config) {
+        match has_content_of(existing, &self.desired_config) {
             true => Ok(None),
             false => Err(format!(
                 "config {} exists and was made of other files or another service account: choose another id with --config-id",

@@ -102,7 +102,8 @@ impl Gateway {
         }
         let location = context.settings.location(self.location.as_deref()).value;
         let location = location.ok_or_else(|| missing("gateway", "gateway", "location"))?;
-        Ok(GatewayName::new(context.project()?, location, &self.id)?.into())
+        let name = valid(GatewayName::new(context.project()?, location, &self.id))?;
+        Ok(name.into())
     }
 
     /// Returns true if a setting has a location.
@@ -120,7 +121,7 @@ impl Gateway {
 pub(crate) fn api(context: &Context, text: &str) -> Result<ApiName, Failure> {
     match full(text)? {
         Some(name) => Ok(name),
-        None => Ok(ApiName::new(context.project()?, text)?),
+        None => valid(ApiName::new(context.project()?, text)),
     }
 }
 
@@ -136,7 +137,7 @@ pub(crate) fn config(
     let of = context.settings.api(api_flag).value;
     let of = of.ok_or_else(|| missing("api_config", "api-config", "api"))?;
     let of = api(context, &of)?;
-    Ok(ApiConfigName::new(of.project(), of.api(), text)?)
+    valid(ApiConfigName::new(of.project(), of.api(), text))
 }
 
 /// Returns the name of an operation, given by its full name, or by its id and the location.
@@ -150,14 +151,15 @@ pub(crate) fn operation(
     }
     let location = context.settings.location(location).value;
     let location = location.ok_or_else(|| missing("operation", "operation", "location"))?;
-    Ok(OperationName::new(context.project()?, location, text)?.into())
+    let name = valid(OperationName::new(context.project()?, location, text))?;
+    Ok(name.into())
 }
 
 /// Returns the name of a location, given by its id or full name. `-` means all locations.
 pub(crate) fn location(context: &Context, text: &str) -> Result<String, Failure> {
     match full::<LocationName>(text)? {
         Some(name) => Ok(name.into()),
-        None => Ok(LocationName::new(context.project()?, text)?.into()),
+        None => Ok(valid(LocationName::new(context.project()?, text))?.into()),
     }
 }
 
@@ -174,9 +176,14 @@ where
         None => text,
     };
     match path.contains('/') || text.contains("://") {
-        true => Ok(Some(N::try_from(path.to_owned())?)),
+        true => valid(N::try_from(path.to_owned())).map(Some),
         false => Ok(None),
     }
+}
+
+/// Makes an error about a name an error of usage. Nothing was sent.
+fn valid<N>(name: Result<N, apigateway_grpc::Error>) -> Result<N, Failure> {
+    name.map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// Looks up a gateway in all locations.

@@ -222,10 +222,16 @@ pub(crate) fn diff(from: &ApiConfig, to: &ApiConfig, context: usize) -> String {
         .collect()
 }
 
-/// Returns the comparable parts of a config as texts: its files, its service account and its labels.
+/// Returns the comparable parts of a config as texts: its files, its service account and its labels. Descriptor sets are left
+/// out, since the service does not return them.
 fn texts(config: &ApiConfig) -> BTreeMap<String, Vec<u8>> {
+    let descriptors = config.grpc_services.iter();
+    let descriptors: Vec<&File> = descriptors
+        .filter_map(|service| service.file_descriptor_set.as_ref())
+        .collect();
     let mut texts: BTreeMap<String, Vec<u8>> = files(config)
         .into_iter()
+        .filter(|file| !descriptors.contains(file))
         .map(|file| (file.path.clone(), file.contents.clone()))
         .collect();
     let labels: BTreeMap<_, _> = config.labels.iter().collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use apigateway_grpc::config_check::{self, Diagnostic};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::File;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -50,17 +51,17 @@ impl Validate {
             .map_or(Ok(Format::Text), |text| Format::from_str(text, false));
         let format = format
             .map_err(|_| Failure::usage("argument --format: expected text, json or github"))?;
-        let diagnostics = config_check::check(&self.files.read_unchecked()?);
+        let diagnostics = diagnostics(&self.files.read_unchecked()?);
         let paths = self.files.paths();
         match format {
             Format::Text => {
                 for diagnostic in &diagnostics {
                     let severity = diagnostic.severity;
-                    output::line(&output::printable(&format!(
+                    output::line(&output::printable(&output::indented(&format!(
                         "{}: {severity}: {}",
                         place(diagnostic, &paths),
                         diagnostic.message
-                    )))?;
+                    ))))?;
                 }
             }
             Format::Json => {
@@ -70,7 +71,7 @@ impl Validate {
                     .collect();
                 let text =
                     serde_json::to_string_pretty(&items).map_err(|error| error.to_string())?;
-                output::line(&text)?;
+                output::json_data(&format!("{text}\n"))?;
             }
             Format::Github => {
                 for diagnostic in &diagnostics {
@@ -95,15 +96,15 @@ impl ValidateFlags {
         if self.no_validate {
             return Ok(());
         }
-        let diagnostics = config_check::check(config);
+        let diagnostics = diagnostics(config);
         let paths = files.paths();
         for diagnostic in &diagnostics {
-            output::note(&format!(
+            output::note(&output::indented(&format!(
                 "{}: {}: {}",
                 place(diagnostic, &paths),
                 diagnostic.severity,
                 diagnostic.message
-            ));
+            )));
         }
         match diagnostics.iter().any(Diagnostic::is_error) {
             true => {
@@ -115,6 +116,61 @@ impl ValidateFlags {
             false => Ok(()),
         }
     }
+}
+
+/// Checks a config. An error about a field of the config is about the file that has the field here.
+fn diagnostics(config: &ApiConfig) -> Vec<Diagnostic> {
+    let mut diagnostics = config_check::check(config);
+    let fields = fields(config);
+    for diagnostic in &mut diagnostics {
+        let field = diagnostic.file.as_str();
+        if let Some((_, file)) = fields.iter().find(|(prefix, _)| field.starts_with(prefix)) {
+            diagnostic.file.clone_from(&file.path);
+            if file.contents.is_empty() {
+                diagnostic.message = "the file is empty".to_owned();
+            }
+        } else if field == "api_config" && needs_service_config(config) {
+            let descriptors = config.grpc_services.first();
+            let file = descriptors.and_then(|service| service.file_descriptor_set.as_ref());
+            diagnostic.file = file.map(|file| file.path.clone()).unwrap_or_default();
+            diagnostic.message = "a descriptor set needs a gRPC service config beside it: add a YAML or JSON file of \
+                                  type google.api.Service to --grpc-files"
+                .to_owned();
+        }
+    }
+    diagnostics
+}
+
+fn needs_service_config(config: &ApiConfig) -> bool {
+    !config.grpc_services.is_empty() && config.managed_service_configs.is_empty()
+}
+
+/// Returns the files of a config, each with the prefix of its fields.
+fn fields(config: &ApiConfig) -> Vec<(String, &File)> {
+    let documents = config.openapi_documents.iter().enumerate();
+    let documents = documents.map(|(index, document)| {
+        (
+            format!("api_config.openapi_documents[{index}]."),
+            document.document.as_ref(),
+        )
+    });
+    let services = config.grpc_services.iter().enumerate();
+    let services = services.map(|(index, service)| {
+        (
+            format!("api_config.grpc_services[{index}]."),
+            service.file_descriptor_set.as_ref(),
+        )
+    });
+    let configs = config.managed_service_configs.iter().enumerate();
+    let configs = configs.map(|(index, file)| {
+        (
+            format!("api_config.managed_service_configs[{index}]."),
+            Some(file),
+        )
+    });
+    let all = documents.chain(services).chain(configs);
+    all.filter_map(|(prefix, file)| Some((prefix, file?)))
+        .collect()
 }
 
 /// Returns the path of a file as it was given. The config has only its last part.

@@ -190,15 +190,16 @@ fn references(root: &Node, references: &References<'_>, followed: &Followed, rep
         let address = std::ptr::from_ref(reference.node);
         let property = followed.properties.contains(&address);
         if schema && !is_name && !text.starts_with(DEFINITIONS) {
-            let text =
-                format!("`$ref` of a schema must begin with `{DEFINITIONS}`, not be `{shown}`");
-            let is_followed = property || followed.models.contains(&address);
-            let rule = if is_followed {
-                &rules::REFERENCE
+            if property || followed.models.contains(&address) {
+                let text =
+                    format!("`$ref` of a schema must begin with `{DEFINITIONS}`, not be `{shown}`");
+                report.at(&rules::REFERENCE, at, text);
             } else {
-                &rules::DANGLING_REFERENCE
-            };
-            report.at(rule, at, text);
+                let text = format!(
+                    "`$ref` leads to `{shown}`, which is not in `{DEFINITIONS}`: it is ignored"
+                );
+                report.at(&rules::DANGLING_REFERENCE, at, text);
+            }
             continue;
         }
         if property && definitions.is_none() {
@@ -478,7 +479,9 @@ fn security_extension(owner: &Node, schemes: &Schemes<'_>, report: &mut Report) 
                 report.at(&rules::EXTENSION, entry.at, text);
             }
             if index == 1 {
-                let text = format!("`{name}` is required together with another scheme of tokens");
+                let text = format!(
+                    "`{name}` is required together with another scheme of tokens: put each into an item of its own"
+                );
                 report.at(&rules::SECURITY_CONJUNCTION, entry.at, text);
             }
         }

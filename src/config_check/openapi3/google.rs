@@ -34,7 +34,7 @@ pub(super) fn check(root: &Node, operations: &Operations<'_>, report: &mut Repor
     let Some(management) = mapping(root, MANAGEMENT, report) else {
         if root.get(MANAGEMENT).is_none() {
             let text = format!(
-                "missing field `{MANAGEMENT}` in the document: its `backends` name the backends"
+                "missing field `{MANAGEMENT}` in the document: it must have the `backends`"
             );
             report.at(&rules::MANAGEMENT, root.at, text);
         }

@@ -11,8 +11,8 @@ use clap::{Args, ValueEnum};
 
 pub(crate) use properties::{Properties, folder};
 
-use crate::client;
 use crate::failure::Failure;
+use crate::{client, files};
 
 /// The flags of every command.
 #[derive(Clone, Debug, Default, Args)]
@@ -25,6 +25,9 @@ pub(crate) struct Flags {
     /// gcloud configuration from which properties are read, instead of the active one.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) configuration: Option<String>,
+    /// Not supported: apigw does not read gcloud's accounts.
+    #[arg(long, global = true, value_name = "ACCOUNT", hide = true)]
+    account: Option<String>,
     /// Format of standard output; see `apigw help formats`.
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
@@ -91,6 +94,30 @@ pub(crate) struct Setting {
     pub(crate) source: String,
 }
 
+/// The environment variables of all settings.
+const VARIABLES: [&str; 20] = [
+    "APIGW_API",
+    "APIGW_LOCATION",
+    apigateway_grpc::EMULATOR_HOST,
+    "CLOUDSDK_ACTIVE_CONFIG_NAME",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+    "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+    "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
+    "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+    "CLOUDSDK_BILLING_QUOTA_PROJECT",
+    "CLOUDSDK_CORE_DISABLE_PROMPTS",
+    "CLOUDSDK_CORE_FORMAT",
+    "CLOUDSDK_CORE_PROJECT",
+    "CLOUDSDK_CORE_UNIVERSE_DOMAIN",
+    "CLOUDSDK_CORE_USER_OUTPUT_ENABLED",
+    "CLOUDSDK_CORE_VERBOSITY",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "no_proxy",
+];
+
 /// The settings of this run.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -111,6 +138,28 @@ impl Settings {
     pub(crate) fn new(flags: Flags) -> Self {
         let properties = Properties::read(flags.configuration.as_deref());
         Self { flags, properties }
+    }
+
+    /// Checks the settings that are not checked where they are used.
+    ///
+    /// # Errors
+    ///
+    /// If a variable is not UTF-8, or a flag of gcloud is not supported.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.flags.account.is_some() {
+            return Err(Failure::usage(
+                "argument --account: apigw does not read gcloud's accounts: use --credentials=gcloud for the active \
+                 account, or --impersonate-service-account",
+            ));
+        }
+        for name in VARIABLES {
+            if let Err(std::env::VarError::NotUnicode(value)) = std::env::var(name) {
+                return Err(Failure::usage(format!(
+                    "invalid value {value:?} of {name}: must be UTF-8"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn find(&self, sources: &Sources<'_>) -> Setting {
@@ -359,7 +408,7 @@ pub(crate) fn credentials_file() -> Option<PathBuf> {
 
 fn project_of_credentials() -> Option<(String, PathBuf)> {
     let file = credentials_file()?;
-    let content: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+    let content: serde_json::Value = serde_json::from_slice(&files::read_file(&file).ok()?).ok()?;
     let project = content
         .get("project_id")
         .or(content.get("quota_project_id"))?

@@ -1,8 +1,10 @@
 //! gcloud's configuration: the files of its folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use configparser::ini::Ini;
+
+use crate::files::read_file;
 
 /// The properties of the active configuration of gcloud.
 #[derive(Debug, Default)]
@@ -24,7 +26,7 @@ impl Properties {
         };
         let environment = std::env::var("CLOUDSDK_ACTIVE_CONFIG_NAME").ok();
         let active = || {
-            let name = std::fs::read_to_string(folder.join("active_config")).ok()?;
+            let name = read(&folder.join("active_config")).ok()?;
             Some(name.trim().to_owned()).filter(|name| !name.is_empty())
         };
         let name = named
@@ -40,7 +42,7 @@ impl Properties {
         if properties.configuration == "NONE" {
             return properties;
         }
-        match std::fs::read_to_string(&file) {
+        match read(&file) {
             Ok(text) => {
                 let read = properties.ini.read(text);
                 properties.fault = read
@@ -67,6 +69,11 @@ impl Properties {
             .get(section, name)
             .filter(|value| !value.is_empty())
     }
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_file(file)?)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 
 /// Returns the folder of gcloud's configuration.
