@@ -1,5 +1,5 @@
-//! Measures the emulator: `GetOperation` calls per second in process and over loopback, its start-up time, and the memory
-//! of 100,000 operations.
+//! Measures the emulator: `GetOperation` calls per second in process, with a listener of events and without, and over
+//! loopback, its start-up time, and the memory of 100,000 operations and of a million recorded calls.
 //!
 //! The calls are compared with a bare tonic service that answers with the same message. The two services take turns, so
 //! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where
@@ -28,6 +28,7 @@ const PARENT: &str = "projects/p/locations/global";
 const ROUNDS: usize = 7;
 const CALLS: usize = 30_000;
 const MANY: usize = 100_000;
+const MILLION: usize = 1_000_000;
 
 /// Answers every call with one message.
 struct Echo(Operation);
@@ -66,6 +67,12 @@ async fn main() {
     );
     println!("|---|---|---|---|---|");
     let in_process = compare("in process", 1, &name, emulator.service(), echo()).await;
+    let mut events = emulator.events();
+    let listening = tokio::spawn(async move { while events.next().await.is_some() {} });
+    let way = "in process, one listener of events";
+    compare(way, 1, &name, emulator.service(), echo()).await;
+    listening.abort();
+    // Without a listener, events are recorded for 1,024 further calls only. The rounds are longer.
     let listener = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address"));
     let listener = listener.expect("a free port").with_nodelay(Some(true));
     let address = listener.local_addr().expect("the address of the listener");
@@ -79,6 +86,14 @@ async fn main() {
         let bare = channel(format!("http://{address}")).await;
         compare("loopback", in_flight, &name, ours, bare).await;
     }
+
+    rate(1, &name, emulator.service()).await;
+    let before = resident();
+    for _ in 0..MILLION / CALLS {
+        rate(1, &name, emulator.service()).await;
+    }
+    let grown = resident().saturating_sub(before);
+    println!("\n{MILLION} further calls: {} KB resident", grown / 1000);
 
     emulator.reset();
     let before = resident();

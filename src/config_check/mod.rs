@@ -47,6 +47,8 @@
 //! files fail the operation, and its metadata has the diagnostics. The documentation does not distinguish the two cases.
 //! We infer them from the field `diagnostics` of `OperationMetadata`, which would have no use otherwise.
 
+#[cfg(all(feature = "emulator", feature = "rest"))]
+mod as_json;
 mod backend;
 mod diagnostic;
 mod document;
@@ -72,6 +74,8 @@ use std::collections::HashMap;
 
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 
+#[cfg(all(feature = "emulator", feature = "rest"))]
+pub(crate) use as_json::as_json;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use load::{FileKind, LoadError, load_grpc, load_openapi};
 #[cfg(feature = "emulator")]

@@ -1,6 +1,6 @@
 //! The builder of an emulator.
 
-#[cfg(feature = "emulator-data")]
+#[cfg(any(feature = "emulator-data", feature = "rest"))]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
 use crate::contract::Method;
+use crate::emulator::admin::transfer;
 use crate::emulator::api::bearer_auth::{BearerTokens, TokenGrant};
 use crate::emulator::api::core::{Core, OperationTimes};
 use crate::emulator::error::details::Details;
@@ -15,7 +16,7 @@ use crate::emulator::events::Hub;
 use crate::emulator::faults::Faults;
 use crate::emulator::faults::received_call::CallLog;
 use crate::emulator::messages::convert::plan::span;
-use crate::emulator::messages::{Settings, settings};
+use crate::emulator::messages::{Settings, StateExport, settings};
 use crate::emulator::server::settings::PortSettings;
 #[cfg(feature = "tls")]
 use crate::emulator::server::tls::Identity;
@@ -38,6 +39,7 @@ pub struct EmulatorBuilder {
     details: Details,
     port: PortSettings,
     begins_at: Option<SystemTime>,
+    seed: Option<StateExport>,
 }
 
 impl EmulatorBuilder {
@@ -238,7 +240,40 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Returns an empty emulator with its state in memory.
+    /// Starts with the state in a file, in YAML or JSON. The format is that of
+    /// [`StateExport`](super::messages::StateExport) as proto3 JSON, as `apigw emulator export` prints it. Only names are required.
+    ///
+    /// A file of a config that has a `path` and no `contents` is read from this path, relative to the seed file. An emulator that
+    /// [opens](Self::open) a data file with resources or operations ignores the seed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// # let file = std::env::temp_dir().join(format!("seed-{}.yaml", std::process::id()));
+    /// std::fs::write(&file, "
+    /// apis:
+    /// - name: projects/p/locations/global/apis/shop
+    ///   labels: {team: core}
+    /// ")?;
+    /// let emulator = Emulator::builder().seed(&file)?.build();
+    /// assert_eq!(emulator.state().apis[0].display_name, "shop");
+    /// # std::fs::remove_file(file)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is invalid. The error names the file and the place.
+    #[cfg(feature = "rest")]
+    pub fn seed(mut self, file: impl AsRef<Path>) -> Result<Self, crate::Error> {
+        self.seed = Some(crate::emulator::seed::read(file.as_ref(), self.wall())?);
+        Ok(self)
+    }
+
+    /// Returns an emulator with its state in memory: empty, or with the state of [`seed`](Self::seed).
     #[must_use]
     pub fn build(self) -> Emulator {
         let tables = Tables::new(Clock::start(self.wall()));
@@ -322,13 +357,17 @@ impl EmulatorBuilder {
 
     fn with_tables(
         self,
-        tables: Tables,
+        mut tables: Tables,
         journal: Option<Box<dyn Journal>>,
         data_file: String,
     ) -> Emulator {
+        let seed = self.seed.clone().filter(|_| tables.is_empty());
+        // The seed was checked when it was set.
+        let seed = seed.and_then(|seed| transfer::check(seed, tables.clock.now()).ok());
+        let faults = seed.map(|seed| seed.seed(&mut tables));
         let clock = tables.clock;
         let events = Arc::new(Hub::new(clock));
-        Emulator {
+        let emulator = Emulator {
             core: Arc::new(Core {
                 calls: CallLog::new(clock.started_at, clock.now().into(), clock.is_paused()),
                 settings: self.settings(data_file),
@@ -342,7 +381,11 @@ impl EmulatorBuilder {
                 ended_early: Notify::new(),
             }),
             port: Arc::new(self.port),
+        };
+        for fault in faults.into_iter().flatten() {
+            emulator.core.faults.add(fault);
         }
+        emulator
     }
 
     /// Starts an empty emulator on a free port of localhost.

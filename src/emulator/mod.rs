@@ -73,6 +73,8 @@ mod faults;
 mod list;
 pub mod messages;
 mod page;
+#[cfg(feature = "rest")]
+mod seed;
 mod server;
 mod state;
 #[cfg(feature = "emulator-data")]
@@ -82,13 +84,17 @@ pub mod testing {}
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::Stream;
+use futures_util::stream;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::Connected;
 
 use crate::contract::Method;
+use crate::proto::google::longrunning::Operation;
 
 pub use builder::EmulatorBuilder;
 pub use error::details::Details;
@@ -102,6 +108,8 @@ pub use state::location::LOCATIONS;
 pub use storage::DataError;
 
 use api::core::Core;
+use events::Listener;
+use messages::convert::plan::span;
 use server::settings::PortSettings;
 
 /// An emulated API Gateway. Clones share one state.
@@ -276,7 +284,176 @@ impl Emulator {
         admin::state::read(&self.core, &all).unwrap_or_default()
     }
 
-    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns.
+    /// Returns the files of an API config, which [`state`](Self::state) omits.
+    ///
+    /// # Errors
+    ///
+    /// NOT_FOUND if the config does not exist, and INVALID_ARGUMENT if the name is invalid.
+    pub fn config_files(&self, name: &str) -> Result<messages::ConfigFiles, Status> {
+        admin::state::config_files(&self.core, name)
+    }
+
+    /// Returns the events from now on. The first one is `hello`. The stream never ends. If it is not read for more than 1,024 events,
+    /// the next one is `lost`.
+    ///
+    /// Polling the stream applies the ends of operations when they are due, so a test can wait for one without a call.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::emulator::messages::event::Event as Kind;
+    /// use apigateway_grpc::model::Api;
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let emulator = Emulator::builder().operation_time(Duration::from_secs(60)).build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let mut events = emulator.events();
+    /// client.create_api("projects/p/locations/global", "shop", Api::default()).await?;
+    /// let done = events.any(async |event| match event.event {
+    ///     Some(Kind::Operation(state)) => state.operation.is_some_and(|operation| operation.done),
+    ///     _ => false,
+    /// });
+    /// assert!(done.await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> impl Stream<Item = messages::Event> + Send + Unpin + use<> {
+        self.listen(None)
+    }
+
+    /// Returns the events after a number: that of an event, or the `revision` of a state.
+    ///
+    /// If events after this number are missing, the first event is `lost`.
+    pub fn events_after(
+        &self,
+        number: u64,
+    ) -> impl Stream<Item = messages::Event> + Send + Unpin + use<> {
+        self.listen(Some(number))
+    }
+
+    fn listen(
+        &self,
+        after: Option<u64>,
+    ) -> impl Stream<Item = messages::Event> + Send + Unpin + use<> {
+        let listener = Listener::new(&self.core, after);
+        let events = stream::unfold(listener, |mut listener| async {
+            let event = listener.next(None).await?;
+            Some((Arc::unwrap_or_clone(event), listener))
+        });
+        Box::pin(events)
+    }
+
+    /// Returns the clock. Its time is that of resources and operations.
+    #[must_use]
+    pub fn clock(&self) -> messages::Clock {
+        admin::state::clock(&self.core)
+    }
+
+    /// Advances the clock, and ends the operations that are due by then. Waiters continue at once. The clock has no effect on `delay`
+    /// faults and on the timers of clients.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::model::Api;
+    ///
+    /// let emulator = Emulator::builder().operation_time(Duration::from_secs(600)).build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let operation = client.create_api("projects/p/locations/global", "shop", Api::default()).await?;
+    /// emulator.advance_clock(Duration::from_secs(600))?;
+    /// assert!(client.get_operation(operation.name()).await?.done);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// FAILED_PRECONDITION if the test has paused tokio's clock: use `tokio::time::advance` then. INVALID_ARGUMENT if the time
+    /// would be beyond the year 9999.
+    pub fn advance_clock(&self, by: Duration) -> Result<(), Status> {
+        admin::state::advance_clock(&self.core, &span(by))
+    }
+
+    /// Pauses the clock: no running operation ends until the clock is advanced or resumed.
+    ///
+    /// # Errors
+    ///
+    /// FAILED_PRECONDITION if the test has paused tokio's clock.
+    pub fn pause_clock(&self) -> Result<(), Status> {
+        admin::state::pause_clock(&self.core, true)
+    }
+
+    /// Resumes the clock, at the time at which it was paused.
+    ///
+    /// # Errors
+    ///
+    /// FAILED_PRECONDITION if the test has paused tokio's clock.
+    pub fn resume_clock(&self) -> Result<(), Status> {
+        admin::state::pause_clock(&self.core, false)
+    }
+
+    /// Ends a running operation now: with an error status, or with the result that it was planned to have. Returns the operation.
+    ///
+    /// # Errors
+    ///
+    /// NOT_FOUND if the operation does not exist, FAILED_PRECONDITION if it is done, and INVALID_ARGUMENT if the name or the
+    /// status is invalid.
+    pub fn finish_operation(
+        &self,
+        name: &str,
+        fails: Option<&Status>,
+    ) -> Result<Operation, Status> {
+        let fails = fails.map(error::to_proto);
+        admin::state::finish_operation(&self.core, name, fails.as_ref())
+    }
+
+    /// Deletes the recorded calls, and sets their counts to zero.
+    pub fn clear_calls(&self) {
+        self.core.clear_calls();
+    }
+
+    /// Returns the whole state except for the recorded calls, in a form that [`import`](Self::import) accepts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::model::Api;
+    ///
+    /// let emulator = Emulator::builder().build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// client.create_api("projects/p/locations/global", "shop", Api::default()).await?.await?;
+    /// let saved = emulator.export();
+    /// emulator.reset();
+    /// emulator.import(saved)?;
+    /// assert_eq!(emulator.state().apis[0].display_name, "shop");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn export(&self) -> messages::StateExport {
+        admin::transfer::export(&self.core)
+    }
+
+    /// Replaces the whole state except for the recorded calls. While a test has paused tokio's clock, the state cannot pause the
+    /// emulator's clock.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT with the field that is invalid. Nothing changes then.
+    pub fn import(&self, state: messages::StateExport) -> Result<(), Status> {
+        admin::transfer::import(&self.core, state)
+    }
+
+    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns. The
+    /// clock is unchanged.
     pub fn reset(&self) {
         self.core.reset();
     }

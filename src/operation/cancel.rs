@@ -45,8 +45,8 @@ impl<R: OperationResult> Operation<R> {
     /// Dropping the future does not withdraw the request. Wait for the operation to learn its outcome.
     pub async fn cancel(&mut self) -> Result<Cancellation<R>, OperationError> {
         if !self.snapshot().is_done() {
-            let asked = send_cancel(&self.waiter.clients, self.name()).await;
-            match asked.as_ref().map_err(Status::code) {
+            let requested = send_cancel(&self.waiter.clients, self.name()).await;
+            match requested.as_ref().map_err(Status::code) {
                 Ok(()) => self.waiter.cancel_answered(true),
                 Err(Code::Unimplemented) => {
                     self.waiter.cancel_answered(false);
@@ -55,7 +55,7 @@ impl<R: OperationResult> Operation<R> {
                 // The operation may be done or gone. The next poll is made at once, to learn which.
                 Err(Code::NotFound | Code::FailedPrecondition) => self.waiter.poll_now(),
                 Err(_) => {
-                    if let Err(status) = asked {
+                    if let Err(status) = requested {
                         self.waiter.record_failure(status);
                     }
                     let progress = self.waiter.progress();
@@ -88,22 +88,22 @@ impl<R: OperationResult> Operation<R> {
         if self.snapshot().is_done() {
             return Ok(());
         }
-        let asked = send_cancel(&self.waiter.clients, self.name()).await;
-        match asked.as_ref().map_err(Status::code) {
+        let requested = send_cancel(&self.waiter.clients, self.name()).await;
+        match requested.as_ref().map_err(Status::code) {
             Ok(()) => self.waiter.cancel_answered(true),
             Err(Code::Unimplemented) => self.waiter.cancel_answered(false),
             Err(_) => {}
         }
-        asked.map_err(|status| Error::from(status).context("cancel operation", self.name()))
+        requested.map_err(|status| Error::from(status).context("cancel operation", self.name()))
     }
 }
 
 async fn send_cancel(clients: &Clients, name: &str) -> Result<(), Status> {
     let name = name.to_owned();
     let mut operations = clients.operations();
-    let asked = operations.cancel_operation(CancelOperationRequest { name });
+    let call = operations.cancel_operation(CancelOperationRequest { name });
     let timeout = clients.timeout(Method::CANCEL_OPERATION);
-    with_timeout(timeout, asked).await.map(|_| ())
+    with_timeout(timeout, call).await.map(|_| ())
 }
 
 /// Timeout of a request to cancel that the caller does not wait for.

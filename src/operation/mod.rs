@@ -105,16 +105,16 @@ impl<R: OperationResult> Operation<R> {
     /// Returns an error if the response is not done and has no name, since there is nothing to poll.
     pub(crate) fn started(
         clients: &Clients,
-        reply: Message,
+        response: Message,
         target: Option<String>,
         verb: Verb,
     ) -> Result<Self, Error> {
-        if !reply.done && reply.name.is_empty() {
+        if !response.done && response.name.is_empty() {
             return Err(Error::protocol(
                 "the server started an operation that has no name and is not done",
             ));
         }
-        Ok(Self::of(Waiter::started(clients, reply, target, verb)))
+        Ok(Self::of(Waiter::started(clients, response, target, verb)))
     }
 
     /// Returns an operation that another call started.
@@ -202,8 +202,8 @@ impl<R: OperationResult> Operation<R> {
     pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
         if !self.waiter.tracked.snapshot.is_done() {
             let timeout = self.waiter.poll_timeout();
-            let asked = self.waiter.poll_once(timeout).await;
-            asked.map_err(|status| Error::from(status).context("get operation", self.name()))?;
+            let polled = self.waiter.poll_once(timeout).await;
+            polled.map_err(|status| Error::from(status).context("get operation", self.name()))?;
         }
         Ok(&self.waiter.tracked.snapshot)
     }

@@ -50,7 +50,7 @@ impl<R: OperationResult> Operation<R> {
         let mut request = Request::new(request);
         request.extensions_mut().insert(maybe_processed.clone());
         let message = match call(request).await {
-            Ok(reply) => reply.into_inner(),
+            Ok(response) => response.into_inner(),
             Err(status) if status.code() == Code::AlreadyExists && maybe_processed.is_marked() => {
                 // Boxed, since the search is rare and its future is large.
                 let found = Box::pin(with_timeout(
@@ -63,7 +63,7 @@ impl<R: OperationResult> Operation<R> {
                     Ok(None) => return Err(status.into()),
                     Err(failure) => {
                         // The conflict is the error to report.
-                        tracing::debug!(code = ?failure.code(), "cannot list the operations to find that of a create whose reply was lost");
+                        tracing::debug!(code = ?failure.code(), "cannot list the operations to find that of a create whose response was lost");
                         return Err(status.into());
                     }
                 }
@@ -94,10 +94,10 @@ impl CallStart {
         }
     }
 
-    /// Returns the earliest time, by the server's clock, at which an operation of this call can have begun. `reply` is the
+    /// Returns the earliest time, by the server's clock, at which an operation of this call can have begun. `response` is the
     /// metadata of a response that was just received.
-    fn by_server(&self, reply: &MetadataMap) -> SystemTime {
-        let date = reply.get("date").and_then(|date| date.to_str().ok());
+    fn by_server(&self, response: &MetadataMap) -> SystemTime {
+        let date = response.get("date").and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let began = date.and_then(|date| date.checked_sub(self.at.elapsed()));
         let began = began.unwrap_or(self.wall);
@@ -146,7 +146,7 @@ async fn find_created(
     if let Some(found) = &found {
         tracing::debug!(
             name = found.name,
-            "adopted the operation of a create whose reply was lost"
+            "adopted the operation of a create whose response was lost"
         );
     }
     Ok(found)

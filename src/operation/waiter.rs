@@ -211,8 +211,8 @@ impl Waiter {
                 Next::GiveUp(why) => return Err(why),
                 Next::Probe => {
                     let timeout = self.probe_timeout();
-                    let looked = Box::pin(self.tracked.probe(&self.clients, timeout)).await;
-                    let event = match looked {
+                    let probed = Box::pin(self.tracked.probe(&self.clients, timeout)).await;
+                    let event = match probed {
                         Ok((target, result)) => self.tracked.apply_probe(target, result),
                         Err(status) => Event::ProbeFailed(self.poll_failed(status)),
                     };
@@ -227,8 +227,8 @@ impl Waiter {
 
     /// Returns the schedule that was set, or the one that fits the operation.
     fn schedule(&self) -> ScheduleRef {
-        let given = self.settings.schedule.clone().map(ScheduleRef::Custom);
-        given.unwrap_or_else(|| self.tracked.schedule())
+        let custom = self.settings.schedule.clone().map(ScheduleRef::Custom);
+        custom.unwrap_or_else(|| self.tracked.schedule())
     }
 
     /// Returns the timeout of a poll that is not part of a wait.
@@ -357,22 +357,28 @@ mod tests {
     #[tokio::test]
     async fn the_routing_header_of_polls_is_computed_once() {
         let sent = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&sent);
-        let away = tower::service_fn(move |rpc: GrpcRequest| {
+        let log = Arc::clone(&sent);
+        let transport = tower::service_fn(move |rpc: GrpcRequest| {
             let value = rpc.headers()[ROUTING].clone();
-            noted.lock().expect("whole").push(value);
+            log.lock().expect("not poisoned").push(value);
             std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("away")))
         });
         let client = crate::ApiGateway::builder()
-            .transport_service(away)
+            .transport_service(transport)
             .anonymous();
         let client = client.build().expect("valid");
         let name = "projects/p/locations/l/operations/o";
         let mut operation = client.operation::<Api>(name).expect("a name");
-        operation.poll().await.expect_err("it is away");
+        operation
+            .poll()
+            .await
+            .expect_err("the transport is unavailable");
         operation.waiter.routing = Some("name=kept".into());
-        operation.poll().await.expect_err("it is away");
-        let sent = sent.lock().expect("whole");
+        operation
+            .poll()
+            .await
+            .expect_err("the transport is unavailable");
+        let sent = sent.lock().expect("not poisoned");
         let first = "name=projects%2Fp%2Flocations%2Fl%2Foperations%2Fo";
         assert_eq!(*sent, [first, "name=kept"]);
     }

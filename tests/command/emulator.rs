@@ -71,6 +71,12 @@ impl Emulator {
         created.expect("a new api").into_inner().name
     }
 
+    /// Returns the id of the process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Injects a fault, given as JSON.
     pub(crate) fn inject(&self, fault: &str) {
         let address = self.endpoint.trim_start_matches("http://");

@@ -2,10 +2,12 @@
 
 #![cfg(feature = "cli")]
 
+mod control;
 mod deploy;
 mod emulator;
 mod gcloud;
 mod logs;
+mod memory;
 mod places;
 mod proxy;
 mod rows;

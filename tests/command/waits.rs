@@ -635,7 +635,7 @@ fn operations_to_watch_or_to_delete_are_selected_as_those_to_wait_for() {
             124,
             "--target=projects/p/locations/global/apis/a --timeout=300ms",
         ),
-        (4, &format!("{b}")),
+        (4, b.as_str()),
         (0, &format!("{b} --no-exit-status")),
         (
             4,

@@ -198,3 +198,81 @@ async fn a_server_that_stops_ends_its_streams() {
     assert!(events.next().await.is_none());
     assert!(watch.next().await.is_none_or(|end| end.is_err()));
 }
+
+#[tokio::test]
+async fn a_slow_listener_does_not_grow_the_memory_and_is_told_of_the_gap() {
+    let emulator = Emulator::builder().build();
+    let client = crate::over(&emulator);
+    let mut events = emulator.events();
+    let first = events.next().await.expect("hello");
+    for _ in 0..3000 {
+        crate::get(&client, API).await.expect_err("none");
+    }
+    let next = events.next().await.expect("an event");
+    let Some(Kind::Lost(lost)) = next.event else {
+        panic!("{next:?}");
+    };
+    assert_eq!(lost.from, first.number);
+    // The last 1,024 events follow.
+    for number in 1..=1024 {
+        let event = events.next().await.expect("an event");
+        assert_eq!(event.number, next.number + number);
+    }
+    assert_eq!(emulator.state().revision, next.number + 1024);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_sees_progress_and_the_end_without_a_call() {
+    use apigateway_grpc::contract::Method;
+    use apigateway_grpc::emulator::OperationPlan;
+
+    let emulator = crate::emulator();
+    let client = crate::over(&emulator);
+    let half = Duration::from_secs(5);
+    let plan = OperationPlan::default().progress(half, "half");
+    let _plan = emulator.on(Method::CREATE_API).operation(plan);
+    crate::create(&client, "a").await.expect("it starts");
+    let started = tokio::time::Instant::now();
+    let revision = emulator.state().revision;
+    let mut events = emulator.events_after(revision);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let event = events.next().await.expect("an event");
+        let text = match event.event.expect("an event") {
+            Kind::Operation(state) => {
+                let operation = state.operation.expect("an operation");
+                let message = crate::metadata(&operation).status_message;
+                format!("operation {} {message}", operation.done)
+            }
+            Kind::Resource(change) => change.name,
+            other => panic!("{other:?}"),
+        };
+        seen.push((started.elapsed(), text));
+    }
+    let end = crate::RUNS;
+    let expected = [
+        (half, "operation false half".to_owned()),
+        (end, API.to_owned()),
+        (end, "operation true half".to_owned()),
+    ];
+    let near = |one: Duration, other: Duration| one.abs_diff(other) < Duration::from_millis(5);
+    for ((at, text), (due, expected)) in seen.iter().zip(&expected) {
+        assert!(near(*at, *due) && text == expected, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn events_without_a_listener_stop_after_the_last_1024() {
+    let emulator = Emulator::builder().build();
+    let client = crate::over(&emulator);
+    let before = emulator.state().revision;
+    crate::get(&client, API).await.expect_err("none");
+    assert_eq!(emulator.state().revision, before + 1);
+    for _ in 0..1500 {
+        crate::get(&client, API).await.expect_err("none");
+    }
+    // Recording has stopped, so a listener that continues is told of the gap.
+    let mut events = emulator.events_after(before);
+    let next = events.next().await.expect("an event");
+    assert!(matches!(next.event, Some(Kind::Lost(_))), "{next:?}");
+}

@@ -7,6 +7,8 @@ mod admin;
 mod apis;
 mod aux_services;
 mod calls;
+#[cfg(feature = "rest")]
+mod clock;
 mod config_files;
 mod configs;
 #[cfg(feature = "emulator-data")]
@@ -45,6 +47,8 @@ mod sizes;
 mod state;
 mod tls;
 mod tokens;
+#[cfg(feature = "rest")]
+mod transfer;
 mod unreachable;
 mod updates;
 mod web;

@@ -340,6 +340,15 @@ async fn cancel_on_drop_sends_nothing_after_the_awaited_operation_returned_an_er
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dropped_wait_of_a_watcher_cancels_nothing() {
+    each_way(Vec::new, async |client| {
+        drop(client.watcher().wait(armed(&client)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+}
+
 /// Dropping an operation that is still armed sends one request to cancel.
 #[tokio::test(start_paused = true)]
 async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {

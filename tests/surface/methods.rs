@@ -176,17 +176,13 @@ fn the_rows_are_all_methods_of_the_contract() {
 #[tokio::test]
 async fn every_method_is_called_over_grpc_and_its_reply_comes_back() {
     for row in rows() {
+        let path = row.method.path();
         let (client, log) = over_grpc();
         let reply = (row.short)(client.clone()).await;
-        assert_eq!(
-            reply.expect(row.method.path()),
-            MARK,
-            "{}",
-            row.method.path()
-        );
+        assert_eq!(reply.expect(path), MARK, "{path}");
         arrived(&row, &log);
         *log.lock().expect("no test panics with it") = Seen::default();
-        (row.send)(client).await.expect(row.method.path());
+        (row.send)(client).await.expect(path);
         arrived(&row, &log);
     }
 }
@@ -194,6 +190,7 @@ async fn every_method_is_called_over_grpc_and_its_reply_comes_back() {
 #[tokio::test]
 async fn every_method_with_a_rule_is_called_over_rest_and_its_reply_comes_back() {
     for row in rows() {
+        let path = row.method.path();
         let (client, log) = over_rest();
         let reply = (row.short)(client.clone()).await;
         let Some(line) = row.line else {
@@ -201,17 +198,12 @@ async fn every_method_with_a_rule_is_called_over_rest_and_its_reply_comes_back()
             assert_eq!(error.code(), Some(tonic::Code::Unimplemented), "{error}");
             continue;
         };
-        assert_eq!(
-            reply.expect(row.method.path()),
-            MARK,
-            "{}",
-            row.method.path()
-        );
+        assert_eq!(reply.expect(path), MARK, "{path}");
         arrived(&row, &log);
         let seen = log.lock().expect("no test panics with it").line.clone();
         let seen = seen.replace("https://apigateway.googleapis.com", "");
         assert_eq!(seen, line);
-        (row.send)(client).await.expect(row.method.path());
+        (row.send)(client).await.expect(path);
         arrived(&row, &log);
     }
 }

@@ -7,6 +7,7 @@ mod client;
 mod compliance;
 mod conflicts;
 mod descriptors;
+mod error_texts;
 mod errors;
 mod fixture;
 mod forms;

@@ -21,7 +21,7 @@ use super::output;
 use crate::failure::Failure;
 
 /// The environment variable for `--admin-token`. Unlike a flag, it is not in a list of processes.
-const ADMIN_TOKEN: &str = "APIGW_ADMIN_TOKEN";
+pub(crate) const ADMIN_TOKEN: &str = "APIGW_ADMIN_TOKEN";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -85,6 +85,9 @@ pub(crate) struct Arguments {
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// File in YAML or JSON with the state at the start, as `emulator export` prints it. It is not read if --data has a state.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// File in which the state is kept; the emulator starts with the state that is in it.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -139,6 +142,10 @@ impl Arguments {
         builder = builder.handshake_timeout(self.handshake_timeout);
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content("--tls-cert", &chain)?, content("--tls-key", &key)?);
+        }
+        if let Some(file) = &self.seed {
+            let text = |error: apigateway_grpc::Error| about_setting("", &error);
+            builder = builder.seed(file).map_err(text)?;
         }
         match self.data {
             Some(file) => Ok(builder
@@ -204,7 +211,7 @@ impl fmt::Debug for Token {
 
 /// A text that neither `Debug` output nor an error of the command line shows. The emulator checks it.
 #[derive(Clone)]
-struct Secret(String);
+pub(crate) struct Secret(pub(crate) String);
 
 impl FromStr for Secret {
     type Err = std::convert::Infallible;
@@ -330,6 +337,7 @@ fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Stri
     let text = with_causes(error);
     let names = [
         ("invalid `tls`: ", format!("{tls}: ")),
+        ("invalid `seed` ", "--seed ".to_owned()),
         ("invalid `host` ", "--host ".to_owned()),
         ("invalid `allow_origin` ", "--allow-origin ".to_owned()),
         (

@@ -18,6 +18,7 @@ mod demo;
 mod deploy;
 mod doctor;
 mod emulator;
+mod emulator_control;
 mod exit;
 mod failure;
 mod files;
@@ -89,8 +90,8 @@ enum Command {
     Config(settings::Command),
     /// Check what a call depends on: settings, credentials, network and service.
     Doctor(doctor::Doctor),
-    /// Run an emulator of API Gateway, in memory or with its state in a file.
-    Emulator(Box<emulator::Arguments>),
+    /// Run an emulator of API Gateway, in memory or with its state in a file, and control a running one.
+    Emulator(Box<emulator_control::Emulator>),
     /// Demonstrate the emulator, the progress of an operation, and both transports.
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
@@ -166,7 +167,9 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
     let settings = Settings::new(arguments.flags);
     log_at(&settings);
     match arguments.command {
-        Command::Emulator(arguments) => return done(emulator::run(*arguments).await),
+        Command::Emulator(arguments) => {
+            return done(emulator_control::run(*arguments, &settings).await);
+        }
         Command::Demo(arguments) => return done(demo::run(arguments).await),
         Command::Completion(completion) => return done(completion.run(&mut Arguments::command())),
         Command::Version => {

@@ -3,6 +3,7 @@
 
 pub(super) mod calls;
 pub(super) mod state;
+pub(super) mod transfer;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -181,11 +182,17 @@ impl Admin for Handlers {
         &self,
         _: Request<ExportStateRequest>,
     ) -> Result<Response<StateExport>, Status> {
-        Err(Status::unimplemented("not implemented yet"))
+        Ok(Response::new(transfer::export(&self.core)))
     }
 
-    async fn import_state(&self, _: Request<ImportStateRequest>) -> Result<Response<()>, Status> {
-        Err(Status::unimplemented("not implemented yet"))
+    async fn import_state(
+        &self,
+        request: Request<ImportStateRequest>,
+    ) -> Result<Response<()>, Status> {
+        let state = request.into_inner().state.unwrap_or_default();
+        transfer::import(&self.core, state)?;
+        self.core.state.durable().await?;
+        Ok(Response::new(()))
     }
 
     async fn reset(&self, _: Request<ResetRequest>) -> Result<Response<()>, Status> {

@@ -100,6 +100,8 @@ pub(crate) struct NewFault {
     pub(crate) times: FaultCount,
     pub(crate) action: FaultAction,
     pub(crate) is_disabled: bool,
+    /// Number of calls that the fault was applied to before.
+    pub(crate) used: u64,
 }
 
 /// A fault that is set.
@@ -227,6 +229,7 @@ impl FaultBuilder {
             times,
             action,
             is_disabled: false,
+            used: 0,
         };
         if let Err(impossible) = fault.check() {
             panic!("{impossible}");
@@ -412,20 +415,35 @@ impl Faults {
     }
 
     pub(crate) fn add(&self, fault: NewFault) -> Arc<FaultEntry> {
-        let entry = Arc::new(FaultEntry {
-            number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
-            method: fault.method,
-            name: fault.name,
-            times: fault.times,
-            action: fault.action,
-            used: AtomicU64::new(0),
-            is_disabled: AtomicBool::new(fault.is_disabled),
-        });
+        let entry = self.entry(fault);
         self.with(|faults| {
             faults.push(Arc::clone(&entry));
             self.observer.fault_changed(&entry, false);
         });
         entry
+    }
+
+    /// Replaces all faults, and does other work while they are locked.
+    pub(crate) fn replace(&self, faults: Vec<NewFault>, work: impl FnOnce()) {
+        let new = faults.into_iter().map(|fault| self.entry(fault));
+        let mut new: Vec<_> = new.collect();
+        new.retain(|entry| !entry.is_used_up());
+        self.with(|faults| {
+            *faults = new;
+            work();
+        });
+    }
+
+    fn entry(&self, fault: NewFault) -> Arc<FaultEntry> {
+        Arc::new(FaultEntry {
+            number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
+            method: fault.method,
+            name: fault.name,
+            times: fault.times,
+            action: fault.action,
+            used: AtomicU64::new(fault.used),
+            is_disabled: AtomicBool::new(fault.is_disabled),
+        })
     }
 
     /// Disables or enables a fault. Returns `None` if there is no fault with this number.

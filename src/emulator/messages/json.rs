@@ -27,6 +27,25 @@ pub(in crate::emulator) fn options() -> JsonOptions {
     }
 }
 
+/// Reads a message of the admin service, or of the API, from proto3 JSON.
+///
+/// ```
+/// use apigateway_grpc::emulator::messages::{Fault, from_json};
+///
+/// let fault: Fault = from_json(br#"{"method": "GetApi", "times": 2, "stale": {}}"#).expect("a fault");
+/// assert_eq!(fault.times, 2);
+/// from_json::<Fault>(br#"{"methods": "GetApi"}"#).expect_err("an unknown field");
+/// ```
+///
+/// # Errors
+///
+/// If the text is not JSON, or not that of such a message. The error names the place.
+pub fn from_json<M: Message + Name + Default>(json: &[u8]) -> Result<M, Error> {
+    let schema = RULES.schema();
+    let wire = schema.json_to_wire(&M::full_name(), json, options())?;
+    M::decode(wire.as_slice()).map_err(|error| Error::message(error.to_string()))
+}
+
 /// Returns a message of the admin service, or of the API, as proto3 JSON.
 ///
 /// ```

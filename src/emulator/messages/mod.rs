@@ -25,7 +25,7 @@ pub(super) mod json;
 
 pub use generated::*;
 #[cfg(feature = "rest")]
-pub use json::to_json;
+pub use json::{from_json, to_json};
 
 /// All protos of the contract and the admin service, as an encoded `FileDescriptorSet`.
 pub(super) const DESCRIPTORS: &[u8] =

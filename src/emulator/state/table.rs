@@ -78,6 +78,16 @@ impl<R: Clone> Table<R> {
         }
     }
 
+    /// Inserts the rows of another table.
+    pub(crate) fn fill(&mut self, from: Self) {
+        for (name, row) in from.rows.into_rows() {
+            self.rows.insert(name, row);
+        }
+        for (name, row) in from.pending.into_rows() {
+            self.pending.insert(name, row);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.pending.clear();

@@ -48,6 +48,14 @@ impl Tables {
         self.is_watched
     }
 
+    /// Returns true if there are neither resources nor operations.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.apis.rows().is_empty()
+            && self.configs.rows().is_empty()
+            && self.gateways.rows().is_empty()
+            && self.operations.rows.is_empty()
+    }
+
     pub(crate) fn clear(&mut self) {
         let Self {
             clock: _,

@@ -90,6 +90,11 @@ impl<V> TrackedMap<V> {
         }
     }
 
+    /// Returns the rows.
+    pub(crate) fn into_rows(self) -> BTreeMap<String, V> {
+        self.map
+    }
+
     /// Starts to record changes.
     #[cfg(feature = "emulator-data")]
     pub(crate) fn track(&mut self) {

@@ -252,7 +252,7 @@ impl Location {
     }
 
     /// Removes an operation without waits. `listing` is the number of the latest listing that has shown it.
-    pub(super) fn forget(&mut self, listing: u32) {
+    pub(super) fn remove_operation(&mut self, listing: u32) {
         self.operations -= 1;
         if let Some(it) = self.listing.as_mut().filter(|_| listing != self.number) {
             it.remaining = it.remaining.saturating_sub(1);

@@ -17,7 +17,7 @@ pub(super) struct Effects {
     pub(super) woken: Vec<Arc<WaitCell>>,
     pub(super) aborted: Vec<AbortHandle>,
     pub(super) notified: Vec<Arc<Notify>>,
-    pub(super) notes: Vec<LogEvent>,
+    pub(super) log_events: Vec<LogEvent>,
     /// Values that are only dropped.
     pub(super) cells: Vec<Arc<WaitCell>>,
     pub(super) errors: Vec<Arc<Error>>,
@@ -50,8 +50,8 @@ impl Effects {
         for cell in self.woken {
             cell.wake();
         }
-        for note in self.notes {
-            catch_panic(|| note.log());
+        for event in self.log_events {
+            catch_panic(|| event.log());
         }
     }
 }

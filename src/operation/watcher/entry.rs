@@ -138,7 +138,7 @@ impl Entry {
     }
 
     /// Adopts the state that another wait has, if the entry has no metadata yet.
-    pub(super) fn learn(&mut self, name: &str, tracked: &TrackedOperation) {
+    pub(super) fn merge_state(&mut self, name: &str, tracked: &TrackedOperation) {
         let snapshot = &tracked.snapshot;
         self.last_seen = self.last_seen.max(tracked.last_seen);
         if self.snapshot(name).raw().metadata.is_none() && snapshot.raw().metadata.is_some() {
@@ -250,13 +250,13 @@ impl Entry {
     ) {
         let mut index = 0;
         while let Some(waiter) = self.waiters.get_mut(index) {
-            let mut shown = None;
+            let mut probed = None;
             let event = match event_of(waiter) {
                 Some(WaitEvent::Probed(target, result)) => {
                     // The target of one wait proves nothing for the other waits.
                     let mut tracked = waiter.facts.about(decoded(&self.known, name));
                     let event = tracked.apply_probe(target, result);
-                    shown = Some(tracked.snapshot);
+                    probed = Some(tracked.snapshot);
                     Some(WaitEvent::Own(event, None))
                 }
                 event => event,
@@ -275,7 +275,7 @@ impl Entry {
                 None => index += 1,
                 Some(waited) => {
                     let mut waiter = self.remove_at(index);
-                    let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
+                    let snapshot = probed.unwrap_or_else(|| decoded(&self.known, name));
                     let end = waiter.end(waited, snapshot, self.last_seen, now);
                     effects.ended.push((waiter.cell, Box::new(end)));
                 }

@@ -34,7 +34,7 @@ impl Locations {
     }
 
     /// Adds an operation to its location. Returns the location's key and the number of its latest listing.
-    pub(super) fn join(&mut self, name: &str) -> (Arc<str>, u32) {
+    pub(super) fn add_operation(&mut self, name: &str) -> (Arc<str>, u32) {
         let within = location(name);
         let at = match self.all.get_key_value(within) {
             Some((at, _)) => Arc::clone(at),
@@ -105,14 +105,14 @@ impl Locations {
             return;
         }
         let next = at.next().filter(|_| !at.is_full());
-        let place = next.map_or(QueuePosition::None, QueuePosition::Timed);
-        let before = mem::replace(&mut at.position, place);
+        let position = next.map_or(QueuePosition::None, QueuePosition::Timed);
+        let previous = mem::replace(&mut at.position, position);
         let idle = at.is_idle();
-        if before != place {
-            if let QueuePosition::Timed(before) = before {
+        if previous != position {
+            if let QueuePosition::Timed(before) = previous {
                 self.timed.remove(&(before, Arc::clone(location)));
             }
-            if let QueuePosition::Timed(next) = place {
+            if let QueuePosition::Timed(next) = position {
                 self.timed.insert((next, Arc::clone(location)));
             }
         }

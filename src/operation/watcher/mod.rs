@@ -207,8 +207,8 @@ impl Watcher {
             // The metadata in the entry has the target already, once for all waits.
             tracked.target = None;
         }
-        let given = settings.schedule.or_else(|| self.settings.schedule.clone());
-        let schedule = given.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
+        let custom = settings.schedule.or_else(|| self.settings.schedule.clone());
+        let schedule = custom.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
         let mut wait = WaitState::new(now, schedule, settings.missing_result);
         let (name, cell) = self.shared.with_table(|table| {
             // A resumed operation is polled after the first delay too, since there may be many of them.

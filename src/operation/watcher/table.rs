@@ -106,7 +106,8 @@ impl Table {
             entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
             // `None` means no deadline, which is later than any.
-            let first = |deadline: Instant| entry.deadline.is_none_or(|kept| deadline < kept);
+            let first =
+                |deadline: Instant| entry.deadline.is_none_or(|earliest| deadline < earliest);
             if !entry.queued.is_some_and(later) || deadline.is_some_and(first) {
                 self.requeue(&name);
             }
@@ -121,12 +122,12 @@ impl Table {
         if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
             let name = Arc::clone(name);
             if let Some(entry) = self.entries.get_mut(&name) {
-                entry.learn(&name, tracked);
+                entry.merge_state(&name, tracked);
             }
             return name;
         }
         let name: Arc<str> = snapshot.name().into();
-        let (at, listing) = self.locations.join(&name);
+        let (at, listing) = self.locations.add_operation(&name);
         let mut entry = Entry::new(at, tracked);
         entry.listing = listing;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
@@ -141,12 +142,12 @@ impl Table {
         let Some(waiter) = entry.remove(cell) else {
             return;
         };
-        self.left(name, waiter);
+        self.after_removal(name, waiter);
     }
 
     /// Updates the queues after a wait was removed. The position of an operation changes only when its last wait leaves:
     /// computing the position from the other waits on each drop would make many drops quadratic.
-    fn left(&mut self, name: &Arc<str>, waiter: PendingWait) {
+    fn after_removal(&mut self, name: &Arc<str>, waiter: PendingWait) {
         let Some(entry) = self.entries.get(name) else {
             return;
         };
@@ -163,25 +164,25 @@ impl Table {
         &mut self,
         name: &Arc<str>,
         cell: &Arc<WaitCell>,
-        lost: AbandonReason,
+        reason: AbandonReason,
     ) -> Option<WaitEnd> {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
-        let (error, now) = (lost.error(), Instant::now());
+        let (error, now) = (reason.error(), Instant::now());
         let end = entry.abandon(&mut waiter, name, error, now, &mut self.effects);
-        self.left(name, waiter);
+        self.after_removal(name, waiter);
         Some(end)
     }
 
     /// Ends all waits, since the task that polled for them panicked.
-    pub(super) fn abandon_all(&mut self, lost: AbandonReason) {
+    pub(super) fn abandon_all(&mut self, reason: AbandonReason) {
         let now = Instant::now();
         let names: Vec<_> = self.entries.keys().cloned().collect();
         for name in names {
             while let Some(entry) = self.entries.get_mut(&name)
                 && let Some(mut waiter) = entry.waiters.pop()
             {
-                let error = lost.error();
+                let error = reason.error();
                 let end = entry.abandon(&mut waiter, &name, error, now, &mut self.effects);
                 let cell = Arc::clone(waiter.cell());
                 self.effects.ended.push((cell, Box::new(end)));
@@ -257,7 +258,7 @@ impl Table {
                 };
                 (CallSubject::Page(location()), request, timeout)
             }),
-            Some(NextCall::Operation(name)) => self.begin_with(&name, id, now),
+            Some(NextCall::Operation(name)) => self.begin_operation_call(&name, id, now),
         };
         let plan = begun.map(|(subject, request, timeout)| {
             self.register(subject, location, timeout, driver, now);
@@ -290,23 +291,23 @@ impl Table {
     }
 
     /// Begins a call about one operation, if one is due.
-    fn begin_with(
+    fn begin_operation_call(
         &mut self,
         name: &Arc<str>,
         id: u64,
         now: Instant,
     ) -> Option<(CallSubject, Request, Duration)> {
         let entry = self.entries.get_mut(name)?;
-        let kept = || Arc::clone(name);
+        let key = || Arc::clone(name);
         let begun = if let Some((tracked, timeout)) = entry.begin_probe(name, id, now) {
             Some((
-                CallSubject::Probe(kept()),
+                CallSubject::Probe(key()),
                 Request::Probe(tracked.into()),
                 timeout,
             ))
         } else {
             let timeout = entry.begin_poll(id, now);
-            timeout.map(|timeout| (CallSubject::Poll(kept()), Request::Poll(kept()), timeout))
+            timeout.map(|timeout| (CallSubject::Poll(key()), Request::Poll(key()), timeout))
         };
         if begun.is_some() {
             entry.calls += 1;
@@ -317,7 +318,7 @@ impl Table {
     }
 
     /// Keeps the abort handle of a call. A call that has ended already is aborted.
-    pub(super) fn began(&mut self, id: u64, handle: AbortHandle) {
+    pub(super) fn call_spawned(&mut self, id: u64, handle: AbortHandle) {
         self.effects.aborted.extend(self.calls.spawned(id, handle));
     }
 
@@ -325,7 +326,7 @@ impl Table {
     fn expire(&mut self, now: Instant) {
         while let Some((id, outcome)) = self.calls.hung(now) {
             self.abort(id);
-            self.done(id, outcome, now);
+            self.end_call(id, outcome, now);
         }
         while let Some((deadline, name)) = self.deadlines.first().cloned()
             && deadline <= now
@@ -336,7 +337,7 @@ impl Table {
 
     /// Applies the end of a call. Returns the outcome if the call was removed before, so that the caller drops it outside of
     /// the lock.
-    pub(super) fn done(&mut self, id: u64, outcome: Outcome, now: Instant) -> Option<Outcome> {
+    pub(super) fn end_call(&mut self, id: u64, outcome: Outcome, now: Instant) -> Option<Outcome> {
         let Some(call) = self.remove_call(id) else {
             return Some(outcome);
         };
@@ -361,8 +362,8 @@ impl Table {
             (CallSubject::Poll(name), Outcome::Polled(Err(status))) => {
                 self.poll_failed(name, id, status, now);
             }
-            (CallSubject::Probe(name), Outcome::Probed(looked)) => {
-                self.probed(name, id, looked, now)
+            (CallSubject::Probe(name), Outcome::Probed(result)) => {
+                self.probed(name, id, result, now)
             }
             (CallSubject::Page(location), Outcome::Listed(Ok(page))) => {
                 self.page_received(location, page, started, now);
@@ -444,7 +445,7 @@ impl Table {
         let dropped = self.calls.ids_where(|_, call| call.driver == driver);
         let now = Instant::now();
         for id in dropped {
-            self.done(id, Outcome::Dropped, now);
+            self.end_call(id, Outcome::Dropped, now);
         }
     }
 
@@ -457,7 +458,7 @@ impl Table {
     }
 
     fn poll_failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
-        let (failure, error) = self.failure(status, now);
+        let (failure, error) = self.record_failure(status, now);
         let event = Event::PollFailed(failure);
         self.deliver(name, now, &mut |waiter| {
             waiter.on_failed_poll(id, event, &error)
@@ -465,13 +466,13 @@ impl Table {
         self.effects.errors.push(error);
     }
 
-    fn probed(&mut self, name: &Arc<str>, id: u64, looked: ProbeResult, now: Instant) {
-        match looked {
+    fn probed(&mut self, name: &Arc<str>, id: u64, result: ProbeResult, now: Instant) {
+        match result {
             Ok((target, result)) => self.deliver(name, now, &mut |waiter| {
                 waiter.on_probe(id, target, result.as_ref())
             }),
             Err(status) => {
-                let (failure, error) = self.failure(status, now);
+                let (failure, error) = self.record_failure(status, now);
                 let event = Event::ProbeFailed(failure);
                 self.deliver(name, now, &mut |waiter| {
                     waiter.on_failed_probe(id, event, &error)
@@ -482,14 +483,16 @@ impl Table {
     }
 
     /// Records a failed call.
-    fn failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
+    fn record_failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
         let failure = CallFailure::of(&status);
         let refused = failure.code == Code::ResourceExhausted && !failure.permanent;
         if refused && self.limit.lower(now) {
-            let note = LogEvent::RateLowered(self.limit.rate());
-            self.effects.notes.push(note);
+            let event = LogEvent::RateLowered(self.limit.rate());
+            self.effects.log_events.push(event);
         }
-        self.effects.notes.push(LogEvent::PollFailed(failure.code));
+        self.effects
+            .log_events
+            .push(LogEvent::PollFailed(failure.code));
         (failure, Arc::new(Error::from(status)))
     }
 
@@ -513,7 +516,7 @@ impl Table {
                 entry.unlisted = false;
                 let before = mem::replace(&mut entry.listing, number.unwrap_or_default());
                 if Some(before) != number {
-                    self.shown(location);
+                    self.count_shown(location);
                 }
                 self.poll_answered(&name, operation, started, now);
             }
@@ -526,7 +529,7 @@ impl Table {
     }
 
     /// Counts an operation that the listing has shown.
-    fn shown(&mut self, location: &Arc<str>) {
+    fn count_shown(&mut self, location: &Arc<str>) {
         let listing = self.locations.get_mut(location);
         if let Some(listing) = listing.and_then(|at| at.listing.as_mut()) {
             listing.shown += 1;
@@ -536,7 +539,7 @@ impl Table {
 
     /// Applies a failed page. A transient error counts as a failed poll of each operation that the listing was to show.
     fn page_failed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
-        let (failure, error) = self.failure(status, now);
+        let (failure, error) = self.record_failure(status, now);
         let (event, ended) = (Event::PollFailed(failure), ListingEnd::of(failure));
         if ended == ListingEnd::Transient {
             let listed = self.locations.get(location).map(|at| &at.listed);
@@ -564,8 +567,8 @@ impl Table {
             _ => None,
         };
         if matches!(ended, ListingEnd::Failed(_) | ListingEnd::Endless) {
-            let note = LogEvent::NotListed(Arc::clone(location), code);
-            self.effects.notes.push(note);
+            let event = LogEvent::NotListed(Arc::clone(location), code);
+            self.effects.log_events.push(event);
         }
         let number = at.number;
         let listed = at.listed.iter().filter(|_| ended == ListingEnd::Complete);
@@ -621,7 +624,7 @@ impl Table {
                 at.queue(name, queued_before, queued);
             }
             if empty {
-                at.forget(listing);
+                at.remove_operation(listing);
             }
         }
         if empty {
@@ -658,45 +661,71 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch_list::LISTING_PATIENCE;
     use super::*;
     use crate::operation::schedule::ScheduleRef;
     use crate::operation::state_machine::MissingResult;
 
-    /// Waits in one location, lists it, and drops the waits after these pages. Returns the number of locations that the table
-    /// still has.
+    const LOCATION: &str = "projects/p/locations/l";
+
+    type Waits = Vec<(Arc<str>, Arc<WaitCell>)>;
+
+    /// Returns a table with waits for 20 operations of one location, all due now.
+    fn table(now: Instant) -> (Table, Waits) {
+        let mut table = Table::new(1000.0, 2, now);
+        let waits = (0..20).map(|number| {
+            let message = Message {
+                name: format!("{LOCATION}/operations/{number}"),
+                ..Message::default()
+            };
+            let tracked = TrackedOperation {
+                snapshot: Snapshot::new(message),
+                ..TrackedOperation::default()
+            };
+            let schedule = ScheduleRef::fitting("", "");
+            let wait = WaitState::new(now, schedule, MissingResult::Fail);
+            table.add(&tracked, wait, Duration::ZERO, now)
+        });
+        let waits = waits.collect();
+        (table, waits)
+    }
+
+    /// Returns an empty page with this token of the next one.
+    fn page(token: &str) -> Result<ListOperationsResponse, Status> {
+        Ok(ListOperationsResponse {
+            next_page_token: token.to_owned(),
+            ..ListOperationsResponse::default()
+        })
+    }
+
+    /// Makes the call that is due a millisecond later. A page has this answer, and a poll fails. Returns true for a page.
+    fn make_call(
+        table: &mut Table,
+        now: &mut Instant,
+        answer: impl FnOnce() -> Result<ListOperationsResponse, Status>,
+    ) -> bool {
+        *now += Duration::from_millis(1);
+        let Next::Call(plan) = table.next(1, *now) else {
+            panic!("a call is due");
+        };
+        let is_page = matches!(plan.request, Request::Page { .. });
+        let outcome = match is_page {
+            true => Outcome::Listed(answer()),
+            false => Outcome::Polled(Err(Status::unavailable("away"))),
+        };
+        table.end_call(plan.id, outcome, *now);
+        is_page
+    }
+
+    /// Lists the location, and drops the waits after these pages. Returns the number of locations that the table still has.
     fn locations_after(pages: Vec<Result<ListOperationsResponse, Status>>) -> usize {
         let mut now = Instant::now();
-        let mut table = Table::new(1000.0, 2, now);
-        let waits: Vec<_> = (0..20)
-            .map(|number| {
-                let name = format!("projects/p/locations/l/operations/{number}");
-                let message = Message {
-                    name,
-                    ..Message::default()
-                };
-                let snapshot = Snapshot::new(message);
-                let tracked = TrackedOperation {
-                    snapshot,
-                    ..TrackedOperation::default()
-                };
-                let schedule = ScheduleRef::fitting("", "");
-                let wait = WaitState::new(now, schedule, MissingResult::Fail);
-                table.add(&tracked, wait, Duration::ZERO, now)
-            })
-            .collect();
+        let (mut table, waits) = table(now);
         let mut pages = pages.into_iter().peekable();
         while pages.peek().is_some() {
-            now += Duration::from_millis(1);
-            let Next::Call(plan) = table.next(1, now) else {
-                panic!("a page is due");
-            };
-            let outcome = match plan.request {
-                Request::Page { .. } => Outcome::Listed(pages.next().expect("a page")),
-                _ => Outcome::Polled(Err(Status::unavailable("away"))),
-            };
-            table.done(plan.id, outcome, now);
+            make_call(&mut table, &mut now, || pages.next().expect("a page"));
         }
-        assert!(table.locations.get("projects/p/locations/l").is_some());
+        assert!(table.locations.get(LOCATION).is_some());
         for (name, cell) in waits {
             table.leave(&name, &cell);
         }
@@ -707,13 +736,75 @@ mod tests {
     }
 
     #[test]
-    fn a_location_leaves_with_its_last_wait_whatever_its_listings_showed() {
-        let page = |token: &str| {
-            Ok(ListOperationsResponse {
-                next_page_token: token.to_owned(),
-                ..ListOperationsResponse::default()
-            })
+    fn a_repeated_page_token_ends_the_listing() {
+        let mut now = Instant::now();
+        let (mut table, _waits) = table(now);
+        let mut calls = || make_call(&mut table, &mut now, || page("same"));
+        let pages = [calls(), calls(), calls()];
+        assert_eq!(pages, [true, true, false], "the third call is a poll");
+    }
+
+    #[test]
+    fn polls_and_pages_that_are_both_due_alternate() {
+        let mut now = Instant::now();
+        let (mut table, _waits) = table(now);
+        assert!(make_call(&mut table, &mut now, || page("0")));
+        now += LISTING_PATIENCE;
+        let mut number = 0;
+        let mut call = || {
+            number += 1;
+            make_call(&mut table, &mut now, || page(&number.to_string()))
         };
+        let pages: Vec<_> = (0..10).map(|_| call()).collect();
+        assert!(pages.windows(2).all(|two| two[0] != two[1]), "{pages:?}");
+    }
+
+    /// Begins the listing, and returns the table while the page is in flight.
+    fn table_with_page_in_flight(now: Instant) -> (Table, Waits) {
+        let (mut table, waits) = table(now);
+        let next = table.next(1, now);
+        assert!(matches!(&next, Next::Call(plan) if matches!(plan.request, Request::Page { .. })));
+        (table, waits)
+    }
+
+    #[test]
+    fn a_page_that_hangs_beyond_its_timeout_ends_the_listing() {
+        let now = Instant::now();
+        let (mut table, _waits) = table_with_page_in_flight(now);
+        table.next(1, now + Duration::from_secs(62));
+        let location = table.locations.get(LOCATION).expect("it has waits");
+        assert!(location.listing.is_none());
+    }
+
+    #[test]
+    fn a_page_that_no_wait_needs_any_more_is_aborted() {
+        let (mut table, waits) = table_with_page_in_flight(Instant::now());
+        for (name, cell) in waits {
+            table.leave(&name, &cell);
+        }
+        assert_eq!(table.calls.len(), 0);
+    }
+
+    #[test]
+    fn operations_that_a_complete_listing_did_not_show_are_polled_next() {
+        let mut now = Instant::now();
+        let (mut table, _waits) = table(now);
+        let operations = (0..10).map(|number| Message {
+            name: format!("{LOCATION}/operations/{number}"),
+            ..Message::default()
+        });
+        let shown = ListOperationsResponse {
+            operations: operations.collect(),
+            ..ListOperationsResponse::default()
+        };
+        assert!(make_call(&mut table, &mut now, || Ok(shown)));
+        let mut call = || make_call(&mut table, &mut now, || page(""));
+        let pages: Vec<_> = (0..10).map(|_| call()).collect();
+        assert_eq!(pages, [false; 10]);
+    }
+
+    #[test]
+    fn a_location_leaves_with_its_last_wait_whatever_its_listings_showed() {
         assert_eq!(locations_after(vec![page("")]), 0);
         assert_eq!(locations_after(vec![page("1"), page("2"), page("")]), 0);
         let refused = Status::permission_denied("no lists");

@@ -111,7 +111,7 @@ impl RunningCalls {
             let call = call(Arc::clone(&shared.clients), plan, page_size);
             let handle = self.tasks.spawn(call);
             self.numbers.insert(handle.id(), id);
-            shared.with_table(|table| table.began(id, handle));
+            shared.with_table(|table| table.call_spawned(id, handle));
         }
     }
 
@@ -127,7 +127,7 @@ impl RunningCalls {
             Err(error) => (error.id(), Outcome::Dropped),
         };
         if let Some(id) = self.numbers.remove(&task) {
-            let needless = shared.with_table(|table| table.done(id, outcome, Instant::now()));
+            let needless = shared.with_table(|table| table.end_call(id, outcome, Instant::now()));
             drop(needless);
         }
     }

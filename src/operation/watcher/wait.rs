@@ -35,7 +35,7 @@ pub(super) enum Inner<R: OperationResult> {
 pub(super) struct Finished<R: OperationResult> {
     wait: <Operation<R> as IntoFuture>::IntoFuture,
     /// The end to report if there is no runtime; set if the target must be probed.
-    lost: Option<Box<WaitEnd>>,
+    end_without_runtime: Option<Box<WaitEnd>>,
     /// The snapshot that the first call of `next` returns.
     unread: Option<Box<Snapshot>>,
 }
@@ -57,8 +57,8 @@ impl TableWait {
         let Err(reason) = self.shared.ensure_driver() else {
             return Poll::Pending;
         };
-        let lost = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
-        match self.shared.with_table(lost) {
+        let abandon = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
+        match self.shared.with_table(abandon) {
             Some(end) => Poll::Ready(Box::new(end)),
             // The wait has just ended, which wakes the future.
             None => Poll::Pending,
@@ -145,10 +145,10 @@ impl<R: OperationResult> Finished<R> {
     pub(super) fn new(operation: Operation<R>) -> Self {
         let tracked = &operation.waiter.tracked;
         let policy = operation.waiter.settings.missing_result;
-        let reads = tracked.completion() == Completion::NoResult
+        let needs_probe = tracked.completion() == Completion::NoResult
             && policy == MissingResult::CheckTarget
             && tracked.target().is_some();
-        let lost = reads.then(|| {
+        let end_without_runtime = needs_probe.then(|| {
             let failure = Some(Arc::new(AbandonReason::NoRuntime.error()));
             Box::new(WaitEnd {
                 waited: Err(GiveUp::Failed),
@@ -162,12 +162,16 @@ impl<R: OperationResult> Finished<R> {
         });
         let unread = Some(Box::new(tracked.snapshot.clone()));
         let wait = operation.into_future();
-        Self { wait, lost, unread }
+        Self {
+            wait,
+            end_without_runtime,
+            unread,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, OperationError>> {
         let no_runtime = || runtime::Handle::try_current().is_err();
-        match self.lost.take_if(|_| no_runtime()) {
+        match self.end_without_runtime.take_if(|_| no_runtime()) {
             Some(end) => Poll::Ready(end.result()),
             None => self.wait.as_mut().poll(cx),
         }

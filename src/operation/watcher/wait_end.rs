@@ -121,8 +121,8 @@ impl WaitCell {
         let mut waker = Some(waker.clone());
         let mut state = self.state();
         let end = match &mut *state {
-            State::Waiting(kept) => {
-                mem::swap(kept, &mut waker);
+            State::Waiting(current) => {
+                mem::swap(current, &mut waker);
                 None
             }
             State::Ended(end) => end.take(),
@@ -137,8 +137,8 @@ impl WaitCell {
         let mut waker = Some(waker.clone());
         let mut state = self.state();
         let last = match &mut *state {
-            State::Waiting(kept) => {
-                mem::swap(kept, &mut waker);
+            State::Waiting(current) => {
+                mem::swap(current, &mut waker);
                 None
             }
             State::Ended(end) => Some(end.as_ref().map(|end| end.snapshot.clone())),

@@ -42,8 +42,5 @@ fn unknown(encoding: &[u8]) -> Status {
 }
 
 pub(crate) fn too_large(max_bytes: usize) -> Status {
-    TransportError::too_large(
-        max_bytes,
-        "max_response_size, or max_response of a Rest of your own",
-    )
+    TransportError::too_large(max_bytes, "max_response_size, or Rest::max_response")
 }

@@ -94,6 +94,15 @@ fn an_invalid_configuration_is_refused_and_a_selector_without_a_method_is_report
     ] {
         assert!(build(config).is_err(), "{config}");
     }
+    let text = |config| build(config).expect_err(config).to_string();
+    assert_eq!(
+        text("[]"),
+        "invalid service configuration: must be a JSON object"
+    );
+    assert_eq!(
+        text(r#"{"http": {"rules": {}}}"#),
+        "invalid `http.rules` of the service configuration: must be a list"
+    );
     assert!(Rules::builder(b"\x0a\x7f").build().is_err());
     let unary = Rules::builder(proto::FILE_DESCRIPTOR_SET)
         .newline_delimited("google.longrunning.Operations.GetOperation");

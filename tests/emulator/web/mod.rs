@@ -8,6 +8,8 @@ mod page;
 #[cfg(feature = "rest")]
 mod raw;
 #[cfg(feature = "rest")]
+mod routes;
+#[cfg(feature = "rest")]
 mod settings;
 #[cfg(feature = "rest")]
 mod table;

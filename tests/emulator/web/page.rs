@@ -149,7 +149,7 @@ async fn the_methods_of_the_page_are_those_of_the_contract() {
 async fn the_page_is_not_recorded_and_loads_nothing_from_elsewhere() {
     let port = Port::start(Emulator::builder().require_token("t")).await;
     for (path, file) in files(&port).await {
-        for name in [" src=\"", " href=\"", "from '", "import('", "url("] {
+        for name in [" src=\"", " href=\"", "from '", "import('", " url("] {
             for target in file.text.split(name).skip(1) {
                 let own = ["ui/", "./", "#", "data:"];
                 let is_own = own.iter().any(|start| target.starts_with(start));

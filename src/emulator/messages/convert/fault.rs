@@ -70,6 +70,7 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
         times,
         action,
         is_disabled: proto.disabled,
+        used: 0,
     };
     fault.check().map_err(|invalid| {
         let field = match invalid.part {

@@ -15,10 +15,12 @@ use crate::emulator::server::http_limits::http_server;
 pub(crate) async fn serve(
     routes: Routes,
     access: AccessLayer,
-    _events: EventSource,
+    events: EventSource,
     incoming: impl Stream<Item = io::Result<Connection>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    // Without REST, events are streamed over gRPC only.
+    drop(events);
     let page = PageLayer::new(access.has_page());
     http_server()
         .layer(access)

@@ -1,0 +1,567 @@
+//! `apigw emulator`: the verbs that control a running emulator, over its admin service.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apigateway_grpc::emulator::messages::admin_client::AdminClient;
+use apigateway_grpc::emulator::messages::{
+    AdvanceClockRequest, Call, CallView, ClearCallsRequest, Clock, CreateFaultRequest,
+    DeleteFaultRequest, ExportStateRequest, Fault, GetClockRequest, GetStateRequest,
+    ImportStateRequest, ListCallsRequest, ListFaultsRequest, PauseClockRequest, ResetRequest,
+    ResumeClockRequest, State, StateExport, StateView, UpdateFaultRequest, WatchEventsRequest,
+    call, event, from_json, to_json,
+};
+use apigateway_grpc::stack::Stack;
+use apigateway_grpc::tonic::metadata::MetadataValue;
+use apigateway_grpc::tonic::service::Interceptor;
+use apigateway_grpc::tonic::service::interceptor::InterceptedService;
+use apigateway_grpc::tonic::{Code, Request, Status};
+use apigateway_grpc::{ApiGateway, CallOptions, EMULATOR_HOST, Transport};
+use clap::{Args, Subcommand};
+use prost::{Message, Name};
+use serde_json::Value;
+
+use super::client::duration;
+use super::emulator::{self, ADMIN_TOKEN, Secret};
+use super::output;
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// The address of an emulator that is started without `--listen`.
+const DEFAULT: &str = "http://127.0.0.1:8470";
+
+/// Time between two attempts of `status --wait`.
+const READY_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Emulator {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    start: emulator::Arguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an emulator, as without a verb.
+    Start(Box<emulator::Arguments>),
+    /// Print the variables that point clients at an emulator, for `eval`.
+    Env(Env),
+    /// Print the state of a running emulator in a few lines.
+    Status(ShowStatus),
+    /// Print the calls that a running emulator has received.
+    Calls(Calls),
+    /// Inject, list and delete faults.
+    #[command(subcommand)]
+    Faults(Faults),
+    /// Delete all resources, operations, faults and recorded calls.
+    Reset(Access),
+    /// Read and set the clock.
+    #[command(subcommand)]
+    Clock(SetClock),
+    /// Print the whole state as JSON.
+    Export(Access),
+    /// Replace the whole state by that of a file.
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+struct Access {
+    /// Bearer token of an emulator that is not on a loopback address.
+    #[arg(long, value_name = "TOKEN", env = ADMIN_TOKEN, hide_env_values = true)]
+    admin_token: Option<Secret>,
+}
+
+#[derive(Debug, Args)]
+struct Env {
+    /// Print the variables of gcloud, too.
+    #[arg(long)]
+    gcloud: bool,
+}
+
+#[derive(Debug, Args)]
+struct ShowStatus {
+    /// Wait at most this long until the emulator answers.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    wait: Option<Duration>,
+    /// Print the state as JSON, without resources, operations and faults.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Args)]
+struct Calls {
+    /// Print further calls as they end, until it is interrupted.
+    #[arg(long, short)]
+    follow: bool,
+    /// Calls of one method only, such as GetOperation.
+    #[arg(long, value_name = "METHOD", default_value = "")]
+    method: String,
+    /// Calls for one resource only, and for those below it.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    resource: String,
+    /// Calls with one code only, such as NOT_FOUND.
+    #[arg(long, value_name = "CODE", default_value = "")]
+    code: String,
+    /// Calls with a text only, in the method, the name, the error or the fault.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    text: String,
+    /// Maximum number of calls before those that are followed; the newest are printed.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(i32).range(0..))]
+    limit: i32,
+    /// Print one JSON object a line, with headers and messages unless --follow is given.
+    #[arg(long)]
+    json: bool,
+    /// Delete the recorded calls instead.
+    #[arg(long, conflicts_with_all = ["follow", "json"])]
+    clear: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Subcommand)]
+enum Faults {
+    /// Inject a fault, given as JSON: {"method": "GetApi", "times": 2, "fail": {"code": 14}}.
+    Create {
+        /// The fault.
+        #[arg(value_name = "JSON")]
+        fault: String,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// Print the faults that are not used up, one JSON object a line.
+    List(Access),
+    /// Disable a fault without deleting it.
+    Disable(OneFault),
+    /// Enable a disabled fault.
+    Enable(OneFault),
+    /// Delete a fault.
+    Delete(OneFault),
+}
+
+#[derive(Debug, Args)]
+struct OneFault {
+    /// Name of the fault, such as faults/1.
+    #[arg(value_name = "FAULT")]
+    name: String,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Subcommand)]
+enum SetClock {
+    /// Print the clock.
+    Show(Access),
+    /// Advance the clock, and end the operations that are due by then.
+    Advance {
+        /// Time by which to advance the clock, such as 90s or 1h.
+        #[arg(value_name = "DURATION", value_parser = duration)]
+        by: Duration,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// Pause the clock.
+    Pause(Access),
+    /// Resume the clock.
+    Resume(Access),
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// File in JSON or YAML, as `export` prints it; - reads JSON from standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// Adds the admin token to a call.
+#[derive(Clone)]
+struct Authorization(Option<MetadataValue<apigateway_grpc::tonic::metadata::Ascii>>);
+
+impl Interceptor for Authorization {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+type Admin = AdminClient<InterceptedService<Stack, Authorization>>;
+
+pub(crate) async fn run(noun: Emulator, settings: &Settings) -> Result<(), Failure> {
+    let Some(command) = noun.command else {
+        return emulator::run(noun.start).await;
+    };
+    match command {
+        Command::Start(start) => emulator::run(*start).await,
+        Command::Env(env) => env.run(settings),
+        Command::Status(status) => status.run(settings).await,
+        Command::Calls(calls) => calls.run(settings).await,
+        Command::Faults(faults) => faults.run(settings).await,
+        Command::Reset(access) => {
+            let reset = access.admin(settings)?.reset(ResetRequest {}).await;
+            reset.map(drop).map_err(|status| failed(&status))
+        }
+        Command::Clock(clock) => clock.run(settings).await,
+        Command::Export(access) => {
+            let mut admin = access.admin(settings)?;
+            let state = admin.export_state(ExportStateRequest {}).await;
+            pretty(&state.map_err(|status| failed(&status))?.into_inner())
+        }
+        Command::Import(import) => import.run(settings).await,
+    }
+}
+
+/// Returns the endpoint of the emulator: that of --endpoint or of the variable, or the default. The second value is true if
+/// the library reads the variable itself.
+fn endpoint(settings: &Settings) -> (String, bool) {
+    let endpoint = settings.endpoint();
+    match endpoint.value {
+        Some(value) if endpoint.source == EMULATOR_HOST => (value, true),
+        Some(value) if endpoint.source == "--endpoint" => (value, false),
+        // An override for gcloud may point at another service.
+        _ => (DEFAULT.to_owned(), false),
+    }
+}
+
+impl Access {
+    fn admin(&self, settings: &Settings) -> Result<Admin, Failure> {
+        let (endpoint, is_variable) = endpoint(settings);
+        let mut builder = ApiGateway::builder()
+            .transport(Transport::Grpc)
+            .call_options(CallOptions::default())
+            .max_response_size(usize::MAX)
+            .anonymous();
+        if !is_variable {
+            builder = builder.endpoint(endpoint);
+        }
+        if let Some(file) = &settings.flags.client.ca_cert {
+            builder = builder.ca_certificates(super::client::content("--ca-cert", file)?);
+        }
+        let token = self.admin_token.as_ref().map(|token| {
+            let value = format!("Bearer {}", token.0);
+            let mut value = MetadataValue::try_from(value)
+                .map_err(|_| "--admin-token: must have visible ASCII characters only".to_owned())?;
+            value.set_sensitive(true);
+            Ok::<_, Failure>(value)
+        });
+        let authorization = Authorization(token.transpose()?);
+        let stack = InterceptedService::new(builder.build()?.stack(), authorization);
+        Ok(AdminClient::new(stack).max_decoding_message_size(usize::MAX))
+    }
+}
+
+impl Env {
+    fn run(&self, settings: &Settings) -> Result<(), Failure> {
+        let (endpoint, _) = endpoint(settings);
+        let (scheme, address) = endpoint.split_once("://").unwrap_or(("http", &endpoint));
+        let address = address.trim_end_matches('/');
+        let value = match scheme {
+            "http" => address.to_owned(),
+            scheme => format!("{scheme}://{address}"),
+        };
+        output::line(&format!("export {EMULATOR_HOST}={value}"))?;
+        if self.gcloud {
+            output::line(&format!(
+                "export CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY={scheme}://{address}/"
+            ))?;
+            output::line("export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true")?;
+        }
+        Ok(())
+    }
+}
+
+impl ShowStatus {
+    async fn run(&self, settings: &Settings) -> Result<(), Failure> {
+        let started = std::time::Instant::now();
+        let request = GetStateRequest {
+            view: StateView::Basic.into(),
+            ..GetStateRequest::default()
+        };
+        let state = loop {
+            let answer = self.access.admin(settings)?.get_state(request).await;
+            match answer {
+                Ok(state) => break state.into_inner(),
+                Err(status)
+                    if status.code() == Code::Unavailable
+                        && self.wait.is_some_and(|wait| started.elapsed() < wait) =>
+                {
+                    tokio::time::sleep(READY_PAUSE).await;
+                }
+                Err(status) => return Err(failed(&status)),
+            }
+        };
+        match self.json {
+            true => pretty(&state),
+            false => output::data(&describe(&state, &endpoint(settings).0)),
+        }
+    }
+}
+
+/// Describes a state in a few lines.
+fn describe(state: &State, endpoint: &str) -> String {
+    let counts = state.counts.unwrap_or_default();
+    let clock = state.clock.unwrap_or_default();
+    let data = state.settings.as_ref().map(|settings| &settings.data_file);
+    let data = data.filter(|file| !file.is_empty());
+    let data = data.map_or("in memory", |file| file.as_str());
+    let lines = [
+        ("emulator", format!("{endpoint}, version {}", state.version)),
+        ("clock", clock_text(&clock)),
+        ("state", data.to_owned()),
+        ("apis", counts.apis.to_string()),
+        ("configs", counts.api_configs.to_string()),
+        ("gateways", counts.gateways.to_string()),
+        (
+            "operations",
+            format!(
+                "{} running, {} done",
+                counts.running_operations, counts.done_operations
+            ),
+        ),
+        ("faults", counts.faults.to_string()),
+        ("calls", counts.calls.to_string()),
+    ];
+    let lines = lines.map(|(name, value)| format!("{name:<11} {}\n", output::printable(&value)));
+    lines.concat()
+}
+
+fn clock_text(clock: &Clock) -> String {
+    let time = clock.time.map(|time| time.to_string()).unwrap_or_default();
+    let paused = if clock.paused { ", paused" } else { "" };
+    let advanced = clock.advanced.filter(|by| by.seconds > 0 || by.nanos > 0);
+    let advanced = advanced.map(|by| format!(", advanced by {by}"));
+    format!("{time}{paused}{}", advanced.unwrap_or_default())
+}
+
+impl Calls {
+    async fn run(&self, settings: &Settings) -> Result<(), Failure> {
+        let mut admin = self.access.admin(settings)?;
+        if self.clear {
+            let cleared = admin.clear_calls(ClearCallsRequest {}).await;
+            return cleared.map(drop).map_err(|status| failed(&status));
+        }
+        // The stream is opened first, so that no call is missed between the two. A call of both is printed once.
+        let stream = match self.follow {
+            true => Some(watch(&mut admin, None).await?),
+            false => None,
+        };
+        let view = match self.json && !self.follow {
+            true => CallView::Full,
+            false => CallView::Basic,
+        };
+        let mut last = self.print(&mut admin, 0, view).await?;
+        let Some(mut stream) = stream else {
+            return Ok(());
+        };
+        let mut number = None;
+        loop {
+            match stream.message().await {
+                Ok(Some(event)) => {
+                    number = Some(event.number);
+                    match event.event {
+                        // The filters are those of the emulator, so the call is listed and not read from the event.
+                        Some(event::Event::Call(call)) if call.sequence > last => {
+                            last = self.print(&mut admin, last, view).await?.max(last);
+                        }
+                        Some(event::Event::Lost(_) | event::Event::Reset(())) => {
+                            last = self.print(&mut admin, last, view).await?.max(last);
+                        }
+                        _ => {}
+                    }
+                }
+                // The server ends its streams when it stops.
+                Ok(None) => return Ok(()),
+                Err(status) if status.code() == Code::Unavailable => {
+                    tokio::time::sleep(READY_PAUSE).await;
+                    stream = watch(&mut admin, number).await?;
+                }
+                Err(status) => return Err(failed(&status)),
+            }
+        }
+    }
+
+    /// Prints the calls after a number that have ended. Returns the number of the last one.
+    async fn print(&self, admin: &mut Admin, after: u64, view: CallView) -> Result<u64, Failure> {
+        let request = ListCallsRequest {
+            method: self.method.clone(),
+            page_size: if after == 0 { self.limit } else { 0 },
+            after,
+            resource: self.resource.clone(),
+            code: self.code.clone(),
+            text: self.text.clone(),
+            view: view.into(),
+        };
+        let listed = admin.list_calls(request).await;
+        let listed = listed.map_err(|status| failed(&status))?.into_inner();
+        let mut last = after;
+        for call in &listed.calls {
+            // A call in progress is printed when it has ended.
+            if self.follow && call.status.is_none() {
+                break;
+            }
+            last = last.max(call.sequence);
+            match self.json {
+                true => output::line(&compact(call)?)?,
+                false => output::line(&call_text(call))?,
+            }
+        }
+        Ok(last)
+    }
+}
+
+async fn watch(
+    admin: &mut Admin,
+    after: Option<u64>,
+) -> Result<apigateway_grpc::tonic::Streaming<apigateway_grpc::emulator::messages::Event>, Failure>
+{
+    let watch = admin.watch_events(WatchEventsRequest { after }).await;
+    watch
+        .map(apigateway_grpc::tonic::Response::into_inner)
+        .map_err(|status| failed(&status))
+}
+
+/// Returns a call on one line.
+fn call_text(call: &Call) -> String {
+    let method = call.method.rsplit('.').next().unwrap_or_default();
+    let transport = match call.transport() {
+        call::Transport::Grpc => "gRPC",
+        call::Transport::Rest => "REST",
+        call::Transport::Unspecified => "-",
+    };
+    let time = call.start_time.map(|time| time.to_string());
+    let code = call.status.as_ref().map(|status| {
+        let code = Code::from_i32(status.code);
+        format!("{code:?}")
+    });
+    let latency = call.latency.and_then(|time| Duration::try_from(time).ok());
+    let latency = latency.map(|time| format!(" {:.1}ms", time.as_secs_f64() * 1000.0));
+    let fault = match call.fault.as_str() {
+        "" => String::new(),
+        fault => format!(" {fault}"),
+    };
+    let text = format!(
+        "{} {} {method} {} {transport} {}{}{fault}",
+        call.sequence,
+        time.unwrap_or_default(),
+        call.resource,
+        code.as_deref().unwrap_or("in progress"),
+        latency.unwrap_or_default(),
+    );
+    output::printable(&text).replace('\n', " ")
+}
+
+impl Faults {
+    async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        match self {
+            Self::Create { fault, access } => {
+                let fault: Fault = from_json(fault.as_bytes())?;
+                let request = CreateFaultRequest { fault: Some(fault) };
+                let set = access.admin(settings)?.create_fault(request).await;
+                let set = set.map_err(|status| failed(&status))?.into_inner();
+                output::line(&compact(&set)?)
+            }
+            Self::List(access) => {
+                let mut admin = access.admin(settings)?;
+                let listed = admin.list_faults(ListFaultsRequest {}).await;
+                let listed = listed.map_err(|status| failed(&status))?;
+                for fault in &listed.into_inner().faults {
+                    output::line(&compact(fault)?)?;
+                }
+                Ok(())
+            }
+            Self::Disable(fault) => fault.set_disabled(settings, true).await,
+            Self::Enable(fault) => fault.set_disabled(settings, false).await,
+            Self::Delete(OneFault { name, access }) => {
+                let request = DeleteFaultRequest { name };
+                let deleted = access.admin(settings)?.delete_fault(request).await;
+                deleted.map(drop).map_err(|status| failed(&status))
+            }
+        }
+    }
+}
+
+impl OneFault {
+    async fn set_disabled(self, settings: &Settings, disabled: bool) -> Result<(), Failure> {
+        let fault = Fault {
+            name: self.name,
+            disabled,
+            ..Fault::default()
+        };
+        let request = UpdateFaultRequest { fault: Some(fault) };
+        let updated = self.access.admin(settings)?.update_fault(request).await;
+        let updated = updated.map_err(|status| failed(&status))?.into_inner();
+        output::line(&compact(&updated)?)
+    }
+}
+
+impl SetClock {
+    async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        let clock = match self {
+            Self::Show(access) => access.admin(settings)?.get_clock(GetClockRequest {}).await,
+            Self::Advance { by, access } => {
+                let by = by
+                    .try_into()
+                    .map_err(|_| "the duration is too long".to_owned())?;
+                let request = AdvanceClockRequest { by: Some(by) };
+                access.admin(settings)?.advance_clock(request).await
+            }
+            Self::Pause(access) => {
+                access
+                    .admin(settings)?
+                    .pause_clock(PauseClockRequest {})
+                    .await
+            }
+            Self::Resume(access) => {
+                access
+                    .admin(settings)?
+                    .resume_clock(ResumeClockRequest {})
+                    .await
+            }
+        };
+        let clock = clock.map_err(|status| failed(&status))?.into_inner();
+        output::line(&clock_text(&clock))
+    }
+}
+
+impl Import {
+    async fn run(&self, settings: &Settings) -> Result<(), Failure> {
+        let state = match self.file.as_os_str() == "-" {
+            true => {
+                let mut text = Vec::new();
+                let read = std::io::stdin().read_to_end(&mut text);
+                read.map_err(|error| format!("standard input: {error}"))?;
+                from_json(&text)?
+            }
+            false => StateExport::read(&self.file)?,
+        };
+        let request = ImportStateRequest { state: Some(state) };
+        let imported = self.access.admin(settings)?.import_state(request).await;
+        imported.map(drop).map_err(|status| failed(&status))
+    }
+}
+
+fn failed(status: &Status) -> Failure {
+    let text = output::printable(status.message());
+    Failure::from(format!("{:?}: {text}", status.code()))
+}
+
+/// Returns a message as JSON on one line.
+fn compact<M: Message + Name>(message: &M) -> Result<String, Failure> {
+    Ok(to_json(message)?)
+}
+
+/// Prints a message as JSON on several lines.
+fn pretty<M: Message + Name>(message: &M) -> Result<(), Failure> {
+    let value: Value =
+        serde_json::from_str(&to_json(message)?).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&value).map_err(|error| error.to_string())?;
+    output::line(&text)
+}

@@ -1,0 +1,105 @@
+//! Seed files: a state in YAML or JSON, with which an emulator starts.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use prost::{Message as _, Name as _};
+use serde_json::Value;
+
+use crate::config_check::as_json;
+use crate::emulator::admin::transfer::check;
+use crate::emulator::messages::StateExport;
+use crate::emulator::messages::json::{RULES, options};
+use crate::emulator::state::clock::Moment;
+use crate::error::Error;
+
+impl StateExport {
+    /// Reads and checks a state from a file in YAML or JSON. A file of a config that has a `path` and no `contents` is read from
+    /// this path, relative to the file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is invalid. The error names the file and the place.
+    pub fn read(file: impl AsRef<Path>) -> Result<Self, Error> {
+        read(file.as_ref(), SystemTime::now().into())
+    }
+}
+
+/// The lists of files of a config, and the members that are files.
+const FILES: [(&str, &[&str]); 3] = [
+    ("openapiDocuments", &["document"]),
+    ("grpcServices", &["fileDescriptorSet", "source"]),
+    ("managedServiceConfigs", &[]),
+];
+
+/// Reads and checks a seed file.
+///
+/// # Errors
+///
+/// If the file cannot be read or is invalid. The error names the place.
+pub(super) fn read(path: &Path, now: Moment) -> Result<StateExport, Error> {
+    let shown = path.display().to_string();
+    let failed = |why: &dyn std::fmt::Display| {
+        Error::configuration(format!("invalid `seed` {shown}: {why}"))
+    };
+    let contents = std::fs::read(path).map_err(|error| failed(&error))?;
+    let mut json = as_json(&shown, &contents).map_err(|why| failed(&why))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    add_contents(&mut json, folder).map_err(|why| failed(&why))?;
+    let name = StateExport::full_name();
+    let wire = RULES
+        .schema()
+        .json_to_wire(&name, json.to_string().as_bytes(), options());
+    let wire = wire.map_err(|error| failed(&error))?;
+    let state = StateExport::decode(wire.as_slice()).map_err(|error| failed(&error))?;
+    check(state.clone(), now).map_err(|status| failed(&status.message()))?;
+    Ok(state)
+}
+
+/// Reads the files that have a path and no contents. Paths are relative to the seed file.
+fn add_contents(json: &mut Value, folder: &Path) -> Result<(), String> {
+    let Some(Value::Array(configs)) = json.get_mut("apiConfigs") else {
+        return Ok(());
+    };
+    for config in configs {
+        for (list, members) in FILES {
+            let Some(Value::Array(entries)) = config.get_mut(list) else {
+                continue;
+            };
+            for entry in entries {
+                if members.is_empty() {
+                    add_content(entry, folder)?;
+                }
+                for member in members {
+                    match entry.get_mut(member) {
+                        Some(Value::Array(files)) => {
+                            for file in files {
+                                add_content(file, folder)?;
+                            }
+                        }
+                        Some(file) => add_content(file, folder)?,
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_content(file: &mut Value, folder: &Path) -> Result<(), String> {
+    use base64::Engine as _;
+    let Value::Object(file) = file else {
+        // The message is read later, and rejects the value.
+        return Ok(());
+    };
+    let path = match (file.get("path"), file.get("contents")) {
+        (Some(Value::String(path)), None) => folder.join(path),
+        _ => return Ok(()),
+    };
+    let contents = std::fs::read(&path);
+    let contents = contents.map_err(|error| format!("{}: {error}", path.display()))?;
+    let contents = base64::engine::general_purpose::STANDARD.encode(contents);
+    file.insert("contents".to_owned(), Value::String(contents));
+    Ok(())
+}

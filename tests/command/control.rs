@@ -1,0 +1,182 @@
+//! `apigw emulator`: the verbs that control a running emulator.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::emulator::Emulator;
+use super::{apigw, err, out, run};
+
+/// Runs a verb against an emulator. Returns standard output; panics unless it exits with the code.
+fn control(code: i32, emulator: &Emulator, words: &[&str]) -> String {
+    let endpoint = ["--endpoint", &emulator.endpoint];
+    let output = run(&[&["emulator"], words, &endpoint].concat());
+    let (text, errors) = (out(&output), err(&output));
+    assert_eq!(output.status.code(), Some(code), "{words:?} {text}{errors}");
+    format!("{text}{errors}")
+}
+
+fn describe_api(emulator: &Emulator, code: i32) {
+    let output = run(&[
+        "apis",
+        "describe",
+        "projects/p/locations/global/apis/a",
+        "--endpoint",
+        &emulator.endpoint,
+        "--anonymous",
+    ]);
+    assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+}
+
+#[test]
+fn the_status_and_the_calls_of_an_emulator_are_printed() {
+    let emulator = Emulator::start("1h");
+    emulator.create("a");
+    let status = control(0, &emulator, &["status", "--wait", "10s"]);
+    assert!(status.starts_with(&format!("emulator    {}", emulator.endpoint)));
+    assert!(status.contains("operations  1 running, 0 done"), "{status}");
+    let json = control(0, &emulator, &["status", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["settings"]["operationTime"], "3600s");
+
+    describe_api(&emulator, 0);
+    let calls = control(0, &emulator, &["calls", "--method", "GetApi"]);
+    assert_eq!(calls.lines().count(), 1, "{calls}");
+    assert!(
+        calls.contains(" GetApi projects/p/locations/global/apis/a "),
+        "{calls}"
+    );
+    assert!(calls.contains(" Ok "), "{calls}");
+    let json = control(0, &emulator, &["calls", "--json", "--limit", "1"]);
+    let json: Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!(
+        json["response"]["name"],
+        "projects/p/locations/global/apis/a"
+    );
+    control(0, &emulator, &["calls", "--clear"]);
+    assert_eq!(control(0, &emulator, &["calls"]), "");
+    assert!(control(1, &emulator, &["calls", "--code", "NONE"]).contains("unknown code"));
+}
+
+#[test]
+fn calls_are_followed_until_the_emulator_ends() {
+    let emulator = Emulator::start("0s");
+    emulator.create("a");
+    let mut follow = apigw(&[
+        "emulator",
+        "calls",
+        "--follow",
+        "--endpoint",
+        &emulator.endpoint,
+    ]);
+    let mut child = follow.stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    assert!(next().contains(" CreateApi "));
+    describe_api(&emulator, 0);
+    assert!(next().contains(" GetApi "));
+    emulator.end("TERM");
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn faults_and_the_clock_are_set() {
+    let emulator = Emulator::start("1h");
+    let name = emulator.create("a");
+    let fault = r#"{"method": "GetApi", "always": true, "fail": {"code": 9, "message": "no"}}"#;
+    let set = control(0, &emulator, &["faults", "create", fault]);
+    assert!(set.contains(r#""name":"faults/1""#), "{set}");
+    describe_api(&emulator, 1);
+    control(0, &emulator, &["faults", "disable", "faults/1"]);
+    describe_api(&emulator, 0);
+    control(0, &emulator, &["faults", "enable", "faults/1"]);
+    assert!(control(0, &emulator, &["faults", "list"]).contains(r#""used":"1""#));
+    control(0, &emulator, &["faults", "delete", "faults/1"]);
+    assert_eq!(control(0, &emulator, &["faults", "list"]), "");
+    assert!(control(1, &emulator, &["faults", "delete", "faults/1"]).contains("NotFound"));
+    assert!(control(1, &emulator, &["faults", "create", "{"]).contains("ERROR"));
+
+    assert!(control(0, &emulator, &["clock", "pause"]).contains(", paused"));
+    let advanced = control(0, &emulator, &["clock", "advance", "1h"]);
+    assert!(
+        advanced.contains(", paused, advanced by 3600s"),
+        "{advanced}"
+    );
+    assert!(!control(0, &emulator, &["clock", "resume"]).contains("paused"));
+    control(0, &emulator, &["clock", "show"]);
+    let status = control(0, &emulator, &["status"]);
+    assert!(
+        status.contains("operations  0 running, 1 done"),
+        "{status} {name}"
+    );
+    control(0, &emulator, &["reset"]);
+    assert!(control(0, &emulator, &["status"]).contains("0 running, 0 done"));
+}
+
+#[test]
+fn the_state_is_exported_imported_and_seeded() {
+    let folder = std::env::temp_dir().join(format!("apigw-control-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let emulator = Emulator::start("0s");
+    emulator.create("a");
+    describe_api(&emulator, 0);
+    let exported = control(0, &emulator, &["export"]);
+    let file = folder.join("state.json");
+    std::fs::write(&file, exported).expect("written");
+    let file = file.to_str().expect("text");
+    control(0, &emulator, &["reset"]);
+    describe_api(&emulator, 1);
+    control(0, &emulator, &["import", file]);
+    describe_api(&emulator, 0);
+
+    let seeded = Emulator::with(&["--seed", file]);
+    describe_api(&seeded, 0);
+    let yaml = folder.join("state.yaml");
+    std::fs::write(&yaml, "apis: [{name: x}]").expect("written");
+    let yaml = yaml.to_str().expect("text");
+    let refused = run(&["emulator", "--listen", "127.0.0.1:0", "--seed", yaml]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        err(&refused).contains(&format!("--seed {yaml}: state.apis[0]")),
+        "{}",
+        err(&refused)
+    );
+    assert!(control(1, &emulator, &["import", yaml]).contains("state.apis[0]"));
+    std::fs::remove_dir_all(&folder).ok();
+}
+
+#[test]
+fn the_variables_of_an_emulator_are_printed() {
+    let output = run(&["emulator", "env"]);
+    assert_eq!(
+        out(&output),
+        "export APIGATEWAY_EMULATOR_HOST=127.0.0.1:8470\n"
+    );
+    let output = run(&[
+        "emulator",
+        "env",
+        "--gcloud",
+        "--endpoint",
+        "https://e.test:1",
+    ]);
+    assert_eq!(
+        out(&output),
+        "export APIGATEWAY_EMULATOR_HOST=https://e.test:1\n\
+         export CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY=https://e.test:1/\n\
+         export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
+    );
+    // Nobody listens there.
+    let output = run(&["emulator", "status", "--endpoint", "http://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("Unavailable"), "{}", err(&output));
+}
+
+#[test]
+fn the_admin_token_is_sent_and_never_printed() {
+    let emulator = Emulator::with(&["--admin-token", "hush-hush"]);
+    let status = control(0, &emulator, &["status", "--admin-token", "hush-hush"]);
+    assert!(!status.contains("hush"), "{status}");
+    let invalid = control(1, &emulator, &["status", "--admin-token", "hush\nhush"]);
+    assert!(!invalid.contains("hush"), "{invalid}");
+}

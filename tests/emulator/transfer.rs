@@ -1,0 +1,278 @@
+//! Export, import and seed files.
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::messages::{
+    ExportStateRequest, ImportStateRequest, StateExport, to_json,
+};
+use apigateway_grpc::emulator::{Emulator, OperationPlan};
+use apigateway_grpc::model::Api;
+use apigateway_grpc::tonic::Code;
+use serde_json::{Value, json};
+
+use crate::http::{ok, send};
+use crate::state::{admin, client, fill, served};
+use crate::{API, PARENT, RUNS, create, delete, over};
+
+fn json_of(state: &StateExport) -> Value {
+    let json = to_json(state).expect("it has a JSON form");
+    let mut json: Value = serde_json::from_str(&json).expect("JSON");
+    // The uptime and the time differ between two reads, and faults get new names.
+    json["clock"] = Value::Null;
+    if let Some(faults) = json["faults"].as_array_mut() {
+        for fault in faults {
+            fault["name"] = Value::Null;
+        }
+    }
+    json
+}
+
+#[tokio::test]
+async fn an_exported_state_is_imported_into_another_emulator() {
+    let one = served(Emulator::builder()).await;
+    fill(&client(&one)).await;
+    let fault = r#"{"method": "GetApi", "times": 2, "fail": {"code": 9}}"#;
+    ok(&one, "POST /emulator/v1/faults", fault).await;
+    client(&one).get_api(API).await.expect_err("the fault");
+    let plan = OperationPlan::default()
+        .takes(Duration::from_secs(3600))
+        .progress(Duration::from_secs(1), "half");
+    let _plan = one.emulator().on(Method::DELETE_GATEWAY).operation(plan);
+    let gateway = "projects/q/locations/us-east1/gateways/g";
+    let deletion = client(&one)
+        .delete_gateway(gateway)
+        .await
+        .expect("it starts");
+
+    let exported = ok(&one, "GET /emulator/v1/state:export", "").await;
+    assert_eq!(exported["gateways"][0]["state"], "DELETING");
+    assert_eq!(exported["pending"][0]["gateway"]["state"], "ACTIVE");
+    let over_grpc = admin(&one).await.export_state(ExportStateRequest {}).await;
+    let over_grpc = over_grpc.expect("a state").into_inner();
+    assert_eq!(json_of(&over_grpc), json_of(&one.emulator().export()));
+
+    // Over REST, over gRPC and in process.
+    let (two, three) = (
+        served(Emulator::builder()).await,
+        served(Emulator::builder()).await,
+    );
+    ok(
+        &two,
+        "POST /emulator/v1/state:import",
+        &exported.to_string(),
+    )
+    .await;
+    let request = ImportStateRequest {
+        state: Some(over_grpc.clone()),
+    };
+    admin(&three)
+        .await
+        .import_state(request)
+        .await
+        .expect("it is valid");
+    let four = Emulator::builder().build();
+    four.import(over_grpc.clone()).expect("it is valid");
+    let expected = json_of(&over_grpc);
+    assert_eq!(json_of(&two.emulator().export()), expected);
+    assert_eq!(json_of(&three.emulator().export()), expected);
+    assert_eq!(json_of(&four.export()), expected);
+
+    // The operation continues, and the fault has one call left.
+    let ended = two.emulator().finish_operation(deletion.name(), None);
+    assert!(ended.expect("it runs").done);
+    client(&two)
+        .get_gateway(gateway)
+        .await
+        .expect_err("deleted");
+    client(&two).get_api(API).await.expect_err("the fault");
+    client(&two)
+        .get_api(API)
+        .await
+        .expect("the fault is used up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_operations_are_imported_with_their_locks_and_new_ones_get_new_names() {
+    let one = crate::emulator();
+    let client = over(&one);
+    crate::created(&client, "a").await;
+    let running = delete(&client, API).await.expect("it starts");
+    let two = crate::emulator();
+    two.import(one.export()).expect("it is valid");
+    let client = over(&two);
+    let locked = delete(&client, API).await.expect_err("it is locked");
+    assert_eq!(locked.code(), Code::Aborted);
+    let other = create(&client, "b").await.expect("it starts");
+    assert_ne!(other.name, running.name);
+    tokio::time::advance(RUNS).await;
+    let gone = crate::get(&client, API).await.expect_err("deleted");
+    assert_eq!(gone.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn an_invalid_state_changes_nothing_and_names_its_field() {
+    let server = served(Emulator::builder()).await;
+    fill(&client(&server)).await;
+    let before = json_of(&server.emulator().export());
+    let config = format!("{API}/configs/c");
+    let operation = json!({"name": format!("{PARENT}/operations/o"), "target": API, "verb": "delete",
+        "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:00Z"});
+    let broken = json!([{"document": {"path": "a.yaml", "contents": "e30="}}]);
+    for (state, field) in [
+        (json!({"apis": [{"name": "a"}]}), "state.apis[0]"),
+        (
+            json!({"apis": [{"name": API}, {"name": API}]}),
+            "state.apis[1]",
+        ),
+        (
+            json!({"apis": [{"name": API, "state": "CREATING"}]}),
+            "state.apis[0]",
+        ),
+        (
+            json!({"apiConfigs": [{"name": config}]}),
+            "state.api_configs[0]",
+        ),
+        (
+            json!({"apis": [{"name": API}], "apiConfigs": [{"name": config, "openapiDocuments": broken}]}),
+            "state.api_configs[0]",
+        ),
+        (
+            json!({"policies": [{"resource": API}]}),
+            "state.policies[0].resource",
+        ),
+        (json!({"operations": [operation]}), "state.operations"),
+        (
+            json!({"operations": [{"name": "x"}]}),
+            "state.operations[0].name",
+        ),
+        (
+            json!({"apis": [{"name": API}], "pending": [{"api": {"name": API}}]}),
+            "state.pending",
+        ),
+        (json!({"faults": [{"method": "None"}]}), "state.faults[0]"),
+        (
+            json!({"clock": {"time": "1969-01-01T00:00:00Z"}}),
+            "state.clock.time",
+        ),
+    ] {
+        let refused = send(
+            &server,
+            "POST /emulator/v1/state:import",
+            "",
+            &state.to_string(),
+        )
+        .await;
+        assert_eq!(refused.status, 400, "{state}: {}", refused.body);
+        let details = refused.body["error"]["details"]
+            .as_array()
+            .expect("details");
+        let fields = details.iter().find_map(|one| one.get("fieldViolations"));
+        assert_eq!(
+            fields.expect("fields")[0]["field"],
+            field,
+            "{}",
+            refused.body
+        );
+    }
+    assert_eq!(json_of(&server.emulator().export()), before);
+}
+
+#[tokio::test]
+async fn an_emulator_starts_with_the_state_of_a_seed_file() {
+    let folder = std::env::temp_dir().join(format!("seed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let document = "swagger: '2.0'\ninfo: {title: a, version: '1'}\npaths: {}\n";
+    std::fs::write(folder.join("openapi.yaml"), document).expect("a file");
+    let yaml = format!(
+        "apis:\n- name: {API}\n  labels: {{team: core}}\n\
+         apiConfigs:\n- name: {API}/configs/c\n  openapiDocuments:\n  - document: {{path: openapi.yaml}}\n\
+         gateways:\n- name: projects/q/locations/us-east1/gateways/g\n  apiConfig: {API}/configs/c\n\
+         policies:\n- resource: {API}\n  policy: {{bindings: [{{role: roles/viewer, members: ['user:a@b.c']}}]}}\n\
+         faults:\n- method: GetApi\n  fail: {{code: 14, message: busy}}\n"
+    );
+    let file = folder.join("seed.yaml");
+    std::fs::write(&file, &yaml).expect("a file");
+    let emulator = Emulator::builder()
+        .seed(&file)
+        .expect("it is valid")
+        .build();
+    let state = emulator.state();
+    assert_eq!(state.apis[0].labels["team"], "core");
+    assert_eq!(state.gateways[0].state().as_str_name(), "ACTIVE");
+    assert!(state.gateways[0].default_hostname.ends_with(".gateway.dev"));
+    assert_eq!(state.faults.len(), 1);
+    let files = emulator
+        .config_files(&format!("{API}/configs/c"))
+        .expect("files");
+    assert_eq!(files.files[0].contents, document.as_bytes());
+    let client = over(&emulator);
+    let policy = client.get_iam_policy(API).await.expect("a policy");
+    assert_eq!(policy.bindings[0].role, "roles/viewer");
+
+    // What was exported is a seed file.
+    let exported = folder.join("seed.json");
+    std::fs::write(&exported, to_json(&emulator.export()).expect("JSON")).expect("a file");
+    let again = Emulator::builder()
+        .seed(&exported)
+        .expect("it is valid")
+        .build();
+    assert_eq!(again.state().apis, emulator.state().apis);
+
+    for (text, why) in [
+        ("apis: [", "seed.yaml:1:"),
+        ("apis:\n- nam: a\n", "nam"),
+        ("apis:\n- name: a\n", "state.apis[0]"),
+        ("apis: []\napis: []\n", "seed.yaml:2:1"),
+    ] {
+        std::fs::write(&file, text).expect("a file");
+        let refused = Emulator::builder().seed(&file).expect_err(text);
+        assert!(refused.to_string().contains(why), "{text}: {refused}");
+    }
+    std::fs::remove_file(&file).expect("removed");
+    let missing = Emulator::builder().seed(&file).expect_err("missing");
+    assert!(missing.to_string().contains("seed.yaml"), "{missing}");
+
+    #[cfg(feature = "emulator-data")]
+    {
+        let data = folder.join("data.redb");
+        let open = || {
+            let builder = Emulator::builder().seed(&exported).expect("it is valid");
+            builder.open(&data).expect("a data file")
+        };
+        let emulator = open();
+        assert_eq!(emulator.state().apis.len(), 1);
+        emulator.reset();
+        create(&over(&emulator), "own").await.expect("it starts");
+        drop(emulator);
+        // A file with a state of its own is not seeded.
+        let names = open().state().apis;
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(names[0].name.ends_with("/own"));
+    }
+    std::fs::remove_dir_all(&folder).ok();
+}
+
+#[tokio::test]
+async fn an_import_is_a_reset_for_listeners() {
+    use apigateway_grpc::emulator::messages::event::Event as Kind;
+    use futures_util::StreamExt as _;
+
+    let emulator = Emulator::builder().build();
+    let mut events = emulator.events();
+    events.next().await.expect("hello");
+    let api = Api {
+        name: API.to_owned(),
+        ..Api::default()
+    };
+    let state = StateExport {
+        apis: vec![api],
+        ..StateExport::default()
+    };
+    emulator.import(state).expect("it is valid");
+    let next = events.next().await.expect("an event");
+    assert!(matches!(next.event, Some(Kind::Reset(()))), "{next:?}");
+    // Nothing else has happened.
+    let revision = emulator.state().revision;
+    assert_eq!(revision, next.number);
+}
