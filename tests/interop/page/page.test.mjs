@@ -270,6 +270,7 @@ test('the form sets each of the nine effects', async () => {
     const { faults } = (await emulator.admin('GET', 'faults')).body;
     assert.deepEqual(faults.at(-1)[action], value, action);
   }
+  await page.locator('#faults li').nth(8).waitFor();
   assert.equal(await page.locator('#faults li').count(), 9);
   // What the emulator refuses is said in the form.
   await page.getByRole('button', { name: 'Add fault…' }).click();
@@ -350,7 +351,7 @@ test('filters are in the address, and choose calls and operations', async () => 
   await page.locator('[name=text]').fill('');
   await node(page, `${PARENT}/apis/one`).click();
   await rows(2);
-  assert.equal(await page.locator('#operations li').count(), 1);
+  await page.waitForFunction(() => document.querySelectorAll('#operations li').length === 1);
   assert.match(page.url(), /resource=projects/);
   await page.getByRole('button', { name: 'Show all' }).click();
   await rows(5);
@@ -423,8 +424,8 @@ test('the table of calls stays while it is paused or scrolled', async () => {
   await page.locator('h1').click();
   await page.keyboard.press('j');
   await page.keyboard.press('j');
-  await page.waitForFunction(() => document.activeElement.closest('tr[aria-current]'));
-  const focused = await page.evaluate(() => document.activeElement.textContent);
+  const focused = '61';
+  await page.waitForFunction((it) => document.activeElement.closest('tr[aria-current]') && document.activeElement.textContent === it, focused);
   await emulator.createApi('more');
   await row(page, '/more').waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), focused);
