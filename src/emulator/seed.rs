@@ -58,9 +58,8 @@ pub(super) fn read(path: &Path, now: Moment) -> Result<StateExport, Error> {
 
 /// Reads the files that have a path and no contents. Paths are relative to the seed file.
 fn add_contents(json: &mut Value, folder: &Path) -> Result<(), String> {
-    let configs = match json.get_mut("apiConfigs") {
-        Some(Value::Array(configs)) => configs,
-        _ => return Ok(()),
+    let Some(Value::Array(configs)) = json.get_mut("apiConfigs") else {
+        return Ok(());
     };
     for config in configs {
         for (list, members) in FILES {

@@ -6,6 +6,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiReques
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::tonic::transport::Channel;
 use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic_types::StatusExt as _;
 use http::HeaderValue;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
@@ -96,13 +97,13 @@ async fn malformed_or_too_large_gzip_is_rejected() {
         (
             framed(true, &packed[..9]),
             "gzip",
-            Code::Internal,
+            Code::InvalidArgument,
             "invalid gzip in the request: ",
         ),
         (
             framed(true, b"plain"),
             "gzip",
-            Code::Internal,
+            Code::InvalidArgument,
             "invalid gzip in the request: ",
         ),
         (
@@ -123,6 +124,58 @@ async fn malformed_or_too_large_gzip_is_rejected() {
         let (status, _) = answered(&emulator, request).await;
         assert_eq!(status.code(), code, "{status}");
         assert!(status.message().starts_with(said), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_decoded_is_the_mistake_of_the_client() {
+    let emulator = emulator();
+    for message in [&b"\x0a\x05a"[..], b"\x08\x01", b"\x0a\x01\xff"] {
+        for method in [
+            Method::LIST_APIS,
+            Method::GET_OPERATION,
+            Method::GET_IAM_POLICY,
+        ] {
+            let (status, _) = answered(&emulator, grpc(method, message, false)).await;
+            assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+            let details = status.get_details_bad_request().expect("details");
+            assert_eq!(details.field_violations[0].description, status.message());
+            let start = format!("invalid {}Request: ", method.name());
+            assert!(status.message().starts_with(&start), "{status}");
+        }
+    }
+    assert_eq!(emulator.calls().len(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_method_is_answered_with_the_known_ones() {
+    let emulator = emulator();
+    let service = "google.longrunning.Operations";
+    let mut request = rpc(Method::GET_OPERATION, framed(false, b""));
+    *request.uri_mut() = format!("/{service}/PauseOperation")
+        .parse()
+        .expect("a path");
+    let (status, _) = answered(&emulator, request).await;
+    assert_eq!(status.code(), Code::Unimplemented);
+    let start =
+        format!("unknown method `/{service}/PauseOperation`: the methods of {service} are ");
+    assert!(status.message().starts_with(&start), "{status}");
+    assert!(status.message().contains("WaitOperation"), "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_response_is_unimplemented() {
+    let emulator = emulator();
+    for (mask, code) in [
+        ("name", Code::Unimplemented),
+        ("*", Code::InvalidArgument),
+        ("", Code::InvalidArgument),
+    ] {
+        let mut request = grpc(Method::LIST_APIS, b"", false);
+        let mask = HeaderValue::from_static(mask);
+        request.headers_mut().insert("x-goog-fieldmask", mask);
+        let (status, _) = answered(&emulator, request).await;
+        assert_eq!(status.code(), code, "{status}");
     }
 }
 

@@ -201,7 +201,7 @@ async fn a_recorded_call_has_its_outcome() {
     assert_eq!(list("code=9&text=no%20way").await, (one(&second), 1));
     assert_eq!(list("text=faults/1").await, (one(&second), 1));
     assert_eq!(list("method=GetApi&page_size=1").await, (one(&second), 2));
-    let after = format!("method=GetApi&page_size=1&after={}", first);
+    let after = format!("method=GetApi&page_size=1&after={first}");
     assert_eq!(list(&after).await, (one(&second), 1));
     assert_eq!(list("method=GetApi&code=0").await, (one(&first), 1));
     assert_eq!(list(&format!("resource={API}/configs")).await.1, 1);

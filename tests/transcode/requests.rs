@@ -98,6 +98,13 @@ async fn an_invalid_query_parameter_is_refused_with_its_name() {
         ("note=%ff", "UTF-8"),
         ("since=yesterday", "since"),
         ("$alt=proto", "must be json"),
+        ("callback=f", "`callback` is not supported: JSONP"),
+        ("$callback=f", "`$callback` is not supported: JSONP"),
+        (
+            "$unknown=1",
+            "unknown system parameter `$unknown`: must be one of $alt, ",
+        ),
+        ("$=1", "unknown system parameter `$`"),
     ];
     for (query, expected) in cases {
         let message = refused(get(&format!("/v2/shelves/1?{query}"))).await;
@@ -108,7 +115,7 @@ async fn an_invalid_query_parameter_is_refused_with_its_name() {
 #[tokio::test]
 async fn system_parameters_are_not_fields_and_some_become_headers() {
     let server = Server::silent();
-    let query = "%24alt=json%3Benum-encoding%3Dint&prettyPrint=true&$unknown=1&$.xgafv=2\
+    let query = "%24alt=json%3Benum-encoding%3Dint&prettyPrint=true&callback=&$.xgafv=2\
         &quotaUser=q&$userProject=u&$fields=a&access_token=t&$key=secret&key=field";
     let answer = server
         .ask(rules(), get(&format!("/v2/shelves/1?{query}")))

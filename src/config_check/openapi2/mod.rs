@@ -9,6 +9,7 @@ mod shapes;
 mod types;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use percent_encoding::percent_decode_str;
 
@@ -298,7 +299,8 @@ fn parameters<'t>(
             };
             match (node.text_of("name"), node.text_of("in")) {
                 (Some(name), Some(place)) => parameters.push(Parameter { name, place, item }),
-                _ => unclear = true,
+                // An empty mapping is a reference that leads nowhere.
+                _ => unclear |= !node.entries().is_empty(),
             }
         }
         parameters
@@ -474,7 +476,9 @@ fn security_extension(owner: &Node, schemes: &Schemes<'_>, report: &mut Report) 
                 );
                 report.at(&rules::EXTENSION, entry.at, text);
             }
-            if entry.value.get("audiences").and_then(Node::list).is_none() {
+            let audiences = entry.value.get("audiences").and_then(Node::list);
+            let texts = |items: &[Rc<Node>]| items.iter().all(|item| item.key().is_some());
+            if !audiences.is_some_and(texts) {
                 let text = format!("`{name}` in `x-security` must have a list of `audiences`");
                 report.at(&rules::EXTENSION, entry.at, text);
             }

@@ -81,7 +81,7 @@ impl Messages {
                 match error {
                     GzipError::TooLarge => error::request_too_large(MAX_REQUEST),
                     GzipError::Malformed(error) => {
-                        Status::internal(format!("invalid gzip in the request: {error}"))
+                        Status::invalid_argument(format!("invalid gzip in the request: {error}"))
                     }
                 }
             })?;

@@ -18,6 +18,7 @@ use tower::Service;
 
 use super::core::Core;
 use super::decompress::{MAX_REQUEST, decompress};
+use super::request_check;
 use crate::call::wire_format;
 use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
 use crate::contract::Method;
@@ -31,6 +32,12 @@ use crate::emulator::state::Tables;
 use crate::emulator::state::operation::OPERATION;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+
+/// The header of a partial response. Over REST it is the query parameter `fields`.
+const FIELD_MASK: &str = "x-goog-fieldmask";
+
+/// The code INTERNAL in the headers of a response.
+const INTERNAL: &[u8] = b"13";
 
 /// A generated service whose calls are intercepted.
 #[derive(Clone, Debug)]
@@ -205,7 +212,7 @@ where
     };
     let (mut head, body) = request.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
-        return service.call(GrpcRequest::from_parts(head, body)).await;
+        return Ok(error::unknown_method(head.uri.path()).into_http());
     };
     let payload = match Limited::new(body, MAX_REQUEST + call::MESSAGE_PREFIX_LEN)
         .collect()
@@ -239,6 +246,10 @@ where
     match core.tokens.check(method, &target.name, &head.headers) {
         Ok(grant) => drop(head.extensions.insert(grant)),
         Err(status) => return Ok(status.into_http()),
+    }
+    let partial = head.headers.get(FIELD_MASK).map(HeaderValue::as_bytes);
+    if !matches!(partial, None | Some(b"" | b"*")) {
+        return Ok(error::partial_response().into_http());
     }
     if let Err(status) = core.environment.check_reachable(&target.name) {
         return Ok(core.details.apply(status.into_http()));
@@ -277,7 +288,15 @@ where
         }
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
-    let response = service.call(with_payload(head, payload)).await?;
+    let response = service.call(with_payload(head, payload.clone())).await?;
+    // tonic answers INTERNAL, and the transcoder INVALID_ARGUMENT. An invalid message is a mistake of the client.
+    let code = response.headers().get(Status::GRPC_STATUS);
+    if code.map(HeaderValue::as_bytes) == Some(INTERNAL)
+        && let Some(message) = call::single_message(&payload)
+        && let Err(why) = request_check::check(method, message)
+    {
+        return Ok(error::undecodable(&why).into_http());
+    }
     Ok(core.details.apply(response))
 }
 

@@ -8,6 +8,7 @@ mod iam;
 pub(super) mod intercept;
 mod locations;
 mod operations;
+mod request_check;
 mod service;
 mod update_mask;
 

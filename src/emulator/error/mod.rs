@@ -14,6 +14,8 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _, pb};
 
+use crate::contract::Method;
+
 /// The name of the service. It is the domain of the details that are our invention.
 pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
 
@@ -197,6 +199,36 @@ pub(super) fn request_too_large(most: usize) -> Status {
     let text = format!("Request payload size exceeds the limit: {most} bytes.");
     let details = details("REQUEST_TOO_LARGE", &[("limit", &most.to_string())]);
     Status::with_error_details(Code::InvalidArgument, text, details)
+}
+
+/// Returns UNIMPLEMENTED for a path that is not one of a method, with the methods of its service, or the services.
+pub(super) fn unknown_method(path: &str) -> Status {
+    let all = Method::all().iter();
+    let service = path.trim_start_matches('/').split('/').next();
+    let service = service.unwrap_or_default();
+    let own = all.clone().filter(|method| method.service == service);
+    let methods: Vec<_> = own.map(|method| method.name).collect();
+    let path = truncate(path);
+    let known = if methods.is_empty() {
+        let mut services: Vec<_> = all.map(|method| method.service).collect();
+        services.dedup();
+        format!("the services of the API are {}", services.join(", "))
+    } else {
+        format!("the methods of {service} are {}", methods.join(", "))
+    };
+    Status::unimplemented(format!("unknown method `{path}`: {known}"))
+}
+
+/// Returns UNIMPLEMENTED for a partial response (AIP-157).
+pub(super) fn partial_response() -> Status {
+    let text = "the emulator has no partial responses: `fields`, `$fields` or `X-Goog-FieldMask` must be absent or `*`";
+    Status::unimplemented(text)
+}
+
+/// Returns INVALID_ARGUMENT for a message that cannot be decoded. The details are those of Google's REST services.
+pub(super) fn undecodable(why: &str) -> Status {
+    let details = ErrorDetails::with_bad_request(vec![FieldViolation::new("", why)]);
+    Status::with_error_details(Code::InvalidArgument, why, details)
 }
 
 pub(super) fn cancel_unsupported() -> Status {

@@ -39,8 +39,9 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 /// line.
 ///
 /// Unknown fields and unknown query parameters are rejected. The system parameters `key`, `quotaUser`, `userProject`,
-/// `fields` and `access_token` become headers of the gRPC request; `alt` must select JSON, and the others, such as
-/// `prettyPrint`, are ignored. [`Rules::unserved`] lists the rules that cannot be served.
+/// `fields` and `access_token` become headers of the gRPC request. `alt` must select JSON; `callback` is rejected, since
+/// JSONP is not served; `prettyPrint` and `$.xgafv` have no effect. Any other name with `$` is rejected. A request whose path,
+/// query or body is invalid fails with INVALID_ARGUMENT and a `BadRequest`. [`Rules::unserved`] lists the rules that cannot be served.
 ///
 /// # Path, query and body
 ///

@@ -10,6 +10,7 @@ use crate::transcode::schema::{Cardinality, Field, MessageId, Schema};
 use crate::transcode::server::conflict;
 use crate::transcode::server::field_path::{bind, dotted, fields};
 use crate::transcode::server::path::decode;
+use crate::transcode::server::refusal::Invalid;
 
 /// A parsed query.
 #[derive(Debug, Default)]
@@ -43,30 +44,32 @@ impl Query {
         rule: &Rule,
         text: &str,
         body: &[u8],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Invalid> {
         let mut query = Self::default();
         let mut set_fields = SetFields::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode_query(name)?;
             // The value may be a secret, so the error does not show it.
-            let value = decode_query(value).map_err(|_| {
-                format!("invalid percent-encoding or UTF-8 in the value of `{name}`")
-            })?;
-            // A field of the request takes precedence over a system parameter of the same name.
-            match fields(schema, input, &name) {
-                Ok(path) => {
-                    check_path_and_body(rule, &path)?;
-                    let is_first = set_fields.add(&path)?;
-                    // Check a repeated field once: it may have many values, and the body may be long.
-                    if is_first && !body.is_empty() {
-                        conflict::of_query(schema, input, &path, body)?;
+            let value = decode_query(value)
+                .map_err(|_| format!("invalid percent-encoding or UTF-8 in the value of `{name}`"));
+            let read = value.and_then(|value| {
+                // A field of the request takes precedence over a system parameter of the same name.
+                match fields(schema, input, &name) {
+                    Ok(path) => {
+                        check_path_and_body(rule, &path)?;
+                        let is_first = set_fields.add(&path)?;
+                        // Check a repeated field once: it may have many values, and the body may be long.
+                        if is_first && !body.is_empty() {
+                            conflict::of_query(schema, input, &path, body)?;
+                        }
+                        bind(schema, &path, &value, &mut query.wire)
                     }
-                    bind(schema, &path, &value, &mut query.wire)?;
+                    Err(why) if !query.system(&name, &value)? => Err(why),
+                    Err(_) => Ok(()),
                 }
-                Err(why) if !query.system(&name, &value)? => return Err(why),
-                Err(_) => {}
-            }
+            });
+            read.map_err(|why| Invalid { field: name, why })?;
         }
         Ok(query)
     }
@@ -96,10 +99,19 @@ impl Query {
             "userProject" => HeaderName::from_static("x-goog-user-project"),
             "fields" => HeaderName::from_static("x-goog-fieldmask"),
             "access_token" | "oauth_token" => header::AUTHORIZATION,
+            "callback" if !value.is_empty() => {
+                return Err(format!("`{name}` is not supported: JSONP is not served"));
+            }
             "callback" | "prettyPrint" | "uploadType" | "upload_protocol" | ".xgafv" => {
                 return Ok(true);
             }
-            _ => return Ok(marked),
+            _ if marked => {
+                return Err(format!(
+                    "unknown system parameter `{name}`: must be one of $alt, $fields, $key, $prettyPrint, $quotaUser, \
+                     $userProject and $.xgafv"
+                ));
+            }
+            _ => return Ok(false),
         };
         let text = match header {
             header::AUTHORIZATION => Cow::Owned(format!("Bearer {value}")),

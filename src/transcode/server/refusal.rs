@@ -1,7 +1,8 @@
 //! The HTTP response to a rejected request.
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use tonic::Status;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::call::GrpcResponse;
 use crate::transcode::error_body;
@@ -34,6 +35,31 @@ impl Refusal {
         let mut reply = response::json(self.http, body);
         reply.headers_mut().extend(self.header);
         reply
+    }
+}
+
+/// An invalid part of a request.
+#[derive(Debug)]
+pub(crate) struct Invalid {
+    /// The query parameter. Empty for the path and the body.
+    pub(crate) field: String,
+    pub(crate) why: String,
+}
+
+impl From<String> for Invalid {
+    fn from(why: String) -> Self {
+        let field = String::new();
+        Self { field, why }
+    }
+}
+
+impl Invalid {
+    /// Returns INVALID_ARGUMENT with a `BadRequest`, as Google's REST services do for requests that they cannot read.
+    pub(crate) fn status(self) -> Status {
+        let Self { field, why } = self;
+        let violation = FieldViolation::new(field, &why);
+        let details = ErrorDetails::with_bad_request(vec![violation]);
+        Status::with_error_details(Code::InvalidArgument, why, details)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::transcode::rules::router::{Route, RuleId};
 use crate::transcode::rules::rule::{RequestBody, Rule};
 use crate::transcode::rules::{Method, Rules};
 use crate::transcode::server::query::Query;
-use crate::transcode::server::refusal::{Refusal, too_large};
+use crate::transcode::server::refusal::{Invalid, Refusal, too_large};
 use crate::transcode::server::{encoding, media_type, path};
 use crate::transcode::{grpc_frames, http_body};
 
@@ -118,7 +118,7 @@ async fn read(
         let text = "client streaming is not supported over HTTP/JSON: use gRPC";
         return Err(Status::unimplemented(text).into());
     }
-    let invalid = |why: String| Status::invalid_argument(why);
+    let invalid = |why: String| Invalid::from(why).status();
     let encoding = encoding::of(&head.headers)?;
     let mut body = encoding.decode(body.whole(max_bytes).await?, max_bytes)?;
     let mut query = Cow::Borrowed(head.uri.query().unwrap_or_default());
@@ -140,7 +140,7 @@ async fn read(
     let (schema, input) = (rules.schema(), method.input);
     let from_body = MESSAGE_PREFIX_LEN..message.len();
     let query = Query::read(schema, input, rule, &query, &message[from_body.clone()]);
-    let query = query.map_err(invalid)?;
+    let query = query.map_err(Invalid::status)?;
     message.extend_from_slice(&query.wire);
     path::put(schema, input, rule, &segments, from_body, &mut message).map_err(invalid)?;
     let enums_as_numbers = query.enums_as_numbers;

@@ -29,7 +29,7 @@ export function write(node, text = '', title) {
 
 const rowsOf = new WeakMap();
 /** Number of elements that one call of `keyed` creates, so that it takes a few milliseconds. */
-const MAX_NEW = 20;
+const MAX_NEW = 10;
 
 /**
  * Makes the children of an element those of the items, in their order. An element stays as long as its key, so that focus
