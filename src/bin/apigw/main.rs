@@ -182,12 +182,9 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
         _ => {}
     }
     settings.check()?;
-    match arguments.command {
-        // Validation needs no project and has its own formats.
-        Command::ApiConfigs(api_configs::Command::Validate(validate)) => {
-            return validate.run(&settings);
-        }
-        _ => {}
+    // Validation needs no project and has its own formats.
+    if let Command::ApiConfigs(api_configs::Command::Validate(validate)) = arguments.command {
+        return validate.run(&settings);
     }
     let context = Context::new(settings, name)?;
     let ended = tokio::select! {
