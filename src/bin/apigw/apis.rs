@@ -180,7 +180,7 @@ async fn start_deletion(
 ///
 /// # Errors
 ///
-/// If a gateway uses one of the configs, or a location does not respond, since it may have such a gateway.
+/// If a gateway uses one of the configs, or if a location does not respond, since a gateway there may use one.
 async fn unused_configs(client: &ApiGateway, api: &str) -> Result<Vec<String>, Failure> {
     let used = configs_in_use(client, api).await?;
     let mut configs = Vec::new();

@@ -99,7 +99,7 @@ pub(crate) enum Source {
     None,
 }
 
-/// Builds the client. `retries` records the polls that fail and are made again.
+/// Builds the client. `retries` records the failed polls and their retries.
 ///
 /// # Errors
 ///
@@ -180,7 +180,7 @@ pub(crate) fn with_layer(
 }
 
 impl Flags {
-    /// Makes an error about the value of a flag an error of usage.
+    /// Converts an error about the value of a flag to a usage error.
     fn usage(&self, failure: Failure) -> Failure {
         let given = [
             ("`--endpoint`", self.endpoint.is_some()),

@@ -50,7 +50,7 @@ fn digest(kind: &str, config: &ApiConfig) -> String {
         part(file.path.as_bytes());
         part(&file.contents);
     }
-    // The service returns an account that was set by its email as a full name.
+    // The service returns the full name of the account, even if the account was set by its email.
     let account = config
         .gateway_service_account
         .rsplit('/')
@@ -64,8 +64,8 @@ fn digest(kind: &str, config: &ApiConfig) -> String {
         .collect()
 }
 
-/// Returns true if an existing config has the desired content, as far as the service returns it. The service returns neither
-/// descriptor sets nor the kind of the files. The id of a config usually has the digest of them.
+/// Returns true if an existing config has the desired content. Descriptor sets and the kind of the files are not compared,
+/// since the service does not return them. The digest in the id of a config usually covers both.
 pub(crate) fn has_content_of(existing: &ApiConfig, desired: &ApiConfig) -> bool {
     let returned = |config: &ApiConfig| {
         let mut config = config.clone();

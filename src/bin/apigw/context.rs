@@ -30,9 +30,9 @@ pub(crate) struct Context {
     /// The format that the flag or the configuration sets.
     format: Option<Format>,
     pub(crate) is_quiet: bool,
-    /// True if standard error gets more than errors.
+    /// True if messages other than errors are printed on standard error.
     pub(crate) is_verbose: bool,
-    /// The display of all waits of the command, which begins with the first one.
+    /// The display of all waits of the command. It is created at the first wait.
     reporter: OnceCell<Reporter>,
     /// The retried polls of the command's client.
     pub(crate) retries: Arc<Retries>,
@@ -69,7 +69,7 @@ impl Context {
             .get_or_init(|| Reporter::new(&self.settings.flags, self.is_verbose))
     }
 
-    /// Returns the display of the waits as data, for `operations watch`.
+    /// Returns the display that prints the events of waits on standard output, for `operations watch`.
     pub(crate) fn event_reporter(&self, is_full: bool, heartbeat: Duration) -> &Reporter {
         self.reporter
             .get_or_init(|| Reporter::events(is_full, heartbeat))
@@ -162,7 +162,7 @@ impl Context {
         write(format, &format.many(resources))
     }
 
-    /// Prints a resource if a format is set. By default creates, updates and deletes print nothing.
+    /// Prints a resource if a format is set. By default, the create, update and delete commands print nothing.
     pub(crate) fn print_if_asked(&self, resource: &Value) -> Result<(), Failure> {
         match self.has_format() {
             true => self.print(resource),

@@ -79,7 +79,7 @@ struct Run<'a> {
     client: ApiGateway,
     budget: Budget,
     plan: Plan,
-    /// True if the gateway serves the old config again after an update that failed.
+    /// True if the old config is restored after a failed update of the gateway.
     restores: bool,
     /// The names of the created resources.
     created: Vec<String>,
@@ -210,8 +210,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes one change and updates the existing resources of the plan. Returns true after the last change, which is that of
-    /// the gateway.
+    /// Makes one change and updates the existing resources of the plan. Returns true after the last change: the creation or the
+    /// update of the gateway.
     ///
     /// Another run of the same deploy may make the same change at the same time. A create then fails with ALREADY_EXISTS or
     /// ABORTED, and the resource is read again.
@@ -270,7 +270,7 @@ impl Run<'_> {
             split(&self.plan.api).1
         );
         self.context.wait(operation, &title, &limits).await?;
-        // The response lacks the files, which are the desired ones.
+        // The response has no files, so the desired files are used.
         self.plan.existing_config = Some(ApiConfig {
             state: State::Active.into(),
             ..self.plan.desired_config.clone()
@@ -358,7 +358,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lets the gateway serve its old config again after an update that failed.
+    /// Restores the old config of the gateway after a failed update.
     async fn restore(&self, previous: &str, limits: &Limits) -> Result<(), Failure> {
         let old = self.plan.existing_gateway.clone().unwrap_or_default();
         let operation = self.client.update_gateway(old, ["api_config"]).await?;
@@ -404,7 +404,7 @@ impl Run<'_> {
     }
 }
 
-/// Returns true for the errors of a create that another run has made or is making at the same time.
+/// Returns true if a create failed because the resource exists, or because another operation is in progress.
 fn is_of_another_run(error: &Error) -> bool {
     error.is_already_exists() || error.is_aborted()
 }

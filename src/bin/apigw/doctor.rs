@@ -23,7 +23,7 @@ use crate::failure::Failure;
 const TABLE: &str = "table(check,result,detail)";
 /// Timeout of one check.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Difference of the clocks that Google's token service does not accept any more.
+/// Minimum difference of the clocks that is an error, since Google's token service rejects it.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 const DEFAULT_HOST: &str = "apigateway.googleapis.com";
 
@@ -265,7 +265,7 @@ fn tls_config(settings: &Settings) -> Result<rustls::ClientConfig, String> {
     Ok(config)
 }
 
-/// The difference between the clocks: local time, and the time of the server in the header `date`.
+/// The local time and the server's time, from the `date` header of the latest response.
 type Clock = Arc<Mutex<Option<(SystemTime, SystemTime)>>>;
 
 /// Returns a layer that notes the time of the server.

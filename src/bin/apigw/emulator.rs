@@ -209,7 +209,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A text that neither `Debug` output nor an error of the command line shows. The emulator checks it.
+/// A text that is hidden in `Debug` output and in errors of the command line. The emulator checks it.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) String);
 
@@ -271,7 +271,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let started = emulator.start(&listen).await;
     let server = started.map_err(|error| match error.get_ref() {
         Some(setting) if setting.is::<apigateway_grpc::Error>() => about_setting(&tls, setting),
-        // The text is no address, or its host does not resolve since it has a scheme.
+        // The text is not an address, or has a scheme, which makes the host unresolvable.
         _ if error.kind() == io::ErrorKind::InvalidInput || listen.contains("://") => {
             format!("--listen {listen}: must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port")
         }
@@ -286,7 +286,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
         let token = made_up.map(|Secret(token)| format!("#token={token}"));
         output::line(&format!("page: {address}{}", token.unwrap_or_default()))?;
         if open && std::io::stdout().is_terminal() {
-            // A browser on this machine needs no token.
+            // A browser on localhost needs no token.
             browse(&address);
         }
     }

@@ -348,7 +348,8 @@ impl Calls {
             let cleared = admin.clear_calls(ClearCallsRequest {}).await;
             return cleared.map(drop).map_err(|status| failed(&status));
         }
-        // The stream is opened first, so that no call is missed between the two. A call of both is printed once.
+        // The stream is opened before the calls are listed, so that no call is missed. A call that is both listed and streamed
+        // is printed once.
         let stream = match self.follow {
             true => Some(watch(&mut admin, None).await?),
             false => None,
@@ -367,7 +368,7 @@ impl Calls {
                 Ok(Some(event)) => {
                     number = Some(event.number);
                     match event.event {
-                        // The filters are those of the emulator, so the call is listed and not read from the event.
+                        // The emulator applies the filters to lists only, so the call is read from a list, not from the event.
                         Some(event::Event::Call(call)) if call.sequence > last => {
                             last = self.print(&mut admin, last, view).await?.max(last);
                         }
@@ -388,7 +389,8 @@ impl Calls {
         }
     }
 
-    /// Prints the calls after a number that have ended. Returns the number of the last one.
+    /// Prints the calls with a higher number than `after`. Returns the highest number that was printed. With `--follow`, stops
+    /// before the first call that is in progress.
     async fn print(&self, admin: &mut Admin, after: u64, view: CallView) -> Result<u64, Failure> {
         let request = ListCallsRequest {
             method: self.method.clone(),

@@ -30,8 +30,8 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Returns one exit code for several operations. In descending order of precedence: interrupted, not read, failed,
-    /// cancelled, completed despite a cancellation, timed out, succeeded.
+    /// Returns one exit code for several operations. In descending order of precedence: the command was interrupted, an
+    /// operation could not be read, an operation failed, was cancelled, completed despite a cancellation, timed out, succeeded.
     pub(crate) fn of_many(ends: impl IntoIterator<Item = Self>) -> Self {
         let rank = |exit: &Self| match exit {
             Self::Interrupted | Self::Terminated => 6,

@@ -13,8 +13,8 @@ use apigateway_grpc::{Error, transcode};
 use crate::exit::Exit;
 use crate::output;
 
-/// The settings of the client's builder, with the flag or variable that sets each here. Errors of the library name the
-/// settings.
+/// The settings of the client's builder, each with the flag or variable of this command that sets it. Errors of the library
+/// name the builder's settings.
 const ARGUMENTS: [(&str, &str); 13] = [
     ("endpoint", "--endpoint"),
     ("universe_domain", "--universe-domain"),
@@ -116,7 +116,7 @@ impl Failure {
         Self::WithHint(Box::new(self), hint.into())
     }
 
-    /// Adds the files that were given to the text of an error about the arguments which name them.
+    /// In an error about a setting, replaces `FILE` after each argument by the file that was given.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
             Self::Client(error) if error.is_invalid_setting() => words(&error),
@@ -173,7 +173,7 @@ impl Failure {
     }
 }
 
-/// Returns the hint about an error of the service. The typed details decide; the text only decides if there are none.
+/// Returns the hint about an error of the service. The typed details take precedence over the text.
 fn hint(code: Code, details: &[ErrorDetail], text: &str) -> Option<String> {
     let info = details.iter().find_map(|detail| match detail {
         ErrorDetail::ErrorInfo(info) => Some(info),

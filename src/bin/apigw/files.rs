@@ -105,7 +105,7 @@ impl FileFlags {
         Ok(config)
     }
 
-    /// Returns the paths of the files as given, by their last part. A config has only the last part.
+    /// Maps the last part of each path to the path as given. A config has only the last part.
     pub(crate) fn paths(&self) -> BTreeMap<String, String> {
         let texts = [&self.openapi_spec, &self.grpc_files];
         let paths = texts.into_iter().flatten();
@@ -184,7 +184,7 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the `.proto` sources of a descriptor set, which are beside it.
+/// Reads the `.proto` sources of a descriptor set from the folder of the set.
 fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     let set = FileDescriptorSet::decode(contents)
         .map_err(|error| format!("invalid descriptor set {name}: {error}"))?;
@@ -226,7 +226,7 @@ fn read(name: &str) -> Result<File, Failure> {
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is larger, as a device without an end is.
+/// If the file cannot be read or is larger, such as an endless device file.
 pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     read_all(std::fs::File::open(path)?)
 }

@@ -17,8 +17,8 @@ use crate::failure::Failure;
 /// Age at which a token is renewed. gcloud prints tokens that are valid for about an hour.
 const RENEWAL: Duration = Duration::from_secs(600);
 
-/// Credentials that run `gcloud auth print-access-token`, at first and again whenever the token is old. So a long wait does
-/// not fail when its first token expires.
+/// Credentials that run `gcloud auth print-access-token`, once at the start, and again when the token is as old as [`RENEWAL`].
+/// So a long wait does not fail when its first token expires.
 pub(crate) struct GcloudToken {
     print: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
     renewal: Duration,

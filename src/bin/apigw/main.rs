@@ -123,7 +123,7 @@ fn parse() -> Result<(Arguments, String), Exit> {
     let mut command = Arguments::command();
     let fault = |error: clap::Error| {
         if !error.use_stderr() {
-            // Help and version are data. An error is ignored: a reader that closed the pipe is no failure.
+            // Help and version are data. An error is ignored, since the reader may have closed the pipe.
             error.print().ok();
             return Exit::Success;
         }
@@ -188,7 +188,7 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
     }
     let context = Context::new(settings, name)?;
     let ended = tokio::select! {
-        // A wait that is interrupted reports that itself.
+        // The command is polled first, since an interrupted wait reports the interruption itself.
         biased;
         ended = run_with(arguments.command, &context) => ended,
         exit = signal::after_a_wait() => Ok(exit),

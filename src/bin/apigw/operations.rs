@@ -236,7 +236,7 @@ impl List {
                 && since.is_none_or(|since| began.is_ok_and(|began| began >= since))
         };
         let list = context.client()?.list_operations(parent);
-        // The limit is applied after sorting. Otherwise it could cut off the first items of the order.
+        // The limit is applied after sorting, since the first items in sort order may be the last ones of the list.
         let mut flags = self.list.clone();
         let limit = flags.limit.take_if(|_| !self.sort_by.is_empty());
         let (mut operations, exit) = flags.read(list, keep).await?;
@@ -367,7 +367,7 @@ impl Wait {
         let wait = self.selection.wait(context, &client, &names);
         let mut ended = unless_interrupted(reporter, wait).await?;
         let exit = self.selection.exit(&ended);
-        // The results are in the order of the names, whatever the order of the ends.
+        // The results are printed in the order of the names, not in the order in which the operations ended.
         ended.sort_by_key(|waited| names.iter().position(|name| *name == waited.name));
         let mut results = Vec::new();
         for waited in ended {

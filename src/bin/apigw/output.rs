@@ -53,7 +53,7 @@ fn write(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// If standard output cannot be written, also if it is a closed pipe.
+/// If standard output cannot be written. A closed pipe is an error, too.
 pub(crate) fn write_out(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
@@ -64,7 +64,7 @@ pub(crate) fn write_failure(error: &std::io::Error) -> Failure {
     format!("standard output: {error}").into()
 }
 
-/// Resolves when the reader of standard output closes the pipe. Never resolves if standard output is no pipe.
+/// Resolves when the reader of standard output closes the pipe. Never resolves if standard output is not a pipe.
 #[cfg(unix)]
 pub(crate) async fn closed() {
     use std::os::fd::AsFd as _;
@@ -73,7 +73,7 @@ pub(crate) async fn closed() {
     use tokio::net::unix::pipe::Sender;
 
     let duplicate = std::io::stdout().as_fd().try_clone_to_owned();
-    // The pipe is not written to through the sender, so it keeps its blocking mode. A file cannot be registered.
+    // The sender does not write, so the pipe keeps its blocking mode. For a file, the sender cannot be created.
     let pipe = duplicate.and_then(Sender::from_owned_fd_unchecked);
     match pipe {
         Ok(pipe) if pipe.ready(Interest::ERROR).await.is_ok() => {}
@@ -81,7 +81,7 @@ pub(crate) async fn closed() {
     }
 }
 
-/// Resolves when the reader of standard output closes the pipe. On this system only a write notices that.
+/// Never resolves: on this system only a write notices that the reader of standard output has closed the pipe.
 #[cfg(not(unix))]
 pub(crate) async fn closed() {
     std::future::pending().await

@@ -66,7 +66,7 @@ pub(crate) struct End<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) snapshot: Option<&'a Snapshot>,
     pub(crate) message: String,
-    /// The number of polls. Set only after an error of the wait, since only the error has the number.
+    /// The number of polls, if the error of the wait has it.
     pub(crate) polls: Option<u32>,
 }
 
@@ -229,7 +229,7 @@ impl Reporter {
         self.write_error.take().map_or(Ok(()), Err)
     }
 
-    /// Resolves when the reader of the events closes the pipe. Never resolves if the events are no data.
+    /// Resolves when the reader of the events closes the pipe. Never resolves if the events do not go to standard output.
     pub(crate) async fn closed(&self) {
         match self.mode {
             Mode::Events(Events { is_data: true, .. }) => tokio::select! {
@@ -296,7 +296,7 @@ impl Waiting<'_> {
         }
     }
 
-    /// Shows that a poll failed and was made again.
+    /// Shows that a failed poll was retried.
     pub(crate) fn retried(&self, retry: &Retry) {
         self.reporter.event(&json!({
             "type": "retrying", "at": now(), "operation": self.name, "code": code_name(retry.code),
@@ -388,7 +388,7 @@ impl Waiting<'_> {
     }
 }
 
-/// Returns the members of the metadata that are compared, and whether the operation is done.
+/// Returns the parts of a snapshot that are compared: the metadata without its type, and `done` if the operation is done.
 fn members(snapshot: &Snapshot) -> Map<String, Value> {
     let raw = output::json::<Message>(snapshot.raw()).unwrap_or_default();
     let mut members = match raw.get("metadata") {

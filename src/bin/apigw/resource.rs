@@ -181,7 +181,7 @@ where
     }
 }
 
-/// Makes an error about a name an error of usage. Nothing was sent.
+/// Converts an error about a name to a usage error, since nothing was sent.
 fn valid<N>(name: Result<N, apigateway_grpc::Error>) -> Result<N, Failure> {
     name.map_err(|error| Failure::usage(error.to_string()))
 }

@@ -29,8 +29,9 @@ pub(crate) async fn find(client: &ApiGateway, target: &str) -> Result<Option<Str
     Ok(None)
 }
 
-/// Waits until no operation is in progress on a resource. If no operation is listed, pauses instead: the list may be behind
-/// the state of the resource, or the end of the operation behind the list.
+/// Waits until no operation is in progress on a resource. If no operation is listed, pauses instead, since the list and the
+/// state of the resource may differ for a moment: a new operation may not be listed yet, or the state may not show yet that the
+/// operation has ended.
 ///
 /// A failure of the operation is not an error here. The caller reads the resource again, whose state has the result.
 ///

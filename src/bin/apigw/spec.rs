@@ -235,7 +235,7 @@ fn texts(config: &ApiConfig) -> BTreeMap<String, Vec<u8>> {
         .map(|file| (file.path.clone(), file.contents.clone()))
         .collect();
     let labels: BTreeMap<_, _> = config.labels.iter().collect();
-    // The service returns an account that was set by its email as a full name.
+    // The service returns the full name of the account, even if the account was set by its email.
     let account = config.gateway_service_account.rsplit('/').next();
     let mut settings = format!("service account: {}\n", account.unwrap_or_default());
     for (key, value) in labels {

@@ -118,7 +118,7 @@ impl ValidateFlags {
     }
 }
 
-/// Checks a config. An error about a field of the config is about the file that has the field here.
+/// Checks a config. A diagnostic about a field of the config is changed to name the file of this field.
 fn diagnostics(config: &ApiConfig) -> Vec<Diagnostic> {
     let mut diagnostics = config_check::check(config);
     let fields = fields(config);

@@ -63,7 +63,7 @@ impl Limits {
     }
 }
 
-/// Pause before a step is tried again that an operation on another resource delays.
+/// Pause before a retry of a step that another operation delays.
 const BUSY_PAUSE: Duration = Duration::from_secs(3);
 
 /// The time of a command of several steps. All its waits and pauses together have the timeout of the flags.
@@ -201,7 +201,8 @@ pub(crate) async fn follow_any(
     }
 }
 
-/// Returns the response of an operation that succeeded with another type than its target suggests.
+/// Returns the response of a successful operation, if its type is not the one that the target suggests. Any other error is
+/// returned.
 fn other_result(error: OperationError) -> Result<Value, Failure> {
     match error.kind() {
         OperationErrorKind::WrongResult { found, .. } => output::json(found),
@@ -270,7 +271,7 @@ impl Context {
         let result = self.wait(operation, title, &flags.limits).await?;
         let mut json = output::json(&result)?;
         if R::full_name() == <() as prost::Name>::full_name() {
-            // gcloud prints the response of a delete as the operation has it.
+            // gcloud prints the response of a delete with the `@type` that it has in the operation.
             json["@type"] = <() as prost::Name>::type_url().into();
         }
         self.print_if_asked(&json)?;

@@ -1,7 +1,8 @@
 //! Settings: their values and sources.
 //!
-//! The value of a setting is that of its flag. Without the flag it is that of an environment variable, then that of a
-//! property of gcloud's active configuration, and then a default. `apigw config show` prints each value with its source.
+//! The value of a setting comes from the first of these sources that has one: the flag, an environment variable, a property of
+//! gcloud's active configuration, a default. For some settings, a second variable comes after the property. `apigw config show`
+//! prints each value with its source.
 
 mod properties;
 
@@ -140,7 +141,7 @@ impl Settings {
         Self { flags, properties }
     }
 
-    /// Checks the settings that are not checked where they are used.
+    /// Rejects flags of gcloud that are not supported, and variables that are not UTF-8.
     ///
     /// # Errors
     ///

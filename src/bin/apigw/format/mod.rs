@@ -110,7 +110,8 @@ impl Format {
         }
     }
 
-    /// Returns the format, with labels and transforms that its keys lack taken from the command's own table.
+    /// Adds the labels of the command's own table to the keys that have none, and for `value`, `csv`, `table` and `list` also
+    /// the transforms.
     pub(crate) fn over(mut self, table: &Self) -> Self {
         let with_transforms = matches!(
             self.kind,

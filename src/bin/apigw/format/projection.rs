@@ -15,7 +15,8 @@ pub(crate) struct Column {
     pub(crate) align: Align,
     pub(crate) width: usize,
     pub(crate) is_optional: bool,
-    /// The rank of the column among those by which rows are sorted.
+    /// The `N` of `:sort=N`: rows are sorted by the column with the lowest `N` first. `None` if rows are not sorted by this
+    /// column.
     pub(crate) sort: Option<i64>,
     pub(crate) is_reversed: bool,
 }
@@ -67,7 +68,7 @@ impl<'a> Reader<'a> {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    /// Skips spaces, and then a character if it is the next one. Returns true if it was.
+    /// Skips spaces, and then `char` if it follows. Returns true if it followed.
     pub(crate) fn eat(&mut self, char: char) -> bool {
         self.skip_space();
         let found = self.rest().starts_with(char);
@@ -291,8 +292,9 @@ fn snake(name: &str) -> String {
 }
 
 impl Column {
-    /// Takes the label and, if requested, the transforms that the key lacks from the command's own columns. So
-    /// `value(name)` of a list prints the same as the list's column, as in gcloud. A key may be the label of a column.
+    /// Completes the key from the command's own column with the same path, or with the key as its label. A missing label is
+    /// added and, if requested, missing transforms. So `value(name)` of a list prints the same as the list's column `name`, as
+    /// in gcloud.
     pub(crate) fn inherit(&mut self, defaults: &[Self], with_transforms: bool) {
         let alias = |default: &&Self| matches!(&self.path[..], [Step::Name(name)] if default.has_label && *name == default.label);
         let named = defaults.iter().find(|default| default.path == self.path);

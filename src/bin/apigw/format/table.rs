@@ -68,7 +68,7 @@ fn justified(cell: &str, width: usize, align: Align) -> String {
     let (left, right) = match align {
         Align::Left => (0, space),
         Align::Right => (space, 0),
-        // Python's `center` puts the odd space on the left if the width is odd.
+        // Like Python's `center`: an extra space is on the left if the width is odd.
         Align::Center => {
             let left = space / 2 + (space & width & 1);
             (left, space - left)

@@ -102,7 +102,7 @@ fn text(text: &str, indent: usize, is_key: bool, out: &mut String) {
     }
 }
 
-/// Writes text, broken at single spaces after the last column.
+/// Writes text, with a line break at the first single space after [`BEST_WIDTH`] columns.
 fn fold(text: &str, indent: usize, is_key: bool, quote: &str, out: &mut String) {
     let mut column = out.len() - out.rfind('\n').map_or(0, |at| at + 1);
     if let Some(line) = out.rsplit('\n').next() {
