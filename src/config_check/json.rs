@@ -112,7 +112,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// The reader counts lines and columns from 0.
+/// Converts a position of the reader, which counts lines and columns from 0.
 fn place(position: &JsonReaderPosition) -> Position {
     let (line, column) = match &position.line_pos {
         Some(at) => (at.line, at.column),

@@ -20,8 +20,8 @@
 //! # What is checked
 //!
 //! The rules for OpenAPI 2.0 are those of the service's documentation and of its published converter
-//! (`googleapis/api-compiler`), in this order. The rules for OpenAPI 3.0 and 3.1 are those of the documentation alone. A
-//! document about which these sources say nothing is accepted, or there is a warning. In particular:
+//! (`googleapis/api-compiler`), in this order. The rules for OpenAPI 3.0 and 3.1 are those of the documentation alone. Where
+//! these sources say nothing, a document is accepted, with or without a warning. In particular:
 //!
 //! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
 //!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as texts elsewhere, since the
@@ -35,8 +35,9 @@
 //!   has that name, so neither is an error here.
 //! - Parameters and bodies may have any type, as the documentation says. The converter rejects some types, such as files
 //!   and lists of lists.
-//! - The converter makes a field of each parameter of an operation and of each property of a schema. So two of them must
-//!   not differ in case and in signs alone, such as `X-Id` and `xId`.
+//! - The converter derives the name of a field from each parameter of an operation and from each property of a schema: in snake
+//!   case, with letters, digits and `_` only. So two parameters of an operation, or two properties of a schema, must not have
+//!   the same field name, such as `X-Id` and `xId`.
 //! - A `pattern` must be a regular expression of ECMA-262, of any version. The converter rejects the syntax of newer
 //!   versions, such as `(?<=a)`. The service does not enforce patterns.
 //! - Schemas of OpenAPI 3.x are not checked.

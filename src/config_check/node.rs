@@ -9,7 +9,7 @@ use super::diagnostic::{Position, excerpt};
 /// Number of entries above which a mapping has an index.
 const INDEXED: usize = 12;
 
-/// Maximum depth of nested values. It allows recursion in code that walks a tree.
+/// Maximum depth of nested values. The limit makes it safe to walk a tree by recursion.
 pub(super) const MAX_DEPTH: usize = 100;
 
 /// Maximum number of values in the files of one config, with aliases written out. A long text counts as several.
@@ -165,7 +165,7 @@ impl Node {
     }
 }
 
-/// Equal values of JSON Schema: `1` and `1.0` are the same number, and the entries of a mapping have no order.
+/// Compares values as JSON Schema does: `1` and `1.0` are the same number, and the entries of a mapping have no order.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {

@@ -1,7 +1,7 @@
 //! The syntax of the regular expressions in `pattern`: that of ECMA-262, with the extensions for web browsers.
 
-/// Checks a regular expression. The error completes a sentence about it. Only what no version of ECMA-262 accepts is an
-/// error: the service's converter reads an old version, and the service does not enforce patterns.
+/// Checks a regular expression. The error completes a sentence about the expression. Syntax is an error only if every version
+/// of ECMA-262 rejects it: the service's converter reads an old version, but the service does not enforce patterns.
 pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     const NOTHING: &str = "has nothing to repeat before a quantifier";
     let mut rest = pattern;

@@ -10,7 +10,7 @@ use super::node::{Kind, Node};
 /// Maximum length of a chain of references. A longer chain counts as circular.
 const LONGEST: usize = 32;
 
-/// The kind of value in which a reference is.
+/// The kind of value that a reference stands for, by its place in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Path,
@@ -67,8 +67,8 @@ impl<'t> References<'t> {
         self.targets.get(&address).copied().flatten()
     }
 
-    /// Collects the references in a value. `key` is the key of the value, and `above` that of the mapping or list which
-    /// contains it.
+    /// Collects the references in a value. `key` is the key of the value, and `above` the key of the mapping or list which
+    /// contains the value.
     fn walk(&mut self, root: &'t Node, node: &'t Node, key: &'t str, above: &'t str) {
         match &node.kind {
             Kind::List(items) => {

@@ -276,7 +276,7 @@ pub(super) fn duplicate(map: &Map, key: &str, at: Position, report: &mut Report)
     }
 }
 
-/// The parser counts columns from 0.
+/// Converts a position of the parser, which counts lines from 1 and columns from 0.
 fn place(marker: Marker) -> Position {
     position(marker.line(), marker.col() + 1)
 }

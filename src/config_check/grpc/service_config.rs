@@ -44,7 +44,7 @@ const FIELDS: [&str; 32] = [
     "aspects",
 ];
 
-/// Checks a file. Returns true if it has the name of the service, or may have it. The service merges the files, so only
+/// Checks a file. Returns true if the file has the name of the service, or may have it. The service merges the files, so only
 /// one of them needs the name.
 pub(in crate::config_check) fn check(
     root: &Node,

@@ -167,7 +167,7 @@ fn endpoints(root: &Node, report: &mut Report) {
         report.at(&rules::EXTENSION, second.at, text);
         return;
     }
-    // The service passes the name of the managed service if the document has no host.
+    // If the document has no host, the service gives the converter the name of the managed service, which is not known here.
     let Some(host) = root.text_of("host") else {
         return;
     };

@@ -108,7 +108,8 @@ fn base_path<'t>(root: &'t Node, report: &mut Report) -> Template<'t> {
     })
 }
 
-/// Checks that no two documents of a config have the same API name and version, from which the converter names an API.
+/// Checks that no two documents of a config have the same API name and major version, since the converter builds the name of an
+/// API from both.
 fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
     let given = root.get("x-google-api-name");
     if let Some(node) = given {
@@ -144,7 +145,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         _ => version_text,
     };
     let place = report.location(version.at);
-    // Names that differ in such characters alone are the same name for the converter.
+    // The converter replaces other characters, so names that differ in these characters alone are the same.
     let clean = |text: &str, kept: &str| {
         text.replace(
             |char: char| !char.is_ascii_alphanumeric() && !kept.contains(char),
@@ -299,7 +300,8 @@ fn parameters<'t>(
             };
             match (node.text_of("name"), node.text_of("in")) {
                 (Some(name), Some(place)) => parameters.push(Parameter { name, place, item }),
-                // An empty mapping is a reference that leads nowhere.
+                // An empty mapping counts as a reference that leads nowhere. Any other item may be a parameter whose name is
+                // not known.
                 _ => unclear |= !node.entries().is_empty(),
             }
         }
@@ -354,7 +356,7 @@ impl<'t> Parameter<'t> {
     }
 }
 
-/// Reports two parameters that have the same name for the service.
+/// Reports two parameters for which the converter derives the same field name.
 fn same_field(first: &Parameter<'_>, second: &Parameter<'_>, field: &str, report: &mut Report) {
     let (name, place) = (excerpt(second.name), excerpt(second.place));
     if first.key() == second.key()
@@ -364,7 +366,7 @@ fn same_field(first: &Parameter<'_>, second: &Parameter<'_>, field: &str, report
         // The check of the shape reports the duplicate item.
         return;
     }
-    // The converter replaces a parameter by a reference to one of the same name.
+    // In the converter, a reference replaces another parameter of the same name.
     if first.name == second.name && (first.reference().is_some() || second.reference().is_some()) {
         return;
     }

@@ -1,9 +1,9 @@
-//! The types that the service's converter makes of definitions, bodies and responses, and definitions that contain
-//! themselves.
+//! Finds the types that the service's converter makes of definitions, bodies and responses, and reports definitions that
+//! contain themselves.
 //!
-//! The converter makes a type of each definition. An object may refer to itself. A reference, a list or a map
-//! may not, since it has no type of its own. Like the converter, this check follows definitions in the order of their
-//! names.
+//! The converter makes a type of each definition. A definition that is an object may refer to itself. One that is a reference,
+//! a list or a map may not, since it has no type of its own. Like the converter, this check follows definitions in the order of
+//! their names.
 
 use std::collections::{HashMap, HashSet};
 
@@ -60,7 +60,7 @@ pub(super) fn check(definitions: &[Entry], report: &mut Report) {
     }
 }
 
-/// Marks a definition as followed. Returns it with the definitions that it refers to, in reverse order.
+/// Starts to follow a definition. Returns its index, and those of the definitions that it refers to, in reverse order.
 fn begin(
     current: usize,
     definitions: &[Entry],
@@ -86,8 +86,8 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// Finds the references that are followed, and reports the properties of a type that have the same name for the
-    /// converter.
+    /// Finds the references that are followed. Reports two properties of a type for which the converter derives the same field
+    /// name.
     pub(super) fn read<'t>(
         root: &'t Node,
         operations: &Operations<'t>,

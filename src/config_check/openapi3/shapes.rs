@@ -1,7 +1,7 @@
 //! The shapes of OpenAPI 3.0 and 3.1.
 //!
-//! The service documents no check of unknown fields there, so they are warnings. Schemas are not checked: 3.1 has all of
-//! JSON Schema, and the service does not enforce them.
+//! The service documents no check for unknown fields in OpenAPI 3.x, so unknown fields are warnings. Schemas are not checked:
+//! 3.1 has all of JSON Schema, and the service does not enforce them.
 
 use crate::config_check::node::Node;
 use crate::config_check::rules;
