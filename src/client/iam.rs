@@ -40,8 +40,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Replaces the bindings of the IAM policy of a gateway, an API or a config. If `policy` has the `etag` of the policy that
-    /// was read, the call fails with ABORTED if the policy was changed in between. To replace the audit configs, send a
+    /// Replaces the bindings of the IAM policy of a gateway, an API or a config. If `policy` has the `etag` of an earlier read,
+    /// the call fails with ABORTED when the policy has changed since then. To replace the audit configs, send a
     /// `SetIamPolicyRequest` whose `update_mask` names them. Bindings with conditions need a policy of `version` 3.
     ///
     /// # Errors

@@ -138,9 +138,9 @@ impl<R: ListRequest> List<R> {
         }
     }
 
-    /// Makes reads of pages fail if the service could not reach all locations, instead of returning the items of the others. By
-    /// default a list over all locations, `projects/{project}/locations/-`, returns the items of the reachable ones, and names
-    /// the others in [`unreachable`](Page::unreachable).
+    /// Makes the list strict: reading a page fails if the service could not reach all locations. By default, a list over all
+    /// locations, `projects/{project}/locations/-`, returns the items of the reachable locations, and names the other locations
+    /// in [`unreachable`](Page::unreachable).
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.request.allow_partial(false);
@@ -184,8 +184,8 @@ pub struct Page<T> {
 
 /// A stream of the items of a list.
 ///
-/// While the items of a page are read, the next page is fetched, and no page after it. The stream skips empty pages, and ends
-/// after the last page or after an error.
+/// While the items of a page are read, the stream fetches the next page, but no further page. The stream skips empty pages, and
+/// ends after the last page or after an error.
 ///
 /// A slow reader is safe: if the early call for a page exceeds its deadline, the page is fetched again when its items are
 /// needed.
@@ -209,7 +209,8 @@ pub struct Items<R: ListRequest> {
 /// The page after the current one.
 struct NextPage<T> {
     token: String,
-    /// True if the call began before its items were needed. A slow reader alone may make such a call exceed its deadline.
+    /// True if the call began before its items were needed. If such a call exceeds its deadline, the only cause may be a slow
+    /// reader.
     early: bool,
     state: State<T>,
 }

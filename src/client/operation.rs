@@ -34,7 +34,7 @@ impl ApiGateway {
                 .await?
                 .into_inner())
         };
-        // Boxed, since a caller that polls may keep this future between its calls.
+        // The call is boxed, so that the future is small: a caller that polls may keep the future between its calls.
         let called = Box::pin(called).await;
         called.map_err(|error: Error| error.context("get operation", &name))
     }

@@ -9,8 +9,8 @@ impl Builder {
     /// Sets the maximum time for name resolution, TCP, a proxy and TLS together, five seconds by default. The HTTP/2 handshake
     /// that follows, up to the server preface, may take the same time again.
     ///
-    /// After a failure, a call waits for the next attempt to connect, and all waiting calls share it. That attempt begins 10 ms
-    /// after the first failure; the delay doubles with each further failure, up to one second.
+    /// After a failure to connect, all waiting calls share the next attempt. The next attempt begins 10 ms after the first
+    /// failure; the delay doubles with each further failure, up to one second.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -22,9 +22,10 @@ impl Builder {
     /// The first call after a pause of `interval` sends a ping too. If a call is dropped before its response is complete, one
     /// ping is sent at the end of `interval`, even without calls in flight. Otherwise an idle connection is not pinged.
     ///
-    /// If a connection with calls has received nothing for one second, it is pinged early, and once more for a call that begins
-    /// after the answer. If it receives nothing for another second, new calls use another connection. Its own calls continue
-    /// until the connection recovers or `interval` and `timeout` have passed.
+    /// If a connection with calls has received nothing for one second, an early ping is sent. A second early ping is sent only
+    /// if another call begins after the answer to the first one. If the connection receives nothing within a second after an
+    /// early ping, new calls use another connection. The calls on the silent connection continue until the connection recovers,
+    /// or until `interval` and `timeout` have passed.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
         self

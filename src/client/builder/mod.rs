@@ -109,8 +109,8 @@ impl Builder {
         self
     }
 
-    /// Sets the timeout of each call, all attempts included. The default depends on the method, as its entry in the
-    /// [`contract`](crate::contract) says.
+    /// Sets the timeout of each call, all attempts included. The default is the method's timeout in the
+    /// [`contract`](crate::contract).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.options.timeout = Some(timeout);
         self
@@ -123,8 +123,8 @@ impl Builder {
         self
     }
 
-    /// Sets the throttling of retries: retries stop while too many attempts of all calls together fail. With `None`, only the
-    /// retry policy and the deadline end retries. [`RetryThrottling`] has the defaults.
+    /// Sets the throttling of retries: failed calls are not retried while too many attempts of the client fail. With `None`,
+    /// only the retry policy and the deadline end retries. [`RetryThrottling`] has the defaults.
     pub fn retry_throttling(mut self, throttling: Option<RetryThrottling>) -> Self {
         self.settings.retry_throttling = throttling;
         self
@@ -199,7 +199,7 @@ impl Builder {
     /// - A setting or a variable is invalid. The error names the setting, its value and what would be valid.
     /// - Credentials must not be sent to the address, by the [table above](Self#where-credentials-are-sent).
     /// - TLS has no provider or no certificate roots.
-    /// - The function of `credentials_from` fails or panics.
+    /// - The factory of `credentials_from` fails or panics.
     ///
     /// With the application default credentials, also:
     ///

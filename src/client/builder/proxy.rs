@@ -50,9 +50,9 @@ impl Builder {
     /// alone. Any other entry is ignored, with a warning. Loopback addresses, and the emulator that `APIGATEWAY_EMULATOR_HOST`
     /// names, are always called directly.
     ///
-    /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. Credentials for a plaintext endpoint
-    /// on loopback make it fail too if the proxy is on another machine. This setting does not apply to the fetch of the default
-    /// credentials: google-cloud-auth makes it, and reads the environment itself.
+    /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. `build` also fails if credentials for
+    /// a plaintext endpoint on loopback would pass through a proxy on another machine. This setting does not apply to requests
+    /// for tokens: google-cloud-auth makes these requests, and reads the environment itself.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.proxy = ProxySetting::Url(url.into());
         self
