@@ -140,7 +140,7 @@ pub(crate) fn either(all: &[String]) -> String {
     }
 }
 
-/// Describes a defect of a name as the start of a sentence. Returns an empty text if the pattern alone explains it.
+/// Describes a defect of a name as the start of a sentence. Returns an empty text if the pattern alone explains the defect.
 fn find_fault(name: &str) -> String {
     if name.chars().any(char::is_control) {
         return "control characters are not allowed; ".to_owned();
