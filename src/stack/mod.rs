@@ -206,8 +206,8 @@ impl Service<GrpcRequest> for Stack {
     }
 }
 
-/// A user's transport. A stack is always ready, so the call waits for this transport after the layers have passed the request on.
-/// Until the transport is ready, the request is not sent.
+/// A user's transport. Since a stack is always ready, a call passes the layers first, and then waits until the transport is
+/// ready. Until then, the request is not sent.
 #[derive(Clone)]
 struct UserTransport<T>(Normalize<T>);
 
