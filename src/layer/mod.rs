@@ -1,7 +1,7 @@
 //! The layers of the stack. [`stack`](crate::stack) defines their order.
 //!
 //! The layer of `auth` (feature `auth`) works under any tonic client. The other layers are private, and only the
-//! [`Builder`](crate::Builder) creates them. It can add your own layers around each call or around each attempt:
+//! [`Builder`](crate::Builder) creates them. The builder can also add layers of yours, around each call or around each attempt:
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]

@@ -102,7 +102,7 @@ struct Bounds {
 enum Encodings {
     /// gzip, which is decompressed here.
     Gzip,
-    /// The encodings that the generated client set. The client reads every encoding but gzip.
+    /// The encodings that the generated client set. gzip is decompressed here; the client decodes the others.
     OfClient,
 }
 

@@ -105,7 +105,7 @@ fn read(location: &FileLocation) -> std::io::Result<String> {
 }
 
 /// Returns the quota project of the credentials. The variable takes precedence over the file. The client's setting takes
-/// precedence over both, since a header of the request is not overwritten.
+/// precedence over both: it is a header of the request, which the credentials do not overwrite.
 fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<String>, Rejection> {
     let variable = env(QUOTA_PROJECT).filter(|value| !value.is_empty());
     let Some(value) = variable else {

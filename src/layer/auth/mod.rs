@@ -321,7 +321,7 @@ impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
                 },
             };
         }
-        // The call uses the service that is ready, and leaves a clone, which must become ready before the next call.
+        // The call uses the ready service. The clone that replaces it must become ready before the next call.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         Authorized::boxed(first(inner, request, replay))
@@ -386,8 +386,8 @@ enum ReplayBy<S> {
 }
 
 impl<S: GrpcService> Replay<S> {
-    /// Repeats the call if the credentials return other headers than the rejected ones, or returns an error on which the retry
-    /// layer repeats it. Otherwise returns `result`.
+    /// Requests headers again. If they differ from the rejected ones, repeats the call here, or returns an error that makes the
+    /// retry layer repeat the call. Otherwise returns `result`.
     async fn send(
         self,
         refused: Arc<Headers>,

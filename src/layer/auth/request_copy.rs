@@ -35,7 +35,7 @@ impl RequestCopy {
     }
 }
 
-/// Returns the whole body if it is ready, as the body of a unary call is. The body of the request is restored in any case.
+/// Returns the whole body if it is ready, which it is for a unary call. The request keeps its body in any case.
 fn read(body: &mut Body) -> Option<Bytes> {
     let mut frames: Vec<Bytes> = Vec::new();
     loop {

@@ -18,7 +18,7 @@ use crate::telemetry;
 const FRESH: Duration = Duration::from_secs(10);
 
 /// Maximum age of headers that are used while they are refreshed in the background. Credentials refresh a token four minutes
-/// before it expires, so headers are valid for about as long after they were returned.
+/// before it expires, so headers stay valid for about that long after they were returned.
 const USABLE: Duration = Duration::from_secs(200);
 
 /// The delay after a failed refresh in the background.

@@ -15,8 +15,8 @@ pub(super) const SUBJECT: &str = "the credentials ";
 /// Timeout of a request for the universe domain, which the metadata server returns over the network.
 const UNIVERSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns credentials that return headers only if they belong to the universe `domain`. Each request for headers also requests
-/// the universe domain, until the credentials have named it.
+/// Wraps credentials so that they return headers only if the credentials belong to the universe `domain`. Each request for
+/// headers also requests the universe domain, until the credentials have named it.
 ///
 /// If the universe domain is not returned in time, the headers are not sent, and the next call requests it again. Credentials
 /// without a universe domain count as those of the default one, as in Google's clients. This result is not cached, since the

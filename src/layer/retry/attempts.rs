@@ -124,7 +124,8 @@ impl<S> Attempts<S> {
             };
         }
         let policy = self.policy();
-        // The codes of the contract count as well: the policy of a poll has no codes, since a poll is a single attempt.
+        // A code of the contract counts even if the call's policy does not have it: a poll is a single attempt, so its policy
+        // has no codes.
         let contract_codes = self.contract_policy().codes;
         let is_retryable =
             policy.codes.contains(status.code()) || contract_codes.contains(status.code());

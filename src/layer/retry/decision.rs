@@ -24,8 +24,8 @@ pub(super) struct FailedAttempt {
     pub(super) remaining: Option<Duration>,
 }
 
-/// Returns the delay before a retry; `None` if there is none. The delay is the server's pushback, or is drawn with full jitter
-/// from an exponential backoff. It is at least the server's hint.
+/// Returns the delay before a retry; `None` if the call is not retried. The delay is the server's pushback, or is drawn with
+/// full jitter from an exponential backoff. It is at least the server's hint.
 pub(super) fn decide(
     policy: &RetryPolicy,
     idempotent: bool,
@@ -60,7 +60,7 @@ fn backoff(policy: &RetryPolicy, failed: u32, random: f64) -> Duration {
     bound.min(policy.max_backoff).mul_f64(random)
 }
 
-/// Returns the delay before a transparent retry; `None` if there is none. The first one has no delay.
+/// Returns the delay before a transparent retry; `None` if there is no such retry. The first one has no delay.
 pub(super) fn transparent_retry_delay(
     limit: u32,
     retries: u32,

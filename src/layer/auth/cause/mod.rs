@@ -65,7 +65,7 @@ impl Cause {
 /// The facts that the texts of an error contain.
 struct Facts {
     url: Option<String>,
-    /// True if the error has no URL. For an external account, such a response is from the impersonation URL.
+    /// True if the error has no URL. For an external account, this means that the response is from the impersonation URL.
     impersonating: bool,
     fault: Fault,
 }

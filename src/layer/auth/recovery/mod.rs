@@ -42,16 +42,16 @@ const STALE: Duration = Duration::from_secs(1);
 
 /// Delay before credentials are created again after one failure. It doubles with each failure in a row.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
-/// Maximum delay after a transient failure, which google-cloud-auth would retry as often.
+/// Maximum delay after a transient failure. google-cloud-auth itself would retry about as often.
 const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
 /// Maximum delay after a failure that lasts until someone fixes the source.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// Time without an answer after which credentials are created again. It is shorter than the default token_timeout, so that one
-/// lost answer costs one call. It doubles with each such replacement: the replaced credentials leave a request open, and a
-/// source that never answers costs only four sockets an hour in the end.
+/// Time without an answer after which credentials are created again. The time is shorter than the default token_timeout, so
+/// that one lost answer fails only one call. It doubles with each such replacement, since the replaced credentials leave a
+/// request open: at the maximum, a source that never answers costs four sockets an hour.
 const REPLACE_AFTER: Duration = Duration::from_secs(7);
-/// Maximum of this time.
+/// Maximum of [`REPLACE_AFTER`] after it has doubled.
 const MAX_REPLACE_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Replaces a token_timeout that is beyond the clock's range.
