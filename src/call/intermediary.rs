@@ -13,8 +13,9 @@
 
 use http::{HeaderMap, StatusCode, Uri, header};
 
-/// Returns the suffix of the error text for an intermediary's response: it names the host of a redirect, or is empty. Returns
-/// `None` if the response may be the service's. `own_host` is the host that the request was sent to, if it is known.
+/// Returns a suffix for the error text if an intermediary sent the response. The suffix names the host of a redirect, and is
+/// empty for any other response. Returns `None` if the service may have sent the response. `own_host` is the host that the
+/// request was sent to, if it is known.
 pub(crate) fn detect(
     status: StatusCode,
     headers: &HeaderMap,

@@ -24,8 +24,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Reads the gRPC status in headers or trailers, if there is one. Malformed details are removed and a malformed message is
 /// replaced, since tonic would panic on them; the code is kept.
 ///
-/// If there are several codes, the first one that is not OK is used, since a proxy that adds an error to an OK does so on
-/// purpose.
+/// If there are several codes, the first one that is not OK is used: a proxy that adds an error to an OK response means the
+/// error.
 pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
     if headers.get(Status::GRPC_STATUS)? == OK {
         let several = headers.len() > 1;
@@ -127,8 +127,8 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 impl Excess {
-    /// Returns the status of a call that would have succeeded. The wait for an operation continues after it, since a later
-    /// response may have less metadata.
+    /// Returns the status of a call that fails only because of its metadata. The wait for an operation continues after this
+    /// status, since a later response may have less metadata.
     pub(crate) fn status(self) -> Status {
         let Self { size, limit, .. } = self;
         Status::resource_exhausted(format!(

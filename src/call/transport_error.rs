@@ -447,8 +447,8 @@ fn classify_h2(error: &h2::Error) -> (TransportErrorKind, Code) {
     }
 }
 
-/// Returns the two innermost distinct texts of the chain: the failed action and its cause. A text that has both is returned
-/// alone.
+/// Returns the two innermost distinct texts of the chain: the failed action and its cause. If one text has both, only this text
+/// is returned.
 fn describe(error: &(dyn StdError + 'static)) -> String {
     let complete = chain(error).find_map(|error| match UnusableConnection::of(error) {
         Some(unusable) => Some(unusable.to_string()),
