@@ -18,8 +18,9 @@ use crate::contract::UnknownCode;
 /// questions. The text names the method and the resource, never a header, a token or a body. The gRPC status behind a
 /// failed call is [`status`](Self::status).
 ///
-/// An [`OperationError`](crate::operation::OperationError) converts into this error, so after `.await?` of the call, a second
-/// `.await?` ends the wait. The error converts into a [`tonic::Status`], so a handler of a tonic service can use `?` too.
+/// An [`OperationError`](crate::operation::OperationError) converts into this error, so `?` works on the call that starts an
+/// operation and on the wait for its result. The error converts into a [`tonic::Status`], so a handler of a tonic service can
+/// use `?` too.
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]
@@ -70,7 +71,7 @@ enum Cause {
     Operation {
         kind: ErrorKind,
         status: Option<Status>,
-        /// The typed error, whose type is of a higher module.
+        /// The typed error. Its type belongs to a module above this one.
         error: BoxError,
     },
 }
@@ -87,7 +88,8 @@ pub enum ErrorKind {
     /// An argument is invalid. Correct it. This client found it before anything was sent, or the service did
     /// (INVALID_ARGUMENT); [`Error::is_unsent`] distinguishes the two.
     InvalidArgument,
-    /// The server violated the protocol, such as by a result of another type. Report it; a retry does not help.
+    /// The server violated the protocol: for example, a result has another type than expected. Report it; a retry does not
+    /// help.
     InvalidResponse,
     /// The wait for an operation ended before the operation did. Wait for it again, by its name.
     OperationUnfinished,
@@ -99,7 +101,7 @@ pub enum ErrorKind {
     Unknown,
     /// The deadline passed, here or on the server. The call may have been processed.
     DeadlineExceeded,
-    /// The resource does not exist, or no longer. Create it, or correct its name.
+    /// The resource does not exist, or no longer exists. Create it, or correct its name.
     NotFound,
     /// A resource of this name exists. Read it, or choose another name.
     AlreadyExists,
@@ -292,7 +294,7 @@ impl Error {
         self.kind() == ErrorKind::InvalidArgument
     }
 
-    /// Returns true if the server violated the protocol, such as by the same page token twice.
+    /// Returns true if the server violated the protocol: for example, it returned the same page token twice.
     #[must_use]
     pub fn is_invalid_response(&self) -> bool {
         self.kind() == ErrorKind::InvalidResponse
@@ -322,7 +324,7 @@ impl Error {
         self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// Returns true if the resource does not exist, or no longer.
+    /// Returns true if the resource does not exist, or no longer exists.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound
@@ -454,7 +456,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     /// Returns the first cause that adds to the text of this error, so a printed chain repeats no text. The text of a failed
-    /// call already has the texts of its causes. Their types are in the sources of its [`status`](Self::status).
+    /// call already has the texts of its causes. The typed causes are the sources of its [`status`](Self::status).
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.cause {
             Cause::Call(status) => first_new_cause(&self.0.message, status.source()),
