@@ -82,7 +82,7 @@
 //! | `tls-aws-lc`, `tls-ring` | TLS with this rustls provider; with both, aws-lc-rs is used | `tls-aws-lc` |
 //! | `tls-native-roots`, `tls-webpki-roots` | TLS with the certificate roots of the system, of Mozilla, or both | `tls-native-roots` |
 //! | `tls` | TLS with the default rustls provider of the process, and without certificate roots | no |
-//! | `config-check` | the checks of API config files that the emulator makes | no |
+//! | `config-check` | checks of API config files without the service; the emulator has them too | no |
 //! | `emulator` | the emulator | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `emulator-ui` | the emulator's page in a browser | no |
