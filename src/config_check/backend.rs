@@ -96,7 +96,7 @@ fn address(entry: &Entry, fields: &Fields, report: &mut Report) {
         Some(parts) => parts,
         None => {
             let message =
-                format!("`{field}` has no scheme, so that https is used: write `https://{shown}`");
+                format!("`{field}` has no scheme, so https is used: write `https://{shown}`");
             report.at(&rules::BACKEND, node.at, message);
             ("https", text)
         }

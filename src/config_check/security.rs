@@ -107,7 +107,7 @@ impl Schemes<'_> {
         if let Some(at) = empty
             && token
         {
-            let text = "`{}` makes security optional, which the service supports for API keys alone, not for tokens";
+            let text = "`{}` makes security optional, which the service supports only for API keys, not for tokens";
             report.at(&rules::OPTIONAL_TOKEN, at, text);
         }
     }

@@ -244,7 +244,7 @@ fn api_keys_need_the_managed_service_to_be_enabled() {
         &format!("gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}"),
     );
     assert!(
-        err(&output).contains("To have API keys work: gcloud services enable a-"),
+        err(&output).contains("To enable API keys: gcloud services enable a-"),
         "{}",
         err(&output)
     );

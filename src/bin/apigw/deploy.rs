@@ -397,7 +397,7 @@ impl Run<'_> {
         if needs_api_keys(&plan.desired_config) {
             let service = self.client.get_api(&plan.api).await?.managed_service;
             context.note(&output::one_line(&format!(
-                "To have API keys work: gcloud services enable {service}"
+                "To enable API keys: gcloud services enable {service}"
             )));
         }
         Ok(())

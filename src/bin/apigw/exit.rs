@@ -57,7 +57,7 @@ pub(crate) const PAGE: &str = "\
 Exit codes of apigw:
 
     0  done as asked; describing an operation that failed is a success
-    1  failed: the service refused, or the network, the credentials, a file or a declined prompt
+    1  failed: the service returned an error; the network, the credentials or a file failed; or a prompt was declined
     2  wrong usage, also an invalid name; nothing was sent
     3  an operation that was waited for ended in an error
     4  an operation that was waited for was cancelled
@@ -65,10 +65,10 @@ Exit codes of apigw:
     6  some locations did not respond, with --require-complete
     7  operations cancel --wait: the operation completed anyway
   124  the time for waiting is over; the operation may still run
-  130  interrupted (SIGINT); the operation goes on
-  143  terminated (SIGTERM); the operation goes on
+  130  interrupted (SIGINT); the operation continues
+  143  terminated (SIGTERM); the operation continues
 
-Of several operations: 1 if one could not be read, else 3, else 4, else 124, else 0.
+Of several operations: 130 or 143 if interrupted, else 1 if one could not be read, else 3, 4, 7, 124, 0.
 With --no-exit-status, 3 and 4 become 0. A closed pipe is 0.
 ";
 

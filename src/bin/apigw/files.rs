@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use apigateway_grpc::prost_types::FileDescriptorSet;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
@@ -185,6 +185,8 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
 }
 
 /// Reads the `.proto` sources of a descriptor set from the folder of the set.
+///
+/// A name that leads out of the folder counts as missing: otherwise a descriptor set could attach any file of this machine.
 fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     let set = FileDescriptorSet::decode(contents)
         .map_err(|error| format!("invalid descriptor set {name}: {error}"))?;
@@ -192,7 +194,7 @@ fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     let (mut sources, mut missing) = (Vec::new(), Vec::new());
     for descriptor in &set.file {
         let path = folder.join(descriptor.name());
-        match path.is_file() {
+        match is_within_folder(descriptor.name()) && path.is_file() {
             true => sources.push(read(&path.display().to_string())?),
             false => missing.push(path.display().to_string()),
         }
@@ -204,6 +206,12 @@ fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
         ));
     }
     Ok(sources)
+}
+
+/// Returns true for a relative path without `..`.
+fn is_within_folder(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn read(name: &str) -> Result<File, Failure> {
@@ -265,5 +273,38 @@ fn parsed(name: &str, contents: &[u8]) -> Result<Value, Failure> {
         Err(error) => {
             Err(format!("Could not read JSON or YAML from config file [{name}]: {error}").into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apigateway_grpc::prost_types::FileDescriptorProto;
+
+    use super::*;
+
+    #[test]
+    fn a_source_outside_of_the_folder_of_its_descriptor_set_is_not_attached() {
+        let folder = std::env::temp_dir().join(format!("apigw-sources-{}", std::process::id()));
+        let inner = folder.join("set");
+        std::fs::create_dir_all(&inner).expect("a folder");
+        let secret = folder.join("secret.proto");
+        for path in [&secret, &inner.join("shop.proto")] {
+            std::fs::write(path, "syntax = \"proto3\";").expect("a file");
+        }
+        let names = ["shop.proto", "../secret.proto", "set/../../secret.proto"];
+        let names = names.into_iter().map(str::to_owned);
+        let names = names.chain([secret.display().to_string()]);
+        let file = names.map(|name| FileDescriptorProto {
+            name: Some(name),
+            ..FileDescriptorProto::default()
+        });
+        let set = FileDescriptorSet {
+            file: file.collect(),
+        };
+        let path = inner.join("set.pb").display().to_string();
+        let attached = sources(&path, &set.encode_to_vec()).expect("a descriptor set");
+        let attached: Vec<_> = attached.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(attached, ["shop.proto"]);
+        std::fs::remove_dir_all(&folder).expect("the folder");
     }
 }

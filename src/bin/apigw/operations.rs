@@ -463,7 +463,7 @@ impl Cancel {
         });
         match cancelled {
             Ok(Cancellation::Unsupported) => {
-                Err(format!("the service does not cancel operations; {name} goes on").into())
+                Err(format!("the service does not cancel operations; {name} continues").into())
             }
             Err(error) if exit == Exit::Failure || exit == Exit::TimedOut => Err(error.into()),
             _ => Ok(exit),
@@ -475,7 +475,7 @@ impl Delete {
     async fn run(self, context: &Context) -> Ended {
         let names = self.names.some(context)?;
         context.confirm(&format!(
-            "The records of these operations will be deleted; their work goes on:\n  {}",
+            "The records of these operations will be deleted; their work continues:\n  {}",
             names.join("\n  ")
         ))?;
         let client = context.client()?;

@@ -186,7 +186,7 @@ impl Reporter {
             if !matches!(self.mode, Mode::Events(_)) && !name.is_empty() {
                 let name = output::one_line(&name);
                 output::note(&format!(
-                    "Aborting wait for operation {name}.\nThe operation goes on. Wait for it with:\n\napigw operations wait {name}\n"
+                    "Aborting wait for operation {name}.\nThe operation continues. Wait for it with:\n\napigw operations wait {name}\n"
                 ));
             }
         }

@@ -276,7 +276,7 @@ fn counts<'t>(node: &'t Node, field: &str, least: i64, report: &mut Report) -> &
         let text = match number {
             Some(number) if number >= least as f64 => continue,
             Some(_) if least == UNLIMITED => {
-                format!("`{key}` in `{field}` must not be below 0, but for -1 (no limit), not {is}")
+                format!("`{key}` in `{field}` must be -1 (no limit) or at least 0, not {is}")
             }
             Some(_) => format!("`{key}` in `{field}` must not be below {least}, not {is}"),
             None => format!("`{key}` in `{field}` must be a whole number, not {is}"),

@@ -69,7 +69,7 @@ fn references(references: &References<'_>, report: &mut Report) {
             }
         } else if references.follow(reference.node).is_none() {
             let text =
-                format!("`$ref` to `{shown}` leads back to itself, or over too many references");
+                format!("`$ref` to `{shown}` is circular, or its chain of references is too long");
             report.at(&rules::CIRCULAR_REFERENCE, at, text);
         }
     }
