@@ -220,7 +220,8 @@ fn records_of_operations_are_deleted_after_a_prompt() {
     let emulator = Emulator::start("0s");
     let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
     assert!(
-        err(&exits(1, &emulator, &format!("operations delete {a}"))).contains("their work continues")
+        err(&exits(1, &emulator, &format!("operations delete {a}")))
+            .contains("their work continues")
     );
     exits(0, &emulator, &format!("operations delete {a} {b} -q"));
     exits(1, &emulator, &format!("operations describe {a}"));
