@@ -126,7 +126,7 @@ impl OperationError {
         self
     }
 
-    /// Returns the error of a wait about which nothing is known.
+    /// Returns an error for a wait of which not even the last snapshot is known.
     pub(crate) fn unseen() -> Self {
         let kind = OperationErrorKind::Polling;
         Self::new(kind, Snapshot::default(), Progress::default())

@@ -33,14 +33,14 @@ pub(crate) struct TrackedOperation {
 pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
 impl TrackedOperation {
-    /// Returns the target from the method or the handle, or else from the metadata. The metadata comes second, since metadata
-    /// that contradicts the request must not make another resource the proof.
+    /// Returns the target from the method or the handle, or else from the metadata. The method and the handle have precedence:
+    /// if the metadata contradicts them, the state of another resource must not count as proof.
     pub(crate) fn target(&self) -> Option<String> {
         self.target.clone().or_else(|| self.snapshot.target())
     }
 
-    /// Returns the verb from the method, or else from the metadata. The metadata comes second, since `create` in the metadata
-    /// of an update must not make the target a proof.
+    /// Returns the verb from the method, or else from the metadata. The method has precedence: if the metadata of an update has
+    /// the verb `create`, the ready target must not count as proof.
     pub(crate) fn verb(&self) -> Verb {
         if self.verb != Verb::Unknown {
             return self.verb;

@@ -1,4 +1,5 @@
-//! Tables of events and of the steps that follow them. The numbers are those of the operation client's checklist.
+//! Tables of events and of the steps that follow them. The numbers are the lines about clients of operations in the checklist,
+//! see `tests/CHECKLIST.md`.
 
 use std::sync::Arc;
 use std::time::Duration;
