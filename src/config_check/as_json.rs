@@ -18,7 +18,7 @@ pub(crate) fn as_json(path: &str, contents: &[u8]) -> Result<Value, String> {
     let problems = report.into_diagnostics();
     match (root, problems.first()) {
         (Some(root), None) => Ok(value(&root)),
-        // A duplicate key is a warning in a config. Here it is a mistake, too.
+        // Here every problem is an error, even a duplicate key, which is only a warning in a config.
         (_, Some(problem)) => Err(problem.to_string()),
         (None, None) => Err(format!("{path}: the file cannot be read")),
     }

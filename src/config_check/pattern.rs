@@ -1,7 +1,8 @@
 //! The syntax of the regular expressions in `pattern`: that of ECMA-262, with the extensions for web browsers.
 
-/// Checks a regular expression. The error completes a sentence about it. Only what no version of ECMA-262 accepts is an
-/// error: the service's converter reads an old version, and the service does not enforce patterns.
+/// Checks a regular expression. The error is the end of a sentence that begins with the expression, such as "ends with `\`". An
+/// expression is invalid only if no version of ECMA-262 accepts it: the service's converter reads an old version, and the
+/// service does not enforce patterns.
 pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     const NOTHING: &str = "has nothing to repeat before a quantifier";
     let mut rest = pattern;

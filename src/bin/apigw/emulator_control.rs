@@ -219,8 +219,8 @@ pub(crate) async fn run(noun: Emulator, settings: &Settings) -> Result<(), Failu
     }
 }
 
-/// Returns the endpoint of the emulator: that of --endpoint or of the variable, or the default. The second value is true if
-/// the library reads the variable itself.
+/// Returns the endpoint of the emulator, from `--endpoint`, from the variable, or the default. The second value is true if the
+/// library reads the variable itself.
 fn endpoint(settings: &Settings) -> (String, bool) {
     let endpoint = settings.endpoint();
     match endpoint.value {
@@ -348,7 +348,8 @@ impl Calls {
             let cleared = admin.clear_calls(ClearCallsRequest {}).await;
             return cleared.map(drop).map_err(|status| failed(&status));
         }
-        // The stream is opened first, so that no call is missed between the two. A call of both is printed once.
+        // The stream is opened before the calls are listed, so that no call is missed in between. A call that is in both is
+        // printed once.
         let stream = match self.follow {
             true => Some(watch(&mut admin, None).await?),
             false => None,
@@ -367,7 +368,8 @@ impl Calls {
                 Ok(Some(event)) => {
                     number = Some(event.number);
                     match event.event {
-                        // The filters are those of the emulator, so the call is listed and not read from the event.
+                        // Only the emulator can apply the filters, so the calls are listed again and the call of the event is
+                        // not printed.
                         Some(event::Event::Call(call)) if call.sequence > last => {
                             last = self.print(&mut admin, last, view).await?.max(last);
                         }

@@ -1,4 +1,4 @@
-//! The polls that failed and were made again, for the events of a wait.
+//! The polls that failed and were retried, for the events of a wait.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ const POLL: &str = "/google.longrunning.Operations/GetOperation";
 /// The routing header, which has the name of the operation.
 const ROUTING: &str = "x-goog-request-params";
 
-/// The polls of a command that failed and were made again.
+/// The failed and retried polls of a command.
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     polls: Mutex<Polls>,
@@ -29,7 +29,7 @@ struct Polls {
     retried: Vec<Retry>,
 }
 
-/// A poll that was made again after a failure.
+/// A poll that was retried after a failure.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Retry {
     /// The routing header of the poll.

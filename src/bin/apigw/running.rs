@@ -29,8 +29,8 @@ pub(crate) async fn find(client: &ApiGateway, target: &str) -> Result<Option<Str
     Ok(None)
 }
 
-/// Waits until no operation is in progress on a resource. If no operation is listed, pauses instead: the list may be behind
-/// the state of the resource, or the end of the operation behind the list.
+/// Waits until no operation is in progress on a resource. If no operation is listed, pauses instead: the list may not have the
+/// operation yet, or the resource may not have the final state yet.
 ///
 /// A failure of the operation is not an error here. The caller reads the resource again, whose state has the result.
 ///
