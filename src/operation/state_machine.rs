@@ -184,7 +184,7 @@ impl WaitState {
         self.sleep(None, now, random)
     }
 
-    /// Returns the latest time at which the wait ends: one poll timeout after its total. `None` if there is no limit.
+    /// Returns the latest time at which the wait ends: one poll timeout after its total timeout. `None` if there is no limit.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let longest = self.schedule.total().checked_add(self.poll_limit())?;
         self.began.checked_add(longest)
@@ -304,7 +304,8 @@ impl WaitState {
         }
     }
 
-    /// Returns a sleep until the next poll. A poll after the end of the total is moved to that end, and is the last one.
+    /// Returns a sleep until the next poll. A poll that would start after the end of the total timeout is moved to that end,
+    /// and is the last one.
     fn sleep(&mut self, retry_after: Option<Duration>, now: Instant, random: f64) -> Next {
         self.probing = None;
         if self.last {

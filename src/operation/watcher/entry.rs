@@ -76,7 +76,7 @@ enum Probe {
     InFlight(u64),
 }
 
-/// The facts about an operation that are known without its metadata.
+/// The facts about an operation that do not come from its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Facts {
     target: Option<Box<str>>,
@@ -86,7 +86,7 @@ struct Facts {
 
 /// The result of a call, for one wait.
 pub(super) enum WaitEvent {
-    /// The result counts as that of the wait's own poll.
+    /// The result counts as the result of the wait's own poll.
     Own(Event, Option<Arc<Error>>),
     /// The probe of the wait's target had this result.
     Probed(Verdict, Option<Any>),

@@ -19,7 +19,7 @@ use crate::operation::state_machine::GiveUp;
 pub(super) struct WaitEnd {
     pub(super) waited: Result<(), GiveUp>,
     pub(super) snapshot: Snapshot,
-    /// The target, if it is known without the snapshot.
+    /// The target, which the snapshot may lack.
     pub(super) target: Option<String>,
     pub(super) progress: Progress,
 }
