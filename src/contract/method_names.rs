@@ -11,7 +11,7 @@ macro_rules! methods {
                 pub const $constant: &'static Self = known($path);
             )*
 
-            /// The methods that have a constant. A test checks that these are all methods.
+            /// The methods that have a constant. A test checks that every method has one.
             #[cfg(test)]
             const NAMED: &'static [&'static Self] = &[$(Self::$constant),*];
         }

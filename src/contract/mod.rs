@@ -99,8 +99,8 @@ impl RoutingKey {
 /// Policy for retries of a failed call (AIP-194).
 ///
 /// The delay before the n-th retry is random, between zero and `initial_backoff × multiplier^(n-1)`, at most `max_backoff`. A
-/// delay that the server asks for in its pushback (gRFC A6) replaces this delay. A longer delay in the server's `RetryInfo`
-/// replaces both.
+/// delay in the server's pushback (gRFC A6) replaces this random delay. A delay in the server's `RetryInfo` replaces either of
+/// them if it is longer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -125,7 +125,7 @@ pub struct RetryPolicy {
     pub max_attempts: Option<u32>,
     /// Upper bound of the first delay. The default is 500 ms.
     pub initial_backoff: Duration,
-    /// Upper bound of every delay that is not the server's. The default is 10 s.
+    /// Upper bound of every delay that the server does not set. The default is 10 s.
     pub max_backoff: Duration,
     /// Factor by which the upper bound grows with each attempt. The default is 2.
     pub multiplier: f64,
@@ -207,7 +207,7 @@ fn name(code: Code) -> String {
     name
 }
 
-/// The error of a text that is not a gRPC status code. It converts into an [`Error`](crate::Error) for an invalid setting.
+/// The error for a text that is not a gRPC status code. It converts into an [`Error`](crate::Error), as an invalid setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownCode(String);
 

@@ -25,7 +25,8 @@ impl StateExport {
     }
 }
 
-/// The lists of files of a config, and the members that are files.
+/// The lists of a config whose entries have files, with the members of an entry that are files. Without members, the entry
+/// itself is a file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),
@@ -90,7 +91,7 @@ fn add_contents(json: &mut Value, folder: &Path) -> Result<(), String> {
 fn add_content(file: &mut Value, folder: &Path) -> Result<(), String> {
     use base64::Engine as _;
     let Value::Object(file) = file else {
-        // The message is read later, and rejects the value.
+        // The value is invalid. It is rejected when the message is read.
         return Ok(());
     };
     let path = match (file.get("path"), file.get("contents")) {

@@ -1,4 +1,4 @@
-//! Calls of one attempt, each with a timeout. The schedule of a wait decides when to call again.
+//! Calls that make a single attempt, with a timeout. The schedule of a wait decides when to call again.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(crate) async fn with_timeout<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
-    // The timer starts after the call has set its own deadline, so the deadline's error, which says more, comes first.
+    // The timer starts after the call has set its own deadline, so that the deadline strikes first: its error has more detail.
     let timer = async { tokio::time::sleep(timeout).await };
     tokio::select! {
         biased;

@@ -33,8 +33,9 @@ impl<R: OperationResult> Operation<R> {
     /// operation may still succeed (AIP-151).
     ///
     /// The request is retried by its policy. It ends after the client's [`timeout`](CallOptions::timeout), ten seconds by
-    /// default, even if a layer of the user hangs. A wait that was dropped then continues with the rest of its total;
-    /// otherwise a new one begins. An operation that is done is not cancelled: its outcome is returned without a request.
+    /// default, even if a user's layer hangs. Afterwards, a wait that was dropped earlier continues with the time that remains
+    /// of its total timeout; otherwise a new wait begins. An operation that is done is not cancelled: its outcome is returned
+    /// without a request.
     ///
     /// # Errors
     ///
@@ -74,7 +75,7 @@ impl<R: OperationResult> Operation<R> {
         }
     }
 
-    /// Requests the cancellation of the operation, and does not wait for its end. The timeout is that of
+    /// Requests the cancellation of the operation, and does not wait for its end. The request has the same timeout as in
     /// [`cancel`](Self::cancel). No request is sent for an operation that is known to be done.
     ///
     /// # Errors

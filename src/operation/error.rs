@@ -50,7 +50,7 @@ pub struct OperationError(Box<Inner>);
 struct Inner {
     kind: OperationErrorKind,
     snapshot: Snapshot,
-    /// The target, if it is known without the snapshot.
+    /// The target, which the snapshot may lack.
     target: Option<String>,
     progress: Progress,
 }
@@ -126,7 +126,7 @@ impl OperationError {
         self
     }
 
-    /// Returns the error of a wait about which nothing is known.
+    /// Returns an error for a wait of which not even the last snapshot is known.
     pub(crate) fn unseen() -> Self {
         let kind = OperationErrorKind::Polling;
         Self::new(kind, Snapshot::default(), Progress::default())
@@ -309,8 +309,8 @@ impl OperationError {
         }
     }
 
-    /// Writes the last known state, and when it was seen. For a missing result, the text says already that the operation is
-    /// done.
+    /// Writes the last known state, and when it was seen. For a missing result, nothing is written about the state: the text
+    /// has already said that the operation is done.
     fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.0.snapshot.is_done();
         match self.0.progress.last_seen {

@@ -26,18 +26,18 @@
 //! # fn main() {}
 //! ```
 //!
-//! A wait ends at the latest one poll timeout after the total of its schedule, whatever the server or a layer does. With
-//! [`cancel_on_timeout`](Operation::cancel_on_timeout), the request to cancel may take five seconds more.
+//! A wait ends no later than one poll timeout after its [total timeout](Schedule::total_timeout), even if the server or a layer
+//! hangs. With [`cancel_on_timeout`](Operation::cancel_on_timeout), the request to cancel may take five seconds more.
 //!
-//! A wait succeeds only if the operation's own outcome is a success, or if its target proves one. If the server no longer knows
-//! the operation, a ready target proves that a create succeeded, and a missing target that a delete succeeded. The target of an
-//! update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).
+//! A wait succeeds only if the server reports that the operation succeeded, or if the operation's target proves it. If the
+//! server no longer knows the operation, a ready target proves that a create succeeded, and a missing target that a delete
+//! succeeded. The target of an update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).
 //!
 //! If a create that is [`idempotent`](crate::CallOptions::idempotent) is repeated, the resource of its first attempt may
-//! already exist. The create then adopts the newest operation that creates the target and began no earlier than the call, by
-//! the `date` header of the server's responses. Without a `date` header, the clock of this machine decides, and must be right
-//! to within two seconds. If someone else creates a resource of the same name after the call began, that operation may be
-//! adopted instead.
+//! already exist. The create then adopts the newest operation that creates the target and did not begin before the call. The
+//! start of the call is computed from the `date` header of the server's responses. Without this header, the clock of this
+//! machine is used, which must be right to within two seconds. If someone else creates a resource of the same name after the
+//! call began, that operation may be adopted instead.
 //!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
@@ -102,7 +102,7 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the response is not done and has no name, since there is nothing to poll.
+    /// Returns an error if the operation is not done and has no name: without a name it cannot be polled.
     pub(crate) fn started(
         clients: &Clients,
         response: Message,
@@ -156,7 +156,7 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
-    /// earlier wait was dropped, the next one starts again, with the whole total.
+    /// earlier wait was dropped, the next wait starts from the beginning, with the whole total timeout.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
         self.waiter.settings.schedule = Some(Arc::new(schedule));
@@ -180,8 +180,8 @@ impl<R: OperationResult> Operation<R> {
     /// Requests the cancellation of the operation if this value is dropped before one of its methods has reported the end, for
     /// example by a timeout around it. By default the operation continues.
     ///
-    /// A separate task sends the request, for at most five seconds, if there is a Tokio runtime. No request is sent after a
-    /// method has reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
+    /// If there is a Tokio runtime, a separate task sends the request, with a timeout of five seconds. No request is sent after
+    /// a method has reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
     /// operation is awaited and the wait ends by itself. For a wait that times out, see
     /// [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
@@ -218,7 +218,7 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: a further call continues the wait, with the rest of its total.
+    /// Dropping the future loses nothing: a further call continues the wait, with the time that remains of its total timeout.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
         let waited = self.waiter.run(|_| {}).await;
         self.settled(waited).await
@@ -237,7 +237,8 @@ impl<R: OperationResult> Operation<R> {
         waited
     }
 
-    /// Waits for the end of the operation, and then drops it. A drop after the wait does not cancel the operation.
+    /// Waits for the end of the operation, and consumes this value. Once the wait has ended, the drop of this value cancels
+    /// nothing.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
         let waited = self.waiter.run(|_| {}).await;
         let waited = self.settled(waited).await;
@@ -293,8 +294,8 @@ impl<R: OperationResult> Operation<R> {
     /// Deletes the server's record of the operation. The operation itself continues: it is not cancelled, even with
     /// [`cancel_on_drop`](Self::cancel_on_drop).
     ///
-    /// The call is retried by its policy. It ends after the client's [`timeout`](crate::CallOptions::timeout), ten
-    /// seconds by default, even if a layer of the user's hangs.
+    /// The call is retried by its policy. It ends after the client's [`timeout`](crate::CallOptions::timeout), ten seconds by
+    /// default, even if a user's layer hangs.
     ///
     /// # Errors
     ///

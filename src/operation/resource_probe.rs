@@ -165,8 +165,8 @@ mod tests {
     use super::*;
     use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
-    /// For each stage of the target, and for a missing one: the verdict for each verb, first if the operation is gone, then
-    /// if the server reported it done.
+    /// A table of verdicts, with a row for each stage of the target and for a missing target. A row has a verdict for each
+    /// verb: first for an operation that is gone, then for one that the server reported as done.
     #[test]
     fn the_target_proves_only_a_creation_or_a_deletion_unless_the_server_said_done() {
         use Verdict::{Running, Succeeded, Unproven};

@@ -86,8 +86,8 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Returns the default schedule for a verb (`create`, `update`, `delete`) and the name of the target. An operation on an
-    /// API takes seconds, one on a config or a gateway minutes; a delete is faster than the create of a config.
+    /// Returns the default schedule for a verb (`create`, `update`, `delete`) and the name of the target. Operations on APIs
+    /// take seconds, and operations on configs and gateways take minutes; but deleting a config is fast.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
         *ScheduleRef::fitting(verb, target)
@@ -139,8 +139,8 @@ impl Schedule {
         Self { total, ..self }
     }
 
-    /// Sets the timeout of one poll, ten seconds by default. The server answers within five seconds, so a shorter timeout
-    /// drops polls that the server would still answer.
+    /// Sets the timeout of one poll, ten seconds by default. The server may take five seconds to answer, so a timeout below
+    /// five seconds drops polls that would have succeeded.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Schedule {
     }
 
     /// Sets how many polls in a row may fail with codes such as INTERNAL and UNKNOWN, 5 by default. Transient failures, such as
-    /// UNAVAILABLE, are not counted: only the total ends their retries.
+    /// UNAVAILABLE, are not counted: they are retried until the total timeout.
     #[must_use]
     pub fn max_failures(self, failures: u32) -> Self {
         Self { failures, ..self }
@@ -182,8 +182,8 @@ impl Schedule {
         self.grace
     }
 
-    /// Returns the timeout of a poll when this much of the total remains. The poll at the end of the total has the whole poll
-    /// timeout.
+    /// Returns the timeout of a poll that starts when this much of the total timeout remains. If nothing remains, the poll has
+    /// the whole poll timeout.
     pub(crate) fn timeout_of_poll(&self, remaining: Duration) -> Duration {
         if remaining.is_zero() {
             self.poll

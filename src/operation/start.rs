@@ -1,8 +1,8 @@
 //! The start of an operation, and the search for one whose response was lost.
 //!
-//! A create that is repeated after it may have been processed can conflict with its own resource: ALREADY_EXISTS. The service
-//! has no request ids, so the operation of the first attempt is found by its time: the newest operation that creates the target
-//! and began no earlier than the call. See [`CallStart`] for the clock that decides this.
+//! A create that is repeated, and was processed the first time, fails with ALREADY_EXISTS: it conflicts with its own resource.
+//! The service has no request ids, so the operation of the first attempt is found by its time: the newest operation that
+//! creates the target and began no earlier than the call. See [`CallStart`] for the clock that decides this.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// Maximum time by which an operation may begin before its call, by the times that are compared. HTTP dates have whole seconds,
-/// and the clocks of the server's machines differ.
+/// Tolerance when the start of an operation is compared with the start of its call: the operation may seem to be this much
+/// older. HTTP dates have whole seconds, and the clocks of the server's machines differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 
 /// Timeout of the search for an operation.
@@ -33,8 +33,8 @@ const MAX_PAGES: usize = 1000;
 impl<R: OperationResult> Operation<R> {
     /// Sends the request that starts an operation on `target`.
     ///
-    /// If a create was repeated after it may have been processed, and the resource exists, the operation that creates the
-    /// resource is adopted. An operation that began before the call is not adopted: the conflict is returned.
+    /// If a create was repeated although its first attempt may have been processed, and the resource exists, the operation that
+    /// creates the resource is adopted. An operation that began before the call is not adopted: the conflict is returned.
     pub(crate) async fn start<Q, F>(
         clients: &Clients,
         target: String,
@@ -76,10 +76,10 @@ impl<R: OperationResult> Operation<R> {
 
 /// The start time of a call.
 ///
-/// Operations have times of the server's clock, which differs from ours. So the start by the server's clock is computed: the
-/// `date` of a response, less the time since the call began by our monotonic clock. The computed time is too early by at most
-/// the time in which the response was in transit. Without a `date`, as with a transport within the process, the clock of this
-/// machine decides.
+/// The times of operations are by the server's clock, which differs from ours. So the start of the call is converted to the
+/// server's clock: it is the `date` of a response, minus the time that has passed since the call began, by our monotonic clock.
+/// The result is too early by at most the transit time of the response. Without a `date`, as with a transport within the
+/// process, the clock of this machine is used.
 #[derive(Clone, Copy, Debug)]
 struct CallStart {
     wall: SystemTime,

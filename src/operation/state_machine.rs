@@ -19,9 +19,9 @@ pub enum MissingResult {
     /// Return a success with an empty result.
     Empty,
     /// Probe the target, and return a success if the target proves one: the resource is ready, or missing after a delete. A
-    /// ready resource proves an update too, since the server reported it as done, without an error. While the resource is
-    /// changing, the wait continues. Otherwise, or if the resource cannot be read, return the same error as
-    /// [`MissingResult::Fail`].
+    /// ready resource proves the success of an update too, since the server has reported the update as done, without an error.
+    /// While the resource is changing, the wait continues. Otherwise, or if the resource cannot be read, return the same error
+    /// as [`MissingResult::Fail`].
     #[default]
     CheckTarget,
 }
@@ -36,7 +36,7 @@ pub(crate) struct WaitState {
     unchanged_polls: u32,
     /// Number of counted failures in a row.
     failures: u32,
-    /// True if the next poll is the one at the end of the total.
+    /// True if the next poll is the last one, at the end of the total timeout.
     last: bool,
     /// The reason why the target is being probed.
     probing: Option<GiveUp>,
@@ -89,7 +89,7 @@ pub(crate) enum Completion {
     NoResult,
 }
 
-/// The conclusion from a target about an operation that does not report its own outcome.
+/// The outcome of an operation as far as the state of its target proves it. Used if the server does not report the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The operation succeeded.
@@ -118,7 +118,7 @@ pub(crate) enum GiveUp {
     TimedOut,
     /// A poll failed permanently, or too many polls failed.
     Failed,
-    /// The server does not know the operation, or no longer.
+    /// The server does not know the operation, or no longer knows it.
     Expired,
     MissingResult,
 }
@@ -157,20 +157,21 @@ impl WaitState {
         self.schedule.timeout_of_poll(self.remaining(now))
     }
 
-    /// Allows polls after the next one. The next poll is made at once, so it is no longer the one at the end of the total.
+    /// Allows further polls after the next one. The next poll is made at once, so it is no longer the last one at the end of
+    /// the total timeout.
     pub(crate) fn poll_now(&mut self) {
         self.last = false;
     }
 
-    /// Returns the timeout of a poll that starts now. A poll that starts after the total, as when a wait is resumed, is the
-    /// last one.
+    /// Returns the timeout of a poll that starts now. A poll that starts after the end of the total timeout, as in a resumed
+    /// wait, is the last one.
     pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {
         self.last |= self.remaining(now).is_zero();
         self.poll_timeout(now)
     }
 
-    /// Returns the timeout of a probe that starts now. `round_deadline` is the time at which the poll before it would have
-    /// timed out: after the total, a poll and its probe share one poll timeout.
+    /// Returns the timeout of a probe that starts now. After the end of the total timeout, a poll and its probe share one poll
+    /// timeout, which ends at `round_deadline`.
     pub(crate) fn probe_timeout(&self, now: Instant, round_deadline: Instant) -> Duration {
         match self.remaining(now) {
             Duration::ZERO => round_deadline.saturating_duration_since(now),
@@ -183,25 +184,25 @@ impl WaitState {
         self.sleep(None, now, random)
     }
 
-    /// Returns the latest time at which the wait ends: one poll timeout after its total. `None` if there is no limit.
+    /// Returns the latest time at which the wait ends: one poll timeout after its total timeout. `None` if there is no limit.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let longest = self.schedule.total().checked_add(self.poll_limit())?;
         self.began.checked_add(longest)
     }
 
-    /// Returns the timeout of a poll when enough of the total remains.
+    /// Returns the timeout of a poll if enough of the total timeout remains.
     pub(crate) fn poll_limit(&self) -> Duration {
         self.schedule.timeout_of_poll(Duration::MAX)
     }
 
-    /// Returns true if the next poll is the one at the end of the total.
+    /// Returns true if the next poll is the last one, at the end of the total timeout.
     pub(crate) fn is_last(&self) -> bool {
         self.last
     }
 
-    /// Applies an answer that another wait's poll received before the next poll of this wait was due. The operation is not
-    /// done. Returns the delay until the next poll; `None` if that poll keeps its time. Such an answer does not make the delays
-    /// grow.
+    /// Applies an answer to another wait's poll, which arrived before this wait's next poll was due. The operation is not done.
+    /// Returns the delay until the next poll; `None` if the time of that poll does not change. Such an answer does not make the
+    /// delays grow.
     pub(crate) fn answered_early(
         &mut self,
         changed: bool,
@@ -276,8 +277,8 @@ impl WaitState {
         }
     }
 
-    /// Applies a failed probe. If another probe may succeed, the wait continues. Otherwise the wait ends as for a target that
-    /// proves nothing, since the operation itself is done or gone.
+    /// Applies a failed probe. If another probe may succeed, the wait continues. Otherwise the wait ends in the same way as
+    /// after a target that proves nothing, since the operation itself is done or gone.
     fn probe_failed(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
         let why = self.probing.take().unwrap_or(GiveUp::Expired);
         match self.classify_and_count(failure) {
@@ -303,7 +304,8 @@ impl WaitState {
         }
     }
 
-    /// Returns a sleep until the next poll. A poll after the end of the total is moved to that end, and is the last one.
+    /// Returns a sleep until the next poll. A poll that would start after the end of the total timeout is moved to that end,
+    /// and is the last one.
     fn sleep(&mut self, retry_after: Option<Duration>, now: Instant, random: f64) -> Next {
         self.probing = None;
         if self.last {

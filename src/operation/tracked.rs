@@ -19,11 +19,11 @@ use crate::stack::clients::Clients;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrackedOperation {
     pub(crate) snapshot: Snapshot,
-    /// The target, if it is known without the metadata.
+    /// The target from the method or the handle. If it is `None`, the metadata may have the target.
     pub(crate) target: Option<String>,
-    /// The verb, if it is known without the metadata.
+    /// The verb from the method, the handle or the type of the result. If it is unknown, the metadata may have the verb.
     pub(crate) verb: Verb,
-    /// The time at which the operation began, by the server's clock, if it is known without the metadata.
+    /// The time at which the operation began, by the server's clock, from the handle. The time in the metadata has precedence.
     pub(crate) began: Option<SystemTime>,
     /// Time of the latest answer about the operation; `None` if this process received none.
     pub(crate) last_seen: Option<Instant>,
@@ -33,14 +33,14 @@ pub(crate) struct TrackedOperation {
 pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
 impl TrackedOperation {
-    /// Returns the target from the method or the handle, or else from the metadata. The metadata comes second, since metadata
-    /// that contradicts the request must not make another resource the proof.
+    /// Returns the target from the method or the handle, or else from the metadata. The method and the handle have precedence:
+    /// if the metadata contradicts them, the state of another resource must not count as proof.
     pub(crate) fn target(&self) -> Option<String> {
         self.target.clone().or_else(|| self.snapshot.target())
     }
 
-    /// Returns the verb from the method, or else from the metadata. The metadata comes second, since `create` in the metadata
-    /// of an update must not make the target a proof.
+    /// Returns the verb from the method, the handle or the type of the result, or else from the metadata. The metadata comes
+    /// last: if the metadata of an update has the verb `create`, the ready target must not count as proof.
     pub(crate) fn verb(&self) -> Verb {
         if self.verb != Verb::Unknown {
             return self.verb;

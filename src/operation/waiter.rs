@@ -23,7 +23,7 @@ use crate::layer::headers::routing_of;
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// No final answer to a request to cancel: none was sent, or a further request may get another answer.
+/// There is no final answer to a request to cancel: no request was sent, or a further request may be answered differently.
 const UNANSWERED: u8 = 0;
 /// The server does not cancel operations.
 const UNSUPPORTED: u8 = 1;
@@ -35,7 +35,7 @@ pub(crate) struct Waiter {
     pub(crate) clients: Clients,
     pub(crate) tracked: TrackedOperation,
     pub(crate) settings: Settings,
-    /// True if a drop before the operation's end is known requests the cancellation.
+    /// True if dropping this value requests the cancellation, unless the operation is known to have ended.
     cancel_on_drop: AtomicBool,
     /// The final answer to a request to cancel: one of the constants above.
     cancelling: AtomicU8,
@@ -48,7 +48,7 @@ pub(crate) struct Waiter {
     poll_at_once: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
-    /// The routing header of the polls, kept after the first one as text, which needs the least memory.
+    /// The routing header of the polls, kept from the first poll on. It is kept as text, which needs the least memory.
     routing: Option<Box<str>>,
 }
 
@@ -131,8 +131,9 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait, just before its error is returned. A further wait then starts again. Before this call, a wait that is
-    /// dropped while its error is prepared continues with one poll.
+    /// Ends the wait, so that a further wait starts from the beginning. This is called just before the error of the wait is
+    /// returned. If the future is dropped earlier, while the error is being prepared, a further call continues this wait with
+    /// one poll.
     pub(crate) fn end_wait(&mut self) {
         self.due = None;
     }
@@ -242,11 +243,11 @@ impl Waiter {
         let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
         if self.tracked.snapshot.is_done() {
-            // A wait that is dropped during the probe continues with a poll. Otherwise each further wait would have a new
-            // total.
+            // A wait that is dropped during the probe continues with a poll. Otherwise each further wait would have a new total
+            // timeout.
             self.due = Some(now);
-            // The operation is done without a result, so its target is probed, as after a poll that took no time. If the total
-            // is zero, this is the last round.
+            // The operation is done without a result, so its target is probed, as if a poll had just been answered. If the
+            // total timeout is zero, this is the last round.
             self.round_deadline = later(now, wait.begin_poll(now));
             return self.step(Event::Answered {
                 completion: Completion::NoResult,

@@ -33,7 +33,8 @@ pub struct Watch<R> {
     lost: Arc<Mutex<Option<OperationError>>>,
 }
 
-/// The operation within the task. If the task ends without a result, the drop of this value keeps the last known state.
+/// The operation within the task. If the task ends without a result, the drop of this value puts an error with the last known
+/// state into `lost`.
 struct WatchTask<R: OperationResult> {
     operation: Operation<R>,
     has_result: bool,

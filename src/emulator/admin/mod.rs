@@ -1,5 +1,5 @@
 //! The admin service: reads the state, sets faults and the clock, and lists calls of an emulator in another process. It accepts
-//! loopback addresses and the admin token.
+//! calls from loopback addresses, and calls with the admin token.
 
 pub(super) mod calls;
 pub(super) mod state;

@@ -24,7 +24,7 @@ use crate::names::OperationName;
 use crate::proto::google::cloud::apigateway::v1::{ApiConfig, api_config};
 use crate::proto::google::longrunning::Operation;
 
-/// Default number of operations that are done.
+/// Default maximum number of operations in a state that are done.
 const DONE_OPERATIONS: usize = 100;
 
 /// Returns the state.
@@ -101,7 +101,7 @@ fn projects(tables: &Tables) -> Vec<String> {
     projects.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns operations that run or are done, newest first.
+/// Returns at most `most` operations, newest first: the ones that are done if `is_done` is true, or else the running ones.
 fn last_operations(tables: &Tables, is_done: bool, most: usize) -> Vec<OperationState> {
     let names = tables.operations.by_done[usize::from(is_done)].keys();
     let rows = names.filter_map(|name| tables.operations.rows.get_key_value(name));
@@ -165,7 +165,7 @@ pub(in crate::emulator) fn advance_clock(core: &Core, by: &Duration) -> Result<(
     })
 }
 
-/// Pauses or resumes the clock. Has no effect if it is paused or running already.
+/// Pauses or resumes the clock. Pausing a paused clock and resuming a running one have no effect.
 ///
 /// # Errors
 ///
@@ -181,8 +181,8 @@ pub(in crate::emulator) fn pause_clock(core: &Core, is_paused: bool) -> Result<(
 ///
 /// # Errors
 ///
-/// NOT_FOUND if the operation does not exist, FAILED_PRECONDITION if it is done, and INVALID_ARGUMENT if the code is not that
-/// of an error.
+/// NOT_FOUND if the operation does not exist, FAILED_PRECONDITION if it is done, and INVALID_ARGUMENT if the code is not an
+/// error code.
 pub(in crate::emulator) fn finish_operation(
     core: &Core,
     name: &str,

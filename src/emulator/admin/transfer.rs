@@ -98,7 +98,7 @@ pub(in crate::emulator) struct NewState {
 ///
 /// INVALID_ARGUMENT with the field that is invalid. Nothing changes then.
 pub(in crate::emulator) fn import(core: &Core, state: StateExport) -> Result<(), Status> {
-    // Rows without times get the current one.
+    // Rows without times get the current time.
     let now = core.state.lock().clock.now();
     let NewState {
         tables: new,
@@ -121,7 +121,7 @@ pub(in crate::emulator) fn import(core: &Core, state: StateExport) -> Result<(),
 pub(in crate::emulator) fn fill(tables: &mut Tables, new: Tables, clock: Option<(Moment, bool)>) {
     tables.clear();
     if let Some((time, is_paused)) = clock {
-        // A test that has paused tokio's clock decides about the time.
+        // If a test has paused tokio's clock, that clock drives the emulator's clock, which is not paused here.
         tables
             .clock
             .set(time, is_paused && !Clock::is_tokio_paused());
@@ -269,8 +269,8 @@ fn read<R: Resource>(
     Ok((name, row))
 }
 
-/// Checks that a resource in a transitional state has a running operation with the verb of the state, and no other
-/// resource has one.
+/// Checks that a resource in a transitional state has a running operation with the verb of that state, and that a resource in
+/// another state has no running operation.
 fn check_stage<R: Resource>(
     tables: &Tables,
     field: &str,
@@ -317,7 +317,7 @@ fn set_pending<R: Resource>(tables: &mut Tables, field: &str, mut row: R) -> Res
     Ok(())
 }
 
-/// Checks that a resource has a pending version exactly while an update or a deletion of it runs.
+/// Checks that a resource has a pending version if, and only if, it is being updated or deleted.
 fn check_pending<R: Resource>(tables: &Tables) -> Result<(), Status> {
     let table = R::table(tables);
     for name in table.pending.keys() {
@@ -455,7 +455,7 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
     Ok(())
 }
 
-/// Returns the highest number in the names of operations, which new names must not have.
+/// Returns the highest number in the names of operations. New operations need higher numbers.
 fn last_number(tables: &Tables) -> u64 {
     let names = tables.operations.rows.keys();
     let numbers = names.filter_map(|name| {

@@ -9,7 +9,7 @@ use super::{Hub, Next};
 use crate::emulator::messages::Event;
 use crate::emulator::state::State;
 
-/// The state that listeners read.
+/// Gives a listener access to the state and the events.
 pub(in crate::emulator) trait Settle: Send + Sync {
     fn state(&self) -> &State;
     fn hub(&self) -> &Hub;
@@ -64,7 +64,7 @@ impl<C: Settle> Listener<C> {
                 }
                 Next::Nothing => {}
             }
-            // The state changes when it is read. So this reads it whenever an event of an operation is due.
+            // Operations progress only when the state is read, so the state is read whenever an event of an operation is due.
             let due = time_to_next_event(core.state());
             if !matches!(core.hub().next(self.position), Next::Nothing) {
                 continue;

@@ -1,9 +1,9 @@
 //! Events: the changes of the state, and the calls, for listeners.
 //!
-//! Nothing is recorded until someone listens or reads the revision. From then on the [`Hub`] keeps the last events, so that a listener
-//! can continue after a lost connection. Once 1,024 events have passed without a listener, it stops to record.
+//! Nothing is recorded until someone listens or reads the revision. From then on the [`Hub`] keeps the last events, so that a
+//! listener can continue after a lost connection. The hub stops recording after 1,024 events without a listener.
 //!
-//! A listener has only a position, and no queue. So a slow one never grows the memory; it gets `lost` instead.
+//! A listener has a position and no queue. So a slow listener needs no additional memory: it misses events, and gets `lost`.
 
 mod listener;
 
@@ -51,7 +51,7 @@ struct Ring {
     clock: Clock,
     /// Number of the last event.
     last: u64,
-    /// The last events with their sizes, which have consecutive numbers.
+    /// The last events, each with its size. The numbers of the events are consecutive.
     events: VecDeque<(Arc<Event>, usize)>,
     bytes: usize,
     listeners: usize,
@@ -122,7 +122,7 @@ impl Hub {
         self.with(|ring| ring.next(position))
     }
 
-    /// Starts to record.
+    /// Starts recording.
     fn record(&self, tables: &mut Tables) {
         watch(tables);
         self.with(|ring| {
@@ -142,13 +142,13 @@ impl Hub {
         self.publish(|| Kind::CallsCleared(()));
     }
 
-    /// Records that the clock was set, and wakes all listeners, which wait for times of the clock.
+    /// Records that the clock was set. Wakes all listeners, since they wait for times of this clock.
     pub(super) fn clock_changed(&self, tables: &Tables) {
         self.with(|ring| ring.clock = tables.clock);
         self.publish(|| Kind::Clock(clock::to_proto(tables)));
     }
 
-    /// Records that the state was deleted or replaced, in place of the changes of the rows.
+    /// Records that the state was deleted or replaced. The changes of the single rows are not recorded.
     pub(super) fn reset(&self, tables: &mut Tables) {
         if self.is_recording() {
             drop(taken(tables));
@@ -174,12 +174,13 @@ impl Hub {
 }
 
 impl Ring {
-    /// Adds an event. Returns false if no listener has been there for so long that recording ends.
+    /// Adds an event. Returns false if recording ends, since too many events have passed without a listener.
     fn push(&mut self, event: Kind) -> bool {
         if self.listeners == 0 {
             self.unheard += 1;
             if self.unheard > MAX_EVENTS {
-                // The number of the event that is not recorded makes a gap, which a later listener is told of.
+                // This event gets a number but is not recorded. A later listener that continues from a smaller number gets
+                // `lost`.
                 self.last += 1;
                 (self.events, self.bytes) = (VecDeque::new(), 0);
                 return false;
@@ -237,7 +238,7 @@ impl Ring {
     }
 }
 
-/// Returns the name of an event, as server-sent events have it.
+/// Returns the name of an event in the stream of server-sent events.
 #[cfg(feature = "rest")]
 pub(super) fn event_name(event: &Event) -> &'static str {
     match event.event {
@@ -276,7 +277,7 @@ impl Observer for Hub {
     }
 }
 
-/// Starts to record the changes of the tables.
+/// Starts recording the changes of the tables.
 fn watch(tables: &mut Tables) {
     tables.set_watched(true);
     tables.apis.watch(Api::basic_view);

@@ -19,14 +19,14 @@ use operation_plan::OperationPlan;
 /// Builds a fault for calls of one method. [`Emulator::on`](super::Emulator::on) returns it.
 ///
 /// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default it is the next call
-/// of the method. One further method chooses what happens to them, sets the fault and returns its [`FaultGuard`].
-/// Several faults of one method are a queue: the first fault that matches and is not used up applies to the call.
+/// of the method. Any other method chooses the effect on these calls, sets the fault, and returns its [`FaultGuard`]. Several
+/// faults of one method are a queue: the first fault that matches and is not used up applies to the call.
 ///
 /// # Panics
 ///
-/// Setting a fault panics if the fault can never occur: a stale read of a method that reads no resource or operation, a
-/// plan for a method that starts no operation, `not_found_for` for a method that names nothing that exists, or a name that
-/// requests of the method cannot have. The panic names the method of this builder, the value, and a valid one.
+/// Setting a fault panics if the fault can never occur: a stale read of a method that reads no resource or operation, a plan
+/// for a method that starts no operation, `not_found_for` for a method whose requests name no existing resource or operation,
+/// or a name that requests of the method cannot have. The panic names the method of this builder, the value, and a valid one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -116,7 +116,7 @@ pub(crate) struct FaultEntry {
     is_disabled: AtomicBool,
 }
 
-/// Gets the changes of the faults.
+/// Receives the changes of the faults.
 pub(crate) trait FaultObserver: std::fmt::Debug + Send + Sync {
     /// A fault was set, was changed, or was applied to a call. `is_removed` is true if it is used up or was withdrawn.
     fn fault_changed(&self, entry: &FaultEntry, is_removed: bool);
@@ -141,8 +141,9 @@ impl FaultBuilder {
         }
     }
 
-    /// Matches only calls with this name: the name of the resource or operation, the parent of a list, or for a create the name or
-    /// the parent of the new resource. By default all calls match. The name must have a form of the method's names.
+    /// Matches only calls with this name: the name of the resource or operation, the parent of a list, or for a create the name
+    /// or the parent of the new resource. By default all calls match. The name must match a pattern of the names in requests of
+    /// the method.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -172,14 +173,14 @@ impl FaultBuilder {
         self.set(FaultAction::Delay(time))
     }
 
-    /// Closes the connection instead of a response. The call is not processed. In process, the call fails like one over a broken
-    /// connection.
+    /// Closes the connection instead of sending a response. The call is not processed. A call in the same process, which has no
+    /// connection, fails as it would over a broken connection.
     #[track_caller]
     pub fn drop_connection(self) -> FaultGuard {
         self.set(FaultAction::DropConnection)
     }
 
-    /// Processes the call, and closes the connection instead of the response.
+    /// Processes the call, and closes the connection instead of sending the response.
     #[track_caller]
     pub fn lose_response(self) -> FaultGuard {
         self.set(FaultAction::LoseResponse)
@@ -193,8 +194,8 @@ impl FaultBuilder {
     }
 
     /// Fails a call with NOT_FOUND if its resource or operation was created less than this time ago. Without
-    /// [`times`](Self::times) the fault applies to all calls. The time must be above zero, and the method must name a resource
-    /// or operation that exists. For a list of configs that is the API.
+    /// [`times`](Self::times) the fault applies to all calls. The time must be above zero, and requests of the method must name
+    /// an existing resource or operation. For a list of configs, that is the API.
     #[track_caller]
     pub fn not_found_for(mut self, time: Duration) -> FaultGuard {
         self.times.get_or_insert(FaultCount::Always);
@@ -272,7 +273,7 @@ impl Drop for FaultGuard {
 }
 
 impl FaultEntry {
-    /// Returns the number of the fault, which no other fault of the emulator ever has.
+    /// Returns the number of the fault. No other fault of the emulator ever has this number.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -351,7 +352,7 @@ impl NewFault {
     ///
     /// # Errors
     ///
-    /// If it cannot.
+    /// If the fault can never occur.
     pub(crate) fn check(&self) -> Result<(), ImpossibleFault> {
         let Self {
             method,
@@ -423,7 +424,7 @@ impl Faults {
         entry
     }
 
-    /// Replaces all faults, and does other work while they are locked.
+    /// Replaces all faults, and calls `work` while the faults are locked.
     pub(crate) fn replace(&self, faults: Vec<NewFault>, work: impl FnOnce()) {
         let new = faults.into_iter().map(|fault| self.entry(fault));
         let mut new: Vec<_> = new.collect();
@@ -466,7 +467,7 @@ impl Faults {
         })
     }
 
-    /// Reads the faults that are not used up, which do not change meanwhile.
+    /// Calls `read` with the faults that are not used up. The faults are locked during the call.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&[Arc<FaultEntry>]) -> T) -> T {
         self.with(|faults| read(faults))
     }

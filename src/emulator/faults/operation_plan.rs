@@ -40,9 +40,9 @@ pub struct OperationPlan {
 
 /// The effect of a cancellation on a running operation. CancelOperation itself returns at once.
 ///
-/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the
-/// operation continues and its metadata has `requested_cancellation`. If the cancellation of a creation ends it later
-/// ([`HonouredAfter`](Self::HonouredAfter)), a call that would use the resource fails with FAILED_PRECONDITION until then.
+/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the operation
+/// continues and its metadata has `requested_cancellation`. With [`HonouredAfter`](Self::HonouredAfter), a creation continues
+/// for some time after its cancellation; a call that would use the resource in this time fails with FAILED_PRECONDITION.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum CancelBehavior {
@@ -84,7 +84,7 @@ impl OperationPlan {
         self
     }
 
-    /// Sets `status_message` in the metadata, from this time after the start on. Each call of this method adds one
+    /// Sets `status_message` in the metadata once this time has passed since the start. Each call of this method adds one
     /// message.
     pub fn progress(mut self, after: Duration, message: impl Into<String>) -> Self {
         self.progress.push((after, message.into()));
@@ -98,8 +98,8 @@ impl OperationPlan {
         self
     }
 
-    /// Expires the operation at this time after its start: from then on it is not found, but its effect on the resource
-    /// continues. By default an operation does not expire.
+    /// Expires the operation once this time has passed since its start. An expired operation is not found, but its effect on
+    /// the resource continues. By default an operation does not expire.
     pub fn forgotten_after(mut self, time: Duration) -> Self {
         self.forgotten = Some(time);
         self

@@ -25,7 +25,7 @@ const MAX_RESPONSE: usize = 256 << 10;
 /// Parts of the names of headers with secrets, whose values are masked.
 const SECRET_PARTS: [&str; 5] = ["authorization", "token", "key", "cookie", "secret"];
 
-/// A call that the emulator has received. Its `Debug` output has the length of the message only.
+/// A call that the emulator has received. Its `Debug` output has only the length of the message.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ReceivedCall {
@@ -52,8 +52,8 @@ pub struct ReceivedCall {
     pub code: Option<Code>,
     /// The error with its details. `None` if the call succeeded or is in progress.
     pub error: Option<Status>,
-    /// The encoded response message. `None` if the call failed, or if the message has more than 256 KiB or was dropped as
-    /// [`message`](Self::message) is.
+    /// The encoded response message. `None` if the call failed, or if the message has more than 256 KiB or was dropped for the
+    /// same reason as [`message`](Self::message).
     pub response: Option<Bytes>,
     /// The number of the fault that applied to the call, as in `faults/3`.
     pub fault: Option<u64>,
@@ -144,11 +144,11 @@ pub(crate) struct CallLog {
 
 #[derive(Debug)]
 struct Log {
-    /// The emulator's time, and when it was that. `None` if the emulator's clock is paused.
+    /// A time of the emulator's clock, and the instant at which the clock had this time. `None` if the clock is paused.
     now: (SystemTime, Option<Instant>),
     /// Number of calls that have ever arrived.
     arrived: u64,
-    /// Their numbers are consecutive.
+    /// The recorded calls, with consecutive numbers.
     last: VecDeque<ReceivedCall>,
     /// Size of the names, headers and messages of these calls.
     bytes: usize,
@@ -209,8 +209,8 @@ impl CallLog {
         })
     }
 
-    /// Records the end of a call. Returns the call without its headers and messages if `is_wanted`, unless the call is not recorded any
-    /// more.
+    /// Records the end of a call. If `is_wanted`, returns the call without its headers and messages; `None` if the call is no
+    /// longer recorded.
     pub(crate) fn end(
         &self,
         sequence: u64,
@@ -248,9 +248,9 @@ impl CallLog {
         self.with(|log| log.last.iter().cloned().collect())
     }
 
-    /// Returns the last recorded calls that match, in the order in which they were received, and the number of all that
-    /// match. There are at most `most` calls: the first of those with a higher number than `after`, or the last of all if
-    /// `after` is 0.
+    /// Returns at most `most` of the recorded calls that match and have a higher number than `after`, and the number of all
+    /// such calls. If there are more, the first ones are returned; if `after` is 0, the last ones. The order is that in which
+    /// the calls were received.
     pub(crate) fn list(
         &self,
         after: u64,

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::proto::SERVICE_CONFIG;
 use crate::transcode::{JsonOptions, Rules};
 
-/// The rules of the API and the admin service.
+/// The HTTP rules of the API and the admin service.
 pub(in crate::emulator) static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::builder(DESCRIPTORS)
         .service_config(SERVICE_CONFIG)
@@ -39,7 +39,7 @@ pub(in crate::emulator) fn options() -> JsonOptions {
 ///
 /// # Errors
 ///
-/// If the text is not JSON, or not that of such a message. The error names the place.
+/// If the text is not JSON, or not the JSON form of this message. The error names the place.
 pub fn from_json<M: Message + Name + Default>(json: &[u8]) -> Result<M, Error> {
     let schema = RULES.schema();
     let wire = schema.json_to_wire(&M::full_name(), json, options())?;

@@ -1,7 +1,7 @@
 //! Serves the page: HTML, CSS and ES modules that are part of the binary.
 //!
-//! The page reads the admin service over HTTP/JSON, as every other client can. It is at `/` for clients that accept
-//! `text/html`, and its files are below `/ui/`. All other requests go on to the next service.
+//! The page reads the admin service over HTTP/JSON, as every other client can. The page is at `/` for clients that accept
+//! `text/html`, and its files are below `/ui/`. All other requests go to the inner service.
 
 use std::future::{Ready, ready};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -42,7 +42,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
         HeaderName::from_static("cross-origin-resource-policy"),
         "same-origin",
     ),
-    // Browsers ask each time, so that they never have the files of two versions.
+    // Browsers check for a new version at each load, so that they never mix the files of two versions.
     (header::CACHE_CONTROL, "no-cache"),
 ];
 

@@ -13,7 +13,7 @@ use tonic::body::Body;
 
 use crate::call::GrpcRequest;
 
-/// Maximum time between two pieces of a request body. It is the time that a client has for a request head, too.
+/// Maximum time between two pieces of a request body. A client has the same time for a request head.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request body that fails if no data arrives for [`STALL_TIMEOUT`]. The time runs while the body is being read.

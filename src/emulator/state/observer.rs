@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use super::tables::Tables;
 
-/// Gets the changes of the state while the tables are watched.
+/// Receives the changes of the state while the tables are watched.
 pub(crate) trait Observer: Debug + Send + Sync {
-    /// Takes the changes of the tables. The tables are locked, so changes arrive in the order in which they were made.
+    /// Receives the changes of the tables. The tables are locked during the call, so changes arrive in the order in which they
+    /// were made.
     fn take_changes(&self, tables: &mut Tables);
 }

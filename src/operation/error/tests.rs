@@ -291,7 +291,7 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
         assert_eq!(error.may_still_run(), goes_on, "{error}");
         let may_run = expected.contains("may still be running");
         assert_eq!(may_run, goes_on && !done, "{error}");
-        // The text has the failure, so it is not a source.
+        // The text includes the failure, so the failure is not a source too.
         assert!(std::error::Error::source(&error).is_none());
         let told = expected.contains("last failure");
         assert!(!told || error.last_failure().is_some(), "{error}");

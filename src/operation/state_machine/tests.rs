@@ -1,4 +1,5 @@
-//! Tables of events and of the steps that follow them. The numbers are those of the operation client's checklist.
+//! Tables of events and of the steps that follow them. The numbers are the lines about clients of operations in the checklist,
+//! see `tests/CHECKLIST.md`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ const fn asked(code: Code, secs: u64) -> Event {
     })
 }
 
-/// Returns a wait with delays from 1 s to 20 s that grow by 1.5, and a total of one minute.
+/// Returns a wait with delays from 1 s to 20 s that grow by 1.5, and a total timeout of one minute.
 fn wait(missing_result: MissingResult) -> (WaitState, Instant) {
     let now = Instant::now();
     let schedule = Schedule::default().total_timeout(secs(60)).max_failures(2);
@@ -397,7 +398,7 @@ async fn a_wait_for_a_new_operation_begins_with_a_delay() {
     assert_eq!(next, sleep(1000));
 }
 
-/// A wait ends whatever the answers are: one more poll is made at the end of its total.
+/// A wait ends whatever the answers are: one more poll is made at the end of its total timeout.
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_whatever_is_answered() {
     for event in [

@@ -11,7 +11,7 @@ use crate::operation::state_machine::CallFailure;
 
 /// An operation that becomes due within this time counts as due now.
 pub(super) const DUE_WINDOW: Duration = Duration::from_secs(1);
-/// An operation that the listing has not shown this long after it was due is polled on its own.
+/// Time after which a due operation that the listing has not shown yet is polled on its own.
 pub(super) const LISTING_PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum duration of one listing, all pages together.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(60);
@@ -109,8 +109,8 @@ pub(super) enum ListingEnd {
 }
 
 impl ListingEnd {
-    /// Classifies the failure of a page. Only an error that a poll would meet as well is transient: a listing is an
-    /// optimization, so any other error ends its use for a while.
+    /// Classifies the failure of a page. An error is transient only if a poll would fail with it as well. After any other
+    /// error, no listings are made for a while: they are only an optimization.
     pub(super) fn of(failure: CallFailure) -> Self {
         match failure.code {
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
@@ -259,8 +259,8 @@ impl Location {
         }
     }
 
-    /// Returns true if the location can be removed. Its knowledge about listings is dropped with it: learning it again costs
-    /// one listing, and keeping it would let the table grow without bound.
+    /// Returns true if the location can be removed. The state of its listings is lost then. This costs at most one needless
+    /// listing later; without the removal, the table would grow without bound.
     pub(super) fn is_idle(&self) -> bool {
         self.operations == 0 && self.calls == 0
     }

@@ -12,7 +12,7 @@ use crate::operation::schedule::later;
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// A call that has not ended this long after its timeout is aborted.
+/// Time after the timeout of a call at which the call is aborted, if it has not ended.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
 
 /// A call to make.

@@ -33,8 +33,8 @@ pub(super) enum LogEvent {
 }
 
 impl Effects {
-    /// Hands over all ends before any foreign code runs, so that a waker that blocks, or a subscriber that panics, does not
-    /// keep an end from its wait.
+    /// Delivers the ends of all waits before any foreign code runs. So a waker that blocks, or a subscriber that panics, cannot
+    /// keep a wait from ending.
     pub(super) fn run(self) {
         let ended = self.ended.into_iter();
         let wakers: Vec<_> = ended.filter_map(|(cell, end)| cell.end(end)).collect();

@@ -50,8 +50,8 @@ pub(super) struct PendingWait {
     wait: WaitState,
     /// Time of the next poll.
     due: Instant,
-    /// Time of the next poll if no other wait polled. An answer at about this time or later counts as that of the wait's own
-    /// poll, so the delays grow as they would without the other waits.
+    /// Time at which this wait would poll next if it were the only one. An answer at about this time, or later, counts as the
+    /// answer to the wait's own poll, so the delays grow as if there were no other waits.
     own_due: Instant,
     probe: Probe,
     own_poll: Option<OwnPoll>,
@@ -76,7 +76,7 @@ enum Probe {
     InFlight(u64),
 }
 
-/// The facts about an operation that are known without its metadata.
+/// The facts about an operation that do not come from its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Facts {
     target: Option<Box<str>>,
@@ -86,7 +86,7 @@ struct Facts {
 
 /// The result of a call, for one wait.
 pub(super) enum WaitEvent {
-    /// The result counts as that of the wait's own poll.
+    /// The result counts as the result of the wait's own poll.
     Own(Event, Option<Arc<Error>>),
     /// The probe of the wait's target had this result.
     Probed(Verdict, Option<Any>),
@@ -175,7 +175,7 @@ impl Entry {
         timeout
     }
 
-    /// Ends a poll. Returns true if a wait still needed the poll, having received no result of it.
+    /// Ends a poll. Returns true if some wait still needed the poll, since it has received no result of the poll.
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
@@ -207,7 +207,7 @@ impl Entry {
         Some((tracked, timeout))
     }
 
-    /// Marks a probe that was not made as needed again.
+    /// Marks a probe as still needed, after the call was not made.
     pub(super) fn retry_probe(&mut self, call: u64) {
         for waiter in &mut self.waiters {
             if waiter.probe == Probe::InFlight(call) {
@@ -367,7 +367,8 @@ impl PendingWait {
     }
 
     /// Returns the time at which the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout
-    /// has passed. At the end of the total, a poll in flight counts only if it began no earlier than the last poll was due.
+    /// has passed. At the end of the total timeout, a poll in flight counts only if the last poll was already due when it
+    /// began.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
         let polling = self.own_poll.map(|own| own.started).or(polling);
         match (self.probe, polling) {
@@ -379,7 +380,7 @@ impl PendingWait {
         }
     }
 
-    /// Returns the timeout of a probe. After the total, a poll and its probe share one poll timeout.
+    /// Returns the timeout of a probe. After the end of the total timeout, a poll and its probe share one poll timeout.
     fn probe_timeout(&self, now: Instant) -> Duration {
         let deadline = self.wait.deadline();
         let deadline = deadline.unwrap_or_else(|| later(now, self.wait.poll_limit()));
@@ -396,7 +397,7 @@ impl PendingWait {
             || (self.wait.is_last() && self.wait.poll_limit() < 2 * LISTING_PATIENCE)
     }
 
-    /// Returns true if an answer to a call that began at `started` counts as that of the wait's own poll.
+    /// Returns true if the answer to a call that began at `started` counts as the answer to the wait's own poll.
     fn is_due(&self, started: Instant, now: Instant) -> bool {
         if self.wait.is_last() {
             self.due <= started
@@ -416,8 +417,8 @@ impl PendingWait {
         match completion {
             Completion::Result => Some(WaitEvent::Own(event, None)),
             Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
-            // An answer without a result leads to a probe, and a probe that proves nothing ends the wait. So only an answer
-            // that is due counts.
+            // An answer without a result leads to a probe, and a probe that proves nothing ends the wait. So such an answer
+            // counts only if the wait's own poll was due.
             Completion::NoResult => self
                 .is_due(started, now)
                 .then_some(WaitEvent::Own(event, None)),
@@ -480,7 +481,7 @@ impl PendingWait {
         own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns the end of the wait if its total and one poll timeout have passed.
+    /// Returns the end of the wait if its total timeout and one poll timeout have passed.
     pub(super) fn on_deadline(&self, now: Instant) -> Option<WaitEvent> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
         over.then_some(WaitEvent::Ended(GiveUp::TimedOut, None))

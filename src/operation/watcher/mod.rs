@@ -67,13 +67,13 @@ use wait_end::AbandonReason;
 ///
 /// # Bounds
 ///
-/// - A wait ends at the latest one poll timeout after its total. Other waits, locations, calls and listings do not delay this
-///   end, nor does a rate limit that left no turn for the last poll.
+/// - A wait ends no later than one poll timeout after its total timeout. Other waits, locations, calls and listings do not
+///   delay this end. If the rate limit leaves no time for the last poll, the wait ends without that poll.
 /// - At most 32 calls are in flight, at most 8 of them in one location. A location without a call in flight may make one even
-///   beyond the 32, and locations with due calls take turns. So a location waits for at most one call of each other location,
-///   however slow their calls are.
-/// - A listing takes at most a minute, and has at most as many pages as it replaces polls. While a listing lasts, an operation
-///   that has been due for five seconds is polled on its own.
+///   beyond the 32, and locations with due calls take turns. So before such a location makes its call, each other location
+///   makes at most one, and slow calls of other locations do not delay it.
+/// - A listing takes at most a minute, and reads no more pages than the number of polls that it replaces. While a listing
+///   lasts, an operation that has been due for five seconds is polled on its own.
 ///
 /// # Runtimes
 ///
@@ -81,8 +81,8 @@ use wait_end::AbandonReason;
 /// watcher and the last wait. When a runtime ends, the tasks on the other runtimes take over. If no runtime is left for a wait,
 /// the wait ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
 /// [`last_failure`](super::OperationError::last_failure) returns the reason. Each runtime needs its time driver. A runtime that
-/// exists but is not polled, such as a `current_thread` runtime outside of `block_on`, makes no calls. If a watcher was used on
-/// no other runtime, its waits continue when this runtime does.
+/// exists but is not polled, such as a `current_thread` runtime outside of `block_on`, makes no calls. If the watcher was used
+/// on this runtime only, its waits continue as soon as the runtime is polled again.
 ///
 /// # Panics
 ///
@@ -184,11 +184,11 @@ impl Watcher {
 
     /// Waits for an operation with the polls of this watcher.
     ///
-    /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins
-    /// with this call. An operation that is done is not polled, and needs no runtime unless its target must be probed.
+    /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total timeout
+    /// begins with this call. An operation that is done is not polled, and needs no runtime unless its target must be probed.
     ///
-    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Otherwise, and after the
-    /// runtime has shut down, it ends with an error.
+    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is polled within one. Otherwise,
+    /// and after that runtime has shut down, the future ends with an error.
     ///
     /// # Cancel safety
     ///
@@ -204,7 +204,7 @@ impl Watcher {
         let now = Instant::now();
         let (mut tracked, settings) = operation.into_parts();
         if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
-            // The metadata in the entry has the target already, once for all waits.
+            // The metadata in the entry has the target, so the waits need no copies of it.
             tracked.target = None;
         }
         let custom = settings.schedule.or_else(|| self.settings.schedule.clone());

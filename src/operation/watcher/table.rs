@@ -698,7 +698,8 @@ mod tests {
         })
     }
 
-    /// Makes the call that is due a millisecond later. A page has this answer, and a poll fails. Returns true for a page.
+    /// Advances the time by a millisecond, and makes the call that is due then. A page gets `answer`, and a poll fails. Returns
+    /// true for a page.
     fn make_call(
         table: &mut Table,
         now: &mut Instant,
@@ -717,7 +718,8 @@ mod tests {
         is_page
     }
 
-    /// Lists the location, and drops the waits after these pages. Returns the number of locations that the table still has.
+    /// Lists the location, with these answers to its pages, and then drops the waits. Returns the number of locations that the
+    /// table still has.
     fn locations_after(pages: Vec<Result<ListOperationsResponse, Status>>) -> usize {
         let mut now = Instant::now();
         let (mut table, waits) = table(now);
@@ -729,7 +731,7 @@ mod tests {
         for (name, cell) in waits {
             table.leave(&name, &cell);
         }
-        // The turn of a location that was ready passes.
+        // A location that was in the queue of turns uses its turn without a call.
         now += Duration::from_millis(1);
         assert!(matches!(table.next(1, now), Next::Wait(None)));
         table.locations.len()

@@ -16,8 +16,8 @@ use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 
-/// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`], and [`next`](Self::next) returns the
-/// progress until then.
+/// A wait by a [`Watcher`](super::Watcher). Awaiting it returns the same result as [`Operation::wait`]. Until then,
+/// [`next`](Self::next) returns the progress.
 ///
 /// # Cancel safety
 ///
@@ -80,7 +80,8 @@ impl TableWait {
                 .shared
                 .with_table(|table| table.abandon(&self.name, &self.cell, reason))
         {
-            // A later poll of the future returns the end. The waker is the one of this call, so it is dropped without a wake.
+            // The next poll of the future returns the end. The cell has the waker of this call, which needs no wake: this call
+            // returns at once.
             drop(self.cell.end(Box::new(end)));
             return Poll::Ready(None);
         }

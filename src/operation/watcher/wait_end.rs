@@ -19,7 +19,7 @@ use crate::operation::state_machine::GiveUp;
 pub(super) struct WaitEnd {
     pub(super) waited: Result<(), GiveUp>,
     pub(super) snapshot: Snapshot,
-    /// The target, if it is known without the snapshot.
+    /// The target, which the snapshot may lack.
     pub(super) target: Option<String>,
     pub(super) progress: Progress,
 }
@@ -131,8 +131,8 @@ impl WaitCell {
         end
     }
 
-    /// Returns `Some` if the wait has ended, with the last snapshot unless the future has taken the end. Otherwise keeps the
-    /// waker.
+    /// If the wait has ended, returns `Some` with the last snapshot, or `Some(None)` if the future has already taken the end.
+    /// Otherwise keeps the waker and returns `None`.
     pub(super) fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
         let mut waker = Some(waker.clone());
         let mut state = self.state();

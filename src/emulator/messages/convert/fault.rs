@@ -15,7 +15,7 @@ use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, FaultPart, Fa
 use crate::emulator::messages::Fault;
 use crate::emulator::messages::fault::Action as ProtoAction;
 
-/// Prefix of the type URL that the transcoder gives an `Any` of an unknown type with JSON members.
+/// Prefix of the type URL of an `Any` that the transcoder has read from JSON members without knowing its type.
 const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.

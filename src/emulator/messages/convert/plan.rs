@@ -84,7 +84,7 @@ pub(in crate::emulator) fn duration(
     }
 }
 
-/// Converts a duration, at most to the longest duration of the proto.
+/// Converts a duration. A duration that is too long for the proto becomes the longest one that it allows.
 pub(in crate::emulator) fn span(time: Duration) -> prost_types::Duration {
     time.try_into().unwrap_or(prost_types::Duration {
         seconds: i64::MAX,
@@ -96,7 +96,7 @@ pub(in crate::emulator) fn span(time: Duration) -> prost_types::Duration {
 ///
 /// # Errors
 ///
-/// If the code is not that of an error: 1 to 16.
+/// If the code is not an error code, from 1 to 16.
 pub(in crate::emulator) fn error_status(field: &str, proto: &pb::Status) -> Result<Status, Status> {
     if !(1..=16).contains(&proto.code) {
         let why = format!(

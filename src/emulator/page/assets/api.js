@@ -4,7 +4,7 @@ const TOKEN = 'admin-token';
 
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
 
-/** Moves the token of the address, `#token=…`, to the storage of the tab. A fragment is neither sent nor logged. */
+/** Moves the token from the fragment `#token=…` to the storage of the tab. A fragment is neither sent nor logged. */
 export function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (!token) return;
@@ -24,7 +24,7 @@ async function send(method, path, body, headers, signal) {
   try {
     message = JSON.parse(text).error.message;
   } catch {
-    // The response is not one of the emulator.
+    // The response is not from the emulator.
   }
   throw Object.assign(new Error(message), { status: response.status });
 }

@@ -42,7 +42,7 @@ function update(element, { first, last, count: times }, page) {
   element.sequence = last.sequence;
   const isOpen = page.isOpen('call', last.sequence);
   set(element, 'aria-current', isOpen && 'true');
-  // One row is in the order of the Tab key; the keys j and k move between rows.
+  // The Tab key reaches one row only; the keys j and k move between rows.
   number.firstChild.tabIndex = isOpen || !element.previousElementSibling ? 0 : -1;
   write(number.firstChild, String(first.sequence), times > 1 ? `calls ${first.sequence} to ${last.sequence}` : '');
   write(time, timeOfDay(last.at), utc(last.at));

@@ -6,7 +6,7 @@ import { button, byId, copyText, el, save, write } from './dom.js';
 import { outcome, titleOf } from './operations.js';
 import { bytes, decoded, parts, shortName, size, span, timeOfDay, utc } from './text.js';
 
-/** Length from which a text is shown on request only. */
+/** Maximum length of a text that is shown at once. A longer text is shown on request. */
 const LARGE = 256 << 10;
 
 const GETS = { apis: 'GetApi', configs: 'GetApiConfig', gateways: 'GetGateway', operations: 'GetOperation' };

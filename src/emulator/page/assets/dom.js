@@ -32,8 +32,8 @@ const rowsOf = new WeakMap();
 const MAX_NEW = 10;
 
 /**
- * Makes the children of an element those of the items, in their order. An element stays as long as its key, so that focus
- * and scroll position stay. Returns false if items are left for the next call.
+ * Gives an element one child for each item, in the order of the items. A child is kept as long as an item has its key, so that
+ * focus and scroll position are kept. Returns false if items are left for the next call.
  */
 export function keyed(parent, items, key, create, update) {
   const rows = rowsOf.get(parent) ?? new Map();
@@ -64,7 +64,7 @@ export function keyed(parent, items, key, create, update) {
   return left > 0;
 }
 
-/** Returns a function that marks jobs. One job runs in a frame, so that none of the frames is long. */
+/** Returns a function that marks jobs to be run. Each frame runs one marked job, so that no frame takes long. */
 export function scheduler(jobs) {
   const marked = new Set();
   const frame = () => {
@@ -108,7 +108,7 @@ export function save(name, content) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-/** Shows a dialog with a form. `request` runs when it is sent; the dialog closes if it succeeds. */
+/** Shows a dialog with a form. `request` runs when the form is sent; the dialog closes if `request` succeeds. */
 export function ask(title, content, action, request) {
   const dialog = byId('dialog');
   const error = el('p', { class: 'bad', role: 'alert' });

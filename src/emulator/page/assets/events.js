@@ -1,6 +1,6 @@
 // Server-sent events over `fetch`, since `EventSource` can send no token and hides the status of a refusal. No DOM.
 
-/** Returns a function that takes pieces of a stream, and calls `dispatch({ id, type, data })` for each event. */
+/** Returns a function that accepts the pieces of a stream, and calls `dispatch({ id, type, data })` for each event. */
 export function parser(dispatch) {
   let rest = '';
   let event = { id: '', type: '', data: [] };

@@ -55,7 +55,7 @@ const rustPlan = (it) => [
   it.cancelUnimplemented && 'cancel_behavior(CancelBehavior::Unimplemented)',
 ].filter(Boolean).join('\n        .');
 
-/** The effects: label and fields of the form, value of the member, text of the list, and Rust. */
+/** The effects by member: label and fields of the form, value of the member, text in the list, and Rust code. */
 const EFFECTS = {
   fail: ['Fail with a status', codes, status, (it) => `fails with ${codeName(it.code)}`, (it) => `fail(${rustStatus(it)})`],
   delay: ['Delay the call', time, (field) => field('time'), (it) => `is delayed by ${it}`, (it) => `delay(${rustTime(it)})`],
@@ -84,7 +84,7 @@ function faultOf(elements) {
   return { method: field('method'), ...(field('resource') && { resource: field('resource') }), ...limit, [action]: EFFECTS[action][2](field) };
 }
 
-/** Returns the Rust that sets a fault on an emulator in process. */
+/** Returns the Rust code that sets a fault on an emulator in the same process. */
 export function faultRust(fault) {
   const action = effectOf(fault);
   const method = fault.method.replace(/(?<=.)([A-Z])/g, '_$1').toUpperCase();
@@ -94,7 +94,7 @@ export function faultRust(fault) {
 
 export const faultCurl = (origin, fault) => `curl --json ${quote(JSON.stringify(fault))} ${quote(`${origin}/emulator/v1/faults`)}`;
 
-/** Shows the form, with the same fault for a shell and in Rust beside it. */
+/** Shows the form, and beside it the shell command and the Rust code that set the same fault. */
 export function addFault(store, page) {
   const fields = el('fieldset');
   const shell = el('pre', { tabindex: 0 });

@@ -30,8 +30,8 @@ export function matches(call, filters, targetOf = () => undefined) {
 }
 
 /**
- * Returns the rows of calls, newest first. Reads with one method, resource, transport, code and fault are one row while
- * no write comes between them. A row stays where its first call is, so that concurrent polls do not move rows.
+ * Returns the rows of calls, newest first. Reads with the same method, resource, transport, code and fault share a row
+ * until the next write. A row stays at the position of its first call, so that concurrent polls do not move rows.
  */
 export function fold(calls, isFolding) {
   const rows = [];
@@ -48,7 +48,7 @@ export function fold(calls, isFolding) {
       row.count += 1;
       continue;
     }
-    // The key of a row of reads stays when its oldest calls are no longer kept.
+    // The key of a row of reads does not change when its oldest calls are dropped.
     let key = isRead ? `${same} ${call.code} ${call.fault}` : call.sequence;
     const times = used.get(key) ?? 0;
     used.set(key, times + 1);

@@ -6,7 +6,7 @@ import { codeName, millis, parts } from './text.js';
 const MAX_CALLS = 1000;
 const MAX_DONE = 200;
 
-/** Number of resources that one step handles. */
+/** Number of resources that are handled in one step. */
 export const STEP = 500;
 
 const KINDS = { api: 'api', apiConfig: 'config', gateway: 'gateway' };
@@ -52,7 +52,7 @@ export class Store {
   changes = 0;
   isLoaded = false;
 
-  /** `now` is a clock in milliseconds that nobody sets. */
+  /** `now` returns the time of a monotonic clock, in milliseconds. */
   constructor(now = () => performance.now()) {
     this.now = now;
   }
@@ -137,7 +137,7 @@ export class Store {
     for (const { name } of done.slice(0, -MAX_DONE)) this.operations.delete(name);
   }
 
-  /** Returns the operations: first those that run, and the newest first. */
+  /** Returns the operations: the running ones before the others, and within both groups the newest first. */
   listOperations() {
     const all = [...this.operations.values()].reverse();
     return [...all.filter((it) => it.state === 'running'), ...all.filter((it) => it.state !== 'running')];

@@ -9,7 +9,7 @@ const MORE = 100;
 /** A node with more children is closed at first. */
 const MAX_OPEN = 50;
 
-/** Returns, after several steps, the nodes of the tree in the order of their names, for the resources whose name has a text. */
+/** Builds the tree in several steps, from the resources whose names contain `text`. Returns its nodes, sorted by name. */
 export function* buildTree(resources, text = '') {
   const nodes = new Map();
   const root = { children: [] };

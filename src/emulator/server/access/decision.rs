@@ -2,14 +2,14 @@
 //!
 //! | check | admin service, page | everything else on the port |
 //! |---|---|---|
-//! | `Host`, `:authority` | loopback, the address of the listener, or a name of `--host` | any |
-//! | `Origin` | none, the request's own, or one of `--allow-origin` | none, or one of `--allow-origin` |
-//! | `Sec-Fetch-Site` | none, `same-origin` or `none` | anything but `cross-site` |
+//! | `Host`, `:authority` | loopback, the address of the listener, or a host of `--host` | any |
+//! | `Origin` | absent, the request's own, or one of `--allow-origin` | absent, or one of `--allow-origin` |
+//! | `Sec-Fetch-Site` | absent, `same-origin` or `none` | anything but `cross-site` |
 //! | peer | loopback, or the admin token | any |
 //! | content type of a browser's write | `application/json` | any |
 //!
-//! The files of the page have no data, so other machines can read them without the token, if one is set: a browser cannot
-//! send a token with the address of a page.
+//! If an admin token is set, other machines can read the files of the page without it: the files have no data, and a browser
+//! cannot send a token when it opens a page.
 //!
 //! For an origin of `--allow-origin`, `Sec-Fetch-Site` is not checked.
 
@@ -127,7 +127,8 @@ fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
     Ok(Outcome::Allow)
 }
 
-/// Checks the host of a request. A web page whose name resolves to localhost (DNS rebinding) sends its own name.
+/// Checks the host of a request. A web page whose host name resolves to localhost (DNS rebinding) sends that name, which is
+/// rejected.
 fn check_host(rules: &AccessRules, facts: &Facts<'_>) -> Result<Authority, Refusal> {
     let invalid = |text: String| Refusal {
         http: StatusCode::BAD_REQUEST,

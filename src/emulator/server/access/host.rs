@@ -19,7 +19,8 @@ pub(super) struct Authority {
     pub(super) port: Option<u16>,
 }
 
-/// An origin, such as `http://localhost:3000` (RFC 6454 §4). The default port of its scheme is written out.
+/// An origin, such as `http://localhost:3000` (RFC 6454 §4). If the text has no port, the port is the default port of the
+/// scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     scheme: String,

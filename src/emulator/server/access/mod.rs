@@ -140,7 +140,7 @@ fn preflight(cors: Cors) -> GrpcResponse {
 enum Cors {
     /// No origin is allowed.
     Off,
-    /// Other origins are allowed, but not the origin of the request.
+    /// Some origins are allowed, but not the origin of this request.
     Other,
     Allowed(HeaderValue),
 }

@@ -16,7 +16,7 @@ use crate::emulator::server::aux_services::EventSource;
 use crate::emulator::server::http_limits::http_server;
 use crate::transcode::TranscodeLayer;
 
-/// Maximum number of bytes of a request's JSON: twice those of its message, since base64 and names make it longer.
+/// Maximum size of a request in JSON: twice the maximum size of a message, since base64 and field names make JSON longer.
 const MAX_JSON_REQUEST: usize = 2 * MAX_REQUEST;
 
 pub(crate) async fn serve(
@@ -31,7 +31,7 @@ pub(crate) async fn serve(
         .accept_http1(true)
         // Access is decided before a request is read or routed.
         .layer(access)
-        // The page and the events are no routes of the transcoder.
+        // The transcoder has no routes for the page and the events.
         .layer(page)
         .layer(EventStreamLayer::new(events))
         .layer(

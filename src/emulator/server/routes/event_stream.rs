@@ -109,7 +109,8 @@ fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
     let state = (
         Listener::new(&source.core, after),
         source.stopped.clone(),
-        // A stream that continues may have no event for long. The comment sends its head at once.
+        // A stream that continues may have no event for a long time. The comment makes the server send the response head at
+        // once.
         after.is_some(),
     );
     let frames = stream::unfold(state, |(mut listener, mut stopped, is_first)| async move {
