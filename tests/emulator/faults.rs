@@ -210,7 +210,10 @@ async fn a_page_of_html_is_not_grpc() {
         .html(StatusCode::BAD_GATEWAY);
     let error = client.get_operation(NONE).await.expect_err("no gRPC");
     assert!(error.is_unavailable(), "{error:?}");
-    assert!(error.to_string().contains("502 with text/html"), "{error}");
+    assert!(
+        error.to_string().contains("HTTP 502 and text/html"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

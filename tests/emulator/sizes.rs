@@ -186,12 +186,22 @@ async fn responses_have_no_limit_over_grpc_and_rest() {
 }
 
 #[tokio::test]
-async fn calls_with_any_headers_and_messages_are_listed() {
+async fn a_recorded_message_is_listed_up_to_256_kib_and_its_size_always() {
     let (server, client) = server().await;
-    let config = config(6 * MEBIBYTE, 1);
-    over_grpc(&client, "c", config).await.expect("created");
-    let told = ok(&server, "GET /emulator/v1/calls?method=CreateApiConfig", "").await;
-    let document = &told["calls"][0]["request"]["apiConfig"]["openapiDocuments"][0]["document"];
-    let contents = document["contents"].as_str().expect("the document");
-    assert_eq!(contents.len(), (6 * MEBIBYTE).div_ceil(3) * 4);
+    for (id, size) in [("small", 128 << 10), ("large", 6 * MEBIBYTE)] {
+        over_grpc(&client, id, config(size, 1))
+            .await
+            .expect("created");
+    }
+    let listed = ok(&server, "GET /emulator/v1/calls?method=CreateApiConfig", "").await;
+    let document = |call: usize| {
+        let config = &listed["calls"][call]["request"]["apiConfig"];
+        config["openapiDocuments"][0]["document"]["contents"].as_str()
+    };
+    let contents = document(0).expect("the document");
+    assert_eq!(contents.len(), (128_usize << 10).div_ceil(3) * 4);
+    assert_eq!(document(1), None);
+    let bytes = listed["calls"][1]["requestBytes"].as_str();
+    let bytes: usize = bytes.expect("a size").parse().expect("a number");
+    assert!(bytes > 6 * MEBIBYTE, "{bytes}");
 }
