@@ -20,6 +20,7 @@ pub(crate) async fn get_operation(
     routing: Option<&str>,
     timeout: Duration,
 ) -> Result<Message, Status> {
+    let name = request.name.clone();
     let mut request = tonic::Request::new(request);
     if let Some(routing) = routing.and_then(|routing| HeaderValue::from_str(routing).ok()) {
         let headers = HeaderMap::from_iter([(ROUTING, routing)]);
@@ -28,7 +29,22 @@ pub(crate) async fn get_operation(
     request.extensions_mut().insert(single_attempt(timeout));
     let mut operations = clients.operations();
     let answer = with_timeout(timeout, operations.get_operation(request)).await;
-    Ok(answer?.into_inner())
+    let answer = answer?.into_inner();
+    if is_other_operation(&answer.name, &name) {
+        // INTERNAL, as for a response that cannot be decoded: a proxy may have returned the response of another request.
+        return Err(Status::internal(format!(
+            "invalid response: operation {}, not {}",
+            answer.name.escape_debug(),
+            name.escape_debug()
+        )));
+    }
+    Ok(answer)
+}
+
+/// Returns true if the names have different last segments. The service may write the number of the project in place of its ID,
+/// so only the last segments are compared. A missing name is not another one.
+fn is_other_operation(found: &str, requested: &str) -> bool {
+    !found.is_empty() && found.rsplit('/').next() != requested.rsplit('/').next()
 }
 
 /// Ends a call at its timeout. The deadline of the client does not cover the layers that the user has put around calls.

@@ -210,6 +210,48 @@ async fn invalid_results_have_errors_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_response_about_another_operation_is_a_failed_poll() {
+    let other = Message {
+        name: format!("{PARENT}/operations/operation-of-another-request"),
+        done: true,
+        result: Some(
+            apigateway_grpc::proto::google::longrunning::operation::Result::Error(pb::Status {
+                code: Code::Aborted as i32,
+                ..pb::Status::default()
+            }),
+        ),
+        ..Message::default()
+    };
+    each_way(async |emulator, client| {
+        let odd = emulator.on(Method::GET_OPERATION).respond(&other);
+        assert_eq!(created(&client).await.name, API);
+        assert_eq!(odd.used(), 1);
+    })
+    .await;
+    each_way(async |emulator, client| {
+        let odd = emulator.on(Method::GET_OPERATION).respond(&other);
+        let operation = client.create_api(PARENT, "a", Api::default()).await;
+        let watched = client.watcher().wait(operation.expect("it was started"));
+        assert_eq!(watched.await.expect("it was created").name, API);
+        assert_eq!(odd.used(), 1);
+    })
+    .await;
+    // The service may write the number of the project in place of its ID.
+    let number = Message {
+        name: "projects/123/locations/global/operations/operation-00000001".to_owned(),
+        ..other
+    };
+    each_way(async |emulator, client| {
+        let odd = emulator.on(Method::GET_OPERATION).respond(&number);
+        let operation = client.create_api(PARENT, "a", Api::default()).await;
+        let error = operation.expect("it was started").await;
+        assert_eq!(error.expect_err("it failed").code(), Some(Code::Aborted));
+        assert_eq!(odd.used(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancellation_that_races_with_the_end_reports_the_outcome() {
     let cases = [
         (CancelBehavior::Honoured, "cancelled"),
