@@ -1,6 +1,6 @@
 //! Events, over both protocols.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::emulator::messages::event::Event as Kind;
 use apigateway_grpc::emulator::messages::{Event, GetStateRequest, WatchEventsRequest};
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::http::ok;
 use crate::state::{admin, client, fill, served};
-use crate::{API, PARENT};
+use crate::{API, PARENT, create, over};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -182,6 +182,17 @@ async fn a_client_that_misses_events_is_told_so_and_recovers() {
         let (name, ..) = other.next().await.expect("an event");
         assert_eq!(name, "lost", "{number}");
     }
+}
+
+#[tokio::test]
+async fn the_numbers_of_a_later_emulator_are_larger_though_its_clock_is_not() {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
+    let emulator = Emulator::builder().begins_at(at).build();
+    let first = emulator.state().revision;
+    create(&over(&emulator), "a").await.expect("created");
+    let last = emulator.state().revision;
+    let later = Emulator::builder().begins_at(at).build().state().revision;
+    assert!(first < last && last < later, "{first} {last} {later}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod listener;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message as _;
 use tokio::sync::Notify;
@@ -70,10 +71,13 @@ enum Next {
 }
 
 impl Hub {
-    /// Creates a hub without events. The first number is made from the clock, so that a number from an earlier process is smaller.
+    /// Creates a hub without events. The first number is the time of the machine in microseconds, so that a number from an
+    /// earlier process is smaller. The emulator's clock may be paused or set, so it is not used.
     pub(super) fn new(clock: Clock) -> Self {
-        // Below 2^53, the largest integer of JavaScript, until the year 2242.
-        let first = clock.now().0.as_secs().min(1 << 33) << 20;
+        let time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let time = time.unwrap_or_default().as_micros();
+        // Below 2^53, the largest integer of JavaScript, until the year 2112.
+        let first = u64::try_from(time).unwrap_or_default().min(1 << 52);
         Self {
             is_recording: AtomicBool::new(false),
             ring: Mutex::new(Ring {
