@@ -17,6 +17,22 @@ use crate::http::{ok, send};
 use crate::state::{admin, client, served};
 use crate::{API, PARENT, create, over};
 
+#[tokio::test]
+async fn the_clock_stops_at_the_end_of_the_year_9999() {
+    let server = served(Emulator::builder().operation_time(Duration::MAX)).await;
+    start(&client(&server), "a").await;
+    let state = ok(&server, "GET /emulator/v1/state", "").await;
+    assert!(state["apis"].is_array(), "{state}");
+    let exported = ok(&server, "GET /emulator/v1/state:export", "").await;
+    let end = &exported["operations"][0]["endTime"];
+    assert_eq!(end, "9999-12-31T23:59:59.999999999Z");
+    let last = r#"{"clock": {"time": "9999-12-31T23:59:59.999Z"}}"#;
+    ok(&server, "POST /emulator/v1/state:import", last).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let clock = ok(&server, "GET /emulator/v1/clock", "").await;
+    assert_eq!(clock["time"], "9999-12-31T23:59:59.999999999Z");
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn start(client: &ApiGateway, id: &str) -> String {

@@ -12,6 +12,9 @@ pub(crate) struct Moment(pub(crate) Duration);
 /// The last second of the year 9999, after which a time has no JSON form.
 const LAST_SECOND: u64 = 253_402_300_799;
 
+/// The latest moment, at the end of the year 9999. The clock stops there.
+const LATEST: Moment = Moment(Duration::new(LAST_SECOND, 999_999_999));
+
 /// A clock that starts at the wall clock's time and advances with tokio's clock, which a test may pause. It can be advanced and
 /// paused on its own too.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +33,7 @@ pub(crate) struct Clock {
 impl Moment {
     /// Returns the moment this much later, or the latest moment.
     pub(crate) fn after(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(time))
+        Self(self.0.saturating_add(time)).min(LATEST)
     }
 
     /// Returns the time since an earlier moment, or zero if that is later.
@@ -93,7 +96,7 @@ impl Clock {
 
     /// Advances the clock. Returns false, and changes nothing, if its time would be beyond the year 9999.
     pub(crate) fn advance(&mut self, by: Duration) -> bool {
-        let is_valid = self.now().after(by).0.as_secs() <= LAST_SECOND;
+        let is_valid = self.now().0.saturating_add(by) <= LATEST.0;
         if is_valid {
             self.wall = self.wall.after(by);
             self.advanced = self.advanced.saturating_add(by);

@@ -13,6 +13,9 @@ use crate::emulator::messages::operation_plan::{Cancelling as ProtoCancelling, P
 
 const FIELD: &str = "fault.operation";
 
+/// The longest duration that has a JSON form, 10,000 years (`google/protobuf/duration.proto`).
+const MAX_DURATION: Duration = Duration::from_secs(315_576_000_000);
+
 pub(in crate::emulator) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
     let mut plan = OperationPlan::default();
     if let Some(takes) = &proto.takes {
@@ -84,12 +87,14 @@ pub(in crate::emulator) fn duration(
     }
 }
 
-/// Converts a duration. A duration that is too long for the proto becomes the longest one that it allows.
+/// Converts a duration. A longer duration becomes [`MAX_DURATION`].
 pub(in crate::emulator) fn span(time: Duration) -> prost_types::Duration {
-    time.try_into().unwrap_or(prost_types::Duration {
-        seconds: i64::MAX,
-        nanos: 0,
-    })
+    let time = time.min(MAX_DURATION);
+    prost_types::Duration {
+        seconds: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        // Nanoseconds are below one billion.
+        nanos: i32::try_from(time.subsec_nanos()).unwrap_or_default(),
+    }
 }
 
 /// Converts an error status. `field` is the field of its code.
