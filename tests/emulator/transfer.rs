@@ -155,6 +155,14 @@ async fn an_invalid_state_changes_nothing_and_names_its_field() {
             json!({"clock": {"time": "1969-01-01T00:00:00Z"}}),
             "state.clock.time",
         ),
+        (
+            json!({"operationsStarted": u64::MAX.to_string()}),
+            "state.operations_started",
+        ),
+        (
+            json!({"policiesSet": u64::MAX.to_string()}),
+            "state.policies_set",
+        ),
     ] {
         let refused = send(
             &server,

@@ -23,6 +23,9 @@ use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api_config};
 use crate::proto::google::longrunning::operation;
 
+/// Maximum value of a counter: the largest integer of JavaScript.
+const MAX_COUNT: u64 = 1 << 53;
+
 /// Returns the whole state, except for the recorded calls.
 pub(in crate::emulator) fn export(core: &Core) -> StateExport {
     // The faults are locked before the state, as in a call.
@@ -177,8 +180,8 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
     for (index, stored) in state.operations.into_iter().enumerate() {
         operation(&mut tables, &format!("state.operations[{index}]"), stored)?;
     }
-    let started = last_number(&tables);
-    tables.operations.started = state.operations_started.max(started);
+    let started = state.operations_started.max(last_number(&tables));
+    tables.operations.started = counter("state.operations_started", started)?;
     for (index, pending) in state.pending.into_iter().enumerate() {
         let field = format!("state.pending[{index}]");
         match pending.kind {
@@ -195,7 +198,7 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
     check_pending::<ApiConfig>(&tables)?;
     check_pending::<Gateway>(&tables)?;
     check_running(&tables)?;
-    tables.policies_set = state.policies_set;
+    tables.policies_set = counter("state.policies_set", state.policies_set)?;
     for (index, policy) in state.policies.into_iter().enumerate() {
         set_policy(&mut tables, &format!("state.policies[{index}]"), policy)?;
     }
@@ -456,6 +459,14 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
 }
 
 /// Returns the highest number in the names of operations. New operations need higher numbers.
+/// Checks a counter, including a counter from the names of operations. It must not overflow later.
+fn counter(field: &str, count: u64) -> Result<u64, Status> {
+    match count <= MAX_COUNT {
+        true => Ok(count),
+        false => Err(error::invalid(field, "must be at most 2^53")),
+    }
+}
+
 fn last_number(tables: &Tables) -> u64 {
     let names = tables.operations.rows.keys();
     let numbers = names.filter_map(|name| {
