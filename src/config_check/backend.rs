@@ -20,6 +20,8 @@ pub(super) struct Fields {
     pub(super) protocol: &'static str,
     /// Rule for an invalid value.
     pub(super) invalid: &'static Rule,
+    /// Rule for an unknown field.
+    pub(super) unknown: &'static Rule,
 }
 
 /// Checks a backend, which is a mapping.
@@ -38,7 +40,7 @@ pub(super) fn check(backend: &Node, fields: &Fields, report: &mut Report) {
             if let Some(near) = nearest(&entry.key, known.into_iter()) {
                 text.push_str(&format!(": did you mean `{near}`?"));
             }
-            report.at(&rules::UNKNOWN_MEMBER, entry.at, text);
+            report.at(fields.unknown, entry.at, text);
         }
     }
     if let Some(entry) = backend.entry(fields.address) {

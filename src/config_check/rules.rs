@@ -63,6 +63,7 @@ rules! {
     Error DUPLICATE_FIELD "duplicate-field" Some(OPENAPI_2);
     Warning UNDEFINED_SECURITY "undefined-security" Some(OPENAPI_2);
     Warning DEPRECATED "deprecated" Some(EXTENSIONS_2);
+    Warning UNKNOWN_MEMBER "unknown-member" Some(EXTENSIONS_2);
     // OpenAPI 3.x.
     Error MANAGEMENT "api-management" Some(EXTENSIONS_3);
     Error SERVERS "servers" Some(LIMITATIONS_3);
@@ -72,7 +73,7 @@ rules! {
     Warning UNKNOWN_3 "unknown-field" Some(OPENAPI_3);
     Warning NO_OPERATION_ID "no-operation-id" Some(OVERVIEW);
     Warning UNSUPPORTED_EXTENSION "unsupported-extension" Some(LIMITATIONS_3);
-    Warning UNKNOWN_MEMBER "unknown-member" Some(EXTENSIONS_3);
+    Warning UNKNOWN_MEMBER_3 "unknown-member" Some(EXTENSIONS_3);
     // gRPC.
     Error DESCRIPTOR_SET "descriptor-set" Some(GRPC);
     Error SERVICE_CONFIG "service-config" Some(GRPC);

@@ -17,6 +17,7 @@ const FIELDS: backend::Fields = backend::Fields {
     path_translation: "path_translation",
     protocol: "protocol",
     invalid: &rules::EXTENSION,
+    unknown: &rules::UNKNOWN_MEMBER,
 };
 
 /// Checks the extensions of a document and of its operations.

@@ -23,6 +23,7 @@ const FIELDS: backend::Fields = backend::Fields {
     path_translation: "pathTranslation",
     protocol: "protocol",
     invalid: &rules::MANAGEMENT,
+    unknown: &rules::UNKNOWN_MEMBER_3,
 };
 
 /// Checks the extensions of a document and of its operations.
@@ -46,7 +47,7 @@ pub(super) fn check(root: &Node, operations: &Operations<'_>, report: &mut Repor
             if let Some(near) = nearest(&entry.key, MEMBERS.into_iter()) {
                 text.push_str(&format!(": did you mean `{near}`?"));
             }
-            report.at(&rules::UNKNOWN_MEMBER, entry.at, text);
+            report.at(&rules::UNKNOWN_MEMBER_3, entry.at, text);
         }
     }
     if let Some(node) = management.get("apiName")
@@ -223,7 +224,7 @@ pub(super) fn auth(scheme: &Node, report: &mut Report) {
             if let Some(near) = nearest(&entry.key, known.into_iter()) {
                 text.push_str(&format!(": did you mean `{near}`?"));
             }
-            report.at(&rules::UNKNOWN_MEMBER, entry.at, text);
+            report.at(&rules::UNKNOWN_MEMBER_3, entry.at, text);
         }
     }
 }
