@@ -292,6 +292,7 @@ fn wrong_usage_exits_2() {
         "apis list --project p --filter name~a",
         "apis list --project=a/../b --endpoint=http://127.0.0.1:1",
         "apis describe a/b --project p --endpoint=http://127.0.0.1:1",
+        "apis create Bad_ID --project p --endpoint=http://127.0.0.1:1",
         "apis describe a --project p --endpoint=http://127.0.0.1:1/path",
         "apis update a --project p --update-labels=A=b --endpoint=http://127.0.0.1:1",
         "apis list --project p --account=ann@example.com",
@@ -312,6 +313,17 @@ fn wrong_usage_exits_2() {
         );
         assert!(err(&output).contains("--help"), "{}", err(&output));
     }
+}
+
+#[test]
+fn the_error_of_an_import_names_the_file() {
+    let output = run(&["emulator", "import", "nope.json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(
+        err(&output).contains("invalid state in nope.json: "),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]

@@ -184,6 +184,14 @@ fn several_operations_are_waited_for_all_or_any_by_name_target_or_state() {
         &emulator,
         "operations wait --target=projects/p/locations/global/apis/a",
     );
+    // The name has the project.
+    let mut wait = on(
+        &emulator,
+        "operations wait --target=projects/p/locations/global/apis/a",
+    );
+    let output = wait.env_remove("CLOUDSDK_CORE_PROJECT").output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     exits(
         1,
         &emulator,

@@ -542,7 +542,11 @@ impl Import {
                 read.map_err(|error| format!("standard input: {error}"))?;
                 from_json(&text)?
             }
-            false => StateExport::read(&self.file)?,
+            // The library's error is about the setting `seed`.
+            false => StateExport::read(&self.file).map_err(|error| {
+                let text = error.to_string();
+                text.replacen("invalid `seed` ", "invalid state in ", 1)
+            })?,
         };
         let request = ImportStateRequest { state: Some(state) };
         let imported = self.access.admin(settings)?.import_state(request).await;

@@ -91,6 +91,10 @@ pub(crate) enum Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        // The client rejected a name or an id; nothing was sent.
+        if error.is_invalid_name() {
+            return Self::Usage(words(&error));
+        }
         Self::Client(Box::new(error))
     }
 }

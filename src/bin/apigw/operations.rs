@@ -207,7 +207,11 @@ impl Describe {
 impl List {
     async fn run(self, context: &Context) -> Ended {
         let location = context.settings.location(self.location.as_deref()).value;
-        let parent = resource::location(context, location.as_deref().unwrap_or("-"))?;
+        let parent = match self.target.as_deref().and_then(location_of) {
+            // The operations of a resource are in its location.
+            Some(parent) if location.is_none() => parent.to_owned(),
+            _ => resource::location(context, location.as_deref().unwrap_or("-"))?,
+        };
         let since = self.since.map(|since| {
             SystemTime::now()
                 .checked_sub(since)
@@ -269,6 +273,14 @@ fn sort(operations: &mut [Value], fields: &[String]) {
     }
 }
 
+/// Returns the name of the location in a full name, such as `projects/p/locations/l` of `projects/p/locations/l/apis/a`.
+fn location_of(name: &str) -> Option<&str> {
+    let mut parts = name.split('/');
+    let is_full = parts.next() == Some("projects") && parts.nth(1) == Some("locations");
+    let end = name.match_indices('/').nth(3)?.0;
+    is_full.then(|| &name[..end])
+}
+
 /// An operation that was waited for.
 struct Waited {
     name: String,
@@ -287,7 +299,11 @@ impl Selection {
             .settings
             .location(self.names.location.as_deref())
             .value;
-        let parent = resource::location(context, location.as_deref().unwrap_or("-"))?;
+        let parent = match self.target.as_deref().and_then(location_of) {
+            // The operations of a resource are in its location.
+            Some(parent) if location.is_none() => parent.to_owned(),
+            _ => resource::location(context, location.as_deref().unwrap_or("-"))?,
+        };
         let keep = |operation: &Value| {
             let target = operation
                 .pointer("/metadata/target")
