@@ -152,6 +152,11 @@ impl WaitState {
         self.schedule.total().saturating_sub(self.elapsed(now))
     }
 
+    /// Returns true if the total timeout is over at this time.
+    pub(crate) fn is_over_at(&self, time: Instant) -> bool {
+        self.remaining(time).is_zero()
+    }
+
     /// Returns the timeout of a poll that starts now.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
         self.schedule.timeout_of_poll(self.remaining(now))

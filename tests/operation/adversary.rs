@@ -14,7 +14,7 @@ use tonic::Status;
 
 use crate::common::ok;
 use crate::play::{API, active, metadata, running, with_metadata};
-use crate::watcher_faults::{client, done, not_done};
+use crate::watcher_faults::{client, done, nameless, not_done};
 
 fn name(location: &str, number: usize) -> String {
     format!("projects/p/locations/{location}/operations/o{number:04}")
@@ -71,7 +71,7 @@ async fn the_watchers_schedule_applies_to_an_operation_that_is_done_without_a_re
         }
         Ok(ok(&Message {
             done: true,
-            ..running()
+            ..nameless(running())
         }))
     });
     let watcher = client
@@ -134,7 +134,7 @@ async fn a_policy_that_is_set_after_a_wait_was_dropped_applies() {
         }
         Ok(ok(&Message {
             done: true,
-            ..running()
+            ..nameless(running())
         }))
     });
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");

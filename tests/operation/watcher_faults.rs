@@ -70,11 +70,19 @@ fn name(location: &str, number: usize) -> String {
 }
 
 pub(crate) fn done() -> Result<GrpcResponse, Status> {
-    Ok(ok(&succeeded()))
+    Ok(ok(&nameless(succeeded())))
 }
 
 pub(crate) fn not_done() -> Result<GrpcResponse, Status> {
-    Ok(ok(&running()))
+    Ok(ok(&nameless(running())))
+}
+
+/// Removes the name, so that the response is valid for every operation.
+pub(crate) fn nameless(operation: Message) -> Message {
+    Message {
+        name: String::new(),
+        ..operation
+    }
 }
 
 fn listed(operations: Vec<Message>, token: &str) -> Result<GrpcResponse, Status> {
@@ -232,6 +240,25 @@ async fn an_endless_listing_is_stopped_and_due_operations_are_polled_meanwhile()
     }
 }
 
+/// A poll is held back for five seconds while a listing lasts, which is longer than these waits.
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_hangs_does_not_take_the_polls_of_short_waits() {
+    let client = client(move |method, _| async move {
+        if method == "ListOperations" {
+            std::future::pending::<()>().await;
+        }
+        done()
+    });
+    let schedule = every(secs(2)).total_timeout(secs(4)).poll_timeout(secs(1));
+    let watcher = client
+        .watcher()
+        .with_schedule(schedule.expect("it is valid"));
+    let waits = (0..20).map(|number| wait(&watcher, &client, name("l", number)));
+    for result in join_all(waits.collect::<Vec<_>>()).await {
+        assert_eq!(result.expect("it was polled"), active());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_hangs_delays_no_wait_beyond_its_total() {
     let client = client(move |method, _| async move {
@@ -326,7 +353,7 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
         }
         Ok(ok(&Message {
             done: true,
-            ..running()
+            ..nameless(running())
         }))
     });
     let watcher = client.watcher();
@@ -356,7 +383,7 @@ async fn a_wait_has_its_whole_total_even_if_another_finds_a_target_that_is_not_r
         }
         Ok(ok(&Message {
             done: true,
-            ..running()
+            ..nameless(running())
         }))
     });
     let watcher = client.watcher();

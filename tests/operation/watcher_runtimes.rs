@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::common::NAME;
 use crate::play::active;
-use crate::watcher_faults::{client, done, not_done};
+use crate::watcher_faults::{client, done, nameless, not_done};
 
 /// Runs a test in a thread, and fails if the test does not end in time.
 fn within(test: impl FnOnce() + Send + 'static) {
@@ -251,7 +251,7 @@ fn an_operation_that_is_done_needs_no_runtime_unless_its_target_must_be_probed()
     within(|| {
         let empty = Message {
             done: true,
-            ..running()
+            ..nameless(running())
         };
         let answers = move |method: String, _| {
             let empty = empty.clone();

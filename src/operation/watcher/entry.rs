@@ -391,10 +391,14 @@ impl PendingWait {
         self.own_poll.is_some_and(|own| own.call == call)
     }
 
-    /// Returns true if the wait needs a call of its own now, in place of a listing.
+    /// Returns true if the wait needs a call of its own now, in place of a listing: a listing that hangs would leave no time for
+    /// a poll before the wait ends.
     fn is_single(&self) -> bool {
-        self.probe == Probe::Wanted
-            || (self.wait.is_last() && self.wait.poll_limit() < 2 * LISTING_PATIENCE)
+        let is_short = match self.wait.is_last() {
+            true => self.wait.poll_limit() < 2 * LISTING_PATIENCE,
+            false => self.wait.is_over_at(later(self.due, LISTING_PATIENCE)),
+        };
+        self.probe == Probe::Wanted || is_short
     }
 
     /// Returns true if the answer to a call that began at `started` counts as the answer to the wait's own poll.

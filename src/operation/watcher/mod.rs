@@ -71,9 +71,10 @@ use wait_end::AbandonReason;
 ///   delay this end. If the rate limit leaves no time for the last poll, the wait ends without that poll.
 /// - At most 32 calls are in flight, at most 8 of them in one location. A location without a call in flight may make one even
 ///   beyond the 32, and locations with due calls take turns. So before such a location makes its call, each other location
-///   makes at most one, and slow calls of other locations do not delay it.
+///   makes at most one, and slow calls of other locations do not delay it. If eight calls of one location hang, its other waits
+///   get no call until one of the eight reaches its poll timeout; a wait that ends earlier ends without a poll.
 /// - A listing takes at most a minute, and reads no more pages than the number of polls that it replaces. While a listing
-///   lasts, an operation that has been due for five seconds is polled on its own.
+///   lasts, an operation that has been due for five seconds is polled on its own, or at once if its total timeout ends before.
 ///
 /// # Runtimes
 ///
