@@ -68,9 +68,9 @@ rules! {
     Error MANAGEMENT "api-management" Some(EXTENSIONS_3);
     Error SERVERS "servers" Some(LIMITATIONS_3);
     Error SECURITY_3 "security" Some(LIMITATIONS_3);
-    Error INVALID_3 "invalid-value" Some(OPENAPI_3);
-    Error MISSING_3 "missing-field" Some(OPENAPI_3);
-    Warning UNKNOWN_3 "unknown-field" Some(OPENAPI_3);
+    Error INVALID_VALUE_3 "invalid-value" Some(OPENAPI_3);
+    Error MISSING_FIELD_3 "missing-field" Some(OPENAPI_3);
+    Warning UNKNOWN_FIELD_3 "unknown-field" Some(OPENAPI_3);
     Warning NO_OPERATION_ID "no-operation-id" Some(OVERVIEW);
     Warning UNSUPPORTED_EXTENSION "unsupported-extension" Some(LIMITATIONS_3);
     Warning UNKNOWN_MEMBER_3 "unknown-member" Some(EXTENSIONS_3);

@@ -43,7 +43,7 @@ pub(super) fn check(root: &Node, config: &mut Config, report: &mut Report) {
         }
         if is_3_0 && operation.node.get("responses").is_none() {
             let text = format!("missing field `responses` in {method} `{path}`");
-            report.at(&rules::MISSING_3, operation.at, text);
+            report.at(&rules::MISSING_FIELD_3, operation.at, text);
         }
     }
     config.routes.add(&base, &operations, report);

@@ -9,9 +9,9 @@ use crate::config_check::shape::Shape::{Any, Bool, By, List, Map, Text, Word};
 use crate::config_check::shape::{Dialect, Items, Object, Shape};
 
 pub(super) static DIALECT: Dialect = Dialect {
-    unknown: &rules::UNKNOWN_3,
-    missing: &rules::MISSING_3,
-    invalid: &rules::INVALID_3,
+    unknown: &rules::UNKNOWN_FIELD_3,
+    missing: &rules::MISSING_FIELD_3,
+    invalid: &rules::INVALID_VALUE_3,
     hints: &[
         ("swagger", "a document has either `swagger` or `openapi`"),
         ("host", "OpenAPI 3.x has `servers`"),
