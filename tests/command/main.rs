@@ -26,38 +26,22 @@ use emulator::Emulator;
 fn apigw(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_apigw"));
     command.args(arguments).stdin(Stdio::null());
-    for name in [
-        "APIGATEWAY_EMULATOR_HOST",
-        "APIGW_API",
-        "APIGW_LOCATION",
-        "CLICOLOR_FORCE",
-        "CLOUDSDK_ACTIVE_CONFIG_NAME",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
-        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
-        "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
-        "CLOUDSDK_BILLING_QUOTA_PROJECT",
-        "CLOUDSDK_CORE_DISABLE_PROMPTS",
-        "CLOUDSDK_CORE_FORMAT",
-        "CLOUDSDK_CORE_PROJECT",
-        "CLOUDSDK_CORE_UNIVERSE_DOMAIN",
-        "CLOUDSDK_CORE_USER_OUTPUT_ENABLED",
-        "CLOUDSDK_CORE_VERBOSITY",
-        "GOOGLE_CLOUD_PROJECT",
+    let prefixes = [
+        "APIGATEWAY_",
+        "APIGW_",
+        "CLICOLOR",
+        "CLOUDSDK_",
+        "GCE_",
+        "GOOGLE_",
         "NO_COLOR",
-        "GCE_METADATA_HOST",
-        "GOOGLE_API_USE_MTLS_ENDPOINT",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
-        "RUST_BACKTRACE",
-        "RUST_LOG",
-        "SSL_CERT_DIR",
-        "SSL_CERT_FILE",
-    ] {
-        command.env_remove(name);
-    }
-    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
-        command.env_remove(name).env_remove(name.to_uppercase());
+        "RUST_",
+        "SSL_CERT_",
+    ];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy().to_uppercase();
+        if text.ends_with("_PROXY") || prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(name);
+        }
     }
     // The gcloud configuration of this machine is not read.
     command.env(
@@ -303,6 +287,7 @@ fn wrong_usage_exits_2() {
         "operations describe projects/p/operation-1 --endpoint=http://127.0.0.1:1",
         "api-configs validate --openapi-spec=-,-",
         "emulator --operation-time -1s",
+        "emulator status --format json",
     ];
     for arguments in cases {
         let output = run(&arguments.split_whitespace().collect::<Vec<_>>());
