@@ -199,6 +199,10 @@ pub(crate) async fn run(noun: Emulator, settings: &Settings) -> Result<(), Failu
     let Some(command) = noun.command else {
         return emulator::run(noun.start).await;
     };
+    if settings.flags.format.is_some() {
+        let text = "argument --format: not supported here: `status` and `calls` have --json, `export` prints JSON";
+        return Err(Failure::usage(text));
+    }
     match command {
         Command::Start(start) => emulator::run(*start).await,
         Command::Env(env) => env.run(settings),
