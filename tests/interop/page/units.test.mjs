@@ -144,6 +144,7 @@ test('a call is copied as grpcurl and as apigw', () => {
     [UPDATE, { api: { name, displayName: 'x', labels: { a: 'b', c: 'd' } } }, `apis update ${name} --display-name=x --update-labels=a=b,c=d`],
     [CREATE, { parent: name, apiConfigId: 'v1', apiConfig: { openapiDocuments: [{ document: { path: 'a.yaml' } }] } }, `api-configs create ${name}/configs/v1 --openapi-spec=a.yaml`],
     [{ name: 'GetIamPolicy' }, { resource: name }, ''],
+    [GET, { name: '--endpoint=http://evil.example' }, ''],
   ]) assert.equal(apigw(ORIGIN, method, request), expected && `${host} ${expected}`, method.name);
 });
 
