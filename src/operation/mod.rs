@@ -180,10 +180,10 @@ impl<R: OperationResult> Operation<R> {
     /// Requests the cancellation of the operation if this value is dropped before one of its methods has reported the end, for
     /// example by a timeout around it. By default the operation continues.
     ///
-    /// If there is a Tokio runtime, a separate task sends the request, with a timeout of five seconds. No request is sent after
-    /// a method has reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
-    /// operation is awaited and the wait ends by itself. For a wait that times out, see
-    /// [`cancel_on_timeout`](Self::cancel_on_timeout).
+    /// If there is a Tokio runtime, a separate task sends the request, with a timeout of five seconds. A runtime that is
+    /// shutting down drops this task, so no request is sent. No request is sent after a method has reported the end, after the
+    /// server accepted a request to cancel, after [`delete`](Self::delete), or if the operation is awaited and the wait ends by
+    /// itself. For a wait that times out, see [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
         self.waiter.arm();
         self
@@ -219,6 +219,10 @@ impl<R: OperationResult> Operation<R> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: a further call continues the wait, with the time that remains of its total timeout.
+    ///
+    /// # Panics
+    ///
+    /// If it is polled outside of a Tokio runtime with a time driver, or within one that has shut down.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
         let waited = self.waiter.run(|_| {}).await;
         self.settled(waited).await

@@ -282,7 +282,7 @@ async fn events_without_a_listener_stop_after_the_last_1024() {
     for _ in 0..1500 {
         crate::get(&client, API).await.expect_err("none");
     }
-    // Recording has stopped, so a listener that continues is told of the gap.
+    // Recording has stopped, so a listener that continues gets `lost`.
     let mut events = emulator.events_after(before);
     let next = events.next().await.expect("an event");
     assert!(matches!(next.event, Some(Kind::Lost(_))), "{next:?}");

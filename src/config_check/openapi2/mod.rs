@@ -282,7 +282,7 @@ fn responses(operation: &Operation<'_>, report: &mut Report) {
     }
 }
 
-/// Checks that each variable of the path has a parameter, and that the service can tell the parameters apart.
+/// Checks that each variable of the path has a parameter, and that the parameters of an operation have different names.
 fn parameters<'t>(
     operation: &Operation<'t>,
     operations: &Operations<'t>,

@@ -87,8 +87,8 @@ impl<C: Settle> Listener<C> {
     }
 }
 
-/// Applies the events of operations that are due. Returns the time to the next one, or `None` if there is none or the
-/// clock is paused.
+/// Applies the events of operations that are due. Returns the time until the next event of an operation. Returns `None` if no
+/// operation runs, or if the clock is paused.
 fn time_to_next_event(state: &State) -> Option<Duration> {
     let tables = state.lock();
     let next = tables.operations.next_event_at()?;

@@ -66,7 +66,7 @@ enum Next {
     Event(Arc<Event>),
     /// Events are missing, or the position is from another process.
     Lost(Arc<Event>),
-    /// There is none yet.
+    /// No event has followed yet.
     Nothing,
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Table<R> {
     previous: Option<(String, Option<R>)>,
     /// The rows that running updates will write, and the rows of running deletions as they were.
     pub(crate) pending: TrackedMap<R>,
-    /// The changes for the listeners of events. `None` if there are none.
+    /// The changes for the listeners of events. `None` if events are not recorded.
     watched: Option<WatchedRows<R>>,
 }
 

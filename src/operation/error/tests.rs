@@ -293,8 +293,8 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
         assert_eq!(may_run, goes_on && !done, "{error}");
         // The text includes the failure, so the failure is not a source too.
         assert!(std::error::Error::source(&error).is_none());
-        let told = expected.contains("last failure");
-        assert!(!told || error.last_failure().is_some(), "{error}");
+        let has_failure = expected.contains("last failure");
+        assert!(!has_failure || error.last_failure().is_some(), "{error}");
     }
     assert_eq!(kinds.len(), 9, "the kinds in the table: {kinds:?}");
 }

@@ -136,7 +136,7 @@ fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
     response
 }
 
-/// Returns the text of the next event, or a comment if there is none for some time.
+/// Returns the text of the next event. Returns a comment if no event follows within [`KEEPALIVE`].
 async fn next(listener: &mut Listener<Core>) -> Bytes {
     match listener.next(Instant::now().checked_add(KEEPALIVE)).await {
         Some(event) => text(&event),

@@ -257,16 +257,16 @@ impl Rig {
     /// Sets a plan for the operation of the next call of a method.
     fn plan(&self, method: &'static Method, plan: Option<&Plan>) {
         let Some(plan) = plan else { return };
-        let mut told = OperationPlan::default()
+        let mut operation = OperationPlan::default()
             .takes(Duration::from_secs(plan.takes))
             .cancel_behavior(plan.cancelling.clone());
         if let Some(code) = plan.fails {
-            told = told.fails(Status::new(code, "injected"));
+            operation = operation.fails(Status::new(code, "injected"));
         }
         if let Some(time) = plan.forgotten {
-            told = told.forgotten_after(Duration::from_secs(time));
+            operation = operation.forgotten_after(Duration::from_secs(time));
         }
-        self.emulator.on(method).operation(told).leave();
+        self.emulator.on(method).operation(operation).leave();
     }
 
     fn client(&self) -> ApiGatewayServiceClient<tonic::service::Routes> {
@@ -466,7 +466,7 @@ fn content(emulator: &Emulator) -> BTreeMap<String, Vec<u8>> {
 async fn hold(mut rig: Rig, steps: &[Step]) {
     for step in steps {
         if let Err(status) = rig.run(step).await {
-            let told = matches!(
+            let is_injected = matches!(
                 status.message(),
                 "injected" | "connection dropped by a fault of the emulator"
             );
@@ -478,7 +478,7 @@ async fn hold(mut rig: Rig, steps: &[Step]) {
                     | Code::FailedPrecondition
                     | Code::Unimplemented
             );
-            assert!(told || refused, "{step:?}: {status:?}");
+            assert!(is_injected || refused, "{step:?}: {status:?}");
         }
         rig.check();
     }
