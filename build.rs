@@ -5,7 +5,7 @@
 //! - `proto.rs`: the generated clients, servers and messages.
 //! - `descriptors.bin`: the descriptor set with its extensions, for reflection and transcoding.
 //! - `contract.rs`: the table of methods, with one entry for each method.
-//! - `requests.rs`, `lists.rs`, `resources.rs`: macro calls for the request messages (`build/requests.rs`).
+//! - `requests.rs`, `decoders.rs`, `lists.rs`, `resources.rs`: macro calls for the request messages (`build/requests.rs`).
 //! - `emulator/*.rs`: the generated server and client of the emulator's admin service.
 //! - `emulator_descriptors.bin`: the descriptor set that includes the admin service.
 
@@ -67,6 +67,7 @@ fn main() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     fs::write(out.join("requests.rs"), requests::requests(&requests)?)?;
     fs::write(out.join("lists.rs"), requests::lists(&requests)?)?;
+    fs::write(out.join("decoders.rs"), requests::decoders(&requests)?)?;
     fs::write(
         out.join("resources.rs"),
         requests::resources(&pool, &requests)?,

@@ -184,6 +184,22 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
     Ok(out)
 }
 
+/// Renders one call of `decoders!`: the request message of each method, by the method's path.
+pub(super) fn decoders(requests: &[Request]) -> Result<String> {
+    let mut out = "decoders! {\n".to_owned();
+    for Request { method, .. } in requests {
+        let service = method.parent_service();
+        let message = path(method.input().full_name());
+        writeln!(
+            out,
+            "    \"/{}/{}\": {message},",
+            service.full_name(),
+            method.name()
+        )?;
+    }
+    Ok(out + "}\n")
+}
+
 /// Renders the calls of `list!` and `ordered!` for the methods whose responses are pages.
 pub(super) fn lists(requests: &[Request]) -> Result<String> {
     let mut out = String::new();
