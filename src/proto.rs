@@ -37,10 +37,20 @@ impl google::cloud::apigateway::v1::api_config::File {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read.
+    /// If the file cannot be read, or has more than 16 MiB. A config can have 10 MiB in all its files.
     pub fn from_path(path: impl AsRef<std::path::Path>) -> std::io::Result<Self> {
+        use std::io::{Error, ErrorKind, Read as _};
+
+        // A file without an end, such as a device, must not fill the memory.
+        const MAX_SIZE: usize = 16 << 20;
+
         let path = path.as_ref();
-        let contents = std::fs::read(path)?;
+        let mut contents = Vec::new();
+        let mut file = std::fs::File::open(path)?.take(MAX_SIZE as u64 + 1);
+        file.read_to_end(&mut contents)?;
+        if contents.len() > MAX_SIZE {
+            return Err(Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB"));
+        }
         let name = path.file_name().unwrap_or(path.as_os_str());
         Ok(Self {
             path: name.to_string_lossy().into_owned(),

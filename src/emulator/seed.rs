@@ -12,6 +12,7 @@ use crate::emulator::messages::StateExport;
 use crate::emulator::messages::json::{RULES, options};
 use crate::emulator::state::clock::Moment;
 use crate::error::Error;
+use crate::proto::google::cloud::apigateway::v1::api_config::File;
 
 impl StateExport {
     /// Reads and checks a state from a file in YAML or JSON. A file of a config that has a `path` and no `contents` is read from
@@ -98,9 +99,9 @@ fn add_content(file: &mut Value, folder: &Path) -> Result<(), String> {
         (Some(Value::String(path)), None) => folder.join(path),
         _ => return Ok(()),
     };
-    let contents = std::fs::read(&path);
-    let contents = contents.map_err(|error| format!("{}: {error}", path.display()))?;
-    let contents = base64::engine::general_purpose::STANDARD.encode(contents);
+    let read = File::from_path(&path);
+    let read = read.map_err(|error| format!("{}: {error}", path.display()))?;
+    let contents = base64::engine::general_purpose::STANDARD.encode(read.contents);
     file.insert("contents".to_owned(), Value::String(contents));
     Ok(())
 }

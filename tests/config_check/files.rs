@@ -191,3 +191,15 @@ fn the_sources_beside_a_descriptor_set_are_attached() {
     assert_eq!(sources, [("a.proto", b"syntax = \"proto3\";".as_slice())]);
     assert_eq!(services[1].source, []);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_without_an_end_is_an_error() {
+    let path = std::env::temp_dir().join(format!("endless-{}.yaml", std::process::id()));
+    std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+    let loaded = load_openapi([&path]);
+    std::fs::remove_file(&path).expect("it is there");
+    let cause =
+        std::error::Error::source(&loaded.expect_err("it has no end")).map(ToString::to_string);
+    assert_eq!(cause.as_deref(), Some("larger than 16 MiB"));
+}
