@@ -1,10 +1,11 @@
 //! The files of a config: OpenAPI documents, descriptor sets and gRPC service configs, distinguished as gcloud does.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::io::{ErrorKind, Read};
-use std::path::{Component, Path};
+use std::path::Path;
 
-use apigateway_grpc::prost_types::FileDescriptorSet;
+use apigateway_grpc::config_check::{FileKind, load_grpc};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
     File, GrpcServiceDefinition, OpenApiDocument,
@@ -48,7 +49,7 @@ impl FileFlags {
         let mut config = ApiConfig::default();
         for name in labels::list(self.openapi_spec.as_deref().unwrap_or_default()) {
             let file = read(&name)?;
-            let Document::Text = Document::of(&file.path) else {
+            let Some(FileKind::Text) = FileKind::from_path(Path::new(&file.path)) else {
                 return Err("OpenAPI files should be of JSON or YAML format"
                     .to_owned()
                     .into());
@@ -94,8 +95,8 @@ impl FileFlags {
         }
         for name in labels::list(self.grpc_files.as_deref().unwrap_or_default()) {
             let file = read(&name)?;
-            match Document::of(&file.path) {
-                Document::Descriptors => config.grpc_services.push(GrpcServiceDefinition {
+            match FileKind::from_path(Path::new(&file.path)) {
+                Some(FileKind::DescriptorSet) => config.grpc_services.push(GrpcServiceDefinition {
                     file_descriptor_set: Some(file),
                     ..GrpcServiceDefinition::default()
                 }),
@@ -126,31 +127,10 @@ impl FileFlags {
     }
 }
 
-enum Document {
-    Text,
-    Descriptors,
-    Proto,
-    Unknown,
-}
-
-impl Document {
-    fn of(name: &str) -> Self {
-        match Path::new(name)
-            .extension()
-            .and_then(|extension| extension.to_str())
-        {
-            Some("json" | "yaml" | "yml") => Self::Text,
-            Some("pb" | "descriptor") => Self::Descriptors,
-            Some("proto") => Self::Proto,
-            _ => Self::Unknown,
-        }
-    }
-}
-
 fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
     let file = read(name)?;
-    match Document::of(&file.path) {
-        Document::Text => {
+    match FileKind::from_path(Path::new(&file.path)) {
+        Some(FileKind::Text) => {
             let content = parsed(name, &file.contents)?;
             if content.get("type").and_then(Value::as_str) != Some("google.api.Service") {
                 return Err(format!(
@@ -160,21 +140,21 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
             }
             config.managed_service_configs.push(file);
         }
-        Document::Descriptors => {
+        Some(FileKind::DescriptorSet) => {
             let source = sources(name, &file.contents)?;
             config.grpc_services.push(GrpcServiceDefinition {
                 file_descriptor_set: Some(file),
                 source,
             });
         }
-        Document::Proto => {
+        Some(FileKind::Proto) => {
             return Err(format!(
                 "[{name}] cannot be used as it is an uncompiled proto file. However, uncompiled proto files can be \
                  included for display purposes when compiled as a source for a passed in proto descriptor."
             )
             .into());
         }
-        Document::Unknown => {
+        _ => {
             return Err(format!(
                 "Could not determine the content type of file [{name}]. Supported extensions are .descriptor .json .pb .yaml and .yml"
             )
@@ -184,21 +164,21 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the `.proto` sources of a descriptor set from the folder of the set.
-///
-/// A name that leads out of the folder counts as missing: otherwise a descriptor set could attach any file of this machine.
+/// Reads the `.proto` sources of a descriptor set from the folder of the set. Warns of sources that are not there.
 fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
-    let set = FileDescriptorSet::decode(contents)
+    let names = SourceNames::decode(contents)
         .map_err(|error| format!("invalid descriptor set {name}: {error}"))?;
+    let config = load_grpc([name]).map_err(|error| match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })?;
+    let sets = config.grpc_services.into_iter();
+    let sources: Vec<File> = sets.flat_map(|set| set.source).collect();
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
-    let (mut sources, mut missing) = (Vec::new(), Vec::new());
-    for descriptor in &set.file {
-        let path = folder.join(descriptor.name());
-        match is_within_folder(descriptor.name()) && path.is_file() {
-            true => sources.push(read(&path.display().to_string())?),
-            false => missing.push(path.display().to_string()),
-        }
-    }
+    let is_attached = |name: &str| sources.iter().any(|file| file.path == last_part(name));
+    let missing = names.file.iter().filter(|file| !is_attached(&file.name));
+    let missing = missing.map(|file| folder.join(&file.name).display().to_string());
+    let missing: Vec<_> = missing.collect();
     if !missing.is_empty() {
         output::warning(&format!(
             "the sources [{}] of the descriptor set [{name}] were not found and are not included",
@@ -208,26 +188,31 @@ fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     Ok(sources)
 }
 
-/// Returns true for a relative path without `..`.
-fn is_within_folder(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    parts.all(|part| matches!(part, Component::Normal(_)))
+/// The names in a `google.protobuf.FileDescriptorSet`. The other fields of a crafted set could take a gigabyte.
+#[derive(Clone, PartialEq, prost::Message)]
+struct SourceNames {
+    #[prost(message, repeated, tag = "1")]
+    file: Vec<SourceName>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SourceName {
+    #[prost(string, tag = "1")]
+    name: String,
 }
 
 fn read(name: &str) -> Result<File, Failure> {
-    let contents = match name {
-        STDIN => read_all(std::io::stdin()),
-        name => read_file(Path::new(name)),
+    let file = match name {
+        STDIN => read_all(std::io::stdin()).map(|contents| File {
+            path: match contents.trim_ascii_start().starts_with(b"{") {
+                true => STDIN_JSON.to_owned(),
+                false => STDIN_YAML.to_owned(),
+            },
+            contents,
+        }),
+        name => File::from_path(name),
     };
-    let contents = contents
-        .map_err(|error| format!("Could not open service config file [{name}]: {error}"))?;
-    let path = match name {
-        STDIN if contents.trim_ascii_start().starts_with(b"{") => STDIN_JSON.to_owned(),
-        STDIN => STDIN_YAML.to_owned(),
-        // The config has only the last part of the path.
-        name => last_part(name),
-    };
-    Ok(File { path, contents })
+    file.map_err(|error| format!("Could not open service config file [{name}]: {error}").into())
 }
 
 /// Reads a file of at most [`MAX_FILE`] bytes.
@@ -273,38 +258,5 @@ fn parsed(name: &str, contents: &[u8]) -> Result<Value, Failure> {
         Err(error) => {
             Err(format!("Could not read JSON or YAML from config file [{name}]: {error}").into())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use apigateway_grpc::prost_types::FileDescriptorProto;
-
-    use super::*;
-
-    #[test]
-    fn a_source_outside_of_the_folder_of_its_descriptor_set_is_not_attached() {
-        let folder = std::env::temp_dir().join(format!("apigw-sources-{}", std::process::id()));
-        let inner = folder.join("set");
-        std::fs::create_dir_all(&inner).expect("a folder");
-        let secret = folder.join("secret.proto");
-        for path in [&secret, &inner.join("shop.proto")] {
-            std::fs::write(path, "syntax = \"proto3\";").expect("a file");
-        }
-        let names = ["shop.proto", "../secret.proto", "set/../../secret.proto"];
-        let names = names.into_iter().map(str::to_owned);
-        let names = names.chain([secret.display().to_string()]);
-        let file = names.map(|name| FileDescriptorProto {
-            name: Some(name),
-            ..FileDescriptorProto::default()
-        });
-        let set = FileDescriptorSet {
-            file: file.collect(),
-        };
-        let path = inner.join("set.pb").display().to_string();
-        let attached = sources(&path, &set.encode_to_vec()).expect("a descriptor set");
-        let attached: Vec<_> = attached.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(attached, ["shop.proto"]);
-        std::fs::remove_dir_all(&folder).expect("the folder");
     }
 }
