@@ -359,8 +359,6 @@ fn a_signal_ends_a_wait_and_prints_how_to_wait_on() {
                 .expect("text")
                 .starts_with("Waiting for Operation")
         );
-        // The line is printed just before the wait listens for signals.
-        std::thread::sleep(std::time::Duration::from_millis(200));
         let killed = std::process::Command::new("kill")
             .args(["-s", signal, &child.id().to_string()])
             .status();

@@ -95,6 +95,13 @@ impl Context {
         exit
     }
 
+    /// Reports each operation that the command still waits for, after a signal.
+    pub(crate) fn interrupted(&self) {
+        if let Some(reporter) = self.reporter.get() {
+            reporter.interrupted();
+        }
+    }
+
     pub(crate) fn client(&self) -> Result<ApiGateway, Failure> {
         if let Some(fault) = &self.settings.properties.fault {
             output::warning(&format!("gcloud's configuration cannot be read: {fault}"));

@@ -188,10 +188,12 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
     }
     let context = Context::new(settings, name)?;
     let ended = tokio::select! {
-        // The command is polled first, since an interrupted wait reports the interruption itself.
-        biased;
         ended = run_with(arguments.command, &context) => ended,
-        exit = signal::after_a_wait() => Ok(exit),
+        exit = signal::after_a_wait() => {
+            // The signal may arrive here before it arrives at the wait.
+            context.interrupted();
+            Ok(exit)
+        }
     };
     Ok(context.end(ended))
 }

@@ -13,23 +13,23 @@ pub(crate) async fn after_a_wait() -> Exit {
     received().await
 }
 
-/// Resolves at a signal to end the process, with its exit code.
+/// Handles signals from now on. The future resolves at a signal to end the process, with its exit code.
 #[cfg(unix)]
-pub(crate) async fn received() -> Exit {
+pub(crate) fn received() -> impl Future<Output = Exit> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (interrupt, terminate) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
-    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        // Without handlers, the system ends the process itself.
-        return std::future::pending().await;
-    };
-    HANDLED.notify_one();
-    tokio::select! {
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+            // Without handlers, the system ends the process itself.
+            return std::future::pending().await;
+        };
+        HANDLED.notify_one();
+        tokio::select! {
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        }
     }
 }
 

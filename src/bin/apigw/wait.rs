@@ -225,9 +225,11 @@ pub(crate) async fn unless_interrupted<T>(
     reporter: &Reporter,
     wait: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    // Signals are handled before the wait prints its first line, so that a signal after this line is always reported.
+    let signal = signal::received();
     tokio::select! {
         ended = wait => ended,
-        exit = signal::received() => {
+        exit = signal => {
             reporter.interrupted();
             reporter.summary(exit);
             Err(Failure::Exit(exit))
