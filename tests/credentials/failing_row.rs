@@ -66,7 +66,7 @@ pub(crate) const SILENT: &str = "DEADLINE_EXCEEDED";
 /// `build` fails.
 pub(crate) const NO_CODE: &str = "";
 /// Ample for every row that does not wait: the machine may be busy.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(45);
 
 const ROW: Row = Row {
     name: "",
