@@ -11,7 +11,7 @@ from emulator import Emulator
 from scenario import DOCUMENT, METHODS, difference, faults, steps
 
 # For one program. The scenario takes some seconds.
-HANG_SECONDS = 90
+HANG_SECONDS = 400
 # Of an operation that is awaited. It is not done at the first look, and soon after.
 QUICK, SLOW = "200ms", "1h"
 
