@@ -65,6 +65,10 @@
     feature = "emulator",
     doc = "| [`emulator`] | an API Gateway in memory or over a file, for tests |"
 )]
+#![cfg_attr(
+    feature = "google",
+    doc = "| [`google`] | any Google service: the stack under its generated clients |"
+)]
 //! | [`recipes`] | complete solutions for tasks that combine several modules |
 //!
 //! # Errors
@@ -86,6 +90,7 @@
 //! | `emulator` | the emulator | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `emulator-ui` | the emulator's page in a browser | no |
+//! | `google` | clients of any Google service, by a contract that is loaded at run time | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
 //! | `serde` | operation handles that can be serialized | no |
 //! | `cli` | the command `apigw` | no |
@@ -101,6 +106,8 @@ pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "google")]
+pub mod google;
 pub mod layer;
 pub mod names;
 pub mod operation;
