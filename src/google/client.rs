@@ -22,7 +22,7 @@ pub struct Client {
 impl Client {
     /// Returns a builder for a client of the service of this contract, with the default of every setting.
     pub fn builder(contract: Contract) -> Builder<Self> {
-        Builder::new(contract)
+        Builder::new(contract, None)
     }
 
     /// Returns the stack, for any generated client of the service: `SomeClient::new(client.stack())`.
