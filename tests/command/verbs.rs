@@ -457,7 +457,7 @@ fn a_list_that_lacks_a_location_warns_and_exits_6_if_completeness_is_required() 
 #[test]
 fn the_help_pages_are_printed() {
     for (page, text) in [
-        ("exit-codes", "  124  the time for waiting is over"),
+        ("exit-codes", "  124  the wait timed out"),
         ("differences", "Differences from `gcloud api-gateway`"),
         ("environment", "CLOUDSDK_CORE_PROJECT"),
         ("formats", "value(KEYS)"),

@@ -94,7 +94,7 @@ impl Plan {
         match has_content_of(existing, &self.desired_config) {
             true => Ok(None),
             false => Err(format!(
-                "config {} exists and was made of other files or another service account: choose another id with --config-id",
+                "config {} exists with other files or another service account: choose another id with --config-id",
                 self.config
             )
             .into()),
