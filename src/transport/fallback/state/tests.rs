@@ -195,7 +195,7 @@ struct Observed {
     now: Instant,
     /// The calls over gRPC that have not ended.
     calls: Vec<GrpcTicket>,
-    /// The begin of the fallback or the end of its last probe, whichever is later. `None` while calls use gRPC.
+    /// The start of the fallback or the end of its last probe, whichever is later. `None` while calls use gRPC.
     last_tried: Option<Instant>,
     /// Number of times the fallback has closed.
     closed: u32,
