@@ -127,6 +127,7 @@ not serve traffic at a gateway's host name.
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `emulator-ui` | the emulator's page in a browser | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
+//! | `propagation` | a layer that sends the trace context of OpenTelemetry | no |
 //! | `serde` | operation handles that can be serialized | no |
 //! | `cli` | the command `apigw` | no |
 
