@@ -92,7 +92,7 @@ async fn cost(stack: &mut Stack) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_boxes_once_and_once_more_for_each_layer_of_the_user() {
+async fn a_call_boxes_one_future_and_one_more_for_each_layer_of_the_user() {
     let clones = Arc::new(AtomicUsize::new(0));
     let transport = || Transport {
         clones: Arc::clone(&clones),

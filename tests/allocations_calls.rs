@@ -221,7 +221,7 @@ async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_is_waited_for_takes_at_most_1060_bytes_between_its_polls() {
+async fn a_pending_wait_takes_at_most_1060_bytes_between_its_polls() {
     let (_one, _profiler) = counting().await;
     let client = client();
     let each = between_polls(|number| {

@@ -38,7 +38,7 @@ fn list(count: usize) -> String {
 }
 
 #[test]
-fn ten_times_the_fields_take_no_more_allocations() {
+fn the_number_of_allocations_does_not_grow_with_the_number_of_fields() {
     let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("it is whole");
     let name = "google.longrunning.ListOperationsResponse";
     let _profiler = dhat::Profiler::builder().testing().build();

@@ -66,7 +66,7 @@ fn client() -> ApiGateway {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_is_waited_for_takes_less_than_a_kilobyte() {
+async fn a_pending_wait_of_a_watcher_takes_less_than_a_kilobyte() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let bytes = || dhat::HeapStats::get().curr_bytes;
     let client = client();

@@ -56,7 +56,7 @@ async fn failed(client: &ApiGateway) -> Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_failed_for_good_are_created_again_after_a_wait_that_doubles() {
+async fn credentials_that_failed_permanently_are_created_again_after_a_delay_that_doubles() {
     let script = Script::new(|number| match number {
         1..=3 => Answer::Fails(false, "revoked"),
         _ => token("Bearer new"),
@@ -222,7 +222,7 @@ fn ends(test: impl FnOnce() + Send + 'static) {
 
 /// On two threads: one is blocked by the factory, and the other runs all other calls.
 #[test]
-fn a_factory_that_blocks_blocks_no_thread_of_another_call() {
+fn a_blocking_factory_does_not_block_the_thread_of_another_call() {
     ends(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build();
@@ -279,7 +279,7 @@ fn a_factory_that_blocks_blocks_no_thread_of_another_call() {
 
 /// The call within the factory waits like any other call, and locks nothing.
 #[test]
-fn a_factory_that_calls_by_its_own_client_does_not_lock_itself_out() {
+fn a_factory_that_uses_its_own_client_does_not_deadlock() {
     ends(|| {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build();
@@ -308,7 +308,7 @@ fn a_factory_that_calls_by_its_own_client_does_not_lock_itself_out() {
 }
 
 #[test]
-fn a_factory_that_needs_a_runtime_says_so_without_one() {
+fn the_error_of_a_factory_without_a_runtime_says_that_it_needs_one() {
     let uri = Uri::from_static("https://gateway.example");
     let error =
         AuthLayer::from_factory(|| user("http://127.0.0.1:1"), &uri).expect_err("no runtime");
@@ -336,7 +336,7 @@ async fn silent_credentials_are_created_again_after_a_time_that_doubles() {
 
 /// No call waits for as long as the layer's patience, so none reports the silence.
 #[tokio::test(start_paused = true)]
-async fn silent_credentials_are_created_again_though_each_call_is_given_up_before_its_patience_ends()
+async fn silent_credentials_are_created_again_even_if_each_call_is_dropped_before_its_token_timeout()
  {
     let script = Script::new(|number| match number {
         1..=2 => Answer::Hangs,
@@ -373,7 +373,7 @@ async fn a_timeout_after_a_failure_names_the_failure() {
 
 /// The runtime ends while a task renews the headers.
 #[test]
-fn a_renewal_that_was_dropped_with_its_runtime_is_followed_by_another() {
+fn a_refresh_that_ended_with_its_runtime_is_followed_by_another() {
     let runtime = || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder

@@ -36,7 +36,8 @@ async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_is_sent_once_more_with_renewed_credentials_and_the_same_body() {
+async fn a_call_with_rejected_credentials_is_sent_once_more_with_refreshed_ones_and_the_same_body()
+{
     // The first call has waited for its headers, the second has them at hand.
     for warm in [false, true] {
         let script = renewing();
@@ -81,7 +82,7 @@ async fn unchanged_credentials_are_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_refusal_is_final() {
+async fn a_second_rejection_of_credentials_is_final() {
     let script = Script::new(|_| token("Bearer another"));
     let (client, mut server) = talk(|it| it.credentials(script.clone()));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {

@@ -58,7 +58,7 @@ async fn time_of(stack: Stack, path: &str) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_method_has_the_timeout_of_the_service_config_or_else_the_servers_own() {
+async fn a_method_has_the_timeout_of_the_service_config_or_else_the_servers_deadline() {
     let cases = [
         ("/google.longrunning.Operations/GetOperation", 10),
         ("/google.longrunning.Operations/ListOperations", 10),

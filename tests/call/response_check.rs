@@ -122,7 +122,7 @@ async fn details_are_decoded_from_head_and_trailers() {
 }
 
 #[tokio::test]
-async fn an_unknown_and_a_malformed_detail_hide_no_other() {
+async fn unknown_and_malformed_details_do_not_hide_other_details() {
     let any = |name: &str, value: Vec<u8>| prost_types::Any {
         type_url: format!("type.googleapis.com/{name}"),
         value,
@@ -285,7 +285,7 @@ async fn a_response_above_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn of_several_codes_the_first_failure_counts() {
+async fn of_several_codes_the_first_that_is_not_ok_is_used() {
     for codes in [[&b"0"[..], b"5"], [b"5", b"0"], [b"5", b"7"]] {
         let mut status = HeaderMap::new();
         for code in codes {
@@ -307,7 +307,7 @@ async fn of_several_codes_the_first_failure_counts() {
 }
 
 #[tokio::test]
-async fn a_media_type_without_an_end_is_cut_in_the_error() {
+async fn a_long_media_type_is_cut_in_the_error() {
     let mut reply = page(502, "", "");
     let media = HeaderValue::try_from("x".repeat(60_000)).expect("header text");
     reply.headers_mut().insert("content-type", media);

@@ -36,7 +36,7 @@ async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_is_tried_five_times_with_the_same_bytes_and_headers() {
+async fn a_read_has_five_attempts_with_the_same_bytes_and_headers() {
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let mut first = None;
@@ -100,7 +100,7 @@ fn come_back_in(wait: Duration) -> Status {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_servers_delay_raises_the_wait() {
+async fn the_delay_from_the_server_is_the_minimum_backoff() {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -113,7 +113,7 @@ async fn the_servers_delay_raises_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_delay_of_the_servers_the_wait_is_below_the_policys() {
+async fn without_a_delay_from_the_server_the_policy_bounds_the_backoff() {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -159,7 +159,7 @@ async fn a_create_that_may_have_been_processed_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_declared_idempotent_is_tried_again_on_the_codes_of_its_policy() {
+async fn a_create_declared_idempotent_is_retried_on_the_codes_of_its_policy() {
     for code in [Code::Unavailable, Code::Unknown] {
         let options = CallOptions::default().idempotent(true);
         let (client, mut server) = talk(|it| it.call_options(options));
@@ -192,7 +192,7 @@ async fn a_read_declared_not_idempotent_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_the_server_certainly_did_not_begin_is_tried_again() {
+async fn a_create_that_the_server_certainly_did_not_process_is_retried() {
     let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
     let errors: [Box<dyn std::error::Error + Send + Sync>; 2] = [
         Box::new(tonic::ConnectError(Box::new(refused()))),

@@ -168,7 +168,7 @@ async fn a_proxy_that_refuses_its_user_shows_no_secret_at_the_lowest_level_of_an
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
+async fn settings_show_no_secret_in_debug_output_or_in_errors() {
     let seen = Seen::default();
     let _guard = seen.capture();
     let builder = || ApiGateway::builder().endpoint("https://gateway.example");

@@ -41,7 +41,7 @@ async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_keep_failing_are_not_tried_again_until_enough_have_succeeded() {
+async fn throttled_calls_are_not_retried_until_enough_calls_have_succeeded() {
     use Code::{Ok, Unavailable};
 
     let (client, mut server) = throttled(4, 1.0);
@@ -60,7 +60,7 @@ async fn calls_that_keep_failing_are_not_tried_again_until_enough_have_succeeded
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_throttling_the_policy_alone_decides() {
+async fn without_throttling_only_the_policy_limits_retries() {
     let (client, mut server) = talk(|it| it.retry_throttling(None));
     for _ in 0..50 {
         read(&client, &mut server, &[Code::Unavailable; 5]).await;
@@ -90,7 +90,7 @@ async fn an_error_that_the_policy_does_not_list_takes_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_one_attempt_count_as_well() {
+async fn calls_with_a_single_attempt_count_too() {
     let (client, mut server) = throttled(4, 0.1);
     let once = apigateway_grpc::CallOptions::default().retry(RetryPolicy::NEVER);
     let once = client.with_options(once);
@@ -102,7 +102,7 @@ async fn calls_of_one_attempt_count_as_well() {
 
 /// When an operation is polled again is up to its schedule.
 #[tokio::test(start_paused = true)]
-async fn polls_of_an_operation_take_tokens_and_are_never_throttled() {
+async fn polls_of_an_operation_remove_tokens_and_are_never_throttled() {
     let (client, mut server) = throttled(10, 0.1);
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     for _ in 0..5 {

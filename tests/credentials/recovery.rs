@@ -85,7 +85,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_any_answer_of_a_source_the_same_client_recovers() {
+async fn a_client_recovers_after_any_response_of_a_token_source() {
     let mut runs = JoinSet::new();
     for (number, row) in rows().into_iter().enumerate() {
         runs.spawn(async move { (number, recover(row).await) });

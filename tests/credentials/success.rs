@@ -119,7 +119,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_each_source_the_token_the_scope_and_the_quota_project_arrive() {
+async fn each_source_provides_the_token_the_scope_and_the_quota_project() {
     let mut cells = JoinSet::new();
     for (number, row) in rows().into_iter().enumerate() {
         for (column, client) in Client::ALL.into_iter().enumerate() {

@@ -85,7 +85,7 @@ async fn the_error_of_an_id_in_place_of_a_name_names_the_action() {
 }
 
 #[tokio::test]
-async fn a_refused_name_cannot_deceive_a_terminal() {
+async fn the_error_of_a_name_has_no_control_characters() {
     let (client, _) = counted();
     let error = client.get_operation("a\u{1b}[2J\n/b").await;
     let text = error.expect_err("control characters").to_string();

@@ -37,7 +37,7 @@ fn get<'a>(recorded: &'a BTreeMap<String, Vec<f64>>, key: &str) -> &'a [f64] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_attempts_and_the_time_of_calls_are_recorded() {
+async fn calls_attempts_and_durations_are_recorded() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (client, mut server) = talk(|it| it);
@@ -79,7 +79,7 @@ async fn calls_attempts_and_the_time_of_calls_are_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_given_up_counts_as_cancelled() {
+async fn a_dropped_call_counts_as_cancelled() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (client, mut server) = talk(|it| it);
@@ -94,7 +94,7 @@ async fn a_call_that_is_given_up_counts_as_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_throttled_is_counted() {
+async fn a_throttled_call_is_counted() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let throttling = RetryThrottling::default().max_tokens(1);
@@ -111,7 +111,7 @@ async fn a_call_that_is_throttled_is_counted() {
 
 #[cfg(feature = "auth")]
 #[tokio::test(start_paused = true)]
-async fn new_credentials_and_failures_to_get_them_are_counted_and_those_that_hold_are_not() {
+async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_not() {
     use crate::credentials::{Answer, Script, token};
 
     let recorder = DebuggingRecorder::new();
@@ -148,7 +148,7 @@ async fn new_credentials_and_failures_to_get_them_are_counted_and_those_that_hol
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_fallback_is_counted_once_and_attempts_tell_the_transport() {
+async fn a_fallback_is_counted_once_and_attempts_have_the_transport_as_a_label() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -246,7 +246,7 @@ async fn narrow(
 
 #[cfg(all(feature = "emulator", feature = "rest"))]
 #[tokio::test]
-async fn connections_and_the_calls_that_have_or_want_one_are_counted_up_and_down() {
+async fn the_gauges_count_open_connections_and_active_and_pending_requests() {
     use apigateway_grpc::Transport;
 
     // REST over HTTP/1.1 has one call a connection; gRPC shares the one as far as the server allows.
@@ -285,7 +285,7 @@ async fn connections_and_the_calls_that_have_or_want_one_are_counted_up_and_down
 /// At each of its waits a call may be dropped: for a connection, for a stream, for the head, for the body.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 #[tokio::test]
-async fn calls_that_are_dropped_at_any_moment_leave_no_count_behind() {
+async fn dropped_calls_return_every_gauge_to_zero() {
     use apigateway_grpc::Transport;
 
     for (transport, name) in [(Transport::Grpc, "grpc"), (Transport::Rest, "rest")] {
@@ -337,7 +337,7 @@ fn speak_http1(mut stream: std::net::TcpStream) {
 }
 
 #[test]
-fn each_metric_has_a_unit_a_description_and_a_word_in_the_readme() {
+fn each_metric_has_a_unit_a_description_and_a_row_in_the_readme() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (_client, _server) = talk(|it| it);

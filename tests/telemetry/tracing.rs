@@ -101,7 +101,7 @@ fn come_back_in(wait: Duration) -> Status {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
+async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() {
     let told = Told::default();
     let _guard = told.listen();
     let (client, mut server) = talk(|it| it);
@@ -132,7 +132,7 @@ async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_over_a_given_transport_names_no_server() {
+async fn the_span_of_a_call_over_a_users_transport_has_no_server_address() {
     let told = Told::default();
     let _guard = told.listen();
     let (client, mut server) = talk(|it| it);
@@ -152,7 +152,7 @@ async fn a_call_over_a_given_transport_names_no_server() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_names_the_server_and_what_it_failed_by() {
+async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it listens").port();
     drop(listener);
@@ -197,7 +197,7 @@ fn transports() -> Vec<apigateway_grpc::Transport> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
+async fn a_throttled_retry_is_logged() {
     let told = Told::default();
     let _guard = told.listen();
     let throttling = RetryThrottling::default().max_tokens(1);

@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_a_minute_wrong_is_bad() {
+    fn a_clock_that_is_a_minute_wrong_is_an_error() {
         let server = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let text = |finding: Finding| match finding {
             Finding::Good(text) => format!("ok {text}"),

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_exists_and_so_everything_is_created() {
+    fn all_resources_are_created_if_none_exists() {
         let changes = Plan::default().changes().expect("a plan");
         assert_eq!(
             changes,

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_was_not_seen_is_made_again_at_once_then_ever_later_and_in_time() {
+    fn transparent_retries_begin_at_once_and_have_growing_delays_within_the_deadline() {
         let millis = Duration::from_millis;
         let cases = [
             (0, 0, None, None),

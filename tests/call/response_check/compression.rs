@@ -75,7 +75,7 @@ async fn read(body: Vec<u8>) -> Result<Operation, Error> {
 }
 
 #[tokio::test]
-async fn a_call_offers_gzip_and_a_reply_in_gzip_is_read() {
+async fn a_call_offers_gzip_and_a_gzip_response_is_decompressed() {
     let reply = encoded("gzip", frame(1, &gzip(&operation())));
     let (result, rpc) = answered(|it| it, reply).await;
     assert_eq!(rpc.headers()[OFFERED], "gzip,identity");
@@ -96,7 +96,7 @@ async fn an_empty_message_and_several_members_are_read() {
 }
 
 #[tokio::test]
-async fn a_reply_in_gzip_that_is_broken_or_not_one_message_is_internal() {
+async fn a_gzip_response_that_is_malformed_or_not_one_message_is_internal() {
     let packed = gzip(&operation());
     let mut corrupt = packed.clone();
     corrupt[14] ^= 0xff;
@@ -129,7 +129,7 @@ async fn a_reply_in_gzip_that_is_broken_or_not_one_message_is_internal() {
 }
 
 #[tokio::test]
-async fn the_limit_is_for_the_decompressed_reply_and_its_error_names_the_setting() {
+async fn the_limit_applies_to_the_decompressed_response_and_its_error_names_the_setting() {
     let long = Operation {
         name: "x".repeat(1000),
         ..Operation::default()
@@ -176,7 +176,7 @@ async fn a_message_in_an_encoding_that_was_not_offered_is_internal() {
 }
 
 #[tokio::test]
-async fn an_error_keeps_its_status_whatever_its_encoding_says() {
+async fn an_error_keeps_its_status_with_any_encoding() {
     let failed = |body: Option<Vec<u8>>| {
         let status = [("grpc-status", "5"), ("grpc-message", "no such operation")];
         let status = status.map(|(name, value)| {
@@ -222,7 +222,7 @@ async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>)
 const GET: &str = "/google.longrunning.Operations/GetOperation";
 
 #[tokio::test]
-async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_and_others_as_they_are()
+async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_and_others_unchanged()
  {
     for (encoding, flag) in [("gzip", 0), ("zstd", 1)] {
         let (client, mut server) = talk(|it| it);

@@ -152,7 +152,7 @@ fn each_event_has_its_expected_action() {
 }
 
 #[test]
-fn the_period_has_its_begin_and_the_number_of_failed_probes() {
+fn the_period_has_its_start_and_the_number_of_failed_probes() {
     let began = Instant::now();
     let at = |secs| began + Duration::from_secs(secs);
     let (mut state, _) = State::START.step(RestAnswered(FIRST), at(7));
