@@ -53,7 +53,7 @@
 //! | [`contract`] | the methods of the service as data: paths, HTTP rules, timeouts, retries |
 //! | [`proto`] | the generated messages, clients and server traits under their full names |
 //! | [`stack`] | the layers of a call, for other generated clients |
-//! | [`layer`] | credentials for any tonic client, the names of the metrics, and an example of your own layer |
+//! | [`layer`] | credentials and trace context for any tonic client, the names of the metrics, and an example of your own layer |
 #![cfg_attr(
     feature = "rest",
     doc = "| [`transcode`] | HTTP/JSON for any generated client and any tonic server |"
