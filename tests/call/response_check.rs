@@ -1,4 +1,4 @@
-//! What a hostile or broken peer may send: each gives one error that names the operation, and no panic.
+//! Responses of hostile or broken peers. Each causes one error that names the operation, and no panic.
 
 mod compression;
 
@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
-/// The error of a read that is answered so.
+/// Returns the error of a read with this response.
 async fn error(reply: GrpcResponse) -> Error {
     let (client, mut server) = talk(|it| it.retry(apigateway_grpc::contract::RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -40,14 +40,14 @@ fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
     pairs.collect()
 }
 
-/// The status in the head of a reply without a body, and in the trailers of one with a body.
+/// Returns two responses: the status in the head without a body, and the status in the trailers after a body.
 fn both(status: &HeaderMap) -> [GrpcResponse; 2] {
     let mut head = grpc(Body::empty());
     head.headers_mut().extend(status.clone());
     [head, ended(framed(&pb::Status::default()), status)]
 }
 
-/// A reply with this body, that ends with these trailers.
+/// Returns a response with this body and these trailers.
 fn ended(body: Vec<u8>, trailers: &HeaderMap) -> GrpcResponse {
     let trailers = std::future::ready(Some(Ok(trailers.clone())));
     grpc(Body::new(
@@ -187,7 +187,7 @@ fn page(status: u16, media: &'static str, body: &'static str) -> GrpcResponse {
 #[tokio::test]
 async fn a_response_that_is_not_grpc_is_reported_with_its_http_status_and_media_type() {
     let cases = [
-        // A captive portal has these, and passes.
+        // A captive portal sends these statuses, and its failure is transient.
         (200, Code::Unavailable),
         (302, Code::Unavailable),
         (407, Code::Unavailable),
@@ -318,7 +318,7 @@ async fn a_long_media_type_is_cut_in_the_error() {
     );
 }
 
-/// The error of a reply with these trailers and 2,000 bytes of others, where 1,000 are the limit.
+/// Returns the error of a response with these trailers and 2,000 more bytes, where the limit is 1,000.
 async fn over(status: &HeaderMap) -> Error {
     let mut status = status.clone();
     let padding = HeaderValue::try_from("x".repeat(2000)).expect("header text");

@@ -1,4 +1,4 @@
-//! Which failed calls are tried again, how often, after what wait, and with what request.
+//! Retries of failed calls: which calls, how often, after which delay, and with which request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,7 +93,7 @@ async fn an_error_that_the_policy_does_not_list_is_returned_at_once() {
     }
 }
 
-/// UNAVAILABLE, to be tried again after a while.
+/// Returns UNAVAILABLE with this delay before a retry.
 fn come_back_in(wait: Duration) -> Status {
     let details = ErrorDetails::with_retry_info(Some(wait));
     Status::with_error_details(Code::Unavailable, "come back", details)
@@ -226,7 +226,7 @@ async fn a_create_whose_connection_broke_in_flight_is_sent_once() {
     }
 }
 
-/// Three attempts with short delays between them.
+/// Returns a policy with three attempts and short delays.
 fn quick() -> RetryPolicy {
     RetryPolicy::default()
         .max_attempts(3)
@@ -306,7 +306,8 @@ async fn retries_are_throttled_during_an_outage() {
         assert!(result.expect_err("it is down").is_unavailable());
     }
     let further = attempts.load(Ordering::Relaxed) - CALLS;
-    // Every attempt fails: half of the hundred tokens are the end of it. Without them it were 4000.
+    // Every attempt fails, so retries end when half of the hundred tokens are used. Without throttling there would be 4000
+    // attempts.
     assert!((1..50).contains(&further), "{further}");
 }
 
@@ -331,7 +332,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     server.asked_nothing_more(client).await;
 }
 
-/// What a caller puts into a request is there in each attempt, and so is what tonic does.
+/// Each attempt has the extensions that the caller inserts into a request, and those of tonic.
 #[tokio::test(start_paused = true)]
 async fn a_retry_has_the_extensions_of_the_first_attempt() {
     #[derive(Clone, Debug, PartialEq)]
@@ -370,7 +371,7 @@ async fn a_response_above_the_limit_is_not_requested_again_under_any_policy() {
     let policy = RetryPolicy::default().codes([Code::ResourceExhausted]);
     let (client, mut server) = talk(|it| it.retry(policy).max_response_size(100));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        // A server that is exhausted is asked again.
+        // RESOURCE_EXHAUSTED of the server is retried, unlike the client's own limit.
         let (_, answer) = server.asked().await;
         answer.send_error(Status::resource_exhausted("busy"));
         let (_, answer) = server.asked().await;

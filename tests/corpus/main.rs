@@ -1,4 +1,4 @@
-//! What fuzzing found or went by, replayed: every input of `tests/corpus` through its target.
+//! Replays the inputs of `tests/corpus` through the fuzz targets.
 
 #![cfg(feature = "rest")]
 
@@ -16,7 +16,7 @@ fn replay(folder: &str, run: fn(&[u8])) {
     for entry in fs::read_dir(&folder).expect("the corpus has it") {
         let path = entry.expect("it is listed").path();
         let input = fs::read(&path).expect("a file");
-        // The name of the input that fails is shown with its panic.
+        // The name of the input that fails is shown before its panic.
         println!("{}", path.display());
         run(&input);
         count += 1;

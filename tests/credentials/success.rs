@@ -15,7 +15,7 @@ use crate::source::{
 };
 use crate::token_server::TokenRequest;
 
-/// Where a quota project is set, and which one arrives.
+/// The places where a quota project is set, and the expected one.
 #[derive(Clone, Copy)]
 struct Quota {
     name: &'static str,
@@ -170,7 +170,7 @@ fn print(table: &[[String; 4]]) {
     }
 }
 
-/// Runs one client and describes what arrived.
+/// Runs one client and describes the received token, scope and quota project.
 async fn cell(source: Source, found: Found, quota: Quota, client: Client) -> String {
     let mut setup = Setup::start(None, None).await;
     setup.source(&source, found);

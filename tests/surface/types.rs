@@ -1,4 +1,4 @@
-//! The traits of public types: handles can be cloned, shared between threads and shown.
+//! The traits of public types: handles implement `Clone`, `Send`, `Sync` and `Debug`.
 
 use std::fmt::Debug;
 

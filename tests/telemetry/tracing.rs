@@ -1,4 +1,4 @@
-//! What is told of calls and attempts, in the names of OpenTelemetry's semantic conventions.
+//! The spans of calls and the events of attempts, with the names of OpenTelemetry's semantic conventions.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -39,7 +39,7 @@ impl Visit for Fields {
     }
 }
 
-/// What this crate has told.
+/// The spans and events of this crate.
 #[derive(Clone, Debug, Default)]
 struct Told {
     calls: Arc<Mutex<BTreeMap<u64, Fields>>>,
@@ -71,7 +71,7 @@ impl<S: tracing::Subscriber> Layer<S> for Told {
 }
 
 impl Told {
-    /// Listens on this thread until the guard is dropped.
+    /// Captures spans and events on this thread until the guard is dropped.
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::registry().with(self.clone());
         tracing::subscriber::set_default(subscriber)
@@ -81,7 +81,7 @@ impl Told {
         self.calls.lock().expect("whole")
     }
 
-    /// The span of the only call.
+    /// Returns the span of the only call.
     fn call(&self) -> Fields {
         let calls = self.calls();
         assert_eq!(calls.len(), 1, "{calls:?}");

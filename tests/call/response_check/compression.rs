@@ -1,4 +1,4 @@
-//! Replies in gzip over gRPC: offered by every call of the contract, read within the limit, refused if broken.
+//! Responses in gzip over gRPC: every call of the contract offers gzip, and a response is decompressed up to the limit.
 
 use std::io::Write as _;
 
@@ -35,13 +35,13 @@ fn operation() -> Vec<u8> {
     operation.encode_to_vec()
 }
 
-/// A frame with this flag.
+/// Returns a frame with this flag.
 fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("a test's message is short");
     [&[flag], &length.to_be_bytes()[..], message].concat()
 }
 
-/// A reply with this body and `grpc-encoding`, and the status OK.
+/// Returns a response with this body and `grpc-encoding`, and the status OK.
 fn encoded(encoding: &'static str, body: Vec<u8>) -> GrpcResponse {
     let trailers = HeaderMap::from_iter([(
         http::HeaderName::from_static("grpc-status"),
@@ -56,7 +56,7 @@ fn encoded(encoding: &'static str, body: Vec<u8>) -> GrpcResponse {
     reply
 }
 
-/// What a client makes of a reply, and the request.
+/// Returns the result of a call with this response, and the request.
 async fn answered(
     with: impl FnOnce(Played) -> Played,
     reply: GrpcResponse,
@@ -80,7 +80,7 @@ async fn a_call_offers_gzip_and_a_gzip_response_is_decompressed() {
     let (result, rpc) = answered(|it| it, reply).await;
     assert_eq!(rpc.headers()[OFFERED], "gzip,identity");
     assert_eq!(result.expect("it is read").name, NAME);
-    // A server compresses message by message, and small ones not at all.
+    // A server decides for each message whether to compress it. Small messages are often not compressed.
     let plain = read(frame(0, &operation())).await;
     assert_eq!(plain.expect("it is read").name, NAME);
 }
@@ -208,7 +208,7 @@ async fn an_error_keeps_its_status_with_any_encoding() {
     }
 }
 
-/// One call of a path over the stack, with this header set by its client.
+/// Makes one call of a path over the stack. The client has set this header.
 async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>) -> GrpcResponse {
     let mut rpc = GrpcRequest::new(Body::new(Full::new(Bytes::from(framed(&())))));
     *rpc.uri_mut() = http::Uri::from_static(path);
