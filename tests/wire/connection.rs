@@ -183,7 +183,7 @@ async fn a_server_that_accepts_and_is_silent_ends_the_call_at_its_deadline() {
 
 #[tokio::test]
 async fn connecting_has_its_own_timeout() {
-    // On Linux, a listener whose queue is full drops further connections on the floor.
+    // On Linux, a listener whose queue is full drops further connections silently.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket
         .bind("127.0.0.1:0".parse().expect("an address"))

@@ -275,7 +275,7 @@ async fn a_panic_of_the_connector_is_an_error_of_the_call_over_every_transport()
     }
 }
 
-/// A connector's stream that accepts this many bytes, and then neither accepts nor returns any.
+/// A connector's stream that accepts this many bytes. After them, writes and reads never complete.
 struct Stuck {
     takes: usize,
     /// If true, it panics instead.

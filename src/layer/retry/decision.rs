@@ -148,7 +148,7 @@ mod tests {
                 second,
             ),
             (
-                "a pushback, which is drawn from nothing",
+                "a pushback, which has no jitter",
                 true,
                 FailedAttempt {
                     pushback: Some(Pushback::After(Duration::from_millis(5))),
@@ -176,7 +176,7 @@ mod tests {
                 Some(Duration::from_secs(9)),
             ),
             (
-                "a pushback that forbids it, whatever is hinted",
+                "a pushback that forbids a retry, even with a hint",
                 true,
                 FailedAttempt {
                     hint: second,

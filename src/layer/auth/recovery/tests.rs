@@ -207,7 +207,7 @@ async fn a_slow_metadata_server_is_not_reported_as_missing_and_the_next_call_get
     );
 }
 
-/// A call waits for another one's factory without blocking, and only for its token_timeout.
+/// A call waits for the factory of another call without blocking, and at most for its own token_timeout.
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_the_factory_of_another_call_until_its_token_timeout() {
     let provider = provider(Metadata::Token, "127.0.0.1:1");
