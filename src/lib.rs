@@ -111,7 +111,8 @@ not serve traffic at a gateway's host name.
 //! # Telemetry
 //!
 //! Each call is a `tracing` span with the names of OpenTelemetry's semantic conventions, and each attempt is an event in the
-//! span. With the feature `metrics`, counters and times go to the crate `metrics`; [`layer`] documents their names.
+//! span. The wait for an operation is a span, too, which contains the spans of its calls. With the feature `metrics`, counters
+//! and times go to the crate `metrics`; [`layer`] documents their names.
 //!
 //! # Features
 //!
