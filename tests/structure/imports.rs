@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules, from the top down. A module may import modules on the same line or below it.
-const ORDER: [&[&str]; 13] = [
+const ORDER: [&[&str]; 14] = [
+    &["google"],
     &["client"],
     &["operation"],
     &["emulator"],
