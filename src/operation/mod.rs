@@ -77,7 +77,7 @@ pub use state_machine::MissingResult;
 pub use watch::Watch;
 pub use watcher::{WatchedWait, Watcher};
 
-pub(crate) use result::is_raw;
+pub(crate) use result::ResultType;
 pub(crate) use verb::Verb;
 
 use attempt::with_timeout;
@@ -86,7 +86,7 @@ use state_machine::GiveUp;
 use tracked::TrackedOperation;
 use waiter::{Settings, Waiter};
 
-/// A long-running operation (AIP-151) whose result is an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or `()`.
+/// A long-running operation (AIP-151) whose result is an `R`, such as an `Api`, or `()` for a delete.
 ///
 /// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
 /// the operation.
@@ -108,18 +108,20 @@ impl<R: OperationResult> Operation<R> {
         response: Message,
         target: Option<String>,
         verb: Verb,
+        result: ResultType,
     ) -> Result<Self, Error> {
         if !response.done && response.name.is_empty() {
             return Err(Error::protocol(
                 "the server started an operation that has no name and is not done",
             ));
         }
-        Ok(Self::of(Waiter::started(clients, response, target, verb)))
+        let waiter = Waiter::started(clients, response, target, verb, result);
+        Ok(Self::of(waiter))
     }
 
     /// Returns an operation that another call started.
-    pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
-        Self::of(Waiter::resumed(clients, name, verb_of::<R>()))
+    pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb, result: ResultType) -> Self {
+        Self::of(Waiter::resumed(clients, name, verb, result))
     }
 
     /// Adds the target, the verb and the start time that the handle has.
@@ -152,7 +154,10 @@ impl<R: OperationResult> Operation<R> {
     /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.waiter.tracked, R::type_name())
+        Handle::new(
+            &self.waiter.tracked,
+            self.waiter.result_type.name().into_owned(),
+        )
     }
 
     /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
@@ -252,7 +257,7 @@ impl<R: OperationResult> Operation<R> {
 
     async fn ended(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let kind = match waited {
-            Ok(()) => match result::read(self.snapshot()) {
+            Ok(()) => match result::read(self.snapshot(), &self.waiter.result_type) {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
@@ -287,12 +292,12 @@ impl<R: OperationResult> Operation<R> {
         OperationError::new(kind, tracked.snapshot.clone(), progress).on(tracked.target())
     }
 
-    pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings) {
+    pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings, ResultType) {
         // The watcher waits from here on, so the drop of this value must not cancel.
         self.waiter.disarm();
         let tracked = std::mem::take(&mut self.waiter.tracked);
         let settings = std::mem::take(&mut self.waiter.settings);
-        (tracked, settings)
+        (tracked, settings, self.waiter.result_type.clone())
     }
 
     /// Deletes the server's record of the operation. The operation itself continues: it is not cancelled, even with
@@ -318,14 +323,6 @@ impl<R: OperationResult> Operation<R> {
         deleted
             .map(|_| ())
             .map_err(|status| Error::from(status).context("delete operation", self.name()))
-    }
-}
-
-/// Returns the verb that the type of the result implies: only a delete has an empty result.
-fn verb_of<R: OperationResult>() -> Verb {
-    match R::type_name() == <() as prost::Name>::full_name() {
-        true => Verb::Delete,
-        false => Verb::Unknown,
     }
 }
 

@@ -12,7 +12,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
 use super::attempt::with_timeout;
-use super::result::OperationResult;
+use prost::Name;
+
+use super::result::{OperationResult, ResultType};
 use super::snapshot::Snapshot;
 use super::{Operation, Verb};
 use crate::call::MaybeProcessed;
@@ -30,7 +32,7 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of pages of the search. With a transport that answers at once, the timeout alone would not limit it.
 const MAX_PAGES: usize = 1000;
 
-impl<R: OperationResult> Operation<R> {
+impl<R: OperationResult + Name> Operation<R> {
     /// Sends the request that starts an operation on `target`.
     ///
     /// If a create was repeated although its first attempt may have been processed, and the resource exists, the operation that
@@ -70,7 +72,7 @@ impl<R: OperationResult> Operation<R> {
             }
             Err(status) => return Err(status.into()),
         };
-        Self::started(clients, message, Some(target), verb)
+        Self::started(clients, message, Some(target), verb, ResultType::of::<R>())
     }
 }
 

@@ -20,6 +20,7 @@ use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
+use prost::Name;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _, pb};
@@ -424,7 +425,7 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Maximum time of a request to cancel.
 const CANCEL: Duration = Duration::from_secs(10);
 
-async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
+async fn run<R: OperationResult + Name + PartialEq>(case: &Arc<Case>) {
     let server = Server {
         case: Arc::clone(case),
         log: Arc::default(),
@@ -502,7 +503,7 @@ fn not_lost<R>(ended: Result<R, OperationError>) -> End<R> {
     Some(ended).filter(|ended| !ended.as_ref().is_err_and(lost))
 }
 
-impl<R: OperationResult + PartialEq> Run<R> {
+impl<R: OperationResult + Name + PartialEq> Run<R> {
     /// Records that a wait begins or continues within this time from now.
     fn taken_up(&mut self, after: Duration) {
         let now = Instant::now() + after;

@@ -277,7 +277,7 @@ impl Entry {
                     let mut waiter = self.remove_at(index);
                     let snapshot = probed.unwrap_or_else(|| decoded(&self.known, name));
                     let end = waiter.end(waited, snapshot, self.last_seen, now);
-                    effects.ended.push((waiter.cell, Box::new(end)));
+                    effects.ended.push((waiter.cell, Arc::new(end)));
                 }
             }
         }

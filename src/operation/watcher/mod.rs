@@ -200,10 +200,11 @@ impl Watcher {
             // A failed probe of its target is retried by this schedule.
             let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
-            return WatchedWait(Inner::Finished(Finished::new(operation)));
+            let result_type = operation.waiter.result_type.clone();
+            return WatchedWait::new(Inner::Finished(Finished::new(operation)), result_type);
         }
         let now = Instant::now();
-        let (mut tracked, settings) = operation.into_parts();
+        let (mut tracked, settings, result_type) = operation.into_parts();
         if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
             // The metadata in the entry has the target, so the waits need no copies of it.
             tracked.target = None;
@@ -221,12 +222,13 @@ impl Watcher {
         });
         // Without a runtime here, the future checks for one when it is polled.
         self.shared.ensure_driver().ok();
-        WatchedWait(Inner::Table(TableWait {
+        let wait = TableWait {
             name,
             cell,
             shared: Arc::clone(&self.shared),
             read: None,
-        }))
+        };
+        WatchedWait::new(Inner::Table(wait), result_type)
     }
 }
 

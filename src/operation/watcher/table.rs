@@ -185,7 +185,7 @@ impl Table {
                 let error = reason.error();
                 let end = entry.abandon(&mut waiter, &name, error, now, &mut self.effects);
                 let cell = Arc::clone(waiter.cell());
-                self.effects.ended.push((cell, Box::new(end)));
+                self.effects.ended.push((cell, Arc::new(end)));
                 waiter.drop_into(&mut self.effects);
             }
             self.requeue(&name);
