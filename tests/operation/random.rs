@@ -494,15 +494,6 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
     .await
 }
 
-/// Returns the end of a watch; `None` if its task panicked.
-fn not_lost<R>(ended: Result<R, OperationError>) -> End<R> {
-    let lost = |error: &OperationError| {
-        let text = error.last_failure().map(ToString::to_string);
-        text.is_some_and(|text| text.contains("in a call of the watch"))
-    };
-    Some(ended).filter(|ended| !ended.as_ref().is_err_and(lost))
-}
-
 impl<R: OperationResult + Name + PartialEq> Run<R> {
     /// Records that a wait begins or continues within this time from now.
     fn taken_up(&mut self, after: Duration) {
@@ -625,8 +616,9 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
             }
             Last::Watch => {
                 let watch = self.operation.take().expect("it is here").watch();
-                let ended = tokio::time::timeout(WEEK, watch.result()).await;
-                not_lost(ended.expect("every watch ends"))
+                let ended = tokio::time::timeout(WEEK, watch.result());
+                let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
+                ended.map(|ended| ended.expect("every watch ends"))
             }
             Last::DropFuture(slice) => {
                 let operation = self.operation.take().expect("it is here");
@@ -638,7 +630,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
                 let mut watch = self.operation.take().expect("it is here").watch();
                 let snapshots = async { while watch.next().await.is_some() {} };
                 match tokio::time::timeout(slice, snapshots).await {
-                    Ok(()) => not_lost(watch.result().await),
+                    Ok(()) => AssertUnwindSafe(watch.result()).catch_unwind().await.ok(),
                     Err(_) => None,
                 }
             }
