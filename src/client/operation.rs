@@ -171,19 +171,15 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// Returns an error if the result of the operation is not an `R`, or if the name in the handle is not the name of an
-    /// operation.
+    /// Returns an error if the operation is one of another service, if its result is not an `R`, or if the name, the verb or
+    /// the start time in the handle is invalid. Handles of earlier versions, which may lack the service, the verb and the time,
+    /// are accepted.
     pub fn resume<R: OperationResult + Name>(
         &self,
         handle: &Handle,
     ) -> Result<LongRunning<R>, Error> {
-        let expected = ResultType::of::<R>();
-        let unknown = expected.is_raw() || handle.result() == prost_types::Any::full_name();
-        if handle.result() != expected.name() && !unknown {
-            let (is, expected) = (handle.result(), expected.name());
-            let error = Error::argument(format!("result type is {is}, expected {expected}"));
-            return Err(error.context("resume operation", handle.name()));
-        }
+        let service = self.clients.profile().service();
+        handle.check(service, &ResultType::of::<R>())?;
         let operation = self.operation::<R>(handle.name())?;
         Ok(operation.described_by(handle))
     }

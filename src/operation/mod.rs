@@ -39,12 +39,17 @@
 //! machine is used, which must be right to within two seconds. If someone else creates a resource of the same name after the
 //! call began, that operation may be adopted instead.
 //!
+//! What differs between services is in a [profile](profile::ServiceProfile): the parent of a list, the default schedule, the
+//! meaning of the metadata, and the target of an operation.
+//!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
 mod attempt;
 mod cancel;
+pub(crate) mod clients;
 mod error;
 mod handle;
+pub mod profile;
 mod resource_probe;
 mod result;
 mod schedule;
@@ -65,7 +70,6 @@ use std::sync::Arc;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::stack::clients::Clients;
 
 pub use cancel::Cancellation;
 pub use error::{OperationError, OperationErrorKind};
@@ -81,6 +85,7 @@ pub(crate) use result::ResultType;
 pub(crate) use verb::Verb;
 
 use attempt::with_timeout;
+use clients::Clients;
 use error::Progress;
 use state_machine::GiveUp;
 use tracked::TrackedOperation;
@@ -130,6 +135,23 @@ impl<R: OperationResult> Operation<R> {
         self
     }
 
+    /// Sets the method that started the operation and the full name of its target, for a service whose metadata does not have
+    /// them. The profile of the service says [which methods delete](profile::ServiceProfile::deletes) their target; the verb
+    /// of another method is the first word of its name.
+    ///
+    /// The verb and the target matter only if the profile [reads targets](profile::ServiceProfile::read_target): they then
+    /// decide what proves the success of an operation whose outcome the server does not report.
+    pub fn started_by(mut self, method: &str, target: impl Into<String>) -> Self {
+        let verb = match self.waiter.clients.profile().deletes(method) {
+            true => Verb::Delete,
+            false => Verb::of_method(profile::simple_name(method)),
+        };
+        self.waiter.end_wait();
+        self.waiter.tracked.verb = verb;
+        self.waiter.tracked.target = Some(target.into());
+        self
+    }
+
     fn of(waiter: Waiter) -> Self {
         Self {
             waiter: Box::new(waiter),
@@ -154,13 +176,13 @@ impl<R: OperationResult> Operation<R> {
     /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(
-            &self.waiter.tracked,
-            self.waiter.result_type.name().into_owned(),
-        )
+        let waiter = &self.waiter;
+        let profile = waiter.clients.profile();
+        Handle::new(&waiter.tracked, profile, &waiter.result_type)
     }
 
-    /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
+    /// Sets the schedule of the polls. The default is that of the service's profile, which for API Gateway
+    /// depends on the verb and the resource, see [`Schedule::fitting`]. If an
     /// earlier wait was dropped, the next wait starts from the beginning, with the whole total timeout.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
@@ -289,7 +311,8 @@ impl<R: OperationResult> Operation<R> {
 
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
         let tracked = &self.waiter.tracked;
-        OperationError::new(kind, tracked.snapshot.clone(), progress).on(tracked.target())
+        let target = tracked.facts(self.waiter.clients.profile()).target;
+        OperationError::new(kind, tracked.snapshot.clone(), progress).on(target)
     }
 
     pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings, ResultType) {

@@ -9,9 +9,10 @@ use tonic::Status;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::attempt::get_operation;
+use super::clients::Clients;
 use super::error::Progress;
 use super::result::ResultType;
-use super::schedule::{Schedule, ScheduleRef, later};
+use super::schedule::{Schedule, later};
 use super::snapshot::Snapshot;
 use super::state_machine::{
     CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState,
@@ -22,7 +23,6 @@ use crate::contract::Method;
 use crate::error::Error;
 use crate::layer::headers::routing_of;
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
-use crate::stack::clients::Clients;
 
 /// There is no final answer to a request to cancel: no request was sent, or a further request may be answered differently.
 const UNANSWERED: u8 = 0;
@@ -237,9 +237,9 @@ impl Waiter {
     }
 
     /// Returns the schedule that was set, or the one that fits the operation.
-    fn schedule(&self) -> ScheduleRef {
-        let custom = self.settings.schedule.clone().map(ScheduleRef::Custom);
-        custom.unwrap_or_else(|| self.tracked.schedule())
+    fn schedule(&self) -> Arc<Schedule> {
+        let custom = self.settings.schedule.clone();
+        custom.unwrap_or_else(|| self.tracked.schedule(self.clients.profile()))
     }
 
     /// Returns the timeout of a poll that is not part of a wait.

@@ -817,3 +817,16 @@ async fn a_wait_that_is_polled_again_after_its_end_returns_the_same_result() {
         assert_eq!((&mut finished).await.expect("it succeeded"), active());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_names_the_last_poll_if_that_hung() {
+    let client = client(async |_, _| std::future::pending().await);
+    let watcher = client
+        .watcher()
+        .with_schedule(every(secs(1)).total_timeout(secs(5)));
+    let error = wait(&watcher, &client, name("l", 0)).await;
+    let error = error.expect_err("it never ends");
+    assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+    let failure = error.last_failure().expect("the last poll hung");
+    assert!(failure.is_timeout(), "{failure}");
+}

@@ -1,6 +1,7 @@
 //! The settings of a client and their defaults.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ApiGateway;
@@ -12,7 +13,8 @@ use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
 use crate::layer::server_address::ServerAddress;
 use crate::layer::trace::TraceLayer;
-use crate::stack::clients::Clients;
+use crate::operation::clients::Clients;
+use crate::operation::profile::ApiGatewayProfile;
 use crate::stack::credentials::Authentication;
 use crate::stack::{self, GrpcLayer, GrpcService, Layers, Stack, UserLayer};
 use crate::telemetry;
@@ -251,7 +253,12 @@ impl Builder {
             Base::BuiltIn(transport) => stack::stack(layers, transport),
             Base::Custom(service) => stack::stack(layers, service),
         };
-        let clients = Clients::new(stack, settings.max_response_size, settings.options.timeout);
+        let clients = Clients::new(
+            stack,
+            settings.max_response_size,
+            settings.options.timeout,
+            Arc::new(ApiGatewayProfile),
+        );
         Ok(ApiGateway::new(clients, active))
     }
 }

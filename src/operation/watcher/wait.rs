@@ -16,6 +16,7 @@ use crate::operation::error::{OperationError, Progress};
 use crate::operation::result::{OperationResult, ResultType};
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
+use crate::operation::tracked::metadata_facts;
 
 /// A wait by a [`Watcher`](super::Watcher). Awaiting it returns the same result as [`Operation::wait`]. Until then,
 /// [`next`](Self::next) returns the progress. A wait that is polled again after its end returns the same result again.
@@ -166,15 +167,16 @@ impl Finished {
     pub(super) fn new<R: OperationResult>(mut operation: Operation<R>) -> Box<Self> {
         let tracked = &operation.waiter.tracked;
         let policy = operation.waiter.settings.missing_result;
+        let target = tracked.facts(operation.waiter.clients.profile()).target;
         let needs_probe = tracked.completion() == Completion::NoResult
             && policy == MissingResult::CheckTarget
-            && tracked.target().is_some();
+            && target.is_some();
         let end_without_runtime = needs_probe.then(|| {
             let failure = Some(Arc::new(AbandonReason::NoRuntime.error()));
             Arc::new(WaitEnd {
                 waited: Err(GiveUp::Failed),
                 snapshot: tracked.snapshot.clone(),
-                target: tracked.target(),
+                target: target.clone(),
                 progress: Progress {
                     failure,
                     ..operation.waiter.progress()
@@ -189,7 +191,7 @@ impl Finished {
             WaitEnd {
                 waited,
                 snapshot: waiter.tracked.snapshot.clone(),
-                target: waiter.tracked.target(),
+                target,
                 progress: waiter.progress(),
             }
         };
@@ -230,10 +232,19 @@ impl<R: OperationResult> Future for WatchedWait<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let end = match &mut self.inner {
-            Inner::Finished(finished) => ready!(finished.poll(cx)),
-            Inner::Table(wait) => ready!(wait.poll(cx)),
+        let Self {
+            inner, result_type, ..
+        } = &mut *self;
+        let ended = match inner {
+            Inner::Finished(finished) => ready!(finished.poll(cx)).result(result_type),
+            Inner::Table(wait) => {
+                let end = ready!(wait.poll(cx));
+                let profile = wait.shared.clients.profile();
+                let target = || metadata_facts(&end.snapshot, profile).target;
+                let ended = end.result(result_type);
+                ended.map_err(|error| error.on_if_unknown(target))
+            }
         };
-        Poll::Ready(end.result(&self.result_type))
+        Poll::Ready(ended)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -79,7 +79,7 @@ impl WaitEnd {
 pub(super) struct WaitCell {
     state: Mutex<State>,
     /// Index of the wait in its entry. It changes only under the lock of the table.
-    index: AtomicUsize,
+    index: AtomicU32,
     /// True once `next` was called. From then on, each change of the operation wakes the future.
     observed: AtomicBool,
 }
@@ -154,11 +154,12 @@ impl WaitCell {
     }
 
     pub(super) fn index(&self) -> usize {
-        self.index.load(Ordering::Relaxed)
+        self.index.load(Ordering::Relaxed) as usize
     }
 
     pub(super) fn set_index(&self, index: usize) {
-        self.index.store(index, Ordering::Relaxed);
+        // Memory ends before an operation has four billion waits.
+        self.index.store(index as u32, Ordering::Relaxed);
     }
 }
 
