@@ -58,6 +58,7 @@ mod start;
 mod state_machine;
 mod tracked;
 mod verb;
+mod wait_span;
 mod waiter;
 mod watch;
 mod watcher;
@@ -66,6 +67,8 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+
+use tracing::Instrument as _;
 
 use crate::contract::Method;
 use crate::error::Error;
@@ -89,6 +92,7 @@ use clients::Clients;
 use error::Progress;
 use state_machine::GiveUp;
 use tracked::TrackedOperation;
+use wait_span::WaitSpan;
 use waiter::{Settings, Waiter};
 
 /// A long-running operation (AIP-151) whose result is an `R`, such as an `Api`, or `()` for a delete.
@@ -251,8 +255,20 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// If it is polled outside of a Tokio runtime with a time driver, or within one that has shut down.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
-        let waited = self.waiter.run(|_| {}).await;
-        self.settled(waited).await
+        self.wait_with(|_| {}).await
+    }
+
+    /// Waits for the end of the operation, within a span. Calls `on_change` with each snapshot that differs from the previous
+    /// one.
+    async fn wait_with(
+        &mut self,
+        on_change: impl FnMut(&Snapshot) + Send,
+    ) -> Result<R, OperationError> {
+        let mut span = WaitSpan::open(self.name(), self.waiter.polls());
+        let waited = self.waiter.run(on_change).instrument(span.span()).await;
+        let result = self.settled(waited).instrument(span.span()).await;
+        span.close(self.snapshot(), self.waiter.polls(), &result);
+        result
     }
 
     /// Returns the result of a wait. Once the end is known, a drop no longer cancels the operation.
@@ -271,8 +287,7 @@ impl<R: OperationResult> Operation<R> {
     /// Waits for the end of the operation, and consumes this value. Once the wait has ended, the drop of this value cancels
     /// nothing.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
-        let waited = self.waiter.run(|_| {}).await;
-        let waited = self.settled(waited).await;
+        let waited = self.wait_with(|_| {}).await;
         self.waiter.disarm();
         waited
     }

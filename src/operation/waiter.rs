@@ -156,6 +156,11 @@ impl Waiter {
         }
     }
 
+    /// Returns the number of polls, in all waits.
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         let now = Instant::now();
         Progress {

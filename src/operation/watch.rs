@@ -47,8 +47,7 @@ impl<R: OperationResult> WatchTask<R> {
         let sends = |snapshot: &Snapshot| {
             sender.send_replace(snapshot.clone());
         };
-        let ended = operation.waiter.run(sends).await;
-        let result = operation.settled(ended).await;
+        let result = operation.wait_with(sends).await;
         // The wait has ended by itself, so the drop must not cancel.
         operation.waiter.disarm();
         self.has_result = true;
