@@ -260,7 +260,7 @@ async fn a_handle_of_another_service_or_with_an_invalid_verb_or_time_is_refused(
     let old: Handle = serde_json::from_str(&old).expect("a handle");
     assert_eq!(old.service(), "apigateway.googleapis.com");
     let resumed = client.resume::<Api>(&old);
-    resumed.expect("a handle of an earlier version");
+    assert_eq!(resumed.expect("an earlier version").name(), NAME);
 }
 
 #[tokio::test]
