@@ -66,6 +66,10 @@
     feature = "emulator",
     doc = "| [`emulator`] | an API Gateway in memory or over a file, for tests |"
 )]
+#![cfg_attr(
+    feature = "google",
+    doc = "| [`google`] | any Google service: the stack under its generated clients |"
+)]
 //! | [`recipes`] | complete solutions for tasks that combine several modules |
 //!
 //! # Operations
@@ -126,6 +130,7 @@ not serve traffic at a gateway's host name.
 //! | `emulator` | the emulator, with `config-check` | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `emulator-ui` | the emulator's page in a browser | no |
+//! | `google` | clients of any Google service, by a contract that is loaded at run time | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
 //! | `propagation` | a layer that sends the trace context of OpenTelemetry | no |
 //! | `serde` | operation handles that can be serialized | no |
@@ -142,6 +147,8 @@ pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "google")]
+pub mod google;
 pub mod layer;
 pub mod names;
 pub mod operation;

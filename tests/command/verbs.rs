@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::deploy::ends_after_an_hour;
 use super::emulator::Emulator;
 use super::{apigw, err, exits, on, out};
 
@@ -313,7 +314,7 @@ fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
         emulator
     };
     let slow =
-        |method: &str| format!(r#"{{"method": "{method}", "operation": {{"takes": "2s"}}}}"#);
+        |method: &str| format!(r#"{{"method": "{method}", "operation": {{"takes": "3600s"}}}}"#);
     for line in [
         "apis delete a --cascade -q",
         "api-configs prune --api=a --keep=5 -q",
@@ -321,12 +322,10 @@ fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
         let emulator = start();
         emulator.inject(&slow("DeleteApiConfig"));
         exits(0, &emulator, "api-configs delete c1 --api=a --async -q");
-        let output = exits(0, &emulator, line);
-        assert!(
-            err(&output).contains("Waiting for API Config [c1] to be deleted... done"),
-            "{}",
-            err(&output)
-        );
+        let waiting = "Waiting for API Config [c1] to be deleted...";
+        let output = ends_after_an_hour(&emulator, line, waiting);
+        let done = format!("{waiting} done");
+        assert!(err(&output).contains(&done), "{}", err(&output));
         let left = exits(0, &emulator, "api-configs list --format=value(name)");
         assert_eq!(out(&left), "");
     }
@@ -334,7 +333,8 @@ fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
     exits(0, &emulator, "api-configs delete c1 --api=a -q");
     emulator.inject(&slow("DeleteApi"));
     exits(0, &emulator, "apis delete a --async -q");
-    exits(0, &emulator, "apis delete a --cascade -q");
+    let waiting = "Waiting for API [a] to be deleted...";
+    ends_after_an_hour(&emulator, "apis delete a --cascade -q", waiting);
     exits(1, &emulator, "apis describe a");
 
     // The operation that is in the way may have ended before it is found.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.
-const ORDER: [&[&str]; 13] = [
+const ORDER: [&[&str]; 14] = [
+    &["google"],
     &["client"],
     &["operation"],
     &["emulator"],

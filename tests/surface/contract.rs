@@ -252,7 +252,7 @@ fn each_method_has_the_timeouts_retries_and_operation_types_of_the_contract() {
         );
         assert_eq!(method.is_idempotent(), idempotent, "{name}");
         let server = if name == "GetOperation" { 5 } else { 60 };
-        assert_eq!(method.server_deadline(), secs(server), "{name}");
+        assert_eq!(method.server_deadline(), Some(secs(server)), "{name}");
         let operation = method
             .operation()
             .map(|types| (simple(types.result()), types.metadata()));

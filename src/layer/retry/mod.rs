@@ -235,7 +235,7 @@ mod tests {
         let mut retry = RetryLayer::new(None, None).layer(away);
         let mut request = GrpcRequest::new(Body::new(Full::new("a body".into())));
         request.extensions_mut().insert(CallContext {
-            method: Method::find("/google.longrunning.Operations/GetOperation"),
+            method: Some(Method::GET_OPERATION.into()),
             payload: Some("a body".into()),
             ..CallContext::default()
         });
