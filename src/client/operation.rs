@@ -109,7 +109,7 @@ impl ApiGateway {
     ) -> Result<Operation, Error> {
         let request = WaitOperationRequest {
             name: name.into(),
-            // A timeout that the message cannot represent is sent as none.
+            // A timeout that the message cannot represent is not sent.
             timeout: prost_types::Duration::try_from(timeout).ok(),
         };
         self.send(request).await
