@@ -20,7 +20,7 @@ use apigateway_grpc::operation::{
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::{ApiGateway, Transport};
 use lines::Result;
-use prost::Message as _;
+use prost::{Message as _, Name};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ async fn create(client: &ApiGateway, question: &Value) -> Result<Operation<Api>>
     Ok(client.create_api(parent, id, api).await?)
 }
 
-async fn resume<R: OperationResult>(
+async fn resume<R: OperationResult + Name>(
     client: &ApiGateway,
     verb: &str,
     handle: &Handle,
