@@ -53,7 +53,7 @@
 //! | [`contract`] | the methods of the service as data: paths, HTTP rules, timeouts, retries |
 //! | [`proto`] | the generated messages, clients and server traits under their full names |
 //! | [`stack`] | the layers of a call, for other generated clients |
-//! | [`layer`] | credentials for any tonic client, the names of the metrics, and an example of your own layer |
+//! | [`layer`] | credentials and trace context for any tonic client, the names of the metrics, and an example of your own layer |
 #![cfg_attr(
     feature = "rest",
     doc = "| [`transcode`] | HTTP/JSON for any generated client and any tonic server |"
@@ -115,7 +115,8 @@ not serve traffic at a gateway's host name.
 //! # Telemetry
 //!
 //! Each call is a `tracing` span with the names of OpenTelemetry's semantic conventions, and each attempt is an event in the
-//! span. With the feature `metrics`, counters and times go to the crate `metrics`; [`layer`] documents their names.
+//! span. The wait for an operation is a span, too, which contains the spans of its calls. With the feature `metrics`, counters
+//! and times go to the crate `metrics`; [`layer`] documents their names.
 //!
 //! # Features
 //!

@@ -53,8 +53,8 @@ pub type GrpcResponse = http::Response<Body>;
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 5 to 60 seconds, depending on the
-    /// method. A `grpc-timeout` header of the request takes precedence.
+    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 10 or 60 seconds, depending on
+    /// the method. A `grpc-timeout` header of the request takes precedence.
     pub timeout: Option<Duration>,
     /// Policy for retries of a failed call. [`RetryPolicy::NEVER`] disables all but transparent retries. The default is the
     /// method's policy in the contract, or [`RetryPolicy::DEFAULT`] if it has none.

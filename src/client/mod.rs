@@ -22,12 +22,12 @@ use self::request::RequestMessage;
 use crate::call::CallOptions;
 use crate::contract::Contract;
 use crate::error::Error;
+use crate::operation::clients::Clients;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::stack::Stack;
-use crate::stack::clients::Clients;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
 use crate::transport::endpoint::EMULATOR_HOST;

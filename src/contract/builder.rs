@@ -250,3 +250,34 @@ impl fmt::Debug for Unsupported {
         write!(f, "{self}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::METHODS;
+    use crate::proto;
+
+    const GRPC_CONFIG: &str = include_str!("../../proto/apigateway_grpc_service_config.json");
+
+    #[test]
+    fn a_contract_that_is_loaded_equals_the_table_of_the_build() {
+        let services = [
+            "google.cloud.apigateway.v1.ApiGatewayService",
+            "google.longrunning.Operations",
+            "google.cloud.location.Locations",
+            "google.iam.v1.IAMPolicy",
+        ];
+        let builder = Contract::builder(proto::FILE_DESCRIPTOR_SET)
+            .service_config(include_str!("../../proto/apigateway_v1.json"))
+            .grpc_service_config(GRPC_CONFIG);
+        let builder = services.into_iter().fold(builder, ContractBuilder::service);
+        let contract = builder.build().expect("the sources of the build");
+        assert_eq!(contract.methods(), &METHODS);
+        assert_eq!(contract.unsupported(), []);
+        let built_in = Contract::api_gateway();
+        assert_eq!(contract.default_host(), built_in.default_host());
+        let services =
+            |contract: &Contract| contract.services().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(services(&contract), services(&built_in));
+    }
+}

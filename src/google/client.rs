@@ -1,10 +1,13 @@
 //! The client of a service whose contract is loaded at run time.
 
+use std::sync::Arc;
+
 use crate::call::CallOptions;
 use crate::client::builder::{Builder, sealed};
-use crate::contract::Contract;
+use crate::contract::{Contract, HttpRule};
+use crate::operation::clients::Clients;
+use crate::operation::profile::{ApiGatewayProfile, ServiceProfile, StandardProfile};
 use crate::stack::Stack;
-use crate::stack::clients::Clients;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
 use crate::transport::{ActiveTransport, Transport};
@@ -64,9 +67,39 @@ impl Client {
     }
 }
 
+impl Builder<Client> {
+    /// Sets the environment variable that names an emulator of the service, such as `SPANNER_EMULATOR_HOST`. The default is no
+    /// variable.
+    ///
+    /// The value of the variable is `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS; an empty variable counts as
+    /// unset. Calls to the emulator never use default credentials, by the
+    /// [table](Builder#where-credentials-are-sent) of the builder.
+    pub fn emulator_variable(self, name: impl Into<String>) -> Self {
+        self.set_emulator_variable(name.into())
+    }
+}
+
 impl sealed::FromParts for Client {
+    fn profile(contract: &Contract) -> Arc<dyn ServiceProfile> {
+        standard_profile(contract)
+    }
+
     fn from_parts(parts: sealed::Parts) -> Self {
         let sealed::Parts { clients, active } = parts;
         Self { clients, active }
     }
+}
+
+/// Returns the profile of a service of which only the contract is known.
+fn standard_profile(contract: &Contract) -> Arc<dyn ServiceProfile> {
+    let host = contract.default_host();
+    let service = host.or_else(|| contract.services().next());
+    let service = service.unwrap_or_default();
+    if service == ApiGatewayProfile.service() {
+        return Arc::new(ApiGatewayProfile);
+    }
+    let list = contract.find("/google.longrunning.Operations/ListOperations");
+    let rules = list.into_iter().flat_map(|list| list.http());
+    let profile = StandardProfile::new(service);
+    Arc::new(profile.list_templates(rules.map(HttpRule::template)))
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ApiGateway;
@@ -14,7 +15,8 @@ use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
 use crate::layer::server_address::ServerAddress;
 use crate::layer::trace::TraceLayer;
-use crate::stack::clients::Clients;
+use crate::operation::clients::Clients;
+use crate::operation::profile::{ApiGatewayProfile, ServiceProfile};
 use crate::stack::credentials::Authentication;
 use crate::stack::{self, GrpcLayer, GrpcService, Layers, Stack, UserLayer};
 use crate::telemetry;
@@ -57,6 +59,8 @@ use settings::Settings;
 pub struct Builder<C = ApiGateway> {
     /// The methods of the client.
     contract: Contract,
+    /// The profile of the service; `None` for the default of the client.
+    pub(crate) profile: Option<Arc<dyn ServiceProfile>>,
     settings: Settings,
     /// The user's transport, which replaces those of this crate.
     service: Option<Stack>,
@@ -67,7 +71,7 @@ pub struct Builder<C = ApiGateway> {
 
 /// A client that [`Builder::build`] returns.
 pub(crate) mod sealed {
-    use super::{ActiveTransport, Clients};
+    use super::{ActiveTransport, Arc, Clients, Contract, ServiceProfile};
 
     /// The parts of a client.
     #[derive(Debug)]
@@ -77,11 +81,18 @@ pub(crate) mod sealed {
     }
 
     pub trait FromParts {
+        /// Returns the profile of the service if none is set.
+        fn profile(contract: &Contract) -> Arc<dyn ServiceProfile>;
+
         fn from_parts(parts: Parts) -> Self;
     }
 }
 
 impl sealed::FromParts for ApiGateway {
+    fn profile(_: &Contract) -> Arc<dyn ServiceProfile> {
+        Arc::new(ApiGatewayProfile)
+    }
+
     fn from_parts(parts: sealed::Parts) -> Self {
         Self::new(parts.clients, parts.active)
     }
@@ -91,6 +102,7 @@ impl<C> Builder<C> {
     pub(crate) fn new(contract: Contract, emulator_variable: Option<&'static str>) -> Self {
         Self {
             contract,
+            profile: None,
             settings: Settings {
                 emulator_variable: emulator_variable.map(Cow::Borrowed),
                 ..Settings::default()
@@ -254,6 +266,7 @@ impl<C> Builder<C> {
     {
         let Self {
             contract,
+            profile,
             settings,
             service,
             call_layers,
@@ -295,7 +308,9 @@ impl<C> Builder<C> {
             Base::Custom(service) => stack::stack(layers, service),
         };
         let timeout = settings.options.timeout;
-        let clients = Clients::new(stack, contract, settings.max_response_size, timeout);
+        let profile = profile.unwrap_or_else(|| C::profile(&contract));
+        let limit = settings.max_response_size;
+        let clients = Clients::new(stack, contract, limit, timeout, profile);
         Ok(C::from_parts(sealed::Parts { clients, active }))
     }
 }
@@ -310,6 +325,7 @@ impl<C> Clone for Builder<C> {
     fn clone(&self) -> Self {
         Self {
             contract: self.contract.clone(),
+            profile: self.profile.clone(),
             settings: self.settings.clone(),
             service: self.service.clone(),
             call_layers: self.call_layers.clone(),

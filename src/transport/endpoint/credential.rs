@@ -465,6 +465,7 @@ mod tests {
         let route = CredentialRoute {
             endpoint: &endpoint,
             source: Endpoint,
+            emulator_variable: EMULATOR_HOST,
             proxy: Some(&proxy),
             custom_resolver: false,
         };

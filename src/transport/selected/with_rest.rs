@@ -11,7 +11,7 @@ use super::TransportConfig;
 use crate::call::service::{Normalize, NormalizeFuture};
 use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
-use crate::transcode::{Rules, RulesBuilder};
+use crate::transcode::Rules;
 use crate::transport::Transport;
 use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
 use crate::transport::grpc::Grpc;
@@ -105,13 +105,11 @@ impl TransportConfig<'_> {
         let Some((descriptor_set, configs)) = self.contract.http_sources() else {
             return Ok(Rules::api_gateway());
         };
-        let builder = Rules::builder(descriptor_set);
-        let add = |builder: RulesBuilder<'_>, config| builder.service_config(config);
-        configs
-            .iter()
-            .map(String::as_str)
-            .fold(builder, add)
-            .build()
+        let mut builder = Rules::builder(descriptor_set);
+        for config in configs {
+            builder = builder.service_config(config);
+        }
+        builder.build()
     }
 }
 

@@ -1,9 +1,11 @@
-//! The generated clients over one stack.
+//! The generated clients over one stack, and the profile of their service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::CallOptions;
 use crate::contract::{self, Contract, Method};
+use crate::operation::profile::ServiceProfile;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
@@ -18,6 +20,7 @@ pub struct Clients {
     max_response_size: usize,
     /// Default timeout of the client's calls, if one is set. It applies to calls whose options have no timeout.
     timeout: Option<Duration>,
+    profile: Arc<dyn ServiceProfile>,
 }
 
 impl Clients {
@@ -26,12 +29,14 @@ impl Clients {
         contract: Contract,
         max_response_size: usize,
         timeout: Option<Duration>,
+        profile: Arc<dyn ServiceProfile>,
     ) -> Self {
         Self {
             stack,
             contract,
             max_response_size,
             timeout,
+            profile,
         }
     }
 
@@ -40,6 +45,7 @@ impl Clients {
         Self {
             stack: self.stack.with_options(options),
             contract: self.contract.clone(),
+            profile: Arc::clone(&self.profile),
             ..*self
         }
     }
@@ -74,6 +80,14 @@ impl Clients {
 
     pub(crate) fn iam_policy(&self) -> IamPolicyClient<Stack> {
         IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
+    }
+
+    pub(crate) fn max_response_size(&self) -> usize {
+        self.max_response_size
+    }
+
+    pub(crate) fn profile(&self) -> &dyn ServiceProfile {
+        &*self.profile
     }
 
     pub(crate) fn stack(&self) -> Stack {
