@@ -48,9 +48,9 @@ pub(crate) struct Emulator {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run an emulator, as without a verb.
+    /// Run an emulator, the same as without a verb.
     Start(Box<emulator::Arguments>),
-    /// Print the variables that point clients at an emulator, for `eval`.
+    /// Print the environment variables that make clients use an emulator, for `eval`.
     Env(Env),
     /// Print the state of a running emulator in a few lines.
     Status(ShowStatus),

@@ -62,7 +62,7 @@ class Page(unittest.TestCase):
                     self.assertEqual(ran.returncode, 0, ran.stderr)
                     if language != "sh":
                         self.assertGreater(len(emulator.calls()), before, "it called nothing")
-            # The last of the shell's commands forgets all.
+            # The last of the shell's commands deletes everything.
             self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
 
 
