@@ -26,8 +26,8 @@ impl StateExport {
     }
 }
 
-/// The lists of a config whose entries have files, with the members of an entry that are files. Without members, the entry
-/// itself is a file.
+/// The lists of files in a config, each with the members of an entry that are files. If no member is named, the entry itself is a
+/// file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),

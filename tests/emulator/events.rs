@@ -147,7 +147,7 @@ async fn a_stream_continues_after_a_lost_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_misses_events_is_told_so_and_recovers() {
+async fn a_client_that_misses_events_gets_lost_and_recovers() {
     let server = served(Emulator::builder()).await;
     let client = client(&server);
     let mut events = Sse::open(&server, "", "").await;
@@ -162,7 +162,7 @@ async fn a_client_that_misses_events_is_told_so_and_recovers() {
     assert_eq!(name, "lost");
     assert_eq!(lost["lost"]["from"], first.as_str());
     drop(again);
-    // It reads the state, and continues after its revision.
+    // The client reads the state, and continues after the revision of the state.
     let mut admin = admin(&server).await;
     let state = admin.get_state(GetStateRequest::default()).await;
     let revision = state.expect("a state").into_inner().revision;
@@ -185,7 +185,7 @@ async fn a_client_that_misses_events_is_told_so_and_recovers() {
 }
 
 #[tokio::test]
-async fn the_numbers_of_a_later_emulator_are_larger_though_its_clock_is_not() {
+async fn the_event_numbers_of_a_later_emulator_are_larger_even_if_its_clock_is_earlier() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
     let emulator = Emulator::builder().begins_at(at).build();
     let first = emulator.state().revision;
@@ -211,7 +211,7 @@ async fn a_server_that_stops_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn a_slow_listener_does_not_grow_the_memory_and_is_told_of_the_gap() {
+async fn a_slow_listener_does_not_grow_the_memory_and_gets_lost() {
     let emulator = Emulator::builder().build();
     let client = crate::over(&emulator);
     let mut events = emulator.events();

@@ -1,7 +1,7 @@
 //! The statuses of the emulator, with details.
 //!
-//! The details follow AIP-193. No recorded response of the service has them, so their domain is that of the service, by
-//! which [`Details`](super::Details) recognises them. The details of a quota are documented in
+//! The details follow AIP-193. Details that no recorded response of the service has are our invention: their domain is that of
+//! the service, and [`Details`](super::Details) removes them by this domain. The details of a quota are documented in
 //! `google/api/error_reason.proto`.
 
 pub(super) mod details;
