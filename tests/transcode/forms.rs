@@ -126,7 +126,7 @@ async fn malformed_gzip_is_an_invalid_argument() {
 }
 
 #[tokio::test]
-async fn the_limit_holds_before_and_after_decompression() {
+async fn the_limit_applies_before_and_after_decompression() {
     const DEFAULT: usize = 8 << 20;
     let said = "Request payload size exceeds the limit: 8388608 bytes.";
     for (size, status) in [(DEFAULT, 200), (DEFAULT + 1, 400)] {
