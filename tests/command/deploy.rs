@@ -217,7 +217,7 @@ fn an_id_that_was_used_for_other_files_is_an_error_that_names_the_flag() {
 }
 
 #[test]
-fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
+fn a_config_whose_creation_failed_is_deleted_and_created_again() {
     let emulator = Emulator::start("0s");
     let spec = file("fails.yaml", "swagger: '2.0'\npaths: 5\n");
     let line = format!(
@@ -269,7 +269,7 @@ fn old_configs_are_pruned_after_a_deploy_that_says_so() {
 
 #[test]
 #[cfg(unix)]
-fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
+fn a_deploy_that_is_killed_at_any_step_continues_when_run_again() {
     let emulator = Emulator::start("500ms");
     let mut runs = 0;
     // Each run is killed a little later than the one before, so that every step is interrupted once.
@@ -543,7 +543,7 @@ fn an_update_that_fails_leaves_the_old_config_and_rollback_restores_it() {
 }
 
 #[test]
-fn a_deploy_that_runs_out_of_time_exits_124_and_goes_on_when_run_again() {
+fn a_deploy_that_runs_out_of_time_exits_124_and_continues_when_run_again() {
     let emulator = Emulator::start("1s");
     let output = exits(124, &emulator, &format!("{DEPLOY} --timeout=300ms"));
     assert!(err(&output).contains("hint: "), "{}", err(&output));

@@ -94,7 +94,7 @@ fn a_wait_for_a_failed_operation_exits_3_even_if_it_had_failed_before() {
 }
 
 #[test]
-fn a_wait_that_runs_out_of_time_exits_124_and_the_operation_goes_on() {
+fn a_wait_that_runs_out_of_time_exits_124_and_the_operation_continues() {
     let emulator = Emulator::start("1h");
     let name = start(&emulator, "a");
     let output = exits(
@@ -525,7 +525,7 @@ fn the_results_of_several_operations_are_one_list_in_the_order_of_their_names() 
 }
 
 #[test]
-fn a_poll_that_failed_and_was_made_again_is_an_event() {
+fn a_poll_that_failed_and_was_retried_is_an_event() {
     for transport in ["grpc", "rest"] {
         let emulator = Emulator::start("1s");
         emulator.inject(
