@@ -17,10 +17,10 @@ const OPERATIONS: &str = "/google.longrunning.Operations/";
 const LOCATIONS: &str = "/google.cloud.location.Locations/";
 const IAM: &str = "/google.iam.v1.IAMPolicy/";
 
-/// A REST method, comparable: `GET v1/projects/*/locations/*`.
+/// A REST method in a form that can be compared: `GET v1/projects/*/locations/*`.
 type Route = String;
 
-/// What REST callers of a route see.
+/// The fields and messages of a route.
 #[derive(Debug, PartialEq, Eq)]
 struct Facts {
     path_field: String,

@@ -24,7 +24,7 @@ fn counted() -> (ApiGateway, Arc<AtomicUsize>) {
     (builder.build().expect("the settings are valid"), count)
 }
 
-/// Whether the error refuses a name, shows its form, and knows that nothing was sent.
+/// Checks that the error is about an invalid name, shows the form, and reports that nothing was sent.
 fn refuses(error: &Error, form: &str) {
     let text = error.to_string();
     assert!(error.is_invalid_name() && error.is_unsent(), "{text}");

@@ -75,7 +75,7 @@ fn the_error_of_a_data_file_is_a_small_standard_one() {
 
 #[cfg(feature = "rest")]
 #[test]
-fn what_is_told_of_a_fallback_is_cloned_shared_and_shown() {
+fn the_status_of_a_fallback_is_cloned_shared_and_shown() {
     data::<apigateway_grpc::RestFallback>();
 }
 

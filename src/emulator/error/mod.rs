@@ -125,7 +125,7 @@ pub(super) fn not_ready(kind: &str, name: &str, why: &str) -> Status {
 
 pub(super) fn account_not_found(kind: &str, name: &str, account: &str) -> Status {
     let why = match account {
-        "" => "has no service account; one that exists is required".to_owned(),
+        "" => "has no service account; an existing service account is required".to_owned(),
         account => format!("has the service account \"{account}\", which does not exist"),
     };
     precondition("SERVICE_ACCOUNT_NOT_FOUND", kind, name, &why)
