@@ -219,25 +219,37 @@ fn entry(
         .deadline(selector)
         .ok_or("no backend deadline")?;
     let mut out = String::new();
+    let text = |text: &str| format!("Cow::Borrowed({text:?})");
     writeln!(out, "    Method {{")?;
-    writeln!(out, "        path: {path:?},")?;
+    writeln!(out, "        path: {},", text(path))?;
+    let service = method.parent_service();
+    writeln!(out, "        service: {},", text(service.full_name()))?;
+    writeln!(out, "        name: {},", text(method.name()))?;
+    writeln!(out, "        input: {},", text(method.input().full_name()))?;
     writeln!(
         out,
-        "        service: {:?},",
-        method.parent_service().full_name()
+        "        output: {},",
+        text(method.output().full_name())
     )?;
-    writeln!(out, "        name: {:?},", method.name())?;
-    writeln!(out, "        input: {:?},", method.input().full_name())?;
-    writeln!(out, "        output: {:?},", method.output().full_name())?;
-    let rules = format!("{rules:?}").replace("body: ", "body: Body::");
-    writeln!(out, "        http: &{rules},")?;
+    writeln!(out, "        client_streaming: false,")?;
+    writeln!(out, "        server_streaming: false,")?;
+    let rules = rules.iter().map(|rule| {
+        let (verb, template, body) = (text(rule.verb), text(&rule.template), text(&rule.body));
+        format!("HttpRule {{ verb: {verb}, template: {template}, body: {body} }}")
+    });
+    let rules = rules.collect::<Vec<_>>().join(", ");
+    writeln!(out, "        http: Cow::Borrowed(&[{rules}]),")?;
     writeln!(
         out,
-        "        routing: &[{}],",
+        "        routing: Cow::Borrowed(&[{}]),",
         routing_keys(method, &routing)?
     )?;
     writeln!(out, "        timeout: {},", optional(timeout(config)?))?;
-    writeln!(out, "        server_deadline: {},", duration(deadline)?)?;
+    writeln!(
+        out,
+        "        server_deadline: Some({}),",
+        duration(deadline)?
+    )?;
     writeln!(out, "        retry: {},", optional(retry(config)?))?;
     writeln!(
         out,
@@ -269,7 +281,10 @@ fn routing_keys(method: &MethodDescriptor, keys: &[String]) -> Result<String> {
             numbers.push(field.number());
             message = field.kind().as_message().cloned();
         }
-        write!(out, "RoutingKey {{ name: {key:?}, field: &{numbers:?} }},")?;
+        write!(
+            out,
+            "RoutingKey {{ name: Cow::Borrowed({key:?}), field: Cow::Borrowed(&{numbers:?}) }},"
+        )?;
     }
     Ok(out)
 }
@@ -356,7 +371,7 @@ fn operation(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<Option<
             .ok_or_else(|| format!("no message `{name}`"))
     };
     Ok(Some(format!(
-        "OperationTypes {{ result: {:?}, metadata: {:?} }}",
+        "OperationTypes {{ result: Cow::Borrowed({:?}), metadata: Cow::Borrowed({:?}) }}",
         name("response_type")?,
         name("metadata_type")?
     )))

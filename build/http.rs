@@ -6,22 +6,12 @@ use serde_json::Value as Json;
 use super::Result;
 use super::configuration::{Configuration, text};
 
-/// An HTTP rule. Its `Debug` form is written into the table, so its fields equal those of `contract::HttpRule`.
-#[derive(Debug)]
-#[allow(dead_code, reason = "read only by Debug")]
+/// An HTTP rule, as in `contract::HttpRule`.
 pub(super) struct HttpRule {
-    verb: &'static str,
+    pub(super) verb: &'static str,
     pub(super) template: String,
-    body: Body,
-}
-
-/// The request body of an HTTP rule, as in `contract::Body`.
-#[derive(Debug)]
-#[allow(dead_code, reason = "read only by Debug")]
-pub(super) enum Body {
-    None,
-    All,
-    Field(String),
+    /// Empty, `*` or the name of a field.
+    pub(super) body: String,
 }
 
 impl HttpRule {
@@ -30,15 +20,10 @@ impl HttpRule {
         let verb = verbs
             .into_iter()
             .find(|known| known.eq_ignore_ascii_case(verb));
-        let body = match body {
-            "" => Body::None,
-            "*" => Body::All,
-            field => Body::Field(field.to_owned()),
-        };
         Ok(Self {
             verb: verb.ok_or("an HTTP rule has no verb")?,
             template,
-            body,
+            body: body.to_owned(),
         })
     }
 }

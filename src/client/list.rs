@@ -41,7 +41,7 @@ use tonic::Status;
 use super::request;
 use super::request::RequestMessage;
 use crate::error::Error;
-use crate::stack::clients::Clients;
+use crate::operation::clients::Clients;
 
 /// The request message of a method whose responses are pages. Implemented by all such messages of the service.
 pub trait ListRequest: RequestMessage + sealed::Paged {

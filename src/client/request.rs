@@ -40,8 +40,8 @@ use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::names::pattern::{self, NamePatterns};
+use crate::operation::clients::Clients;
 use crate::operation::{Operation, Verb};
-use crate::stack::clients::Clients;
 
 /// The request message of a method. Implemented by all request messages of the service.
 pub trait RequestMessage:

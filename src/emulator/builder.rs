@@ -51,7 +51,7 @@ impl EmulatorBuilder {
 
     /// Sets how long the operations of one method run. The default is [`operation_time`](Self::operation_time).
     pub fn operation_time_of(mut self, method: &'static Method, time: Duration) -> Self {
-        self.times.by_method.insert(method.path, time);
+        self.times.by_method.insert(method.path(), time);
         self
     }
 

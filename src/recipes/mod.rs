@@ -106,7 +106,8 @@ The emulator runs within the test, without a port. `start_paused` makes its oper
 # Trace context from a layer
 
 The layer sends the `traceparent` header of [W3C Trace Context](https://www.w3.org/TR/trace-context/) with every attempt.
-Here it comes from a task-local value; with OpenTelemetry, inject the context of the current span instead.
+Here it comes from a task-local value. With OpenTelemetry, use the layer `layer::propagation::PropagationLayer` of the feature
+`propagation` instead.
 
 ```rust,no_run"
 )]

@@ -33,7 +33,7 @@ fn describe_api(emulator: &Emulator, code: i32) {
 fn the_status_and_the_calls_of_an_emulator_are_printed() {
     let emulator = Emulator::start("1h");
     emulator.create("a");
-    let status = control(0, &emulator, &["status", "--wait", "10s"]);
+    let status = control(0, &emulator, &["status", "--wait", "60s"]);
     assert!(status.starts_with(&format!("emulator    {}", emulator.endpoint)));
     assert!(status.contains("operations  1 running, 0 done"), "{status}");
     let json = control(0, &emulator, &["status", "--json"]);

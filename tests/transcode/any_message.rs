@@ -222,7 +222,7 @@ async fn a_variable_in_a_message_that_another_member_of_its_oneof_unset_is_not_s
 const GOOGLE: &str = r#"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#;
 
 #[tokio::test]
-async fn a_reply_with_a_field_named_error_is_a_message() {
+async fn a_response_with_a_field_named_error_is_a_message() {
     let cases = [
         ("Get", "Reply", r#"{"error":{"code":5,"message":"m"}}"#),
         ("Get", "Reply", r#" { "error" : {} } "#),
@@ -259,7 +259,7 @@ async fn a_reply_with_a_field_named_error_is_a_message() {
 }
 
 #[tokio::test]
-async fn an_error_body_with_a_success_is_an_error() {
+async fn an_error_body_with_a_success_status_is_an_error() {
     let cases = [
         // The type of `error` has no `status`.
         ("Get", GOOGLE),
@@ -280,7 +280,8 @@ async fn an_error_body_with_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_reply_with_a_field_named_error() {
+async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_response_with_a_field_named_error()
+ {
     let path = format!("/{GROUPS}.Groups/Watch");
     let answer = r#"[{"error":{"code":1}},{"error":{"status":"odd"}},{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#;
     let (replies, end) = client(answer, &Arc::default())

@@ -119,7 +119,7 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
 }
 
 #[tokio::test]
-async fn the_path_sets_an_output_only_field_whatever_the_body_has() {
+async fn the_path_sets_an_output_only_field_with_any_value_in_the_body() {
     let found = came("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
     assert_eq!(found, json!({"output": "of-path"}));
 }
@@ -205,7 +205,7 @@ async fn members_of_one_oneof_from_two_places_are_refused_with_both_names() {
 }
 
 #[tokio::test]
-async fn fields_of_path_query_and_body_are_combined() {
+async fn fields_without_conflicts_come_from_path_query_and_body() {
     let body = r#"{"words": ["a"], "inner": {"name": "n"}, "labels": {"k": "v"}, "mail": null}"#;
     let found = came(
         "POST",

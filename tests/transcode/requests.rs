@@ -179,7 +179,7 @@ async fn a_body_of_bytes_is_sent_unchanged() {
 }
 
 #[tokio::test]
-async fn a_bad_body_is_refused_with_its_place() {
+async fn an_invalid_body_is_refused_with_the_position_of_the_error() {
     for (body, expected) in [
         (r#"{"name": 5}"#, "`name`"),
         (r#"{"nam": "x"}"#, "unknown field `nam`"),

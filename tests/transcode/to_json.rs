@@ -30,7 +30,7 @@ fn response(any: Any) -> Operation {
 const API: &str = "type.googleapis.com/google.cloud.apigateway.v1.Api";
 
 #[test]
-fn a_known_type_is_read_whatever_precedes_its_type_url() {
+fn a_known_type_is_read_with_any_prefix_of_its_type_url() {
     let api = Api {
         name: "n".into(),
         labels: [("a".into(), String::new())].into(),

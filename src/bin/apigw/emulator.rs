@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     /// Limit the number of resources as the service does: 50 apis, 100 configs of an api, 50 gateways of a region.
     #[arg(long)]
     limits: bool,
-    /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The others are as with --limits.
+    /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The other limits are those of --limits.
     #[arg(long, value_name = "KIND=NUMBER", value_parser = limit)]
     limit: Vec<Limit>,
     /// Details of errors: documented ones only, those of AIP-193 except for NOT_FOUND, or all of AIP-193.

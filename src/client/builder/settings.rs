@@ -7,6 +7,7 @@ use http::HeaderValue;
 use super::proxy::ProxySetting;
 use crate::call::CallOptions;
 use crate::call::trailers::MAX_METADATA_SIZE;
+use crate::contract::Contract;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
@@ -164,10 +165,11 @@ impl Settings {
         Ok(())
     }
 
-    pub(super) fn headers(&self) -> Result<HeadersLayer, Error> {
+    pub(super) fn headers(&self, contract: Contract) -> Result<HeadersLayer, Error> {
         let user_agent = header("user_agent", self.user_agent.as_deref())?;
         let quota_project = header("quota_project", self.quota_project.as_deref())?;
         Ok(HeadersLayer::new(
+            contract,
             user_agent.as_ref(),
             quota_project,
             self.options.clone(),

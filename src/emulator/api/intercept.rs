@@ -362,7 +362,7 @@ impl CallTarget {
     /// Reads the target from the request message. For a create it is the name of the new resource.
     fn read(method: &Method, message: &[u8]) -> Self {
         let routing = method.routing.first();
-        let name = routing.and_then(|key| wire_format::text(message, key.field));
+        let name = routing.and_then(|key| wire_format::text(message, &key.field));
         let name = name.unwrap_or_default().to_owned();
         if !method.name.starts_with("Create") {
             let parent = String::new();
@@ -370,7 +370,7 @@ impl CallTarget {
         }
         // In all three create requests the id is the second field, and the path ends with the collection.
         let id = wire_format::text(message, &[2]).unwrap_or_default();
-        let template = method.http.first().map_or("", |rule| rule.template);
+        let template = method.http.first().map_or("", |rule| rule.template());
         let collection = template.rsplit('/').next().unwrap_or_default();
         Self {
             name: format!("{name}/{collection}/{id}"),

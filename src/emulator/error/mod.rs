@@ -207,10 +207,10 @@ pub(super) fn unknown_method(path: &str) -> Status {
     let service = path.trim_start_matches('/').split('/').next();
     let service = service.unwrap_or_default();
     let own = all.clone().filter(|method| method.service == service);
-    let methods: Vec<_> = own.map(|method| method.name).collect();
+    let methods: Vec<_> = own.map(Method::name).collect();
     let path = truncate(path);
     let known = if methods.is_empty() {
-        let mut services: Vec<_> = all.map(|method| method.service).collect();
+        let mut services: Vec<_> = all.map(Method::service).collect();
         services.dedup();
         format!("the services of the API are {}", services.join(", "))
     } else {

@@ -297,7 +297,7 @@ impl FaultEntry {
             (used, FaultCount::Exactly(times)) if used < times => (used, times),
             _ => return None,
         };
-        let (method, action) = (self.method.name, &self.action);
+        let (method, action) = (self.method.name(), &self.action);
         let name = self.name.as_ref().map(|name| format!(" of {name}"));
         let name = name.unwrap_or_default();
         Some(format!(

@@ -200,7 +200,7 @@ impl CallLog {
             response_bytes: 0,
         };
         self.with(|log| {
-            *log.counts.entry(call.method.path).or_default() += 1;
+            *log.counts.entry(call.method.path()).or_default() += 1;
             log.arrived += 1;
             call.sequence = log.arrived;
             call.started_at = log.time();
@@ -270,7 +270,7 @@ impl CallLog {
     }
 
     pub(crate) fn count(&self, method: &Method) -> u64 {
-        self.with(|log| log.counts.get(method.path).copied().unwrap_or_default())
+        self.with(|log| log.counts.get(method.path()).copied().unwrap_or_default())
     }
 
     /// Returns the number of recorded calls, and the number of all calls.

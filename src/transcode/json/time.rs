@@ -198,7 +198,8 @@ fn parse_fraction(text: &str) -> Option<(i32, &str)> {
     Some((nanos * SCALES[length], &rest[length..]))
 }
 
-/// The nanoseconds of the last digit of a fraction, by its number of digits. A fraction has at least one.
+/// The factor that converts the digits of a fraction to nanoseconds, by the number of digits. A fraction has at least one
+/// digit.
 const SCALES: [i32; 10] = [
     0,
     100_000_000,

@@ -121,7 +121,7 @@ fn an_error_has_the_path_of_the_field_and_the_byte() {
 }
 
 #[test]
-fn a_hundred_levels_go_both_ways_and_one_more_neither() {
+fn a_hundred_levels_are_read_and_written_and_one_more_is_refused() {
     let list = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
     let object = |depth: usize| [&r#"{"a":"#.repeat(depth), "1", &"}".repeat(depth)].concat();
     for json in [list(100), object(100)] {
