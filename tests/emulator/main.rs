@@ -4,6 +4,8 @@
 #![cfg(feature = "emulator")]
 
 mod admin;
+#[cfg(feature = "rest")]
+mod admin_methods;
 mod apis;
 mod aux_services;
 mod calls;
@@ -52,6 +54,8 @@ mod tokens;
 #[cfg(feature = "rest")]
 mod transfer;
 mod unreachable;
+#[cfg(feature = "rest")]
+mod unreadable;
 mod updates;
 mod web;
 

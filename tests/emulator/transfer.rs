@@ -299,6 +299,15 @@ async fn an_emulator_starts_with_the_state_of_a_seed_file() {
     std::fs::remove_dir_all(&folder).ok();
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_seed_file_without_an_end_is_rejected() {
+    let refused = Emulator::builder().seed("/dev/zero");
+    let text = refused.expect_err("it has no end").to_string();
+    let start = "invalid `seed` /dev/zero: larger than 32 MiB";
+    assert!(text.starts_with(start), "{text}");
+}
+
 #[tokio::test]
 async fn an_import_is_a_reset_for_listeners() {
     use apigateway_grpc::emulator::messages::event::Event as Kind;

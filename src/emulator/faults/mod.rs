@@ -251,6 +251,30 @@ impl FaultGuard {
         self.entry.used()
     }
 
+    /// Disables or enables the fault. A disabled fault applies to no call. A fault that is used up stays so.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::contract::Method;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::tonic::Status;
+    ///
+    /// let emulator = Emulator::builder().build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let fault = emulator.on(Method::LIST_APIS).always().fail(Status::internal("broken"));
+    /// client.list_apis("projects/p/locations/global").first_page().await.unwrap_err();
+    /// fault.set_disabled(true);
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_disabled(&self, is_disabled: bool) {
+        // A fault that is used up is not in the list.
+        drop(self.faults.set_disabled(self.entry.number(), is_disabled));
+    }
+
     /// Leaves the fault set until it is used up or the emulator is reset.
     /// [`Emulator::unused_faults`](super::Emulator::unused_faults) reports it meanwhile.
     pub fn leave(mut self) {
