@@ -53,7 +53,7 @@
 //! | [`contract`] | the methods of the service as data: paths, HTTP rules, timeouts, retries |
 //! | [`proto`] | the generated messages, clients and server traits under their full names |
 //! | [`stack`] | the layers of a call, for other generated clients |
-//! | [`layer`] | credentials for any tonic client, the names of the metrics, and an example of your own layer |
+//! | [`layer`] | credentials and trace context for any tonic client, the names of the metrics, and an example of your own layer |
 #![cfg_attr(
     feature = "rest",
     doc = "| [`transcode`] | HTTP/JSON for any generated client and any tonic server |"
@@ -65,6 +65,10 @@
 #![cfg_attr(
     feature = "emulator",
     doc = "| [`emulator`] | an API Gateway in memory or over a file, for tests |"
+)]
+#![cfg_attr(
+    feature = "google",
+    doc = "| [`google`] | any Google service: the stack under its generated clients |"
 )]
 //! | [`recipes`] | complete solutions for tasks that combine several modules |
 //!
@@ -111,7 +115,8 @@ not serve traffic at a gateway's host name.
 //! # Telemetry
 //!
 //! Each call is a `tracing` span with the names of OpenTelemetry's semantic conventions, and each attempt is an event in the
-//! span. With the feature `metrics`, counters and times go to the crate `metrics`; [`layer`] documents their names.
+//! span. The wait for an operation is a span, too, which contains the spans of its calls. With the feature `metrics`, counters
+//! and times go to the crate `metrics`; [`layer`] documents their names.
 //!
 //! # Features
 //!
@@ -126,6 +131,7 @@ not serve traffic at a gateway's host name.
 //! | `emulator` | the emulator, with `config-check` | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `emulator-ui` | the emulator's page in a browser | no |
+//! | `google` | clients of any Google service, by a contract that is loaded at run time | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
 //! | `propagation` | a layer that sends the trace context of OpenTelemetry | no |
 //! | `serde` | operation handles that can be serialized | no |
@@ -142,6 +148,8 @@ pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "google")]
+pub mod google;
 pub mod layer;
 pub mod names;
 pub mod operation;

@@ -122,7 +122,7 @@ fn write(headers: &mut HeaderMap, span: &SpanContext) {
         return;
     };
     headers.insert(TRACEPARENT, parent);
-    // The state belongs to its parent, so an earlier one does not stay.
+    // `tracestate` belongs to its `traceparent`, so an earlier one is removed.
     headers.remove(TRACESTATE);
     let state = span.trace_state().header();
     if !state.is_empty()

@@ -90,7 +90,7 @@ struct Beyond {
 }
 
 #[test]
-fn tens_of_thousands_of_calls_over_breaking_connections_leave_nothing_behind() {
+fn tens_of_thousands_of_calls_over_breaking_connections_leak_nothing() {
     let _alone = crate::alone();
     let calls = std::env::var("CHAOS_CALLS").map_or(CALLS, |it| it.parse().expect("a number"));
     let servers = crate::servers();

@@ -54,7 +54,7 @@ fn a_deploy_from_nothing_prints_the_url_and_a_second_one_does_nothing() {
 }
 
 #[test]
-fn a_deploy_to_a_failed_gateway_or_api_fails_and_says_how_to_go_on() {
+fn a_deploy_to_a_failed_gateway_or_api_fails_and_names_the_next_command() {
     let emulator = Emulator::start("0s");
     for (method, advice) in [
         ("CreateApi", "apigw apis delete a"),
@@ -80,7 +80,7 @@ fn a_deploy_to_a_failed_gateway_or_api_fails_and_says_how_to_go_on() {
 }
 
 #[test]
-fn a_deploy_of_other_files_updates_the_gateway_and_says_how_to_go_back() {
+fn a_deploy_of_other_files_updates_the_gateway_and_names_the_command_that_reverts_it() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);
     let first = out(&exits(
@@ -142,7 +142,7 @@ fn the_command_to_roll_back_names_the_api_of_the_old_config() {
 }
 
 #[test]
-fn a_rollback_goes_to_the_config_before_the_present_one_or_to_a_named_one() {
+fn a_rollback_restores_the_previous_config_or_a_named_one() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);
     let first = out(&exits(
@@ -172,7 +172,7 @@ fn a_rollback_goes_to_the_config_before_the_present_one_or_to_a_named_one() {
 }
 
 #[test]
-fn variables_are_set_in_the_files_and_a_forgotten_one_stops_the_deploy() {
+fn variables_are_replaced_in_the_files_and_a_missing_value_stops_the_deploy() {
     let emulator = Emulator::start("0s");
     let text = include_str!("gcloud/openapi.yaml").replace("hello.example", "${HOST}");
     let spec = file("variables.yaml", &text);
@@ -218,7 +218,7 @@ fn an_id_that_was_used_for_other_files_is_an_error_that_names_the_flag() {
 }
 
 #[test]
-fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
+fn a_config_whose_creation_failed_is_deleted_and_created_again() {
     let emulator = Emulator::start("0s");
     let spec = file("fails.yaml", "swagger: '2.0'\npaths: 5\n");
     let line = format!(
@@ -252,7 +252,7 @@ fn api_keys_need_the_managed_service_to_be_enabled() {
 }
 
 #[test]
-fn old_configs_are_pruned_after_a_deploy_that_says_so() {
+fn old_configs_are_pruned_after_a_deploy_with_the_flag_keep() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);
     exits(
@@ -270,7 +270,7 @@ fn old_configs_are_pruned_after_a_deploy_that_says_so() {
 
 #[test]
 #[cfg(unix)]
-fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
+fn a_deploy_that_was_killed_at_any_step_continues_when_run_again() {
     let emulator = Emulator::start("500ms");
     // Each run is killed a little later than the one before, so that every step is interrupted once.
     for runs in 0..40 {
@@ -534,7 +534,7 @@ fn an_update_that_fails_leaves_the_old_config_and_rollback_restores_it() {
 }
 
 #[test]
-fn a_deploy_that_runs_out_of_time_exits_124_and_goes_on_when_run_again() {
+fn a_deploy_that_times_out_exits_124_and_continues_when_run_again() {
     for (method, title, timeout) in [
         ("CreateApi", "Waiting for API [a]", "300ms"),
         ("CreateApiConfig", "Waiting for API Config [a-", "900ms"),

@@ -184,7 +184,7 @@ fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
 
 #[test]
 fn the_address_of_the_page_is_printed_after_that_of_the_emulator() {
-    // Standard output is no terminal, so that --open opens nothing.
+    // Standard output is not a terminal, so --open opens nothing.
     for options in [&[][..], &["--ui"], &["--no-ui", "--ui"], &["--open"]] {
         let emulator = Emulator::with(options);
         let page = format!("page: {}/\n", emulator.endpoint);
@@ -309,7 +309,7 @@ fn tokens_times_and_a_certificate_are_given_by_options() {
 }
 
 #[test]
-fn an_option_of_the_emulator_that_is_wrong_is_named() {
+fn the_error_of_an_invalid_option_of_the_emulator_names_it() {
     for (options, code, named) in [
         (["--operation-time-of", "CreateApi"], 2, "METHOD=DURATION"),
         (
@@ -348,7 +348,7 @@ fn an_option_of_the_emulator_that_is_wrong_is_named() {
 }
 
 #[test]
-fn an_option_of_access_that_is_wrong_is_named_without_the_token() {
+fn the_error_of_an_invalid_option_of_access_names_it_without_the_token() {
     for (options, error) in [
         (
             ["--host", "a:1"],
@@ -392,7 +392,7 @@ fn an_option_of_access_that_is_wrong_is_named_without_the_token() {
 }
 
 #[test]
-fn an_admin_token_is_made_up_and_printed_after_the_address() {
+fn an_admin_token_is_generated_and_printed_after_the_address() {
     let tokens = [0; 2].map(|_| {
         let emulator = Emulator::with(&["--admin-token", "-"]);
         let (code, printed, errors) = emulator.end("TERM");
@@ -435,7 +435,7 @@ fn web_pages_and_hosts_are_allowed_by_options() {
 }
 
 #[test]
-fn locations_are_lost_and_service_accounts_named_by_options() {
+fn unreachable_locations_and_service_accounts_are_set_by_options() {
     let email = "run@p.iam.gserviceaccount.com";
     let lost = ["--unreachable", "us-east1", "--unreachable", "us-west2"];
     let emulator = Emulator::with(&[&lost[..], &["--service-account", email]].concat());

@@ -46,7 +46,7 @@ fn resident(pid: u32) -> usize {
 }
 
 #[test]
-fn calls_do_not_grow_the_process() {
+fn calls_do_not_increase_the_memory_of_the_process() {
     let emulator = Emulator::start("0s");
     let address = emulator.endpoint.trim_start_matches("http://").to_owned();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

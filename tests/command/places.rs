@@ -95,7 +95,7 @@ fn host(emulator: &Emulator) -> &str {
 }
 
 #[test]
-fn an_emulator_of_the_environment_gets_no_default_credential_whatever_its_scheme() {
+fn an_emulator_of_the_environment_gets_no_default_credential_over_any_scheme() {
     let folder = Folder::new("no-default");
     for tls in [false, true] {
         let emulator = folder.emulator(tls);
@@ -219,7 +219,7 @@ fn the_variables_of_googles_clients_choose_the_host() {
 }
 
 #[test]
-fn a_certificate_authority_is_given_as_a_file_and_an_unknown_issuer_says_so() {
+fn a_certificate_authority_is_read_from_a_file_and_the_error_of_an_unknown_issuer_names_the_flag() {
     let folder = Folder::new("authority");
     let emulator = folder.emulator(true);
     let cert = folder.file("cert.pem");

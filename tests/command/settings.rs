@@ -114,7 +114,7 @@ fn config_show_prints_each_setting_with_its_source() {
 }
 
 #[test]
-fn the_project_of_the_credentials_comes_last() {
+fn the_project_of_the_credentials_has_the_lowest_precedence() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("adc.json");
     std::fs::write(
         &file,
@@ -163,7 +163,7 @@ fn format_and_prompts_come_from_the_configuration() {
 }
 
 #[test]
-fn an_override_with_a_path_is_refused_and_two_endpoints_are_warned_of() {
+fn an_override_with_a_path_is_refused_and_two_endpoints_cause_a_warning() {
     let emulator = Emulator::start("0s");
     let output = apigw(&["apis", "list", "--project=p"])
         .env(

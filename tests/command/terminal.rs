@@ -72,7 +72,7 @@ fn a_wait_on_a_terminal_is_a_spinner_that_ends_in_one_line() {
 }
 
 #[test]
-fn colour_is_left_out_if_the_environment_or_a_flag_says_so() {
+fn the_environment_or_a_flag_disables_colour() {
     let emulator = Emulator::start("700ms");
     for (index, (flag, environment)) in [
         ("", ("NO_COLOR", "1")),

@@ -33,7 +33,7 @@ fn types(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn a_wait_ends_with_0_and_says_how_to_read_the_operation() {
+fn a_successful_wait_exits_0_and_names_the_command_that_reads_the_operation() {
     let emulator = Emulator::start("300ms");
     let name = start(&emulator, "a");
     let output = exits(0, &emulator, &format!("operations wait {name} --result"));
@@ -95,7 +95,7 @@ fn a_wait_for_a_failed_operation_exits_3_even_if_it_had_failed_before() {
 }
 
 #[test]
-fn a_wait_that_runs_out_of_time_exits_124_and_the_operation_goes_on() {
+fn a_wait_that_times_out_exits_124_and_the_operation_continues() {
     let emulator = Emulator::start("1h");
     let name = start(&emulator, "a");
     let output = exits(
@@ -293,7 +293,7 @@ fn watch_prints_events_with_one_terminal_event_an_operation_and_a_summary() {
 }
 
 #[test]
-fn events_of_ends_other_than_success_say_which_end_it_was() {
+fn the_last_event_of_an_operation_without_success_names_its_outcome() {
     let emulator = Emulator::start("1h");
     let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
     let output = exits(
@@ -356,7 +356,7 @@ fn progress_may_be_json_on_standard_error_or_nothing() {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_ends_a_wait_and_prints_how_to_wait_on() {
+fn a_signal_ends_a_wait_and_prints_the_command_that_continues_it() {
     let emulator = Emulator::start("1h");
     let name = start(&emulator, "a");
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -519,7 +519,7 @@ fn the_results_of_several_operations_are_one_list_in_the_order_of_their_names() 
 }
 
 #[test]
-fn a_poll_that_failed_and_was_made_again_is_an_event() {
+fn a_retried_poll_is_an_event() {
     for transport in ["grpc", "rest"] {
         let emulator = Emulator::start("1s");
         emulator.inject(
@@ -576,7 +576,7 @@ fn an_error_is_also_an_event_if_progress_is_json() {
 }
 
 #[test]
-fn a_message_of_the_server_forges_no_line_of_the_command() {
+fn a_message_of_the_server_begins_no_line_of_the_command() {
     let emulator = Emulator::start("0s");
     let forged = r#"gone\nhint: run `evil`\nERROR: (apigw) x\u001b[2J\u009b\u202e"#;
     emulator.inject(&format!(
@@ -610,7 +610,7 @@ fn a_message_of_the_server_forges_no_line_of_the_command() {
 }
 
 #[test]
-fn polls_that_fail_again_and_again_end_the_wait_with_an_unknown_outcome() {
+fn polls_that_keep_failing_end_the_wait_with_an_unknown_outcome() {
     let emulator = Emulator::start("1h");
     emulator.inject(
         r#"{"method": "GetOperation", "always": true, "fail": {"code": 7, "message": "not yours"}}"#,
@@ -626,7 +626,7 @@ fn polls_that_fail_again_and_again_end_the_wait_with_an_unknown_outcome() {
 }
 
 #[test]
-fn operations_to_watch_or_to_delete_are_selected_as_those_to_wait_for() {
+fn operations_to_watch_or_delete_are_selected_like_those_to_wait_for() {
     let emulator = Emulator::start("1h");
     let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
     exits(0, &emulator, &format!("operations cancel {b} -q --wait"));

@@ -1,4 +1,4 @@
-//! What is told of calls and attempts, in the names of OpenTelemetry's semantic conventions.
+//! The spans of calls and the events of attempts, with the names of OpenTelemetry's semantic conventions.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -45,7 +45,7 @@ impl Visit for Fields {
     }
 }
 
-/// What this crate has told.
+/// The spans and events of this crate.
 #[derive(Clone, Debug, Default)]
 struct Told {
     calls: Arc<Mutex<BTreeMap<u64, Fields>>>,
@@ -83,7 +83,7 @@ impl<S: tracing::Subscriber> Layer<S> for Told {
 }
 
 impl Told {
-    /// Listens on this thread until the guard is dropped.
+    /// Captures spans and events on this thread until the guard is dropped.
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::registry().with(self.clone());
         tracing::subscriber::set_default(subscriber)
@@ -97,14 +97,14 @@ impl Told {
         self.waits.lock().expect("whole")
     }
 
-    /// The span of the only wait.
+    /// Returns the span of the only wait.
     fn wait(&self) -> Fields {
         let waits = self.waits();
         assert_eq!(waits.len(), 1, "{waits:?}");
         waits.values().next().cloned().expect("there is one")
     }
 
-    /// The span of the only call.
+    /// Returns the span of the only call.
     fn call(&self) -> Fields {
         let calls = self.calls();
         assert_eq!(calls.len(), 1, "{calls:?}");
@@ -221,7 +221,7 @@ fn come_back_in(wait: Duration) -> Status {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
+async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() {
     let told = Told::default();
     let _guard = told.listen();
     let (client, mut server) = talk(|it| it);
@@ -252,7 +252,7 @@ async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_over_a_given_transport_names_no_server() {
+async fn the_span_of_a_call_over_a_users_transport_has_no_server_address() {
     let told = Told::default();
     let _guard = told.listen();
     let (client, mut server) = talk(|it| it);
@@ -272,7 +272,7 @@ async fn a_call_over_a_given_transport_names_no_server() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_names_the_server_and_what_it_failed_by() {
+async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it listens").port();
     drop(listener);
@@ -317,7 +317,7 @@ fn transports() -> Vec<apigateway_grpc::Transport> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
+async fn a_throttled_retry_is_logged() {
     let told = Told::default();
     let _guard = told.listen();
     let throttling = RetryThrottling::default().max_tokens(1);

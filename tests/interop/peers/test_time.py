@@ -1,9 +1,9 @@
-"""Deadlines and retries, as the server sees them and as the user feels them."""
+"""Deadlines and retries, as the server and the user see them."""
 
 from fixture import PeersTest, over_every_way
 from script import RETRY_DELAY_SECONDS, name_of
 
-# Room for a busy machine.
+# Extra time for a busy machine.
 SLACK = 0.5
 
 # A busy machine may delay a single run, so a run in time is looked for in several.
@@ -47,7 +47,7 @@ class Deadline(PeersTest):
             self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
             self.assertGreater(outcome.seconds, seconds - 0.1, outcome)
             received = len(self.server.received())
-            # The call's own deadline is spent: another attempt would come too late.
+            # The deadline of the call has passed, so there is no further attempt.
             self.assertLessEqual(received, 1)
             # On a busy machine, a call may not arrive within its deadline.
             if received == 1 and outcome.seconds < seconds + 3:
@@ -78,7 +78,7 @@ class Retry(PeersTest):
         self.assert_read(self.describe(way, name_of("flaky")))
         times = [received.at for received in self.server.received()]
         for before, after in zip(times, times[1:]):
-            # A hair less: the two clocks start at different ends of the wire.
+            # Slightly less, since the two clocks start at different ends of the wire.
             self.assertGreater(after - before, RETRY_DELAY_SECONDS - 0.05)
 
     def test_each_attempt_is_told_what_remains(self):
