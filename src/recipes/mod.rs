@@ -5,7 +5,7 @@
     feature = "rest",
     doc = "
 
-# A tonic service with a REST face on one port
+# A tonic service with gRPC and REST on one port
 
 The service is a plain tonic service. [`TranscodeLayer`](crate::transcode::TranscodeLayer) accepts HTTP/JSON in front of it, by
 the `google.api.http` annotations of its proto. It needs the protos `google/api/annotations.proto` and `google/api/http.proto`
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 ```
 
-and goes on with
+and continues with
 
 ```text"
 )]
