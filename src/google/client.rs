@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::operations::Operations;
 use crate::call::CallOptions;
 use crate::client::builder::{Builder, sealed};
 use crate::contract::{Contract, HttpRule};
+use crate::operation::Watcher;
 use crate::operation::clients::Clients;
 use crate::operation::profile::{ApiGatewayProfile, ServiceProfile, StandardProfile};
 use crate::stack::Stack;
@@ -32,6 +34,19 @@ impl Client {
     #[must_use]
     pub fn stack(&self) -> Stack {
         self.clients.stack()
+    }
+
+    /// Returns the operations of the service: those that its methods start, and those that others have started.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        Operations::new(&self.clients)
+    }
+
+    /// Returns a watcher, which waits for many operations of this client with few calls. Each call of this method returns a
+    /// watcher with its own rate limit.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(&self.clients)
     }
 
     /// Returns the contract of the client.
@@ -64,6 +79,15 @@ impl Client {
     #[must_use]
     pub fn fallback(&self) -> Option<RestFallback> {
         self.active.as_ref().and_then(ActiveTransport::fallback)
+    }
+}
+
+impl Builder<Client> {
+    /// Sets the profile of the service, which says how its operations are waited for. The default is a
+    /// [`StandardProfile`] with the name and the HTTP rules of the contract.
+    pub fn profile(mut self, profile: impl ServiceProfile) -> Self {
+        self.profile = Some(Arc::new(profile));
+        self
     }
 }
 
