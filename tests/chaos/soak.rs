@@ -64,7 +64,7 @@ const TRANSPORTS: [Transport; 3] = [
     Transport::GrpcWithRestFallback,
 ];
 
-/// What is held when no call is running and no connection is open.
+/// The tasks, connections and memory that are held when no call is running and no connection is open.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     tasks: usize,
