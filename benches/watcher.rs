@@ -48,7 +48,7 @@ const BATCHES: usize = 60;
 /// How the operations are waited for.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
-    /// Not at all. The resident memory of the emulator is measured so.
+    /// No waits, to measure the resident memory of the emulator alone.
     None,
     Loops,
     Watcher,

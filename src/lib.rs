@@ -1,8 +1,7 @@
 //! A gRPC client for Google API Gateway and its long-running operations, with a REST fallback, an emulator and a command line.
 //!
-//! [`ApiGateway`] is the client. The client calls the service over gRPC with the application default credentials, retries
-//! failed calls by the service's configuration, and ends each call at its deadline. Create, update and delete methods return an
-//! [`Operation`](operation::Operation), which is awaited, watched, cancelled or resumed.
+//! [`ApiGateway`] is the client. It calls the service over gRPC with the application default credentials, retries failed calls
+//! by the service's published policies, and ends each call at its deadline.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
@@ -12,7 +11,7 @@
 //! use apigateway_grpc::emulator::Emulator;
 //! use apigateway_grpc::model::{Api, ApiConfig, Gateway};
 //!
-//! // For the service: `ApiGateway::builder().build()?`. Here an emulator replaces it.
+//! // `ApiGateway::builder().build()?` returns a client of the real service. Here an emulator replaces the service.
 //! let emulator = Emulator::builder().build();
 //! let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //!
@@ -31,12 +30,14 @@
 //! let config = client.create_api_config(api.name, "v1", config).await?.await?;
 //! let gateway = Gateway::for_config(config.name);
 //! let gateway = client.create_gateway("projects/p/locations/us-central1", "hello", gateway).await?.await?;
-//! println!("serves at https://{}", gateway.default_hostname);
+//! println!("https://{}", gateway.default_hostname);
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "emulator"))]
 //! # fn main() {}
 //! ```
+//!
+//! The first `.await` of a create sends the request; the second waits for the operation.
 //!
 //! # Modules
 //!
@@ -52,7 +53,7 @@
 //! | [`contract`] | the methods of the service as data: paths, HTTP rules, timeouts, retries |
 //! | [`proto`] | the generated messages, clients and server traits under their full names |
 //! | [`stack`] | the layers of a call, for other generated clients |
-//! | [`layer`] | the layers that other tonic clients can use |
+//! | [`layer`] | credentials and trace context for any tonic client, the names of the metrics, and an example of your own layer |
 #![cfg_attr(
     feature = "rest",
     doc = "| [`transcode`] | HTTP/JSON for any generated client and any tonic server |"
@@ -65,13 +66,57 @@
     feature = "emulator",
     doc = "| [`emulator`] | an API Gateway in memory or over a file, for tests |"
 )]
+#![cfg_attr(
+    feature = "google",
+    doc = "| [`google`] | any Google service: the stack under its generated clients |"
+)]
 //! | [`recipes`] | complete solutions for tasks that combine several modules |
+//!
+//! # Operations
+//!
+//! Create, update and delete methods return an [`Operation<R>`](operation::Operation), where `R` is the resulting resource.
+//! Awaiting it polls the operation until it is done. The poll interval depends on the resource; transient poll failures are
+//! retried. Dropping the future leaves the operation running at the service. A [`Handle`](operation::Handle) resumes an
+//! operation in another process, and a [`Watcher`](operation::Watcher) waits for many operations with few calls.
 //!
 //! # Errors
 //!
-//! Every call returns [`Error`]. [`Error::kind`] decides the next step of a program; [`Error::status`] is the gRPC status. The
-//! wait for an operation returns an [`OperationError`](operation::OperationError), which converts into `Error`: in a function
+//! The error of every call is [`Error`]. [`Error::kind`] decides the next step of a program; [`Error::status`] is the gRPC
+//! status. The error of a wait is [`OperationError`](operation::OperationError), which converts into `Error`. So in a function
 //! that returns `Result<_, apigateway_grpc::Error>`, `client.create_api(…).await?.await?` compiles.
+//!
+#![cfg_attr(
+    feature = "emulator",
+    doc = "# Emulator
+
+An [`Emulator`](emulator::Emulator) replaces the service in tests. In a Rust test it needs no socket and follows a paused tokio
+clock; `apigw emulator` serves it on a port, over gRPC and REST. The page [`emulator::testing`] has examples. The emulator does
+not serve traffic at a gateway's host name.
+"
+)]
+//!
+//! # Transports and fallback
+//!
+//! [`Transport`] lists the transports: gRPC by default, REST, or gRPC with REST as its fallback. [`Builder::transport_service`]
+//! accepts any tower service instead. Requests cannot be streamed over REST, and SOCKS proxies are not supported.
+//!
+//! # Credentials
+//!
+//! By default, the client uses the application default credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, else
+//! the file that `gcloud auth application-default login` writes, else the metadata server. A credential is sent only to the host
+//! that it is meant for, and never in plaintext beyond loopback. [`Builder`] has a table of all cases.
+//!
+//! # Configuration
+//!
+//! [`Builder`] has the settings of a client, [`CallOptions`] those of a call, and [`Schedule`](operation::Schedule) those of a
+//! wait. Each setting documents its default. Timeouts, retry policies, HTTP routes and routing headers come from the service's
+//! published configuration, which [`contract`] exposes.
+//!
+//! # Telemetry
+//!
+//! Each call is a `tracing` span with the names of OpenTelemetry's semantic conventions, and each attempt is an event in the
+//! span. The wait for an operation is a span, too, which contains the spans of its calls. With the feature `metrics`, counters
+//! and times go to the crate `metrics`; [`layer`] documents their names.
 //!
 //! # Features
 //!
@@ -79,14 +124,16 @@
 //! |---|---|---|
 //! | `auth` | Google credentials, by google-cloud-auth | yes |
 //! | `rest` | the transcoder, the REST transport and the fallback to it | yes |
-//! | `tls-aws-lc`, `tls-ring` | TLS with this rustls provider; with both, aws-lc-rs is used | `tls-aws-lc` |
-//! | `tls-native-roots`, `tls-webpki-roots` | TLS with the certificate roots of the system, of Mozilla, or both | `tls-native-roots` |
-//! | `tls` | TLS with the default rustls provider of the process, and without certificate roots | no |
-//! | `config-check` | checks of API config files without the service; the emulator has them too | no |
-//! | `emulator` | the emulator | no |
+//! | `tls` | TLS by rustls, with the provider that the process has installed; the next four features include it | yes |
+//! | `tls-aws-lc`, `tls-ring` | the rustls provider; with both, aws-lc-rs is used | `tls-aws-lc` |
+//! | `tls-native-roots`, `tls-webpki-roots` | the certificate roots of the system, of Mozilla, or both | `tls-native-roots` |
+//! | `config-check` | checks of OpenAPI documents and gRPC service configurations | no |
+//! | `emulator` | the emulator, with `config-check` | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `emulator-ui` | the emulator's page in a browser | no |
+//! | `google` | clients of any Google service, by a contract that is loaded at run time | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
+//! | `propagation` | a layer that sends the trace context of OpenTelemetry | no |
 //! | `serde` | operation handles that can be serialized | no |
 //! | `cli` | the command `apigw` | no |
 
@@ -101,6 +148,8 @@ pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "google")]
+pub mod google;
 pub mod layer;
 pub mod names;
 pub mod operation;

@@ -1,5 +1,5 @@
-//! The allocations of a call: one box for the whole stack, one for a transport of the user's, and one for each layer of the
-//! user's. Alone in its file, because the counter is the allocator of the process.
+//! The allocations of a call: one box for the whole stack, one for a user's transport, and one for each layer of the user. This
+//! file has no other test, because the counter is the allocator of the process.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -79,7 +79,7 @@ fn rpc() -> GrpcRequest {
     rpc
 }
 
-/// Allocations made by `call` itself, and by what it gives until its end.
+/// Returns the allocations of `call` itself, and those of the returned future until its end.
 async fn cost(stack: &mut Stack) -> (u64, u64) {
     let rpc = rpc();
     let before = dhat::HeapStats::get().total_blocks;
@@ -92,7 +92,7 @@ async fn cost(stack: &mut Stack) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_boxes_once_and_once_more_for_each_layer_of_the_user() {
+async fn a_call_boxes_one_future_and_one_more_for_each_layer_of_the_user() {
     let clones = Arc::new(AtomicUsize::new(0));
     let transport = || Transport {
         clones: Arc::clone(&clones),
@@ -110,7 +110,7 @@ async fn a_call_boxes_once_and_once_more_for_each_layer_of_the_user() {
     let mut bare = bare.build().expect("valid").stack();
     let mut layered = layered.build().expect("valid").stack();
     let _profiler = dhat::Profiler::builder().testing().build();
-    // The first calls fill what is made once.
+    // The first calls fill caches.
     cost(&mut bare).await;
     cost(&mut layered).await;
 
@@ -129,10 +129,10 @@ async fn a_call_boxes_once_and_once_more_for_each_layer_of_the_user() {
         "layers clone no more"
     );
     assert_eq!(boxed, 1, "one box when the call begins");
-    // Four layers, and the attempts below the first layer around them.
+    // Four boxes are for the layers. One is for the attempts, below the first layer around them.
     assert_eq!(within_layers, within + 5, "one box for each layer");
-    // Five are the reply of the transport above, and one is the box around the transport. The rest are the bodies, their
-    // headers, the routing value and the context of the call. None of them is a future of a layer.
+    // Five allocations are the response of the transport above, and one is the box around the transport. The rest are the
+    // bodies, their headers, the routing value and the context of the call. None of them is a future of a layer.
     assert!(within <= 26, "{within} allocations within a call");
     println!("allocations in a call over the stack: {boxed} box + {within}");
 }

@@ -1,5 +1,5 @@
-//! What a call costs in allocations and memory, and what an operation that is waited for does between its polls.
-//! Alone in its file, because the counter is the process' allocator.
+//! The allocations and the memory of a call, and the memory of a pending operation between two polls. This file has no other
+//! tests, because the counter is the allocator of the process.
 
 #![cfg(all(feature = "auth", feature = "emulator"))]
 
@@ -38,7 +38,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 const NAME: &str = "projects/my-project-1/locations/global/operations/operation-1790000000000-0";
 const TOKEN: &str = "ya29.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// One that counts at a time.
+/// Counts for one test at a time.
 async fn counting() -> (MutexGuard<'static, ()>, dhat::Profiler) {
     static ONE: Mutex<()> = Mutex::const_new(());
     let one = ONE.lock().await;
@@ -71,7 +71,7 @@ impl Operations for Answers {
     }
 }
 
-/// Allocations of each of many calls made one after the other, the server's included.
+/// Returns the allocations per call of many sequential calls, including those of the server.
 async fn allocations(mut call: impl AsyncFnMut()) -> u64 {
     const CALLS: u64 = 100;
     for _ in 0..20 {
@@ -159,7 +159,7 @@ async fn a_call_in_flight_holds_at_most_6_kilobytes() {
     drop((first, calls));
 }
 
-/// A client of a server on which everything is still running.
+/// Returns a client of a server on which every operation is running.
 fn client() -> ApiGateway {
     let transport = tower::service_fn(|rpc: GrpcRequest| async move {
         let body = rpc.into_body().collect().await?.to_bytes();
@@ -180,7 +180,7 @@ fn client() -> ApiGateway {
     client.build().expect("valid")
 }
 
-/// The bytes that each of many tasks holds between two polls.
+/// Returns the bytes that each of many tasks holds between two polls.
 async fn between_polls<F>(task: impl Fn(usize) -> F) -> usize
 where
     F: Future<Output = ()> + Send + 'static,
@@ -192,7 +192,7 @@ where
     let mut tasks = Vec::with_capacity(COUNT);
     let before = bytes();
     tasks.extend((1..=COUNT).map(|number| tokio::spawn(task(number))));
-    // The clock is paused: all are between two polls now, since each poll is over at once.
+    // The clock is paused, and polls take no time. So all tasks are between two polls now.
     tokio::time::sleep(Duration::from_secs(300)).await;
     let each = (bytes() - before) / COUNT;
     assert!(tasks.iter().all(|task| !task.is_finished()), "all wait");
@@ -221,7 +221,7 @@ async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_is_waited_for_takes_at_most_1060_bytes_between_its_polls() {
+async fn a_pending_wait_takes_at_most_1060_bytes_between_its_polls() {
     let (_one, _profiler) = counting().await;
     let client = client();
     let each = between_polls(|number| {

@@ -1,5 +1,5 @@
-//! What JSON costs in allocations: as many for ten times the fields. Alone in its file, because the
-//! counter is the process' allocator.
+//! The allocations of JSON conversion do not grow with the number of fields. This file has no other test, because the counter
+//! is the allocator of the process.
 
 #![cfg(feature = "rest")]
 
@@ -9,11 +9,11 @@ use apigateway_grpc::transcode::{JsonOptions, Schema};
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// What a list doubles its room for on the way to ten times the fields, with a margin.
+/// The number of reallocations of a list that grows tenfold, with a margin.
 const GROWTH: u64 = 10;
 
-/// A list of operations with everything in them that could have an allocation of its own: maps, `Any`s,
-/// times, masks, bytes, numbers, a Struct, and unknown fields.
+/// Returns a list of operations with everything that could need an allocation of its own: maps, `Any`s, times, masks, bytes,
+/// numbers, a Struct, and unknown fields.
 fn list(count: usize) -> String {
     let gateway = concat!(
         r#"{"@type":"type.googleapis.com/google.cloud.apigateway.v1.Gateway","#,
@@ -38,7 +38,7 @@ fn list(count: usize) -> String {
 }
 
 #[test]
-fn ten_times_the_fields_take_no_more_allocations() {
+fn the_number_of_allocations_does_not_grow_with_the_number_of_fields() {
     let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("it is whole");
     let name = "google.longrunning.ListOperationsResponse";
     let _profiler = dhat::Profiler::builder().testing().build();

@@ -1,5 +1,5 @@
-//! What an operation costs in memory while a watcher waits for it. Alone in its file, because the counter is
-//! the process' allocator.
+//! The memory of an operation while a watcher waits for it. This file has no other test, because the counter is the allocator
+//! of the process.
 
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +35,7 @@ fn operation(number: usize) -> Operation {
     }
 }
 
-/// Starts what is asked for, lists all, and knows nothing else.
+/// Returns a client of a server that starts and lists operations, and has no other method.
 fn client() -> ApiGateway {
     let number = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let transport = tower::service_fn(move |rpc: GrpcRequest| {
@@ -66,7 +66,7 @@ fn client() -> ApiGateway {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_is_waited_for_takes_less_than_a_kilobyte() {
+async fn a_pending_wait_of_a_watcher_takes_less_than_a_kilobyte() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let bytes = || dhat::HeapStats::get().curr_bytes;
     let client = client();
@@ -78,7 +78,7 @@ async fn an_operation_that_is_waited_for_takes_less_than_a_kilobyte() {
         waits.push(watcher.wait(started.await.expect("it is started")));
     }
     let added = (bytes() - before) / COUNT;
-    // Listings have been read by then, some of them.
+    // The watcher has read some listings by now.
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(watcher.pending(), COUNT);
     let listed = (bytes() - before) / COUNT;

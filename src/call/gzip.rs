@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_broken_cut_off_or_followed_by_others_are_an_error() {
+    fn malformed_truncated_and_trailing_bytes_are_errors() {
         let whole = gzip(b"a text of some length");
         for end in 0..whole.len() {
             let error = decompress_response(&whole[..end], 99).expect_err("cut off");

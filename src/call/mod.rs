@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::contract::{Method, RetryPolicy};
+use crate::contract::{MethodRef, RetryPolicy};
 
 pub(crate) mod codec;
 pub(crate) mod gzip;
@@ -53,8 +53,8 @@ pub type GrpcResponse = http::Response<Body>;
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 5 to 60 seconds, depending on the
-    /// method. A `grpc-timeout` header of the request takes precedence.
+    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 10 or 60 seconds, depending on
+    /// the method. A `grpc-timeout` header of the request takes precedence.
     pub timeout: Option<Duration>,
     /// Policy for retries of a failed call. [`RetryPolicy::NEVER`] disables all but transparent retries. The default is the
     /// method's policy in the contract, or [`RetryPolicy::DEFAULT`] if it has none.
@@ -133,9 +133,9 @@ impl fmt::Debug for CallOptions {
 /// The data that our layers share about a call. The headers layer inserts the context into the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallContext {
-    /// The method's entry in the contract; `None` for a method of another service.
-    pub(crate) method: Option<&'static Method>,
-    /// The encoded request body, kept for retries; `None` for a method of another service, whose body may be a stream.
+    /// The method's entry in the client's contract; `None` for a method of another service.
+    pub(crate) method: Option<MethodRef>,
+    /// The encoded request body, kept for retries; `None` for a method whose request is or may be a stream.
     pub(crate) payload: Option<Bytes>,
     /// The options of the call, except their headers, which the request already has.
     pub(crate) timeout: Option<Duration>,
@@ -145,6 +145,12 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
+    /// Returns true if the request and the response are one message each.
+    pub(crate) fn is_unary(&self) -> bool {
+        let is_stream = |method: &MethodRef| method.client_streaming || method.server_streaming;
+        self.payload.is_some() && !self.method.as_ref().is_some_and(is_stream)
+    }
+
     /// Returns the time until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
@@ -175,6 +181,26 @@ pub(crate) struct CredentialsRefreshed;
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
+
+/// The media type of a request that was received as HTTP/JSON. The `content-type` of the converted request is that of gRPC.
+#[derive(Clone, Debug)]
+#[cfg(any(feature = "rest", feature = "emulator"))]
+pub(crate) struct JsonType(pub(crate) HeaderValue);
+
+/// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The extensions of the
+/// response have it.
+#[derive(Clone, Debug)]
+#[cfg(feature = "rest")]
+pub(crate) struct UnreadableRequest {
+    /// The gRPC path of the method.
+    pub(crate) method: String,
+    /// The head of the request, without the headers of the connection.
+    pub(crate) head: http::request::Parts,
+    /// The encoded fields of the request message that the path sets. Empty if the path is invalid.
+    pub(crate) path_fields: Bytes,
+    /// The error of the response.
+    pub(crate) status: Status,
+}
 
 /// Marks a response that is sent to an HTTP/JSON client unchanged.
 #[derive(Clone, Copy, Debug)]

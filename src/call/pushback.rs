@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_server_asks_for_is_a_duration_or_nothing(seconds: i64, nanos: i32) {
+        fn any_delay_of_a_server_is_a_valid_duration_or_is_ignored(seconds: i64, nanos: i32) {
             let value = prost_types::Duration { seconds, nanos };
             let status = status(vec![info(seconds, nanos)]);
             prop_assert_eq!(retry_delay(&status), duration(value));

@@ -20,15 +20,17 @@ use self::list::List;
 use self::list::ListRequest;
 use self::request::RequestMessage;
 use crate::call::CallOptions;
+use crate::contract::Contract;
 use crate::error::Error;
+use crate::operation::clients::Clients;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::stack::Stack;
-use crate::stack::clients::Clients;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
+use crate::transport::endpoint::EMULATOR_HOST;
 use crate::transport::{ActiveTransport, Transport};
 
 /// A client of Google API Gateway and its operations.
@@ -69,7 +71,7 @@ pub struct ApiGateway {
 impl ApiGateway {
     /// Returns a builder with the default of every setting.
     pub fn builder() -> Builder {
-        Builder::new()
+        Builder::new(Contract::api_gateway(), Some(EMULATOR_HOST))
     }
 
     pub(crate) fn new(clients: Clients, active: Option<ActiveTransport>) -> Self {

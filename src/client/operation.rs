@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use prost::Name as _;
+use prost::Name;
 
 use super::ApiGateway;
 use super::list::List;
 use super::request::sealed::Call as _;
 use crate::error::Error;
-use crate::operation::{Handle, Operation as LongRunning, OperationResult, Watcher, is_raw};
+use crate::operation::{
+    Handle, Operation as LongRunning, OperationResult, ResultType, Verb, Watcher,
+};
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
     Operation, WaitOperationRequest,
@@ -107,7 +109,7 @@ impl ApiGateway {
     ) -> Result<Operation, Error> {
         let request = WaitOperationRequest {
             name: name.into(),
-            // A timeout that the message cannot represent is sent as none.
+            // A timeout that the message cannot represent is not sent.
             timeout: prost_types::Duration::try_from(timeout).ok(),
         };
         self.send(request).await
@@ -121,14 +123,25 @@ impl ApiGateway {
     /// # Errors
     ///
     /// Returns an error if the name is not of the form `projects/{project}/locations/{location}/operations/{operation}`.
-    pub fn operation<R: OperationResult>(
+    pub fn operation<R: OperationResult + Name>(
         &self,
         name: impl Into<String>,
     ) -> Result<LongRunning<R>, Error> {
         let request = GetOperationRequest { name: name.into() };
         let checked = request.check();
         checked.map_err(|error| error.context("resume operation", &request.name))?;
-        Ok(LongRunning::resumed(&self.clients, request.name))
+        // Of the operations of this service, only a delete has an empty result.
+        let verb = match R::full_name() == <()>::full_name() {
+            true => Verb::Delete,
+            false => Verb::Unknown,
+        };
+        let result = ResultType::of::<R>();
+        Ok(LongRunning::resumed(
+            &self.clients,
+            request.name,
+            verb,
+            result,
+        ))
     }
 
     /// Returns an operation by its handle, which may come from another process.
@@ -158,15 +171,15 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// Returns an error if the result of the operation is not an `R`, or if the name in the handle is not the name of an
-    /// operation.
-    pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
-        let unknown = is_raw::<R>() || handle.result() == prost_types::Any::full_name();
-        if handle.result() != R::type_name() && !unknown {
-            let (is, expected) = (handle.result(), R::type_name());
-            let error = Error::argument(format!("result type is {is}, expected {expected}"));
-            return Err(error.context("resume operation", handle.name()));
-        }
+    /// Returns an error if the operation is one of another service, if its result is not an `R`, or if the name, the verb or
+    /// the start time in the handle is invalid. Handles of earlier versions, which may lack the service, the verb and the time,
+    /// are accepted.
+    pub fn resume<R: OperationResult + Name>(
+        &self,
+        handle: &Handle,
+    ) -> Result<LongRunning<R>, Error> {
+        let service = self.clients.profile().service();
+        handle.check(service, &ResultType::of::<R>())?;
         let operation = self.operation::<R>(handle.name())?;
         Ok(operation.described_by(handle))
     }

@@ -40,8 +40,8 @@ use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::names::pattern::{self, NamePatterns};
+use crate::operation::clients::Clients;
 use crate::operation::{Operation, Verb};
-use crate::stack::clients::Clients;
 
 /// The request message of a method. Implemented by all request messages of the service.
 pub trait RequestMessage:
@@ -103,6 +103,20 @@ pub(crate) async fn send<R: RequestMessage>(
     result
         .await
         .map_err(|error: Error| error.context(R::ACTION, &resource))
+}
+
+/// Sends a request without a check. Errors name the action and the resource.
+///
+/// # Errors
+///
+/// Returns an error if the call fails.
+pub(crate) async fn send_unchecked<R: RequestMessage>(
+    clients: &Clients,
+    request: R,
+) -> Result<R::Response, Error> {
+    let resource = request.resource();
+    let result = request.call(clients).await;
+    result.map_err(|error: Error| error.context(R::ACTION, &resource))
 }
 
 macro_rules! request {

@@ -12,25 +12,45 @@
 //! assert!(get.is_idempotent());
 //! ```
 
+#[cfg(feature = "google")]
+mod builder;
+mod loaded;
 mod method_names;
+mod method_ref;
+#[cfg(feature = "google")]
+mod reader;
+mod routing;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use tonic::Code;
 
+#[cfg(feature = "google")]
+pub use builder::{ContractBuilder, InvalidContract, Unsupported};
+pub use loaded::Contract;
+pub(crate) use method_ref::MethodRef;
+pub use routing::RoutingKey;
+
+/// Timeout of a unary call whose method has neither a timeout nor a server deadline: the one of Google's clients for most
+/// methods.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A method of the contract.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Method {
-    pub(crate) path: &'static str,
-    pub(crate) service: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) input: &'static str,
-    pub(crate) output: &'static str,
-    pub(crate) http: &'static [HttpRule],
-    pub(crate) routing: &'static [RoutingKey],
+    pub(crate) path: Cow<'static, str>,
+    pub(crate) service: Cow<'static, str>,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) input: Cow<'static, str>,
+    pub(crate) output: Cow<'static, str>,
+    pub(crate) client_streaming: bool,
+    pub(crate) server_streaming: bool,
+    pub(crate) http: Cow<'static, [HttpRule]>,
+    pub(crate) routing: Cow<'static, [RoutingKey]>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) server_deadline: Duration,
+    pub(crate) server_deadline: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) operation: Option<OperationTypes>,
     pub(crate) idempotent: bool,
@@ -39,28 +59,33 @@ pub struct Method {
 /// The mapping of a method to HTTP (`google.api.HttpRule`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRule {
-    pub(crate) verb: &'static str,
-    pub(crate) template: &'static str,
-    pub(crate) body: Body<'static>,
+    pub(crate) verb: Cow<'static, str>,
+    pub(crate) template: Cow<'static, str>,
+    /// The `body` of the rule: empty, `*` or the name of a field.
+    pub(crate) body: Cow<'static, str>,
 }
 
 impl HttpRule {
     /// Returns the HTTP method, in capitals.
     #[must_use]
     pub fn verb(&self) -> &str {
-        self.verb
+        &self.verb
     }
 
     /// Returns the path template, such as `/v1/{name=projects/*/locations/*}`.
     #[must_use]
     pub fn template(&self) -> &str {
-        self.template
+        &self.template
     }
 
     /// Returns the part of the request message that is the HTTP body.
     #[must_use]
     pub fn body(&self) -> Body<'_> {
-        self.body
+        match &*self.body {
+            "" => Body::None,
+            "*" => Body::All,
+            field => Body::Field(field),
+        }
     }
 }
 
@@ -73,27 +98,6 @@ pub enum Body<'a> {
     All,
     /// This field. Fields that are neither in it nor in the path are query parameters.
     Field(&'a str),
-}
-
-/// A field of the request that goes into the `x-goog-request-params` header (AIP-4222).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutingKey {
-    pub(crate) name: &'static str,
-    pub(crate) field: &'static [u32],
-}
-
-impl RoutingKey {
-    /// Returns the key, which is the path of the field: `name`, `gateway.name`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name
-    }
-
-    /// Returns the field numbers that lead to the value in the encoded request.
-    #[must_use]
-    pub fn field(&self) -> &[u32] {
-        self.field
-    }
 }
 
 /// Policy for retries of a failed call (AIP-194).
@@ -251,21 +255,21 @@ impl fmt::Debug for CodeSet {
 /// The full names of the messages in an operation's `response` and `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationTypes {
-    pub(crate) result: &'static str,
-    pub(crate) metadata: &'static str,
+    pub(crate) result: Cow<'static, str>,
+    pub(crate) metadata: Cow<'static, str>,
 }
 
 impl OperationTypes {
     /// Returns the type of `response`.
     #[must_use]
     pub fn result(&self) -> &str {
-        self.result
+        &self.result
     }
 
     /// Returns the type of `metadata`.
     #[must_use]
     pub fn metadata(&self) -> &str {
-        self.metadata
+        &self.metadata
     }
 }
 
@@ -278,16 +282,19 @@ impl Method {
         &METHODS
     }
 
-    /// Returns the timeout of a call that has no timeout of its own.
-    pub(crate) fn default_timeout(&self) -> Duration {
-        self.timeout.unwrap_or(self.server_deadline)
+    /// Returns the timeout of a call that has no timeout of its own; `None` for a stream without a timeout in the contract,
+    /// which may be open for as long as it likes.
+    pub(crate) fn default_timeout(&self) -> Option<Duration> {
+        let is_stream = self.client_streaming || self.server_streaming;
+        let default = (!is_stream).then_some(DEFAULT_TIMEOUT);
+        self.timeout.or(self.server_deadline).or(default)
     }
 
     /// Returns the method with this gRPC path.
     #[must_use]
     pub fn find(path: &str) -> Option<&'static Self> {
         METHODS
-            .binary_search_by(|method| method.path.cmp(path))
+            .binary_search_by(|method| (*method.path).cmp(path))
             .ok()
             .map(|index| &METHODS[index])
     }
@@ -295,43 +302,55 @@ impl Method {
     /// Returns the gRPC path, `/package.Service/Method`.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.path
+        &self.path
     }
 
     /// Returns the full name of the service.
     #[must_use]
     pub fn service(&self) -> &str {
-        self.service
+        &self.service
     }
 
     /// Returns the name of the method within its service.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     /// Returns the full name of the request message.
     #[must_use]
     pub fn input(&self) -> &str {
-        self.input
+        &self.input
     }
 
     /// Returns the full name of the response message.
     #[must_use]
     pub fn output(&self) -> &str {
-        self.output
+        &self.output
     }
 
     /// Returns the `google.api.http` rule and its additional bindings, in order. Empty for a method that has no REST form.
     #[must_use]
     pub fn http(&self) -> &[HttpRule] {
-        self.http
+        &self.http
+    }
+
+    /// Returns true if the client sends a stream of messages.
+    #[must_use]
+    pub fn is_client_streaming(&self) -> bool {
+        self.client_streaming
+    }
+
+    /// Returns true if the server sends a stream of messages.
+    #[must_use]
+    pub fn is_server_streaming(&self) -> bool {
+        self.server_streaming
     }
 
     /// Returns the fields of the request that go into the routing header (AIP-4222).
     #[must_use]
     pub fn routing(&self) -> &[RoutingKey] {
-        self.routing
+        &self.routing
     }
 
     /// Returns the timeout of the whole call, from the gRPC service config; `None` if the config has no timeout for the method.
@@ -342,9 +361,10 @@ impl Method {
     }
 
     /// Returns the maximum time that the server spends on a call, from the `backend` rules of the service configuration
-    /// (`google.api.Service`).
+    /// (`google.api.Service`); `None` if the configuration has no rule for the method. Without this deadline and without a
+    /// [timeout](Self::timeout), the default timeout of a unary call is 60 seconds, and a stream has none.
     #[must_use]
-    pub fn server_deadline(&self) -> Duration {
+    pub fn server_deadline(&self) -> Option<Duration> {
         self.server_deadline
     }
 

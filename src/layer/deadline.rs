@@ -53,7 +53,7 @@ where
         let Some(call) = request.extensions_mut().get_mut::<CallContext>() else {
             return Either::Right(self.inner.call(request));
         };
-        let contract_timeout = call.method.map(Method::default_timeout);
+        let contract_timeout = call.method.as_deref().and_then(Method::default_timeout);
         let timeout = requested.or(call.timeout).or(contract_timeout);
         // A timeout beyond the range of the clock is ignored.
         let bound =

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 use crate::call::transport_error::TransportError;
 use crate::call::wire_format;
 use crate::call::{self, CallContext, CallOptions, GrpcRequest, GrpcResponse};
-use crate::contract::{Method, RoutingKey};
+use crate::contract::{Contract, Method, RoutingKey};
 
 /// The routing header (AIP-4222). If the request has one, it is kept.
 pub(crate) const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
@@ -44,6 +44,7 @@ pub(crate) struct HeadersLayer {
 
 #[derive(Debug)]
 struct Fixed {
+    contract: Contract,
     api_client: HeaderValue,
     user_agent: HeaderValue,
     quota_project: Option<HeaderValue>,
@@ -51,8 +52,10 @@ struct Fixed {
 }
 
 impl HeadersLayer {
-    /// Creates the layer. `user_agent` is prepended to our own. `options` are the defaults of each call.
+    /// Creates the layer for the methods of a contract. `user_agent` is prepended to our own. `options` are the defaults of
+    /// each call.
     pub(crate) fn new(
+        contract: Contract,
         user_agent: Option<&HeaderValue>,
         quota_project: Option<HeaderValue>,
         options: CallOptions,
@@ -65,6 +68,7 @@ impl HeadersLayer {
         let ours = concat!("apigateway-grpc/", env!("CARGO_PKG_VERSION"));
         let both = user_agent.map(|theirs| [theirs.as_bytes(), b" ", ours.as_bytes()].concat());
         let fixed = Fixed {
+            contract,
             api_client: HeaderValue::from_str(&api_client)
                 .expect("version numbers are header text"),
             user_agent: both
@@ -119,13 +123,20 @@ where
 
 fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
     let (mut head, body) = request.into_parts();
-    let method = Method::find(head.uri.path());
-    // The body of another service's method may be a stream, so it is not read.
-    let (payload, body) = match method {
-        Some(_) => (Some(call::read_unary_body(body)?), Body::empty()),
-        None => (None, body),
+    let method = fixed.contract.lookup(head.uri.path());
+    // A stream of messages is not read, and the body of another service's method may be one.
+    let (payload, body) = match &method {
+        Some(method) if !method.client_streaming => {
+            (Some(call::read_unary_body(body)?), Body::empty())
+        }
+        _ => (None, body),
     };
-    set(&mut head.headers, fixed, method, payload.as_ref());
+    set(
+        &mut head.headers,
+        fixed,
+        method.as_deref(),
+        payload.as_ref(),
+    );
     let call_options = head.extensions.remove::<CallOptions>().unwrap_or_default();
     let options = call_options.or(&fixed.options);
     if !options.headers.is_empty() {
@@ -157,7 +168,7 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
     let message = payload.and_then(|payload| call::single_message(payload));
     let routing = method
         .zip(message)
-        .and_then(|(method, message)| routing(method.routing, message));
+        .and_then(|(method, message)| routing(&method.routing, message));
     if let Some(routing) = routing {
         headers.insert(ROUTING, routing);
     }
@@ -206,7 +217,7 @@ fn is_reserved(name: &HeaderName) -> bool {
 
 /// Returns the value of [`ROUTING`] for this request.
 pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Option<Box<str>> {
-    let value = routing(method.routing, &request.encode_to_vec())?;
+    let value = routing(&method.routing, &request.encode_to_vec())?;
     value.to_str().ok().map(Box::from)
 }
 
@@ -214,11 +225,15 @@ pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Opti
 fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     // Enough for the usual name, whose slashes are encoded as three characters.
     let mut out = Vec::with_capacity(message.len() + message.len() / 2 + 16);
-    for key in keys {
-        let Some(value) = wire_format::text(message, key.field).filter(|value| !value.is_empty())
-        else {
+    for (index, key) in keys.iter().enumerate() {
+        let Some(value) = routing_value(key, message) else {
             continue;
         };
+        // Of several keys with one name, the last that matches is sent.
+        let mut later = keys[index + 1..].iter();
+        if later.any(|other| other.name == key.name && routing_value(other, message).is_some()) {
+            continue;
+        }
         if !out.is_empty() {
             out.push(b'&');
         }
@@ -229,6 +244,16 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(out))
         .ok()
         .filter(|value| !value.is_empty())
+}
+
+/// Returns the value of a key, if it is set and matches the pattern of the key.
+fn routing_value<'m>(key: &RoutingKey, message: &'m [u8]) -> Option<&'m str> {
+    let value = wire_format::text(message, &key.field)?;
+    let value = match &key.pattern {
+        None => value,
+        Some(pattern) => pattern.capture(value)?,
+    };
+    (!value.is_empty()).then_some(value)
 }
 
 /// Writes a percent-encoded value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for the
@@ -271,7 +296,7 @@ mod tests {
             ..Default::default()
         };
         let method = Method::find("/google.cloud.apigateway.v1.ApiGatewayService/UpdateGateway");
-        let keys = method.expect("in the table").routing;
+        let keys = &method.expect("in the table").routing;
         let value = routing(keys, &request.encode_to_vec()).expect("a name is set");
         assert_eq!(value, "gateway.name=projects%2Fp%2Fgateways%2F%C3%A9%201~");
     }
@@ -293,8 +318,9 @@ mod tests {
     #[test]
     fn an_empty_or_broken_message_has_no_routing() {
         let keys = [RoutingKey {
-            name: "name",
-            field: &[1],
+            name: "name".into(),
+            field: vec![1].into(),
+            pattern: None,
         }];
         for message in [
             &[][..],

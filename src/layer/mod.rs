@@ -1,7 +1,8 @@
 //! The layers of the stack. [`stack`](crate::stack) defines their order.
 //!
-//! The layer of `auth` (feature `auth`) works under any tonic client. The other layers are private, and only the
-//! [`Builder`](crate::Builder) creates them. The builder can also add layers of yours, around each call or around each attempt:
+//! The layers of `auth` (feature `auth`) and `propagation` (feature `propagation`) work under any tonic client. The other
+//! layers are private, and only the [`Builder`](crate::Builder) creates them. The builder can also add layers of yours, around
+//! each call or around each attempt:
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
@@ -57,6 +58,8 @@ pub mod auth;
 pub(crate) mod deadline;
 pub(crate) mod headers;
 pub(crate) mod metrics;
+#[cfg(feature = "propagation")]
+pub mod propagation;
 pub(crate) mod response_check;
 pub(crate) mod retry;
 pub(crate) mod server_address;

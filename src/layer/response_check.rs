@@ -70,11 +70,11 @@ where
     }
 
     fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
-        // The methods of the contract are unary. The response of another method may be a stream, so it is not read.
+        // The response of a method that is not in the contract may be a stream, so it is not read.
         let unary = request
             .extensions()
             .get::<CallContext>()
-            .is_some_and(|call| call.payload.is_some());
+            .is_some_and(CallContext::is_unary);
         let bounds = Bounds {
             limits: self.limits,
             encodings: unary.then(|| offer(request.headers_mut())),

@@ -6,11 +6,11 @@ use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use super::clients::Clients;
 use crate::call::CallOptions;
 use crate::contract::RetryPolicy;
 use crate::layer::headers::ROUTING;
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
-use crate::stack::clients::Clients;
 
 /// Polls an operation in one attempt, within `timeout`. There are no retries here, since the schedule decides about them. If no
 /// routing header is given, it is computed from the request.

@@ -6,13 +6,13 @@ use tonic::{Code, Status};
 
 use super::Operation;
 use super::attempt::with_timeout;
+use super::clients::Clients;
 use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use crate::call::CallOptions;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::CancelOperationRequest;
-use crate::stack::clients::Clients;
 
 /// The outcome of [`Operation::cancel`].
 #[derive(Clone, Debug)]

@@ -126,6 +126,12 @@ impl OperationError {
         self
     }
 
+    /// Adds the target if it is not known yet.
+    pub(crate) fn on_if_unknown(mut self, target: impl FnOnce() -> Option<String>) -> Self {
+        self.0.target = self.0.target.take().or_else(target);
+        self
+    }
+
     /// Returns an error for a wait of which not even the last snapshot is known.
     pub(crate) fn unseen() -> Self {
         let kind = OperationErrorKind::Polling;

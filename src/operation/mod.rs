@@ -39,12 +39,17 @@
 //! machine is used, which must be right to within two seconds. If someone else creates a resource of the same name after the
 //! call began, that operation may be adopted instead.
 //!
+//! What differs between services is in a [profile](profile::ServiceProfile): the parent of a list, the default schedule, the
+//! meaning of the metadata, and the target of an operation.
+//!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
 mod attempt;
 mod cancel;
+pub(crate) mod clients;
 mod error;
 mod handle;
+pub mod profile;
 mod resource_probe;
 mod result;
 mod schedule;
@@ -53,6 +58,7 @@ mod start;
 mod state_machine;
 mod tracked;
 mod verb;
+mod wait_span;
 mod waiter;
 mod watch;
 mod watcher;
@@ -62,10 +68,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::stack::clients::Clients;
 
 pub use cancel::Cancellation;
 pub use error::{OperationError, OperationErrorKind};
@@ -77,19 +84,25 @@ pub use state_machine::MissingResult;
 pub use watch::Watch;
 pub use watcher::{WatchedWait, Watcher};
 
-pub(crate) use result::is_raw;
+pub(crate) use result::ResultType;
 pub(crate) use verb::Verb;
 
 use attempt::with_timeout;
+use clients::Clients;
 use error::Progress;
 use state_machine::GiveUp;
 use tracked::TrackedOperation;
+use wait_span::WaitSpan;
 use waiter::{Settings, Waiter};
 
-/// A long-running operation (AIP-151) whose result is an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or `()`.
+/// A long-running operation (AIP-151) whose result is an `R`, such as an `Api`, or `()` for a delete.
 ///
 /// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
 /// the operation.
+///
+/// If the server no longer knows the operation, its target decides: a create has succeeded if its resource is ready, and a
+/// delete if its resource is missing, whoever deleted it. Otherwise the wait ends with
+/// [`Expired`](OperationErrorKind::Expired).
 #[must_use = "the server continues the operation whether it is awaited or not"]
 pub struct Operation<R> {
     /// Boxed, since operations are moved often and a program may keep many.
@@ -108,23 +121,42 @@ impl<R: OperationResult> Operation<R> {
         response: Message,
         target: Option<String>,
         verb: Verb,
+        result: ResultType,
     ) -> Result<Self, Error> {
         if !response.done && response.name.is_empty() {
             return Err(Error::protocol(
                 "the server started an operation that has no name and is not done",
             ));
         }
-        Ok(Self::of(Waiter::started(clients, response, target, verb)))
+        let waiter = Waiter::started(clients, response, target, verb, result);
+        Ok(Self::of(waiter))
     }
 
     /// Returns an operation that another call started.
-    pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
-        Self::of(Waiter::resumed(clients, name, verb_of::<R>()))
+    pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb, result: ResultType) -> Self {
+        Self::of(Waiter::resumed(clients, name, verb, result))
     }
 
     /// Adds the target, the verb and the start time that the handle has.
     pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
         handle.describe(&mut self.waiter.tracked);
+        self
+    }
+
+    /// Sets the method that started the operation and the full name of its target, for a service whose metadata does not have
+    /// them. The profile of the service says [which methods delete](profile::ServiceProfile::deletes) their target; the verb
+    /// of another method is the first word of its name.
+    ///
+    /// The verb and the target matter only if the profile [reads targets](profile::ServiceProfile::read_target): they then
+    /// decide what proves the success of an operation whose outcome the server does not report.
+    pub fn started_by(mut self, method: &str, target: impl Into<String>) -> Self {
+        let verb = match self.waiter.clients.profile().deletes(method) {
+            true => Verb::Delete,
+            false => Verb::of_method(profile::simple_name(method)),
+        };
+        self.waiter.end_wait();
+        self.waiter.tracked.verb = verb;
+        self.waiter.tracked.target = Some(target.into());
         self
     }
 
@@ -152,10 +184,13 @@ impl<R: OperationResult> Operation<R> {
     /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.waiter.tracked, R::type_name())
+        let waiter = &self.waiter;
+        let profile = waiter.clients.profile();
+        Handle::new(&waiter.tracked, profile, &waiter.result_type)
     }
 
-    /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
+    /// Sets the schedule of the polls. The default is that of the service's profile, which for API Gateway
+    /// depends on the verb and the resource, see [`Schedule::fitting`]. If an
     /// earlier wait was dropped, the next wait starts from the beginning, with the whole total timeout.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
@@ -224,8 +259,20 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// If it is polled outside of a Tokio runtime with a time driver, or within one that has shut down.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
-        let waited = self.waiter.run(|_| {}).await;
-        self.settled(waited).await
+        self.wait_with(|_| {}).await
+    }
+
+    /// Waits for the end of the operation, within a span. Calls `on_change` with each snapshot that differs from the previous
+    /// one.
+    async fn wait_with(
+        &mut self,
+        on_change: impl FnMut(&Snapshot) + Send,
+    ) -> Result<R, OperationError> {
+        let mut span = WaitSpan::open(self.name(), self.waiter.polls());
+        let waited = self.waiter.run(on_change).instrument(span.span()).await;
+        let result = self.settled(waited).instrument(span.span()).await;
+        span.close(self.snapshot(), self.waiter.polls(), &result);
+        result
     }
 
     /// Returns the result of a wait. Once the end is known, a drop no longer cancels the operation.
@@ -244,15 +291,14 @@ impl<R: OperationResult> Operation<R> {
     /// Waits for the end of the operation, and consumes this value. Once the wait has ended, the drop of this value cancels
     /// nothing.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
-        let waited = self.waiter.run(|_| {}).await;
-        let waited = self.settled(waited).await;
+        let waited = self.wait_with(|_| {}).await;
         self.waiter.disarm();
         waited
     }
 
     async fn ended(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let kind = match waited {
-            Ok(()) => match result::read(self.snapshot()) {
+            Ok(()) => match result::read(self.snapshot(), &self.waiter.result_type) {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
@@ -284,15 +330,16 @@ impl<R: OperationResult> Operation<R> {
 
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
         let tracked = &self.waiter.tracked;
-        OperationError::new(kind, tracked.snapshot.clone(), progress).on(tracked.target())
+        let target = tracked.facts(self.waiter.clients.profile()).target;
+        OperationError::new(kind, tracked.snapshot.clone(), progress).on(target)
     }
 
-    pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings) {
+    pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings, ResultType) {
         // The watcher waits from here on, so the drop of this value must not cancel.
         self.waiter.disarm();
         let tracked = std::mem::take(&mut self.waiter.tracked);
         let settings = std::mem::take(&mut self.waiter.settings);
-        (tracked, settings)
+        (tracked, settings, self.waiter.result_type.clone())
     }
 
     /// Deletes the server's record of the operation. The operation itself continues: it is not cancelled, even with
@@ -318,14 +365,6 @@ impl<R: OperationResult> Operation<R> {
         deleted
             .map(|_| ())
             .map_err(|status| Error::from(status).context("delete operation", self.name()))
-    }
-}
-
-/// Returns the verb that the type of the result implies: only a delete has an empty result.
-fn verb_of<R: OperationResult>() -> Verb {
-    match R::type_name() == <() as prost::Name>::full_name() {
-        true => Verb::Delete,
-        false => Verb::Unknown,
     }
 }
 

@@ -1,46 +1,65 @@
 //! The results of operations.
 
-use std::fmt::Debug;
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
 
 use prost::{Message, Name};
 use prost_types::Any;
 
 use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
-use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::longrunning::operation::Result as Outcome;
 
-/// The result of an operation: an [`Api`], an [`ApiConfig`], a [`Gateway`], `()` for a delete, or [`Any`] for a result whose
-/// type is not known, which is returned as received.
-pub trait OperationResult: sealed::Sealed + Message + Default + Debug + 'static {
-    /// Returns the full name of the message type, such as `google.cloud.apigateway.v1.Api`.
-    fn type_name() -> String;
+/// The result of an operation: any message type. [`Any`] stands for a result whose type is not known, which is returned as
+/// received.
+///
+/// A result is decoded only if the type URL of the response has the expected full name. Types with a [`Name`], such as
+/// [`Api`](crate::model::Api), bring this name. For other types the name is given beside the type.
+pub trait OperationResult: Message + Default + Debug + 'static {}
+
+impl<M: Message + Default + Debug + 'static> OperationResult for M {}
+
+/// The full name of the message type of a result, such as `google.cloud.apigateway.v1.Api`.
+#[derive(Clone)]
+pub(crate) enum ResultType {
+    /// Returns the name of the type.
+    Known(fn() -> String),
+    /// The name that was given beside the type.
+    #[cfg(feature = "google")]
+    Named(std::sync::Arc<str>),
 }
 
-mod sealed {
-    pub trait Sealed {}
-}
+impl ResultType {
+    /// Returns the name that the type itself brings.
+    pub(crate) fn of<R: Name>() -> Self {
+        Self::Known(R::full_name)
+    }
 
-/// Returns true if `R` is `Any`, which accepts a result of any type.
-pub(crate) fn is_raw<R: OperationResult>() -> bool {
-    R::type_name() == Any::full_name()
-}
-
-macro_rules! results {
-    ($($message:ty),*) => { $(
-        impl sealed::Sealed for $message {}
-        impl OperationResult for $message {
-            fn type_name() -> String {
-                <Self as Name>::full_name()
-            }
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Known(name) => name().into(),
+            #[cfg(feature = "google")]
+            Self::Named(name) => (&**name).into(),
         }
-    )* };
+    }
+
+    /// Returns true for `Any`, which accepts a result of any type.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.name() == Any::full_name()
+    }
 }
 
-results!(Any, Api, ApiConfig, Gateway, ());
+impl Debug for ResultType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
 
 /// Returns the result of an operation that is done.
-pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, OperationErrorKind> {
+pub(crate) fn read<R: OperationResult>(
+    snapshot: &Snapshot,
+    expected: &ResultType,
+) -> Result<R, OperationErrorKind> {
     match snapshot.outcome() {
         Some(Outcome::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
             Err(OperationErrorKind::Cancelled(status.clone()))
@@ -48,13 +67,13 @@ pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, Operati
         Some(Outcome::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
         Some(Outcome::Response(any)) => {
             let wrong = || OperationErrorKind::WrongResult {
-                expected: R::type_name(),
+                expected: expected.name().into_owned(),
                 found: any.clone(),
             };
-            if is_raw::<R>() {
+            if expected.is_raw() {
                 return R::decode(any.encode_to_vec().as_slice()).map_err(|_| wrong());
             }
-            if type_name(any) != R::type_name() {
+            if type_name(any) != expected.name() {
                 return Err(wrong());
             }
             R::decode(any.value.as_slice()).map_err(|_| wrong())

@@ -1,7 +1,5 @@
 //! The schedule of polls.
 
-use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -43,42 +41,6 @@ const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The longest delay that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The default schedules: for operations that take seconds, for operations on configs, and for operations on gateways.
-static SHORT: Schedule = Schedule::from_to(1, 20);
-static CONFIGS: Schedule = Schedule::from_to(5, 20);
-static GATEWAYS: Schedule = Schedule::from_to(10, 30);
-
-/// The schedule of a wait. A program may have very many waits, so each refers to a shared schedule.
-#[derive(Clone, Debug)]
-pub(crate) enum ScheduleRef {
-    BuiltIn(&'static Schedule),
-    Custom(Arc<Schedule>),
-}
-
-impl Deref for ScheduleRef {
-    type Target = Schedule;
-
-    fn deref(&self) -> &Schedule {
-        match self {
-            Self::BuiltIn(schedule) => schedule,
-            Self::Custom(schedule) => schedule,
-        }
-    }
-}
-
-impl ScheduleRef {
-    /// Returns the schedule that fits a verb and the name of the target.
-    pub(crate) fn fitting(verb: &str, target: &str) -> Self {
-        let mut segments = target.rsplit('/');
-        let (_, collection) = (segments.next(), segments.next());
-        Self::BuiltIn(match (collection, verb) {
-            (Some("gateways"), _) => &GATEWAYS,
-            (Some("configs"), verb) if verb != "delete" => &CONFIGS,
-            _ => &SHORT,
-        })
-    }
-}
-
 impl Default for Schedule {
     fn default() -> Self {
         Self::from_to(1, 20)
@@ -86,15 +48,8 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Returns the default schedule for a verb (`create`, `update`, `delete`) and the name of the target. Operations on APIs
-    /// take seconds, and operations on configs and gateways take minutes; but deleting a config is fast.
-    #[must_use]
-    pub fn fitting(verb: &str, target: &str) -> Self {
-        *ScheduleRef::fitting(verb, target)
-    }
-
     /// Returns a schedule with this first and longest delay, in seconds. The other values are the defaults.
-    const fn from_to(initial: u64, max: u64) -> Self {
+    pub(super) const fn from_to(initial: u64, max: u64) -> Self {
         Self {
             initial: Duration::from_secs(initial),
             multiplier: 1.5,
@@ -217,33 +172,6 @@ mod tests {
 
     const fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)
-    }
-
-    #[test]
-    fn the_first_delay_and_the_longest_fit_the_verb_and_the_resource() {
-        let api = "projects/p/locations/global/apis/a";
-        let cases = [
-            ("create", api.to_owned(), 1, 20),
-            ("create", format!("{api}/configs/c"), 5, 20),
-            ("delete", format!("{api}/configs/c"), 1, 20),
-            (
-                "update",
-                "projects/p/locations/l/gateways/g".to_owned(),
-                10,
-                30,
-            ),
-            ("", String::new(), 1, 20),
-        ];
-        for (verb, target, first, longest) in cases {
-            let schedule = Schedule::fitting(verb, &target);
-            assert_eq!(schedule.delay(0, None, 0.5), secs(first), "{verb} {target}");
-            assert_eq!(
-                schedule.delay(99, None, 0.5),
-                secs(longest),
-                "{verb} {target}"
-            );
-            assert_eq!(schedule.total(), secs(1200));
-        }
     }
 
     #[test]

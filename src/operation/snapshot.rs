@@ -1,17 +1,18 @@
 //! The state of an operation at one moment.
 
-use prost::{Message as _, Name as _};
+use prost::{Message, Name};
 use prost_types::Any;
 
+use crate::error::Error;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
-use crate::proto::google::longrunning::Operation as Message;
+use crate::proto::google::longrunning::Operation;
 use crate::proto::google::longrunning::operation::Result as Outcome;
 
 /// The state of an operation, as received from the server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    message: Message,
+    message: Operation,
 }
 
 /// The metadata of an operation, which describes its progress.
@@ -20,7 +21,7 @@ pub struct Snapshot {
 pub enum Metadata {
     /// The operation has no metadata.
     Absent,
-    /// The metadata of this service.
+    /// The metadata of API Gateway.
     Known(Box<OperationMetadata>),
     /// A message of another type, as received.
     Unknown(Any),
@@ -29,11 +30,11 @@ pub enum Metadata {
 }
 
 impl Snapshot {
-    pub(crate) fn new(message: Message) -> Self {
+    pub(crate) fn new(message: Operation) -> Self {
         Self { message }
     }
 
-    /// Returns the name, `projects/{project}/locations/{location}/operations/{operation}`.
+    /// Returns the name, such as `projects/{project}/locations/{location}/operations/{operation}`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.message.name
@@ -47,11 +48,11 @@ impl Snapshot {
 
     /// Returns the message as received, with its result and its metadata as `Any`.
     #[must_use]
-    pub fn raw(&self) -> &Message {
+    pub fn raw(&self) -> &Operation {
         &self.message
     }
 
-    /// Returns the metadata. Metadata that cannot be decoded is not an error: it is returned as received.
+    /// Returns the metadata as API Gateway has it. Metadata that cannot be decoded is not an error: it is returned as received.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let Some(any) = &self.message.metadata else {
@@ -66,6 +67,43 @@ impl Snapshot {
         }
     }
 
+    /// Returns the metadata as a message of type `M`; `None` if the operation has no metadata.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the metadata is a message of another type, or if it cannot be decoded. [`raw`](Self::raw) has the
+    /// metadata as received.
+    pub fn metadata_as<M: Message + Name + Default>(&self) -> Result<Option<M>, Error> {
+        self.metadata_named(&M::full_name())
+    }
+
+    /// Returns the metadata as a message whose full name is `type_name`, such as
+    /// `google.spanner.admin.database.v1.CreateDatabaseMetadata`, for a type without [`Name`]; `None` if the operation has no
+    /// metadata.
+    ///
+    /// # Errors
+    ///
+    /// As [`metadata_as`](Self::metadata_as).
+    pub fn metadata_named<M: Message + Default>(
+        &self,
+        type_name: &str,
+    ) -> Result<Option<M>, Error> {
+        let Some(any) = &self.message.metadata else {
+            return Ok(None);
+        };
+        let refused = |text: String| Error::protocol(text).context("get operation", self.name());
+        let found = self::type_name(any);
+        if found != type_name {
+            let found = found.escape_debug();
+            return Err(refused(format!(
+                "metadata type is {found}, expected {type_name}"
+            )));
+        }
+        let decoded = M::decode(any.value.as_slice());
+        let decoded = decoded.map_err(|error| refused(format!("invalid {type_name}: {error}")))?;
+        Ok(Some(decoded))
+    }
+
     pub(crate) fn known(&self) -> Option<OperationMetadata> {
         match self.metadata() {
             Metadata::Known(metadata) => Some(*metadata),
@@ -73,7 +111,7 @@ impl Snapshot {
         }
     }
 
-    /// Returns the full name of the target; `None` if the metadata does not have it.
+    /// Returns the full name of the target in the metadata of API Gateway; `None` if the metadata does not have it.
     #[must_use]
     pub fn target(&self) -> Option<String> {
         let target = self.known()?.target;
@@ -92,7 +130,7 @@ impl Snapshot {
 
     /// Applies a later answer. Returns true if it changed the state. The name is kept, since the response to a poll may lack
     /// it. An operation that is done stays done, since a lagging replica may answer later.
-    pub(crate) fn update(&mut self, mut later: Message) -> bool {
+    pub(crate) fn update(&mut self, mut later: Operation) -> bool {
         if self.message.done && !later.done {
             return false;
         }
@@ -115,20 +153,57 @@ mod tests {
     use super::*;
 
     #[test]
+    fn metadata_of_another_type_or_that_is_malformed_is_an_error_with_both_names() {
+        let metadata = OperationMetadata {
+            verb: "create".to_owned(),
+            ..OperationMetadata::default()
+        };
+        let with = |metadata: Option<Any>| {
+            Snapshot::new(Operation {
+                name: "n".to_owned(),
+                metadata,
+                ..Operation::default()
+            })
+        };
+        let any = Any::from_msg(&metadata).expect("it is encoded");
+        let found = with(Some(any.clone())).metadata_as().expect("its type");
+        assert_eq!(found, Some(metadata));
+        let none = with(None).metadata_as::<OperationMetadata>();
+        assert_eq!(none.expect("no metadata"), None);
+        let other = with(Some(any)).metadata_named::<OperationMetadata>("x.Y");
+        let other = other.expect_err("another type");
+        assert!(other.is_invalid_response());
+        assert_eq!(
+            other.to_string(),
+            "get operation n: metadata type is google.cloud.apigateway.v1.OperationMetadata, expected x.Y"
+        );
+        let broken = Any {
+            type_url: "type.googleapis.com/x.Y".to_owned(),
+            value: vec![0xff],
+        };
+        let broken = with(Some(broken)).metadata_named::<OperationMetadata>("x.Y");
+        let broken = broken.expect_err("it is malformed").to_string();
+        assert!(
+            broken.starts_with("get operation n: invalid x.Y: "),
+            "{broken}"
+        );
+    }
+
+    #[test]
     fn updates_change_neither_the_name_nor_the_end() {
-        let done = Message {
+        let done = Operation {
             name: "n".to_owned(),
             done: true,
-            ..Message::default()
+            ..Operation::default()
         };
         let mut snapshot = Snapshot::new(done.clone());
-        let older = Message {
+        let older = Operation {
             done: false,
             ..done.clone()
         };
         assert!(!snapshot.update(older));
         assert_eq!(*snapshot.raw(), done);
-        let nameless = Message {
+        let nameless = Operation {
             name: String::new(),
             metadata: Some(Any::default()),
             ..done

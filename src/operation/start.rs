@@ -12,13 +12,15 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
 use super::attempt::with_timeout;
-use super::result::OperationResult;
-use super::snapshot::Snapshot;
+use super::clients::Clients;
+use prost::Name;
+
+use super::profile::ServiceProfile;
+use super::result::{OperationResult, ResultType};
 use super::{Operation, Verb};
 use crate::call::MaybeProcessed;
 use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
-use crate::stack::clients::Clients;
 
 /// Tolerance when the start of an operation is compared with the start of its call: the operation may seem to be this much
 /// older. HTTP dates have whole seconds, and the clocks of the server's machines differ.
@@ -30,7 +32,7 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of pages of the search. With a transport that answers at once, the timeout alone would not limit it.
 const MAX_PAGES: usize = 1000;
 
-impl<R: OperationResult> Operation<R> {
+impl<R: OperationResult + Name> Operation<R> {
     /// Sends the request that starts an operation on `target`.
     ///
     /// If a create was repeated although its first attempt may have been processed, and the resource exists, the operation that
@@ -70,7 +72,7 @@ impl<R: OperationResult> Operation<R> {
             }
             Err(status) => return Err(status.into()),
         };
-        Self::started(clients, message, Some(target), verb)
+        Self::started(clients, message, Some(target), verb, ResultType::of::<R>())
     }
 }
 
@@ -126,7 +128,8 @@ async fn find_created(
         let since = call_start.by_server(page.metadata());
         let page = page.into_inner();
         for operation in page.operations {
-            let created = creation_time(&operation, target).filter(|created| *created >= since);
+            let created = creation_time(&operation, target, clients.profile())
+                .filter(|created| *created >= since);
             if let Some(created) = created
                 && newest.as_ref().is_none_or(|(newest, _)| created > *newest)
             {
@@ -154,9 +157,12 @@ async fn find_created(
 
 /// Returns the time at which an operation that creates `target` began. `None` for any other operation, and for one without a
 /// time, since it may be older than the call.
-fn creation_time(operation: &Message, target: &str) -> Option<SystemTime> {
-    let metadata = Snapshot::new(operation.clone()).known()?;
-    let creates = Verb::parse(&metadata.verb) == Verb::Create && metadata.target == target;
-    let created = metadata.create_time.filter(|_| creates)?;
-    SystemTime::try_from(created).ok()
+fn creation_time(
+    operation: &Message,
+    target: &str,
+    profile: &dyn ServiceProfile,
+) -> Option<SystemTime> {
+    let facts = profile.facts(operation.metadata.as_ref()?);
+    let creates = facts.verb == Verb::Create && facts.target.as_deref() == Some(target);
+    facts.began.filter(|_| creates)
 }

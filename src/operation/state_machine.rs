@@ -1,12 +1,13 @@
 //! The state machine of a wait. It computes the next step from the state, an event, the time and a random number. It has no
 //! clock and makes no calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::schedule::ScheduleRef;
+use super::schedule::Schedule;
 use crate::call::pushback::retry_delay;
 use crate::call::transport_error::TransportError;
 
@@ -30,7 +31,7 @@ pub enum MissingResult {
 #[derive(Clone, Debug)]
 pub(crate) struct WaitState {
     began: Instant,
-    schedule: ScheduleRef,
+    schedule: Arc<Schedule>,
     missing_result: MissingResult,
     /// Number of polls since the last change.
     unchanged_polls: u32,
@@ -126,7 +127,7 @@ pub(crate) enum GiveUp {
 impl WaitState {
     pub(crate) fn new(
         began: Instant,
-        schedule: ScheduleRef,
+        schedule: Arc<Schedule>,
         missing_result: MissingResult,
     ) -> Self {
         Self {

@@ -1,19 +1,21 @@
 //! The state of an operation, and its update by answers of the server.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prost_types::Any;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use super::clients::Clients;
+use super::profile::{Facts, ServiceProfile};
 use super::resource_probe;
-use super::schedule::ScheduleRef;
+use super::schedule::Schedule;
 use super::snapshot::Snapshot;
 use super::state_machine::{Completion, Event, Verdict};
 use super::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 use crate::proto::google::longrunning::operation::Result as Outcome;
-use crate::stack::clients::Clients;
 
 /// The known state of an operation.
 #[derive(Clone, Debug, Default)]
@@ -33,33 +35,24 @@ pub(crate) struct TrackedOperation {
 pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
 impl TrackedOperation {
-    /// Returns the target from the method or the handle, or else from the metadata. The method and the handle have precedence:
-    /// if the metadata contradicts them, the state of another resource must not count as proof.
-    pub(crate) fn target(&self) -> Option<String> {
-        self.target.clone().or_else(|| self.snapshot.target())
-    }
-
-    /// Returns the verb from the method, the handle or the type of the result, or else from the metadata. The metadata comes
-    /// last: if the metadata of an update has the verb `create`, the ready target must not count as proof.
-    pub(crate) fn verb(&self) -> Verb {
-        if self.verb != Verb::Unknown {
-            return self.verb;
+    /// Returns what is known of the operation. `profile` is that of its service.
+    ///
+    /// The target and the verb from the method or the handle have precedence over the metadata. If the metadata contradicts
+    /// them, the state of another resource must not count as proof; nor must the ready target of an update, if the metadata
+    /// has the verb `create`.
+    pub(crate) fn facts(&self, profile: &dyn ServiceProfile) -> Facts {
+        let known = metadata_facts(&self.snapshot, profile);
+        Facts {
+            verb: self.verb.or(known.verb),
+            target: self.target.clone().or(known.target),
+            began: known.began.or(self.began),
         }
-        let known = self.snapshot.known();
-        known.map(|it| Verb::parse(&it.verb)).unwrap_or_default()
     }
 
-    /// Returns the time at which the operation began, by the server's clock.
-    pub(crate) fn began(&self) -> Option<SystemTime> {
-        let said = self.snapshot.known().and_then(|it| it.create_time);
-        let said = said.and_then(|time| SystemTime::try_from(time).ok());
-        said.or(self.began)
-    }
-
-    /// Returns the schedule that fits the operation.
-    pub(crate) fn schedule(&self) -> ScheduleRef {
-        let target = self.target().unwrap_or_default();
-        ScheduleRef::fitting(self.verb().as_str(), &target)
+    /// Returns the default schedule of the service for the operation.
+    pub(crate) fn schedule(&self, profile: &dyn ServiceProfile) -> Arc<Schedule> {
+        let facts = self.facts(profile);
+        profile.schedule(facts.verb, facts.target.as_deref())
     }
 
     /// Applies the answer to a poll.
@@ -87,22 +80,20 @@ impl TrackedOperation {
         clients: &Clients,
         timeout: Duration,
     ) -> impl Future<Output = ProbeResult> + Send + use<> {
-        let (target, clients) = (self.target(), clients.clone());
-        let context = resource_probe::ProbeContext {
-            verb: self.verb(),
-            began: self.began(),
-            done: self.snapshot.is_done(),
-        };
+        let facts = self.facts(clients.profile());
+        let done = self.snapshot.is_done();
+        let clients = clients.clone();
         async move {
-            let Some(target) = target else {
+            let Some(target) = &facts.target else {
                 return Ok((Verdict::Unproven, None));
             };
-            let found = match resource_probe::read_resource(&clients, &target, timeout).await {
-                Ok(found) => Some(found),
-                Err(status) if status.code() == Code::NotFound => None,
-                Err(status) => return Err(status),
+            let found = match resource_probe::read_resource(&clients, target, timeout).await {
+                None => return Ok((Verdict::Unproven, None)),
+                Some(Ok(found)) => Some(found),
+                Some(Err(status)) if status.code() == Code::NotFound => None,
+                Some(Err(status)) => return Err(status),
             };
-            Ok(resource_probe::judge(found, &context))
+            Ok(resource_probe::judge(found, &facts, done))
         }
     }
 
@@ -116,4 +107,10 @@ impl TrackedOperation {
         }
         Event::Probed(verdict)
     }
+}
+
+/// Returns what the metadata of an operation says about it.
+pub(crate) fn metadata_facts(snapshot: &Snapshot, profile: &dyn ServiceProfile) -> Facts {
+    let metadata = snapshot.raw().metadata.as_ref();
+    metadata.map_or_else(Facts::default, |metadata| profile.facts(metadata))
 }

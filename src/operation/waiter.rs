@@ -9,8 +9,10 @@ use tonic::Status;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::attempt::get_operation;
+use super::clients::Clients;
 use super::error::Progress;
-use super::schedule::{Schedule, ScheduleRef, later};
+use super::result::ResultType;
+use super::schedule::{Schedule, later};
 use super::snapshot::Snapshot;
 use super::state_machine::{
     CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState,
@@ -21,7 +23,6 @@ use crate::contract::Method;
 use crate::error::Error;
 use crate::layer::headers::routing_of;
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
-use crate::stack::clients::Clients;
 
 /// There is no final answer to a request to cancel: no request was sent, or a further request may be answered differently.
 const UNANSWERED: u8 = 0;
@@ -35,6 +36,8 @@ pub(crate) struct Waiter {
     pub(crate) clients: Clients,
     pub(crate) tracked: TrackedOperation,
     pub(crate) settings: Settings,
+    /// The expected type of the result.
+    pub(crate) result_type: ResultType,
     /// True if dropping this value requests the cancellation, unless the operation is known to have ended.
     cancel_on_drop: AtomicBool,
     /// The final answer to a request to cancel: one of the constants above.
@@ -68,6 +71,7 @@ impl Waiter {
         message: Message,
         target: Option<String>,
         verb: Verb,
+        result_type: ResultType,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -80,6 +84,7 @@ impl Waiter {
                 last_seen: Some(now),
             },
             settings: Settings::default(),
+            result_type,
             cancel_on_drop: AtomicBool::new(false),
             cancelling: AtomicU8::new(UNANSWERED),
             wait: None,
@@ -93,12 +98,17 @@ impl Waiter {
     }
 
     /// Returns the wait for an operation that another call started.
-    pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb) -> Self {
+    pub(crate) fn resumed(
+        clients: &Clients,
+        name: String,
+        verb: Verb,
+        result_type: ResultType,
+    ) -> Self {
         let message = Message {
             name,
             ..Message::default()
         };
-        let mut waiter = Self::started(clients, message, None, verb);
+        let mut waiter = Self::started(clients, message, None, verb, result_type);
         waiter.poll_at_once = true;
         waiter.tracked.last_seen = None;
         waiter
@@ -144,6 +154,11 @@ impl Waiter {
         if let Some(wait) = &mut self.wait {
             wait.set_missing_result(missing_result);
         }
+    }
+
+    /// Returns the number of polls, in all waits.
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -227,9 +242,9 @@ impl Waiter {
     }
 
     /// Returns the schedule that was set, or the one that fits the operation.
-    fn schedule(&self) -> ScheduleRef {
-        let custom = self.settings.schedule.clone().map(ScheduleRef::Custom);
-        custom.unwrap_or_else(|| self.tracked.schedule())
+    fn schedule(&self) -> Arc<Schedule> {
+        let custom = self.settings.schedule.clone();
+        custom.unwrap_or_else(|| self.tracked.schedule(self.clients.profile()))
     }
 
     /// Returns the timeout of a poll that is not part of a wait.

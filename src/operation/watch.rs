@@ -47,8 +47,7 @@ impl<R: OperationResult> WatchTask<R> {
         let sends = |snapshot: &Snapshot| {
             sender.send_replace(snapshot.clone());
         };
-        let ended = operation.waiter.run(sends).await;
-        let result = operation.settled(ended).await;
+        let result = operation.wait_with(sends).await;
         // The wait has ended by itself, so the drop must not cancel.
         operation.waiter.disarm();
         self.has_result = true;
@@ -62,10 +61,8 @@ impl<R: OperationResult> Drop for WatchTask<R> {
             return;
         }
         let waiter = &mut self.operation.waiter;
-        waiter.record_failure(match std::thread::panicking() {
-            true => Status::internal("a transport or a layer panicked in a call of the watch"),
-            false => Status::cancelled("the Tokio runtime of the watch has been shut down"),
-        });
+        let text = "the Tokio runtime of the watch has been shut down";
+        waiter.record_failure(Status::cancelled(text));
         let progress = waiter.progress();
         let error = self.operation.error(OperationErrorKind::Polling, progress);
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -149,15 +146,20 @@ impl<R: OperationResult> Watch<R> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Operation::wait`]. If the runtime of the watch has shut down, or if a transport or a layer
-    /// panicked, the error is [`OperationErrorKind::Polling`] and has the last known snapshot.
+    /// Returns the errors of [`Operation::wait`]. If the runtime of the watch has shut down, the error is
+    /// [`OperationErrorKind::Polling`] and has the last known snapshot.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the watch.
+    ///
+    /// # Panics
+    ///
+    /// If a transport or a layer panicked in the task of the watch, the panic continues here, with its payload.
     pub async fn result(mut self) -> Result<R, OperationError> {
         match (&mut self.task.0).await {
             Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => {
                 // The future of the task is dropped before its handle reports the end, so `lost` is set.
                 let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,7 +45,6 @@ use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
 
-pub(crate) mod clients;
 pub(crate) mod credentials;
 
 /// The layers that the builder configures.

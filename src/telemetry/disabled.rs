@@ -2,11 +2,13 @@
 
 use tonic::Code;
 
+use crate::contract::MethodRef;
+
 pub(crate) fn describe() {}
 
-pub(crate) fn attempt_ended(_: &'static str, _: &'static str, _: Code) {}
+pub(crate) fn attempt_ended(_: Option<&MethodRef>, _: &'static str, _: Code) {}
 
-pub(crate) fn throttled(_: &'static str) {}
+pub(crate) fn throttled(_: Option<&MethodRef>) {}
 
 #[cfg(feature = "rest")]
 pub(crate) fn fell_back() {}

@@ -1,11 +1,13 @@
 //! Records the metrics of the client (feature `metrics`). [`layer`](crate::layer) lists them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use metrics::{Gauge, Label, Unit};
+use metrics::{Gauge, Label, SharedString, Unit};
 use tonic::Code;
 
 use crate::call::status_code;
+use crate::contract::MethodRef;
 
 const DURATION: &str = "rpc.client.call.duration";
 const CALLS: &str = "apigateway.client.calls";
@@ -57,12 +59,27 @@ pub(crate) fn describe() {
     );
 }
 
-pub(crate) fn call_started(method: &'static str) {
-    metrics::counter!(CALLS, METHOD => method).increment(1);
+/// OpenTelemetry's name for an unknown method. Arbitrary names would create too many time series.
+const OTHER: &str = "_OTHER";
+
+/// Returns the label of a method: its full name, or [`OTHER`] for a method that is not in the contract.
+fn label(method: Option<&MethodRef>) -> SharedString {
+    match method {
+        None => SharedString::const_str(OTHER),
+        Some(MethodRef::Static(method)) => match &method.path {
+            Cow::Borrowed(path) => SharedString::const_str(&path[1..]),
+            Cow::Owned(path) => SharedString::from_owned(path[1..].to_owned()),
+        },
+        Some(loaded) => SharedString::from_owned(loaded.path[1..].to_owned()),
+    }
+}
+
+pub(crate) fn call_started(method: Option<&MethodRef>) {
+    metrics::counter!(CALLS, METHOD => label(method)).increment(1);
 }
 
 pub(crate) fn call_ended(
-    method: &'static str,
+    method: Option<&MethodRef>,
     server: Option<(&str, u16)>,
     code: Code,
     took: Duration,
@@ -70,7 +87,7 @@ pub(crate) fn call_ended(
     let code_name = status_code::name(code);
     let mut labels = vec![
         Label::from_static_parts("rpc.system.name", "grpc"),
-        Label::from_static_parts(METHOD, method),
+        Label::new(METHOD, label(method)),
         Label::from_static_parts(CODE, code_name),
     ];
     if code != Code::Ok {
@@ -83,13 +100,13 @@ pub(crate) fn call_ended(
     metrics::histogram!(DURATION, labels).record(took);
 }
 
-pub(crate) fn attempt_ended(method: &'static str, transport: &'static str, code: Code) {
-    metrics::counter!(ATTEMPTS, METHOD => method, CODE => status_code::name(code), TRANSPORT => transport)
+pub(crate) fn attempt_ended(method: Option<&MethodRef>, transport: &'static str, code: Code) {
+    metrics::counter!(ATTEMPTS, METHOD => label(method), CODE => status_code::name(code), TRANSPORT => transport)
         .increment(1);
 }
 
-pub(crate) fn throttled(method: &'static str) {
-    metrics::counter!(THROTTLED, METHOD => method).increment(1);
+pub(crate) fn throttled(method: Option<&MethodRef>) {
+    metrics::counter!(THROTTLED, METHOD => label(method)).increment(1);
 }
 
 #[cfg(feature = "rest")]

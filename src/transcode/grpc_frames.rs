@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_out_however_the_bytes_came_in() {
+    fn messages_are_split_from_chunks_of_any_size() {
         let bytes = [framed(b"one"), framed(b""), framed(b"three")].concat();
         for size in 1..=bytes.len() {
             let mut frames = FrameReader::new(5);

@@ -1,5 +1,4 @@
-//! Credentials under each attempt: what is sent, when they are asked, and what becomes of a source
-//! that hangs or fails.
+//! Credentials under each attempt: the headers that are sent, when credentials are requested, and sources that hang or fail.
 
 use std::time::Duration;
 
@@ -16,14 +15,14 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Answers the next question, and gives its headers.
+/// Answers the next request, and returns its headers.
 async fn answered(server: &mut crate::common::Server) -> HeaderMap {
     let (rpc, answer) = server.asked().await;
     answer.send_response(done());
     rpc.into_parts().0.headers
 }
 
-/// The headers of one call.
+/// Returns the headers of one call.
 async fn sent(client: &ApiGateway, server: &mut crate::common::Server) -> HeaderMap {
     let (result, headers) = tokio::join!(client.get_operation(NAME), answered(server));
     assert!(result.expect("it was answered").done);
@@ -69,7 +68,7 @@ async fn the_clients_quota_project_takes_precedence_over_the_credentials() {
         ])
     });
     let (client, mut server) = talk(|it| it.credentials(script).quota_project("ours"));
-    // The first call waits for the headers, the second has them at hand.
+    // The first call waits for the headers; the second finds them in the cache.
     for _ in 0..2 {
         let headers = sent(&client, &mut server).await;
         assert_eq!(only(&headers, "x-goog-user-project"), "ours");
@@ -122,7 +121,7 @@ async fn fresh_headers_are_requested_once() {
     server.asked_nothing_more(client).await;
 }
 
-/// Long enough for a task in the background, on a paused clock.
+/// Sleeps long enough for a background task, on a paused clock.
 async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -147,7 +146,7 @@ async fn aging_headers_are_refreshed_in_the_background() {
     tokio::time::sleep(secs(11)).await;
     assert_eq!(authorization(&mut server).await, "Bearer new");
     a_moment().await;
-    // What the credentials call unchanged is fresh again, and ages again.
+    // Headers that the credentials confirm as unchanged are fresh again.
     assert_eq!(authorization(&mut server).await, "Bearer new");
     assert_eq!(script.asked(), 3);
     tokio::time::sleep(secs(11)).await;
@@ -223,7 +222,7 @@ async fn each_attempt_sends_the_current_credentials() {
     assert!(result.expect("the second attempt succeeded").done);
 }
 
-/// The error of a call whose credentials always answer so, and how long it took.
+/// Returns the error of a call whose credentials always answer in this way, and the duration of the call.
 async fn refused(answer: Answer) -> (Error, Duration) {
     let script = Script::new(move |_| answer.clone());
     let (client, server) = talk(|it| it.credentials(script));
@@ -360,7 +359,7 @@ fn default_credentials_outside_a_runtime_are_an_error() {
     assert!(error.to_string().contains("runtime"), "{error}");
 }
 
-/// They would fail again: only what a connection did not take is sent once more at once.
+/// A new request would fail again. Only a call that a connection did not send is repeated at once.
 #[tokio::test(start_paused = true)]
 async fn failed_credentials_are_not_requested_again_at_once() {
     let script = Script::new(|_| Answer::Fails(true, "away"));

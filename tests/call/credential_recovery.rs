@@ -1,4 +1,4 @@
-//! Credentials that failed are created again: when, how often, and what calls get meanwhile.
+//! Credentials that failed are created again: when, how often, and the results of calls in between.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -20,12 +20,12 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// The answer of credentials of google-cloud-auth whose task has ended.
+/// Returns the answer of credentials of google-cloud-auth whose task has ended.
 fn panics() -> Answer {
     panic!("the task has ended")
 }
 
-/// A client whose credentials come from a factory: the n-th question to any of them has the n-th answer.
+/// Returns a client whose credentials come from a factory. The n-th request to any of the credentials has the n-th answer.
 fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
     let created = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&created);
@@ -39,7 +39,7 @@ fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
     (client, server, created)
 }
 
-/// The `authorization` header of one call.
+/// Returns the `authorization` header of one call.
 async fn sent(client: &ApiGateway, server: &mut Server) -> String {
     let (result, header) = tokio::join!(client.get_operation(NAME), async {
         let (rpc, answer) = server.asked().await;
@@ -56,7 +56,7 @@ async fn failed(client: &ApiGateway) -> Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_failed_for_good_are_created_again_after_a_wait_that_doubles() {
+async fn credentials_that_failed_permanently_are_created_again_after_a_delay_that_doubles() {
     let script = Script::new(|number| match number {
         1..=3 => Answer::Fails(false, "revoked"),
         _ => token("Bearer new"),
@@ -162,7 +162,7 @@ async fn a_panic_of_credentials_is_an_error_of_the_call() {
     tokio::time::sleep(secs(1)).await;
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
 
-    // Credentials that the user made cannot be created again.
+    // Credentials that the user created cannot be created again.
     let script = Script::new(|_| panics());
     let (client, server) = talk(|it| it.credentials(script));
     let error = failed(&client).await;
@@ -207,7 +207,7 @@ async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_ca
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
 }
 
-/// Runs a test in a thread, and fails if it does not end: a thread that is blocked would hang the test for ever.
+/// Runs a test in a thread, and fails if the test does not end. A blocked thread would hang the test forever.
 fn ends(test: impl FnOnce() + Send + 'static) {
     let (sender, end) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
@@ -220,9 +220,9 @@ fn ends(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// On two threads: one is blocked by the factory, and the other runs all other calls.
+/// Two threads: the factory blocks one, and the other runs all other calls.
 #[test]
-fn a_factory_that_blocks_blocks_no_thread_of_another_call() {
+fn a_blocking_factory_does_not_block_the_thread_of_another_call() {
     ends(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build();
@@ -261,7 +261,7 @@ fn a_factory_that_blocks_blocks_no_thread_of_another_call() {
         let first = call();
         enters.recv().expect("the factory is called");
         let others = [call(), call(), call()];
-        // The other thread is free: it runs this task.
+        // The other thread is free, since it runs this task.
         let free = runtime.spawn(async { tokio::task::yield_now().await });
         runtime.block_on(free).expect("no panic");
         release.send(()).expect("the factory waits");
@@ -277,9 +277,9 @@ fn a_factory_that_blocks_blocks_no_thread_of_another_call() {
     });
 }
 
-/// The call within the factory waits like any other call, and locks nothing.
+/// The call within the factory waits like any other call, and causes no deadlock.
 #[test]
-fn a_factory_that_calls_by_its_own_client_does_not_lock_itself_out() {
+fn a_factory_that_uses_its_own_client_does_not_deadlock() {
     ends(|| {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build();
@@ -308,7 +308,7 @@ fn a_factory_that_calls_by_its_own_client_does_not_lock_itself_out() {
 }
 
 #[test]
-fn a_factory_that_needs_a_runtime_says_so_without_one() {
+fn the_error_of_a_factory_without_a_runtime_says_that_it_needs_one() {
     let uri = Uri::from_static("https://gateway.example");
     let error =
         AuthLayer::from_factory(|| user("http://127.0.0.1:1"), &uri).expect_err("no runtime");
@@ -334,9 +334,9 @@ async fn silent_credentials_are_created_again_after_a_time_that_doubles() {
     assert_eq!(created.load(Ordering::SeqCst), 3);
 }
 
-/// No call waits for as long as the layer's patience, so none reports the silence.
+/// No call waits for the layer's token_timeout, so no call reports the silence.
 #[tokio::test(start_paused = true)]
-async fn silent_credentials_are_created_again_though_each_call_is_given_up_before_its_patience_ends()
+async fn silent_credentials_are_created_again_even_if_each_call_is_dropped_before_its_token_timeout()
  {
     let script = Script::new(|number| match number {
         1..=2 => Answer::Hangs,
@@ -371,9 +371,9 @@ async fn a_timeout_after_a_failure_names_the_failure() {
     );
 }
 
-/// The runtime ends while a task renews the headers.
+/// The runtime ends while a task refreshes the headers.
 #[test]
-fn a_renewal_that_was_dropped_with_its_runtime_is_followed_by_another() {
+fn a_refresh_that_ended_with_its_runtime_is_followed_by_another() {
     let runtime = || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder
@@ -406,7 +406,7 @@ fn a_renewal_that_was_dropped_with_its_runtime_is_followed_by_another() {
     assert_eq!(script.asked(), 3, "the renewal was begun again");
 }
 
-/// Credentials of google-cloud-auth that request their tokens there.
+/// Credentials of google-cloud-auth that request their tokens from this address.
 fn user(
     token_uri: &str,
 ) -> Result<Credentials, apigateway_grpc::google_cloud_auth::build_errors::Error> {
@@ -418,7 +418,7 @@ fn user(
         .build()
 }
 
-/// A token endpoint that gives each connection the next answer, and the last one from then on.
+/// A token endpoint. Each connection gets the next answer, and the last answer is repeated.
 fn endpoint(answers: Vec<(u16, &'static str)>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -444,7 +444,7 @@ fn endpoint(answers: Vec<(u16, &'static str)>) -> (String, Arc<AtomicUsize>) {
 
 const TOKEN: &str = r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#;
 
-/// google-cloud-auth itself would repeat each of these answers for ever.
+/// google-cloud-auth itself would repeat each of these answers forever.
 #[tokio::test]
 async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
     let cases = [
@@ -471,7 +471,7 @@ async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
         ),
     ];
     let mut recovering = Vec::new();
-    // Each client is made just before its call: credentials that are older than a second would be replaced within it.
+    // Each client is created just before its call: credentials that are older than a second would be replaced within the call.
     for (status, body, expected) in cases {
         let (uri, requests) = endpoint(vec![(status, body), (200, TOKEN)]);
         let (client, server) = talk(|it| it.credentials_from(move || user(&uri)));
@@ -488,7 +488,7 @@ async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
     }
 }
 
-/// google-cloud-auth panics in its task on a redirect to nowhere, and then in its caller.
+/// google-cloud-auth panics in its task on a redirect without a target, and then in its caller.
 #[tokio::test]
 async fn a_panic_within_google_cloud_auth_is_an_error_of_the_call_and_the_client_recovers() {
     let (uri, _) = endpoint(vec![(304, ""), (304, ""), (200, TOKEN)]);

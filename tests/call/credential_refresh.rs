@@ -1,5 +1,5 @@
-//! What happens when the server refuses the credentials: asked past our own values, and sent once more
-//! only if they are others. Under this crate's client, and under any tonic client.
+//! The server rejects the credentials: they are requested again without the cache, and the call is sent once more if they
+//! differ. This works under this crate's client and under any tonic client.
 
 use crate::common::{NAME, Server, done, play, talk};
 use crate::credentials::{Answer, Script, token};
@@ -16,7 +16,7 @@ fn refused() -> Status {
     Status::unauthenticated("the token has expired")
 }
 
-/// Credentials that renew their token when they are asked a second time.
+/// Credentials that return another token for the second request.
 fn renewing() -> Script {
     Script::new(|number| match number {
         1 => token("Bearer old"),
@@ -36,8 +36,9 @@ async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_is_sent_once_more_with_renewed_credentials_and_the_same_body() {
-    // The first call has waited for its headers, the second has them at hand.
+async fn a_call_with_rejected_credentials_is_sent_once_more_with_refreshed_ones_and_the_same_body()
+{
+    // The first call waits for its headers; the second finds them in the cache.
     for warm in [false, true] {
         let script = renewing();
         let (client, mut server) = talk(|it| it.credentials(script.clone()));
@@ -81,7 +82,7 @@ async fn unchanged_credentials_are_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_refusal_is_final() {
+async fn a_second_rejection_of_credentials_is_final() {
     let script = Script::new(|_| token("Bearer another"));
     let (client, mut server) = talk(|it| it.credentials(script.clone()));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -131,14 +132,14 @@ async fn a_create_with_rejected_credentials_is_sent_once_more() {
     );
 }
 
-/// The layer over a played service, without anything else of this crate.
+/// The layer over a mock service, without any other part of this crate.
 fn alone(script: Script) -> (impl Carries, Server) {
     let (mock, server) = play();
     let layer = AuthLayer::new(script, &Uri::from_static("https://gateway.example"));
     (layer.expect("it is encrypted").layer(mock), server)
 }
 
-/// What a generated client stands on.
+/// The service under a generated client.
 trait Carries:
     tower::Service<GrpcRequest, Response = GrpcResponse, Error = Status, Future: Send> + Clone
 {
@@ -187,7 +188,7 @@ async fn a_streaming_body_is_unchanged_and_not_replayed() {
     let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let rpc = GrpcRequest::new(tonic::body::Body::new(StreamBody::new(frames)));
     let piece = |text: &'static str| Ok::<_, Status>(http_body::Frame::data(text.into()));
-    // One piece is there when the call begins, another comes later.
+    // One chunk is ready when the call begins, and another one comes later.
     pieces.send(piece("one, ")).await.expect("there is room");
     let (result, ()) = tokio::join!(service.oneshot(rpc), async {
         let (rpc, answer) = server.asked().await;

@@ -1,4 +1,4 @@
-//! How long a call may take: by the table, by options, and over everything below the deadline.
+//! The maximum duration of a call: by the contract, by options, and for everything below the deadline layer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn options(timeout: Duration) -> CallOptions {
     CallOptions::default().timeout(timeout)
 }
 
-/// A service that takes a call and never answers.
+/// A service that accepts a call and never answers.
 #[derive(Clone)]
 struct Silent;
 
@@ -47,7 +47,7 @@ fn silent() -> ApiGateway {
     builder.build().expect("the settings are valid")
 }
 
-/// How long a call of this method takes to end by its deadline.
+/// Returns the time after which a call of this method ends by its deadline.
 async fn time_of(stack: Stack, path: &str) -> Duration {
     let began = Instant::now();
     let mut rpc = GrpcRequest::default();
@@ -58,7 +58,7 @@ async fn time_of(stack: Stack, path: &str) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_method_has_the_timeout_of_the_service_config_or_else_the_servers_own() {
+async fn a_method_has_the_timeout_of_the_service_config_or_else_the_servers_deadline() {
     let cases = [
         ("/google.longrunning.Operations/GetOperation", 10),
         ("/google.longrunning.Operations/ListOperations", 10),
@@ -141,7 +141,7 @@ async fn each_attempt_sends_the_remaining_time() {
             tokio::time::sleep(secs(4)).await;
             answer.send_error(Status::unavailable("away"));
             let (rpc, answer) = server.asked().await;
-            // The wait between them is at most half a second.
+            // The delay between the attempts is at most half a second.
             assert!((secs(5)..=secs(6)).contains(&remaining(&rpc)));
             answer.send_response(crate::common::done());
         },
@@ -190,7 +190,7 @@ async fn a_transport_that_is_never_ready_is_within_the_deadline() {
     );
 }
 
-/// A service that is ready but once, and has no answer then.
+/// A service that is ready only once, and then never answers.
 struct Once {
     cloned: Arc<AtomicUsize>,
     number: usize,
@@ -240,7 +240,7 @@ async fn an_unsent_last_attempt_is_reported_as_unsent() {
     );
 }
 
-/// A body that never comes.
+/// A body that never returns a frame.
 struct Stalled;
 
 impl futures_util::Stream for Stalled {

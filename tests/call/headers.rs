@@ -1,4 +1,4 @@
-//! What every call says of itself in its headers: where it goes, who sends it, who pays.
+//! The headers of every call: routing, client, user agent and quota project.
 
 use crate::common::{NAME, Played, done, ok, talk};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
@@ -9,7 +9,7 @@ use apigateway_grpc::{ApiGateway, CallOptions};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Request;
 
-/// The headers of the one call that `call` makes.
+/// Returns the headers of the one call that `call` makes.
 async fn sent(
     with: impl FnOnce(Played) -> Played,
     call: impl AsyncFnOnce(ApiGateway),
@@ -117,7 +117,7 @@ async fn the_api_client_header_names_rust_this_crate_and_the_tonic_of_the_lock_f
     assert_eq!(grpc, format!("grpc/{}", locked("tonic")));
 }
 
-/// The version of a package in `Cargo.lock`.
+/// Returns the version of a package in `Cargo.lock`.
 fn locked(package: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
     let text = std::fs::read_to_string(path).expect("the lock file is committed");
@@ -180,7 +180,7 @@ fn an_invalid_header_value_is_refused_with_the_name_of_its_setting() {
     assert!(error.is_invalid_setting() && error.to_string().contains("`quota_project`"));
 }
 
-/// A call with these further headers, in its options.
+/// Returns a function that makes a call with these headers in its options.
 fn with(further: &[(&'static str, &'static str)]) -> impl AsyncFnOnce(ApiGateway) {
     let mut options = CallOptions::default();
     for (name, value) in further {

@@ -1,4 +1,4 @@
-//! Layers and transports of the user's: what they see, what they may change, and how their errors come out.
+//! Layers and transports of users: the requests that they see, the changes that they can make, and their errors.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 use tower::util::{MapErrLayer, MapRequestLayer, MapResponseLayer};
 use tower::{Layer, Service, ServiceBuilder};
 
-/// A layer that keeps the headers of what passes.
+/// A layer that records the headers of requests.
 fn seeing(
     seen: &Arc<Mutex<Vec<HeaderMap>>>,
 ) -> MapRequestLayer<impl Fn(GrpcRequest) -> GrpcRequest + Clone + use<>> {
@@ -49,7 +49,7 @@ async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
         attempts.lock().expect("whole"),
     );
     assert_eq!((calls.len(), attempts.len()), (1, 3));
-    // The call is seen as the generated client made it, the attempts as the server does.
+    // A call layer sees the request of the generated client, and an attempt layer sees the request that is sent.
     assert!(!calls[0].contains_key("x-goog-api-client"));
     for attempt in attempts.iter() {
         for header in ["x-goog-api-client", "x-goog-request-params", "grpc-timeout"] {
@@ -142,7 +142,7 @@ async fn a_layer_may_change_the_type_of_the_body() {
     assert!(result.expect("it was answered").done);
 }
 
-/// An error of the user's own, with or without a status behind it.
+/// An error of a user, with or without a status as its source.
 #[derive(Debug)]
 struct Mine(Option<Status>);
 
@@ -183,7 +183,7 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
     }
 }
 
-/// A transport that can never be made ready.
+/// A transport that never becomes ready.
 #[derive(Clone)]
 struct Broken(Code, Arc<AtomicUsize>);
 

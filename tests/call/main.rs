@@ -1,4 +1,4 @@
-//! One call through the stack: its headers, deadline, retries, credentials and checks, against a server played by the test.
+//! One call through the stack: its headers, deadline, retries, credentials and checks, against a mock server.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What a server says of further attempts by `grpc-retry-pushback-ms` (gRFC A6).
+//! The pushback of a server, `grpc-retry-pushback-ms` (gRFC A6).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The status with so many values of pushback.
+/// Returns the status with these values of pushback.
 fn pushed(mut status: Status, values: &[&str]) -> Status {
     for value in values {
         let value = value.parse().expect("header text");
@@ -43,7 +43,7 @@ fn in_trailers(status: &Status) -> GrpcResponse {
     grpc(tonic::body::Body::new(body))
 }
 
-/// How long a read takes that fails so first and succeeds then.
+/// Returns the duration of a read whose first attempt has this response and whose second succeeds.
 async fn wait(first: GrpcResponse) -> Duration {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
@@ -56,7 +56,7 @@ async fn wait(first: GrpcResponse) -> Duration {
     began.elapsed()
 }
 
-/// A read that fails so and is not tried again.
+/// Makes a read that fails with this status and is not retried.
 async fn fails(status: Status) {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
@@ -97,7 +97,7 @@ async fn negative_or_invalid_pushback_forbids_a_retry() {
 #[tokio::test(start_paused = true)]
 async fn pushback_sets_the_delay_but_does_not_force_a_retry() {
     fails(pushed(Status::not_found("no"), &["5"])).await;
-    // Ten seconds are all that the call has.
+    // The call has a timeout of ten seconds.
     fails(away(&["10000"])).await;
     let (client, mut server) = talk(|it| it);
     let create = async |client: &ApiGateway| {
@@ -150,12 +150,12 @@ async fn after_pushback_the_backoff_starts_again() {
         server.asked().await.1.send_response(done());
     });
     assert!(result.expect("the fifth attempt succeeded").done);
-    // Three times five, and at most one.
+    // Three delays of at most 5 ms, and at most one more.
     assert!(began.elapsed() <= millis(17), "{:?}", began.elapsed());
     server.asked_nothing_more(client).await;
 }
 
-/// Whether a call that fails is tried again after two that failed so.
+/// Returns true if a failed call is retried after two calls that failed with this pushback.
 async fn is_tried_again_after(values: &[&str]) -> bool {
     let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
@@ -208,7 +208,7 @@ async fn pushback_delays_a_poll_of_an_operation_and_never_forbids_it() {
     }
 }
 
-/// An operation that has made an api.
+/// A successful operation that created an api.
 fn succeeded() -> Operation {
     let api = Any {
         type_url: "type.googleapis.com/google.cloud.apigateway.v1.Api".to_owned(),

@@ -1,4 +1,4 @@
-//! What a hostile or broken peer may send: each gives one error that names the operation, and no panic.
+//! Responses of hostile or broken peers. Each causes one error that names the operation, and no panic.
 
 mod compression;
 
@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
-/// The error of a read that is answered so.
+/// Returns the error of a read with this response.
 async fn error(reply: GrpcResponse) -> Error {
     let (client, mut server) = talk(|it| it.retry(apigateway_grpc::contract::RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -40,14 +40,14 @@ fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
     pairs.collect()
 }
 
-/// The status in the head of a reply without a body, and in the trailers of one with a body.
+/// Returns two responses: the status in the head without a body, and the status in the trailers after a body.
 fn both(status: &HeaderMap) -> [GrpcResponse; 2] {
     let mut head = grpc(Body::empty());
     head.headers_mut().extend(status.clone());
     [head, ended(framed(&pb::Status::default()), status)]
 }
 
-/// A reply with this body, that ends with these trailers.
+/// Returns a response with this body and these trailers.
 fn ended(body: Vec<u8>, trailers: &HeaderMap) -> GrpcResponse {
     let trailers = std::future::ready(Some(Ok(trailers.clone())));
     grpc(Body::new(
@@ -122,7 +122,7 @@ async fn details_are_decoded_from_head_and_trailers() {
 }
 
 #[tokio::test]
-async fn an_unknown_and_a_malformed_detail_hide_no_other() {
+async fn unknown_and_malformed_details_do_not_hide_other_details() {
     let any = |name: &str, value: Vec<u8>| prost_types::Any {
         type_url: format!("type.googleapis.com/{name}"),
         value,
@@ -187,7 +187,7 @@ fn page(status: u16, media: &'static str, body: &'static str) -> GrpcResponse {
 #[tokio::test]
 async fn a_response_that_is_not_grpc_is_reported_with_its_http_status_and_media_type() {
     let cases = [
-        // A captive portal has these, and passes.
+        // A captive portal sends these statuses, and its failure is transient.
         (200, Code::Unavailable),
         (302, Code::Unavailable),
         (407, Code::Unavailable),
@@ -285,7 +285,7 @@ async fn a_response_above_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn of_several_codes_the_first_failure_counts() {
+async fn of_several_codes_the_first_that_is_not_ok_is_used() {
     for codes in [[&b"0"[..], b"5"], [b"5", b"0"], [b"5", b"7"]] {
         let mut status = HeaderMap::new();
         for code in codes {
@@ -307,7 +307,7 @@ async fn of_several_codes_the_first_failure_counts() {
 }
 
 #[tokio::test]
-async fn a_media_type_without_an_end_is_cut_in_the_error() {
+async fn a_long_media_type_is_cut_in_the_error() {
     let mut reply = page(502, "", "");
     let media = HeaderValue::try_from("x".repeat(60_000)).expect("header text");
     reply.headers_mut().insert("content-type", media);
@@ -318,7 +318,7 @@ async fn a_media_type_without_an_end_is_cut_in_the_error() {
     );
 }
 
-/// The error of a reply with these trailers and 2,000 bytes of others, where 1,000 are the limit.
+/// Returns the error of a response with these trailers and 2,000 more bytes, where the limit is 1,000.
 async fn over(status: &HeaderMap) -> Error {
     let mut status = status.clone();
     let padding = HeaderValue::try_from("x".repeat(2000)).expect("header text");

@@ -1,4 +1,4 @@
-//! Which failed calls are tried again, how often, after what wait, and with what request.
+//! Retries of failed calls: which calls, how often, after which delay, and with which request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_is_tried_five_times_with_the_same_bytes_and_headers() {
+async fn a_read_has_five_attempts_with_the_same_bytes_and_headers() {
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let mut first = None;
@@ -93,14 +93,14 @@ async fn an_error_that_the_policy_does_not_list_is_returned_at_once() {
     }
 }
 
-/// UNAVAILABLE, to be tried again after a while.
+/// Returns UNAVAILABLE with this delay before a retry.
 fn come_back_in(wait: Duration) -> Status {
     let details = ErrorDetails::with_retry_info(Some(wait));
     Status::with_error_details(Code::Unavailable, "come back", details)
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_servers_delay_raises_the_wait() {
+async fn the_delay_from_the_server_is_the_minimum_backoff() {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -113,7 +113,7 @@ async fn the_servers_delay_raises_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_delay_of_the_servers_the_wait_is_below_the_policys() {
+async fn without_a_delay_from_the_server_the_policy_bounds_the_backoff() {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -159,7 +159,7 @@ async fn a_create_that_may_have_been_processed_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_declared_idempotent_is_tried_again_on_the_codes_of_its_policy() {
+async fn a_create_declared_idempotent_is_retried_on_the_codes_of_its_policy() {
     for code in [Code::Unavailable, Code::Unknown] {
         let options = CallOptions::default().idempotent(true);
         let (client, mut server) = talk(|it| it.call_options(options));
@@ -192,7 +192,7 @@ async fn a_read_declared_not_idempotent_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_the_server_certainly_did_not_begin_is_tried_again() {
+async fn a_create_that_the_server_certainly_did_not_process_is_retried() {
     let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
     let errors: [Box<dyn std::error::Error + Send + Sync>; 2] = [
         Box::new(tonic::ConnectError(Box::new(refused()))),
@@ -226,7 +226,7 @@ async fn a_create_whose_connection_broke_in_flight_is_sent_once() {
     }
 }
 
-/// Three attempts with short delays between them.
+/// Returns a policy with three attempts and short delays.
 fn quick() -> RetryPolicy {
     RetryPolicy::default()
         .max_attempts(3)
@@ -306,7 +306,8 @@ async fn retries_are_throttled_during_an_outage() {
         assert!(result.expect_err("it is down").is_unavailable());
     }
     let further = attempts.load(Ordering::Relaxed) - CALLS;
-    // Every attempt fails: half of the hundred tokens are the end of it. Without them it were 4000.
+    // Every attempt fails, so retries end when half of the hundred tokens are used. Without throttling there would be 4000
+    // attempts.
     assert!((1..50).contains(&further), "{further}");
 }
 
@@ -331,7 +332,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     server.asked_nothing_more(client).await;
 }
 
-/// What a caller puts into a request is there in each attempt, and so is what tonic does.
+/// Each attempt has the extensions that the caller inserts into a request, and those of tonic.
 #[tokio::test(start_paused = true)]
 async fn a_retry_has_the_extensions_of_the_first_attempt() {
     #[derive(Clone, Debug, PartialEq)]
@@ -370,7 +371,7 @@ async fn a_response_above_the_limit_is_not_requested_again_under_any_policy() {
     let policy = RetryPolicy::default().codes([Code::ResourceExhausted]);
     let (client, mut server) = talk(|it| it.retry(policy).max_response_size(100));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        // A server that is exhausted is asked again.
+        // RESOURCE_EXHAUSTED of the server is retried, unlike the client's own limit.
         let (_, answer) = server.asked().await;
         answer.send_error(Status::resource_exhausted("busy"));
         let (_, answer) = server.asked().await;

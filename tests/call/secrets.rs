@@ -1,4 +1,4 @@
-//! No header, token or key in errors, spans, logs or `Debug`: everything emitted is searched for them.
+//! No header, token or key appears in errors, spans, logs or `Debug` output. The tests search everything that is emitted.
 
 use crate::common::{NAME, done, talk};
 use crate::credentials::{Answer, Script};
@@ -8,7 +8,7 @@ use apigateway_grpc::layer::auth::AuthLayer;
 use http::Uri;
 use tonic::Status;
 
-/// What must never be seen; no other text of the tests has it in it.
+/// The secret to search for. No other text of the tests contains it.
 const SECRET: &str = "s3cr3t";
 const TOKEN: &str = "ya29.s3cr3t-token";
 
@@ -36,7 +36,7 @@ async fn calls_over_a_custom_transport_show_no_secret() {
         (talk(|it| it.access_token(TOKEN)), 2),
         (talk(|it| it.api_key("s3cr3t-key")), 2),
     ];
-    // The scripted credentials have others when they are refused, and are sent once more.
+    // The scripted credentials return other headers after a rejection, and the call is sent once more.
     for ((client, mut server), sendings) in clients {
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
             let (rpc, answer) = server.asked().await;
@@ -63,7 +63,7 @@ async fn calls_over_a_custom_transport_show_no_secret() {
     is_clean(&seen, "retrying with refreshed ones");
 }
 
-/// Answers every call with a refusal over HTTP/2, on a port of this machine.
+/// Answers every call over HTTP/2 with a refusal, on a port of localhost.
 async fn refusing() -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a port is free");
@@ -119,7 +119,7 @@ async fn calls_over_rest_show_no_secret_at_the_lowest_level_of_any_crate() {
     is_clean(&seen, "hyper");
 }
 
-/// Answers every request for a tunnel with 407, on a port of this machine.
+/// Answers every request for a tunnel with 407, on a port of localhost.
 async fn unwilling_proxy() -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -168,7 +168,7 @@ async fn a_proxy_that_refuses_its_user_shows_no_secret_at_the_lowest_level_of_an
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
+async fn settings_show_no_secret_in_debug_output_or_in_errors() {
     let seen = Seen::default();
     let _guard = seen.capture();
     let builder = || ApiGateway::builder().endpoint("https://gateway.example");
@@ -204,7 +204,7 @@ async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
         builder().ca_certificates("s3cr3t").anonymous().build(),
     ];
     for refused in refused {
-        // Without TLS, what TLS alone needs is not looked at.
+        // Without TLS, the settings of TLS are not checked.
         if let Err(error) = refused {
             seen.add_error(&error);
         }

@@ -1,4 +1,4 @@
-//! That a client whose calls keep failing stops trying them again, and what counts for that.
+//! Retry throttling: a client whose calls keep failing stops retrying them.
 
 use crate::common::{NAME, Server, done, talk};
 use apigateway_grpc::contract::RetryPolicy;
@@ -16,9 +16,9 @@ fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
     talk(|it| it.retry_throttling(Some(throttling(max_tokens, token_ratio))))
 }
 
-/// A read, each attempt of which is answered with the next of these codes; OK is a success.
+/// Makes a read whose attempts are answered with these codes; OK is a success.
 ///
-/// That the client asks no more shows with the next read, or at the end.
+/// A further attempt would be noticed at the next read, or at the end.
 async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for (index, code) in codes.iter().enumerate() {
@@ -41,17 +41,17 @@ async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_keep_failing_are_not_tried_again_until_enough_have_succeeded() {
+async fn throttled_calls_are_not_retried_until_enough_calls_have_succeeded() {
     use Code::{Ok, Unavailable};
 
     let (client, mut server) = throttled(4, 1.0);
-    // Three are left after the first failure and two, which are not more than half, after the second.
+    // Three tokens are left after the first failure. Two are left after the second, which are not more than half.
     read(&client, &mut server, &[Unavailable, Unavailable]).await;
     // All clones of a client share the tokens.
     read(&client.clone(), &mut server, &[Unavailable]).await;
     read(&client, &mut server, &[Ok]).await;
     read(&client, &mut server, &[Ok]).await;
-    // Three were there again, of which one is taken.
+    // Three tokens were available again, and one is removed.
     read(&client, &mut server, &[Unavailable]).await;
     read(&client, &mut server, &[Ok]).await;
     read(&client, &mut server, &[Ok]).await;
@@ -60,7 +60,7 @@ async fn calls_that_keep_failing_are_not_tried_again_until_enough_have_succeeded
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_throttling_the_policy_alone_decides() {
+async fn without_throttling_only_the_policy_limits_retries() {
     let (client, mut server) = talk(|it| it.retry_throttling(None));
     for _ in 0..50 {
         read(&client, &mut server, &[Code::Unavailable; 5]).await;
@@ -71,7 +71,7 @@ async fn without_throttling_the_policy_alone_decides() {
 #[tokio::test(start_paused = true)]
 async fn by_default_half_of_a_hundred_tokens_may_be_used_up() {
     let (client, mut server) = talk(|it| it);
-    // Each takes five, and the last attempt of the tenth finds fifty left.
+    // Each call removes five tokens, and the last attempt of the tenth call finds fifty left.
     for _ in 0..10 {
         read(&client, &mut server, &[Code::Unavailable; 5]).await;
     }
@@ -90,7 +90,7 @@ async fn an_error_that_the_policy_does_not_list_takes_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_one_attempt_count_as_well() {
+async fn calls_with_a_single_attempt_count_too() {
     let (client, mut server) = throttled(4, 0.1);
     let once = apigateway_grpc::CallOptions::default().retry(RetryPolicy::NEVER);
     let once = client.with_options(once);
@@ -100,9 +100,9 @@ async fn calls_of_one_attempt_count_as_well() {
     server.asked_nothing_more(client).await;
 }
 
-/// When an operation is polled again is up to its schedule.
+/// The schedule of an operation decides when to poll again.
 #[tokio::test(start_paused = true)]
-async fn polls_of_an_operation_take_tokens_and_are_never_throttled() {
+async fn polls_of_an_operation_remove_tokens_and_are_never_throttled() {
     let (client, mut server) = throttled(10, 0.1);
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     for _ in 0..5 {

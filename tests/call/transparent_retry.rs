@@ -1,5 +1,4 @@
-//! Calls that a connection did not take: they are sent once more at once, whatever they are, since neither
-//! the server nor anybody else has seen them.
+//! Calls that the server certainly did not process are sent once more at once, whatever their method.
 
 use std::time::Duration;
 
@@ -41,7 +40,7 @@ async fn a_create_on_a_refused_stream_is_sent_once_more_at_once_under_any_policy
     server.asked_nothing_more(client).await;
 }
 
-/// A transport of the user's reports whatever ended the stream as the error of the reply's body.
+/// A user's transport reports the end of the stream as the error of the response's body.
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_stream_is_refused_after_the_response_head_is_not_sent_again() {
     let (client, mut server) = talk(|it| it);
@@ -86,7 +85,7 @@ async fn a_transparent_retry_is_not_an_attempt_of_the_policy_and_takes_no_token(
     server.asked_nothing_more(client).await;
 }
 
-/// Whether to connect once more is for the policy to say: a server that is down is not asked in a hurry.
+/// The policy decides about a new connection, so a server that is down gets no immediate retry.
 #[tokio::test(start_paused = true)]
 async fn a_failed_connection_is_retried_by_the_policy() {
     let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));

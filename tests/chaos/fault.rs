@@ -34,7 +34,7 @@ pub(crate) enum Inject {
     Line(Orders),
     /// The server stops, and returns at another address behind the proxy.
     Restart,
-    /// The server stops for good, and its name resolves to another one: from the begin of the fault, or from its end.
+    /// The server stops permanently, and its name resolves to another one, from the start or from the end of the fault.
     Name {
         at_once: bool,
     },

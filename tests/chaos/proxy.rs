@@ -140,8 +140,8 @@ impl Drop for Proxy {
     }
 }
 
-/// Accepts connections while it should. Otherwise a socket that does not listen holds the port, so that no other
-/// process gets it.
+/// Accepts connections while the port listens. Otherwise a socket that does not listen holds the port, so that no other process
+/// gets it.
 async fn accept(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr) {
     let mut orders = shared.orders.subscribe();
     let mut connections = JoinSet::new();

@@ -64,7 +64,7 @@ const TRANSPORTS: [Transport; 3] = [
     Transport::GrpcWithRestFallback,
 ];
 
-/// What is held when no call is running and no connection is open.
+/// The tasks, connections and memory that are held when no call is running and no connection is open.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     tasks: usize,
@@ -90,7 +90,7 @@ struct Beyond {
 }
 
 #[test]
-fn tens_of_thousands_of_calls_over_breaking_connections_leave_nothing_behind() {
+fn tens_of_thousands_of_calls_over_breaking_connections_leak_nothing() {
     let _alone = crate::alone();
     let calls = std::env::var("CHAOS_CALLS").map_or(CALLS, |it| it.parse().expect("a number"));
     let servers = crate::servers();

@@ -1,11 +1,12 @@
 //! `gateways deploy` and `rollback`: idempotent and resumable. They print commands that can be pasted.
 
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::emulator::Emulator;
+use super::running::Running;
 use super::{err, exits, on, out};
 
 const DEPLOY: &str = "gateways deploy g --location=us-central1 --api=a --openapi-spec=openapi.yaml";
@@ -53,7 +54,7 @@ fn a_deploy_from_nothing_prints_the_url_and_a_second_one_does_nothing() {
 }
 
 #[test]
-fn a_deploy_to_a_failed_gateway_or_api_fails_and_says_how_to_go_on() {
+fn a_deploy_to_a_failed_gateway_or_api_fails_and_names_the_next_command() {
     let emulator = Emulator::start("0s");
     for (method, advice) in [
         ("CreateApi", "apigw apis delete a"),
@@ -79,7 +80,7 @@ fn a_deploy_to_a_failed_gateway_or_api_fails_and_says_how_to_go_on() {
 }
 
 #[test]
-fn a_deploy_of_other_files_updates_the_gateway_and_says_how_to_go_back() {
+fn a_deploy_of_other_files_updates_the_gateway_and_names_the_command_that_reverts_it() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);
     let first = out(&exits(
@@ -141,7 +142,7 @@ fn the_command_to_roll_back_names_the_api_of_the_old_config() {
 }
 
 #[test]
-fn a_rollback_goes_to_the_config_before_the_present_one_or_to_a_named_one() {
+fn a_rollback_restores_the_previous_config_or_a_named_one() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);
     let first = out(&exits(
@@ -171,7 +172,7 @@ fn a_rollback_goes_to_the_config_before_the_present_one_or_to_a_named_one() {
 }
 
 #[test]
-fn variables_are_set_in_the_files_and_a_forgotten_one_stops_the_deploy() {
+fn variables_are_replaced_in_the_files_and_a_missing_value_stops_the_deploy() {
     let emulator = Emulator::start("0s");
     let text = include_str!("gcloud/openapi.yaml").replace("hello.example", "${HOST}");
     let spec = file("variables.yaml", &text);
@@ -217,7 +218,7 @@ fn an_id_that_was_used_for_other_files_is_an_error_that_names_the_flag() {
 }
 
 #[test]
-fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
+fn a_config_whose_creation_failed_is_deleted_and_created_again() {
     let emulator = Emulator::start("0s");
     let spec = file("fails.yaml", "swagger: '2.0'\npaths: 5\n");
     let line = format!(
@@ -251,7 +252,7 @@ fn api_keys_need_the_managed_service_to_be_enabled() {
 }
 
 #[test]
-fn old_configs_are_pruned_after_a_deploy_that_says_so() {
+fn old_configs_are_pruned_after_a_deploy_with_the_flag_keep() {
     let emulator = Emulator::start("0s");
     exits(0, &emulator, DEPLOY);
     exits(
@@ -269,11 +270,10 @@ fn old_configs_are_pruned_after_a_deploy_that_says_so() {
 
 #[test]
 #[cfg(unix)]
-fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
+fn a_deploy_that_was_killed_at_any_step_continues_when_run_again() {
     let emulator = Emulator::start("500ms");
-    let mut runs = 0;
     // Each run is killed a little later than the one before, so that every step is interrupted once.
-    loop {
+    for runs in 0..40 {
         let mut deploy = on(&emulator, DEPLOY);
         let mut child = deploy
             .stdout(Stdio::null())
@@ -281,18 +281,14 @@ fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
             .spawn()
             .expect("it runs");
         std::thread::sleep(Duration::from_millis(150 * runs));
-        runs += 1;
-        if child
-            .try_wait()
-            .expect("ours")
-            .is_some_and(|status| status.success())
-        {
+        let ended = child.try_wait().expect("ours");
+        if ended.is_some_and(|status| status.success()) {
             break;
         }
         child.kill().expect("ours");
         child.wait().expect("it ends");
-        assert!(runs < 60, "the deploy never ends");
     }
+    exits(0, &emulator, DEPLOY);
     let listed = exits(
         0,
         &emulator,
@@ -308,6 +304,16 @@ fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
         "something was created twice:\n{}",
         out(&listed)
     );
+}
+
+/// Runs a command that waits for an operation of an hour. The clock is advanced once the command has printed that it waits.
+pub(crate) fn ends_after_an_hour(emulator: &Emulator, line: &str, waits: &str) -> Output {
+    let running = Running::start(&mut on(emulator, line));
+    running.until_err_has(waits);
+    emulator.advance_minutes(60);
+    let output = running.ended();
+    assert_eq!(output.status.code(), Some(0), "{line}\n{}", err(&output));
+    output
 }
 
 /// Returns the verbs and targets of all operations, sorted.
@@ -361,29 +367,16 @@ fn a_create_that_another_process_makes_at_the_same_time_is_waited_for() {
 #[test]
 fn a_deploy_that_was_killed_while_its_config_is_activating_waits_for_it() {
     let emulator = Emulator::start("0s");
-    emulator.inject(r#"{"method": "CreateApiConfig", "operation": {"takes": "6s"}}"#);
-    let mut deploy = on(&emulator, DEPLOY);
-    let deploy = deploy.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = deploy.spawn().expect("it runs");
-    let state = || {
-        let listed = exits(0, &emulator, "api-configs list --format=value(state)");
-        out(&listed).trim().to_owned()
-    };
-    let began = std::time::Instant::now();
-    while state() != "ACTIVATING" {
-        assert!(began.elapsed() < Duration::from_secs(30), "{}", state());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    child.kill().expect("ours");
-    child.wait().expect("it ends");
+    emulator.inject(r#"{"method": "CreateApiConfig", "operation": {"takes": "3600s"}}"#);
+    let killed = Running::start(&mut on(&emulator, DEPLOY));
+    killed.until_err_has("Waiting for API Config [a-");
+    killed.kill();
+    emulator.advance_minutes(45);
+    let state = exits(0, &emulator, "api-configs list --format=value(state)");
+    assert_eq!(out(&state), "ACTIVATING\n");
     let plan = exits(0, &emulator, &format!("{DEPLOY} --dry-run"));
     assert!(out(&plan).starts_with("wait for config "), "{}", out(&plan));
-    let output = exits(0, &emulator, DEPLOY);
-    assert!(
-        err(&output).contains("Waiting for API Config [a-"),
-        "{}",
-        err(&output)
-    );
+    ends_after_an_hour(&emulator, DEPLOY, "Waiting for API Config [a-");
     let all = operations(&emulator);
     assert_eq!(all.len(), 3, "something was created twice: {all:#?}");
 }
@@ -409,15 +402,12 @@ fn a_config_that_is_being_deleted_or_updated_is_not_used_before_the_end() {
         let config = exits(0, &emulator, "api-configs list --format=get(name)");
         exits(0, &emulator, "gateways delete g --location=us-central1 -q");
         emulator.inject(&format!(
-            r#"{{"method": "{method}", "operation": {{"takes": "2s"}}}}"#
+            r#"{{"method": "{method}", "operation": {{"takes": "3600s"}}}}"#
         ));
         exits(0, &emulator, &start.replace("CONFIG", out(&config).trim()));
-        let output = exits(0, &emulator, DEPLOY);
-        assert!(
-            err(&output).contains(&format!("] to be {verb}... done")),
-            "{}",
-            err(&output)
-        );
+        let output = ends_after_an_hour(&emulator, DEPLOY, &format!("] to be {verb}..."));
+        let done = format!("] to be {verb}... done");
+        assert!(err(&output).contains(&done), "{}", err(&output));
         let states = exits(0, &emulator, "api-configs list --format=value(state)");
         assert_eq!(out(&states), "ACTIVE\n");
         assert_eq!(operations(&emulator).len(), operations_after, "{verb}");
@@ -435,9 +425,10 @@ fn a_rollback_waits_for_an_update_in_progress() {
         &emulator,
         "gateways deploy g --api=a --openapi-spec=openapi.json",
     );
-    emulator.inject(r#"{"method": "UpdateGateway", "operation": {"takes": "2s"}}"#);
+    emulator.inject(r#"{"method": "UpdateGateway", "operation": {"takes": "3600s"}}"#);
     exits(0, &emulator, "gateways update g --display-name=New --async");
-    assert_eq!(out(&exits(0, &emulator, "gateways rollback g")), first);
+    let output = ends_after_an_hour(&emulator, "gateways rollback g", "] to be updated...");
+    assert_eq!(out(&output), first);
 }
 
 #[test]
@@ -543,13 +534,18 @@ fn an_update_that_fails_leaves_the_old_config_and_rollback_restores_it() {
 }
 
 #[test]
-fn a_deploy_that_runs_out_of_time_exits_124_and_goes_on_when_run_again() {
-    let emulator = Emulator::start("1s");
-    let output = exits(124, &emulator, &format!("{DEPLOY} --timeout=300ms"));
-    assert!(err(&output).contains("hint: "), "{}", err(&output));
-    exits(0, &emulator, DEPLOY);
-    let emulator = Emulator::start("600ms");
-    let output = exits(124, &emulator, &format!("{DEPLOY} --timeout=900ms"));
-    assert!(err(&output).contains("hint: "), "{}", err(&output));
-    exits(0, &emulator, DEPLOY);
+fn a_deploy_that_times_out_exits_124_and_continues_when_run_again() {
+    for (method, title, timeout) in [
+        ("CreateApi", "Waiting for API [a]", "300ms"),
+        ("CreateApiConfig", "Waiting for API Config [a-", "900ms"),
+    ] {
+        let emulator = Emulator::start("0s");
+        emulator.inject(&format!(
+            r#"{{"method": "{method}", "operation": {{"takes": "3600s"}}}}"#
+        ));
+        let output = exits(124, &emulator, &format!("{DEPLOY} --timeout={timeout}"));
+        assert!(err(&output).contains("hint: "), "{}", err(&output));
+        // On a slow machine, the first run may end before it starts the operation. The second run then starts it.
+        ends_after_an_hour(&emulator, DEPLOY, title);
+    }
 }

@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
@@ -12,6 +11,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{
 };
 use apigateway_grpc::tonic::Code;
 
+use super::running::until;
 use super::{apigw, err, out, run};
 
 /// A running `apigw emulator`. Dropping it kills it.
@@ -79,16 +79,40 @@ impl Emulator {
 
     /// Injects a fault, given as JSON.
     pub(crate) fn inject(&self, fault: &str) {
+        self.admin("POST /emulator/v1/faults", fault);
+    }
+
+    /// Advances the clock. The operations that are due by then end.
+    pub(crate) fn advance_minutes(&self, minutes: u32) {
+        let by = format!(r#"{{"by": "{}s"}}"#, minutes * 60);
+        self.admin("POST /emulator/v1/clock:advance", &by);
+    }
+
+    /// Waits until each injected fault is used up.
+    pub(crate) fn until_no_fault_is_left(&self) {
+        let mut response = String::new();
+        until(
+            || "a fault is not used up".to_owned(),
+            || {
+                response = self.admin("GET /emulator/v1/faults", "");
+                !response.contains("faults/")
+            },
+        );
+    }
+
+    /// Calls the admin service over REST. Returns the response with its headers; panics unless it succeeds.
+    fn admin(&self, method_and_path: &str, body: &str) -> String {
         let address = self.endpoint.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).expect("the emulator listens");
         let request = format!(
-            "POST /emulator/v1/faults HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{fault}",
-            fault.len()
+            "{method_and_path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
         );
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut response = String::new();
         stream.read_to_string(&mut response).expect("a response");
         assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        response
     }
 
     /// Sends a signal. Returns the exit code, the output after the address, and standard error if it is piped.
@@ -96,17 +120,15 @@ impl Emulator {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         assert!(sent.expect("kill runs").success());
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                break status;
-            }
-            assert!(
-                began.elapsed() < Duration::from_secs(10),
-                "it goes on after {signal}"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        let mut status = None;
+        until(
+            || format!("it goes on after {signal}"),
+            || {
+                status = self.child.try_wait().expect("a child");
+                status.is_some()
+            },
+        );
+        let status = status.expect("it has ended");
         let (mut rest, mut errors) = (String::new(), String::new());
         self.out.read_to_string(&mut rest).expect("text");
         if let Some(mut stderr) = self.child.stderr.take() {
@@ -162,7 +184,7 @@ fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
 
 #[test]
 fn the_address_of_the_page_is_printed_after_that_of_the_emulator() {
-    // Standard output is no terminal, so that --open opens nothing.
+    // Standard output is not a terminal, so --open opens nothing.
     for options in [&[][..], &["--ui"], &["--no-ui", "--ui"], &["--open"]] {
         let emulator = Emulator::with(options);
         let page = format!("page: {}/\n", emulator.endpoint);
@@ -287,7 +309,7 @@ fn tokens_times_and_a_certificate_are_given_by_options() {
 }
 
 #[test]
-fn an_option_of_the_emulator_that_is_wrong_is_named() {
+fn the_error_of_an_invalid_option_of_the_emulator_names_it() {
     for (options, code, named) in [
         (["--operation-time-of", "CreateApi"], 2, "METHOD=DURATION"),
         (
@@ -326,7 +348,7 @@ fn an_option_of_the_emulator_that_is_wrong_is_named() {
 }
 
 #[test]
-fn an_option_of_access_that_is_wrong_is_named_without_the_token() {
+fn the_error_of_an_invalid_option_of_access_names_it_without_the_token() {
     for (options, error) in [
         (
             ["--host", "a:1"],
@@ -370,7 +392,7 @@ fn an_option_of_access_that_is_wrong_is_named_without_the_token() {
 }
 
 #[test]
-fn an_admin_token_is_made_up_and_printed_after_the_address() {
+fn an_admin_token_is_generated_and_printed_after_the_address() {
     let tokens = [0; 2].map(|_| {
         let emulator = Emulator::with(&["--admin-token", "-"]);
         let (code, printed, errors) = emulator.end("TERM");
@@ -413,7 +435,7 @@ fn web_pages_and_hosts_are_allowed_by_options() {
 }
 
 #[test]
-fn locations_are_lost_and_service_accounts_named_by_options() {
+fn unreachable_locations_and_service_accounts_are_set_by_options() {
     let email = "run@p.iam.gserviceaccount.com";
     let lost = ["--unreachable", "us-east1", "--unreachable", "us-west2"];
     let emulator = Emulator::with(&[&lost[..], &["--service-account", email]].concat());

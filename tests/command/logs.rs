@@ -48,7 +48,7 @@ fn admin(endpoint: &str, host: &str, token: &str) {
 }
 
 #[test]
-fn logs_of_all_that_the_command_and_its_emulator_do_have_no_token() {
+fn the_logs_of_the_command_and_its_emulator_have_no_token() {
     let folder = Folder::new("apigw-logs");
     let file = |name: &str| folder.0.join(name);
     let log = |name: &str| std::fs::File::create(file(name)).expect("a file");

@@ -11,9 +11,10 @@ use super::emulator::Emulator;
 /// Number of calls after which the log of calls and the buffers have their full size.
 const WARM_UP: usize = 5_000;
 const CALLS: usize = 30_000;
+const ROUNDS: usize = 4;
 const CONCURRENT: usize = 100;
 
-/// Memory in MiB by which the process may grow: about 280 bytes a call.
+/// Memory in MiB by which the process may grow in a round: about 280 bytes a call.
 const GROWTH: usize = 8;
 
 /// Makes calls, a number of them at once.
@@ -45,7 +46,7 @@ fn resident(pid: u32) -> usize {
 }
 
 #[test]
-fn calls_do_not_grow_the_process() {
+fn calls_do_not_increase_the_memory_of_the_process() {
     let emulator = Emulator::start("0s");
     let address = emulator.endpoint.trim_start_matches("http://").to_owned();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -54,9 +55,17 @@ fn calls_do_not_grow_the_process() {
         let (mut client, connection) = h2::client::handshake(tcp).await.expect("HTTP/2");
         tokio::spawn(async move { connection.await.ok() });
         call(&mut client, &address, WARM_UP).await;
-        let before = resident(emulator.pid());
-        call(&mut client, &address, CALLS).await;
-        let after = resident(emulator.pid());
-        assert!(after <= before + GROWTH, "{before} MiB, then {after} MiB");
+        let mut sizes = vec![resident(emulator.pid())];
+        // A leak grows the process in every round. A busy machine may need larger buffers once.
+        for _ in 0..ROUNDS {
+            call(&mut client, &address, CALLS).await;
+            let after = resident(emulator.pid());
+            let before = sizes.last().copied().expect("one at least");
+            if after <= before + GROWTH {
+                return;
+            }
+            sizes.push(after);
+        }
+        panic!("the process grows in every round; its sizes in MiB: {sizes:?}");
     });
 }

@@ -6,6 +6,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::running::within_some_timeout;
 use crate::{apigw, err};
 
 /// A proxy that records the first line of each request, and answers 403.
@@ -41,8 +42,8 @@ impl Proxy {
     }
 }
 
-/// Reads an operation, with no proxy settings other than these variables.
-fn describe(variables: &[(&str, &str)]) -> Output {
+/// Reads an operation within a time, with no proxy settings other than these variables.
+fn describe(timeout: &str, variables: &[(&str, &str)]) -> Output {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::SeqCst);
     let file = format!("apigw-proxy-{}-{number}", std::process::id());
@@ -56,7 +57,7 @@ fn describe(variables: &[(&str, &str)]) -> Output {
         "--transport",
         "grpc",
         "--request-timeout",
-        "3s",
+        timeout,
     ]);
     // Only calls to an emulator have no token.
     if !variables
@@ -77,24 +78,29 @@ fn a_proxy_of_the_environment_is_used_and_its_password_is_not_shown() {
     for variable in ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
         let proxy = Proxy::start();
         let url = format!("http://me:s3cr3t@{}", proxy.address);
-        let output = describe(&[(variable, &url), ("RUST_LOG", "trace")]);
-        assert_eq!(output.status.code(), Some(1));
-        let lines = proxy.lines();
-        assert!(!lines.is_empty(), "{variable}: {}", err(&output));
-        for line in lines {
-            assert_eq!(line, "CONNECT gateway.test:443 HTTP/1.1");
-        }
         let expected = format!(
             "cannot connect to https://gateway.test through the proxy http://{}: \
              the proxy responded with HTTP 403 Forbidden",
             proxy.address
         );
-        let (text, encoded) = (err(&output), "bWU6czNjcjN0");
-        assert!(text.contains(&expected), "{text}");
-        assert!(
-            !text.contains("s3cr3t") && !text.contains(encoded),
-            "{text}"
-        );
+        within_some_timeout(|timeout| {
+            let output = describe(timeout, &[(variable, &url), ("RUST_LOG", "trace")]);
+            assert_eq!(output.status.code(), Some(1));
+            let (text, encoded) = (err(&output), "bWU6czNjcjN0");
+            assert!(
+                !text.contains("s3cr3t") && !text.contains(encoded),
+                "{text}"
+            );
+            match text.contains(&expected) {
+                true => Ok(()),
+                false => Err(format!("{variable}: {text}")),
+            }
+        });
+        let lines = proxy.lines();
+        assert!(!lines.is_empty(), "{variable}");
+        for line in lines {
+            assert_eq!(line, "CONNECT gateway.test:443 HTTP/1.1");
+        }
     }
 }
 
@@ -115,7 +121,7 @@ fn a_host_of_no_proxy_and_the_emulator_are_called_without_a_proxy() {
         ],
     ];
     for variables in cases {
-        let output = describe(variables);
+        let output = describe("3s", variables);
         let text = err(&output);
         assert!(text.contains("ERROR: "), "{variables:?}: {text}");
         assert!(!text.contains("through the proxy"), "{variables:?}: {text}");
@@ -125,7 +131,7 @@ fn a_host_of_no_proxy_and_the_emulator_are_called_without_a_proxy() {
 
 #[test]
 fn an_invalid_proxy_of_the_environment_is_reported_with_its_variable() {
-    let output = describe(&[("HTTPS_PROXY", "ftp://me:s3cr3t@proxy.test")]);
+    let output = describe("3s", &[("HTTPS_PROXY", "ftp://me:s3cr3t@proxy.test")]);
     let expected = "ERROR: (apigw.operations.describe) invalid `HTTPS_PROXY`: unsupported scheme `ftp`: must be http \
                     or https\n";
     assert_eq!((output.status.code(), err(&output)), (Some(1), expected));
@@ -135,20 +141,26 @@ fn an_invalid_proxy_of_the_environment_is_reported_with_its_variable() {
 fn a_proxy_of_the_flag_is_used_in_place_of_that_of_the_environment() {
     let proxy = Proxy::start();
     let url = format!("http://{}", proxy.address);
-    let output = apigw(&[
-        "apis",
-        "list",
-        "--project=p",
-        "--endpoint=https://gateway.test",
-        "--anonymous",
-        "--transport=grpc",
-        "--request-timeout=3s",
-        "--proxy",
-        &url,
-    ])
-    .env("HTTPS_PROXY", "http://127.0.0.1:1")
-    .output()
-    .expect("it runs");
-    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
-    assert!(!proxy.lines().is_empty(), "{}", err(&output));
+    within_some_timeout(|timeout| {
+        let output = apigw(&[
+            "apis",
+            "list",
+            "--project=p",
+            "--endpoint=https://gateway.test",
+            "--anonymous",
+            "--transport=grpc",
+            "--request-timeout",
+            timeout,
+            "--proxy",
+            &url,
+        ])
+        .env("HTTPS_PROXY", "http://127.0.0.1:1")
+        .output()
+        .expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+        match proxy.lines().is_empty() {
+            true => Err(err(&output).to_owned()),
+            false => Ok(()),
+        }
+    });
 }

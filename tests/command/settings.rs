@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::emulator::Emulator;
+use super::running::within_some_timeout;
 use super::{apigw, err, exits, on, out};
 
 /// Creates a gcloud folder with the configurations `default` and `other`.
@@ -113,7 +114,7 @@ fn config_show_prints_each_setting_with_its_source() {
 }
 
 #[test]
-fn the_project_of_the_credentials_comes_last() {
+fn the_project_of_the_credentials_has_the_lowest_precedence() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("adc.json");
     std::fs::write(
         &file,
@@ -162,7 +163,7 @@ fn format_and_prompts_come_from_the_configuration() {
 }
 
 #[test]
-fn an_override_with_a_path_is_refused_and_two_endpoints_are_warned_of() {
+fn an_override_with_a_path_is_refused_and_two_endpoints_cause_a_warning() {
     let emulator = Emulator::start("0s");
     let output = apigw(&["apis", "list", "--project=p"])
         .env(
@@ -333,24 +334,26 @@ fn the_billing_project_is_sent() {
 
 #[test]
 fn the_universe_domain_is_part_of_the_host() {
-    let output = apigw(&[
-        "apis",
-        "list",
-        "--project=p",
-        "--universe-domain=universe.invalid",
-        "--anonymous",
-        "--no-proxy",
-        "--transport=grpc",
-        "--request-timeout=1s",
-    ])
-    .output()
-    .expect("it runs");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        err(&output).contains("https://apigateway.universe.invalid"),
-        "{}",
-        err(&output)
-    );
+    within_some_timeout(|timeout| {
+        let output = apigw(&[
+            "apis",
+            "list",
+            "--project=p",
+            "--universe-domain=universe.invalid",
+            "--anonymous",
+            "--no-proxy",
+            "--transport=grpc",
+            "--request-timeout",
+            timeout,
+        ])
+        .output()
+        .expect("it runs");
+        assert_eq!(output.status.code(), Some(1));
+        match err(&output).contains("https://apigateway.universe.invalid") {
+            true => Ok(()),
+            false => Err(err(&output).to_owned()),
+        }
+    });
 }
 
 #[test]

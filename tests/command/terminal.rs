@@ -6,10 +6,26 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use super::emulator::Emulator;
+use super::running::Running;
 use super::{exits, on, out};
 
 /// Runs a command in a pseudo-terminal, whose content is returned as standard output.
 fn shown(emulator: &Emulator, line: &str, typed: &str, environment: &[(&str, &str)]) -> Output {
+    let mut script = in_a_terminal(emulator, line, environment);
+    let mut child = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(typed.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    drop(input);
+    output
+}
+
+/// Returns a command that runs another one in a pseudo-terminal.
+fn in_a_terminal(emulator: &Emulator, line: &str, environment: &[(&str, &str)]) -> Command {
     let inner = on(emulator, line);
     let words = std::iter::once(inner.get_program()).chain(inner.get_args());
     let words: Vec<String> = words
@@ -32,28 +48,19 @@ fn shown(emulator: &Emulator, line: &str, typed: &str, environment: &[(&str, &st
         };
     }
     script.envs(environment.iter().copied());
-    let mut child = script
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script runs");
-    let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(typed.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    drop(input);
-    output
+    script
 }
 
 #[test]
 fn a_wait_on_a_terminal_is_a_spinner_that_ends_in_one_line() {
-    let emulator = Emulator::start("700ms");
-    let output = shown(&emulator, "apis create a", "", &[]);
+    let emulator = Emulator::start("1h");
+    let mut script = in_a_terminal(&emulator, "apis create a", &[]);
+    let create = Running::start(script.stdin(Stdio::piped()));
+    create.until_out(|text| text.contains(['⠙', '⠋', '⠁', '⠂']));
+    emulator.advance_minutes(60);
+    let output = create.ended();
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
     let text = out(&output);
-    assert!(
-        text.contains('⠙') || text.contains('⠋') || text.contains('⠁') || text.contains('⠂'),
-        "{text:?}"
-    );
     assert!(
         text.contains("Waiting for API [a] to be created...done."),
         "{text:?}"
@@ -65,7 +72,7 @@ fn a_wait_on_a_terminal_is_a_spinner_that_ends_in_one_line() {
 }
 
 #[test]
-fn colour_is_left_out_if_the_environment_or_a_flag_says_so() {
+fn the_environment_or_a_flag_disables_colour() {
     let emulator = Emulator::start("700ms");
     for (index, (flag, environment)) in [
         ("", ("NO_COLOR", "1")),

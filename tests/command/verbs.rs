@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::deploy::ends_after_an_hour;
 use super::emulator::Emulator;
 use super::{apigw, err, exits, on, out};
 
@@ -158,7 +159,7 @@ fn an_update_that_changes_nothing_sends_nothing() {
 }
 
 #[test]
-fn an_async_command_prints_how_to_wait_and_with_a_format_the_operation() {
+fn an_async_command_prints_the_command_that_waits_and_with_a_format_the_operation() {
     let emulator = Emulator::start("1h");
     let output = exits(0, &emulator, "apis create a --async --format=json");
     let name = json(out(&output))["name"]
@@ -313,7 +314,7 @@ fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
         emulator
     };
     let slow =
-        |method: &str| format!(r#"{{"method": "{method}", "operation": {{"takes": "2s"}}}}"#);
+        |method: &str| format!(r#"{{"method": "{method}", "operation": {{"takes": "3600s"}}}}"#);
     for line in [
         "apis delete a --cascade -q",
         "api-configs prune --api=a --keep=5 -q",
@@ -321,12 +322,10 @@ fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
         let emulator = start();
         emulator.inject(&slow("DeleteApiConfig"));
         exits(0, &emulator, "api-configs delete c1 --api=a --async -q");
-        let output = exits(0, &emulator, line);
-        assert!(
-            err(&output).contains("Waiting for API Config [c1] to be deleted... done"),
-            "{}",
-            err(&output)
-        );
+        let waiting = "Waiting for API Config [c1] to be deleted...";
+        let output = ends_after_an_hour(&emulator, line, waiting);
+        let done = format!("{waiting} done");
+        assert!(err(&output).contains(&done), "{}", err(&output));
         let left = exits(0, &emulator, "api-configs list --format=value(name)");
         assert_eq!(out(&left), "");
     }
@@ -334,7 +333,8 @@ fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
     exits(0, &emulator, "api-configs delete c1 --api=a -q");
     emulator.inject(&slow("DeleteApi"));
     exits(0, &emulator, "apis delete a --async -q");
-    exits(0, &emulator, "apis delete a --cascade -q");
+    let waiting = "Waiting for API [a] to be deleted...";
+    ends_after_an_hour(&emulator, "apis delete a --cascade -q", waiting);
     exits(1, &emulator, "apis describe a");
 
     // The operation that is in the way may have ended before it is found.
@@ -457,7 +457,7 @@ fn a_list_that_lacks_a_location_warns_and_exits_6_if_completeness_is_required() 
 #[test]
 fn the_help_pages_are_printed() {
     for (page, text) in [
-        ("exit-codes", "  124  the time for waiting is over"),
+        ("exit-codes", "  124  the wait timed out"),
         ("differences", "Differences from `gcloud api-gateway`"),
         ("environment", "CLOUDSDK_CORE_PROJECT"),
         ("formats", "value(KEYS)"),
@@ -541,7 +541,7 @@ fn doctor_succeeds_for_the_emulator_and_fails_for_a_dead_address() {
 }
 
 #[test]
-fn validate_prints_each_fault_with_its_place_in_three_formats() {
+fn validate_prints_each_diagnostic_with_its_position_in_three_formats() {
     let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/faulty.yaml");
     std::fs::write(
         file,
@@ -641,7 +641,7 @@ fn validate_reads_standard_input_and_names_it() {
 }
 
 #[test]
-fn a_file_that_cannot_be_checked_is_named_and_the_error_says_what_it_lacks() {
+fn the_error_of_a_file_that_cannot_be_checked_names_the_file_and_the_problem() {
     let file = |name: &str, content: &str| {
         let path = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
         std::fs::write(&path, content).expect("a file");
@@ -668,7 +668,7 @@ fn a_file_that_cannot_be_checked_is_named_and_the_error_says_what_it_lacks() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_without_an_end_is_an_error() {
+fn an_endless_file_is_an_error() {
     let emulator = Emulator::start("0s");
     for line in [
         "api-configs validate --openapi-spec=/dev/zero",
@@ -750,7 +750,7 @@ fn lists_are_filtered_and_limited() {
 }
 
 #[test]
-fn a_diff_has_as_many_unchanged_lines_as_asked_for_and_compares_grpc_files() {
+fn a_diff_has_the_requested_number_of_unchanged_lines_and_compares_grpc_files() {
     let emulator = served();
     let files = grpc_files("diff");
     let lines = |context: usize| {

@@ -1,4 +1,4 @@
-//! Credentials played by the test.
+//! Mock credentials with scripted answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,25 +9,25 @@ use apigateway_grpc::google_cloud_auth::credentials::{
 use apigateway_grpc::google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap, HeaderValue};
 
-/// What credentials answer.
+/// The answer of mock credentials.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// These headers, with a new entity tag.
     New(Vec<(&'static str, &'static str)>),
-    /// What was given before holds.
+    /// The previous headers are still valid.
     Same,
     /// An error, transient or not.
     Fails(bool, &'static str),
-    /// Nothing, ever.
+    /// No answer.
     Hangs,
 }
 
-/// A bearer token and nothing else.
+/// Returns the answer with only a bearer token.
 pub(crate) fn token(token: &'static str) -> Answer {
     Answer::New(vec![("authorization", token)])
 }
 
-/// Credentials that answer by the number of the question, counted from one.
+/// Credentials that answer by the number of the request, counted from one.
 #[derive(Clone)]
 pub(crate) struct Script {
     answer: Arc<dyn Fn(usize) -> Answer + Send + Sync>,
@@ -42,7 +42,7 @@ impl Script {
         }
     }
 
-    /// How often they were asked.
+    /// Returns the number of requests.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! A server played by the test: it is asked, looks at what it was asked, and answers by hand.
+//! A mock server: the test receives each request and answers it by hand.
 
 use std::time::Duration;
 
@@ -9,39 +9,39 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tower_test::mock::{self, Handle, Mock, SendResponse};
 
-/// The operation that most tests ask for.
+/// The operation that most tests read.
 pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
 
-/// A client without credentials, its builder touched up by `with`, and the server that it calls.
+/// Returns a client without credentials, with the settings of `with`, and its mock server.
 pub(crate) fn talk(with: impl FnOnce(Played) -> Played) -> (ApiGateway, Server) {
     let (mock, server) = play();
     let client = with(ApiGateway::builder().transport_service(mock).anonymous()).build();
     (client.expect("the settings are valid"), server)
 }
 
-/// A transport, and the server that it leads to.
+/// Returns a transport, and the server behind it.
 pub(crate) fn play() -> (Mock<GrpcRequest, GrpcResponse>, Server) {
     let (mock, handle) = mock::pair();
     (mock, Server { handle })
 }
 
-/// A builder whose transport is the played server.
+/// A builder whose transport is the mock server.
 pub(crate) type Played = Builder;
 
-/// The far end of a client.
+/// The server side of a client.
 pub(crate) struct Server {
     handle: Handle<GrpcRequest, GrpcResponse>,
 }
 
 impl Server {
-    /// What the client asks next.
+    /// Returns the next request of the client.
     pub(crate) async fn asked(&mut self) -> (GrpcRequest, SendResponse<GrpcResponse>) {
         let asked = tokio::time::timeout(Duration::from_secs(30), self.handle.next_request());
         let asked = asked.await.expect("the client asks within half a minute");
         asked.expect("the client is there")
     }
 
-    /// Ends the test unless the client, which is given up, has asked nothing more.
+    /// Drops the client, and fails if it has sent another request.
     pub(crate) async fn asked_nothing_more<C>(mut self, client: C) {
         drop(client);
         let more = tokio::time::timeout(Duration::from_secs(1), self.handle.next_request());
@@ -50,7 +50,7 @@ impl Server {
     }
 }
 
-/// The operation of [`NAME`], done.
+/// Returns the operation [`NAME`], which is done.
 pub(crate) fn done() -> GrpcResponse {
     let operation = Operation {
         name: NAME.to_owned(),
@@ -60,7 +60,7 @@ pub(crate) fn done() -> GrpcResponse {
     ok(&operation)
 }
 
-/// The reply with this message.
+/// Returns the response with this message.
 pub(crate) fn ok(message: &impl prost::Message) -> GrpcResponse {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
@@ -69,7 +69,7 @@ pub(crate) fn ok(message: &impl prost::Message) -> GrpcResponse {
     grpc(Body::new(body))
 }
 
-/// A message as it travels.
+/// Returns a message as a gRPC frame.
 pub(crate) fn framed(message: &impl prost::Message) -> Vec<u8> {
     let length = u32::try_from(message.encoded_len()).expect("a test's message is short");
     let mut framed = vec![0];
@@ -78,7 +78,7 @@ pub(crate) fn framed(message: &impl prost::Message) -> Vec<u8> {
     framed
 }
 
-/// A gRPC reply with this body and nothing else.
+/// Returns a gRPC response with only this body.
 pub(crate) fn grpc(body: Body) -> GrpcResponse {
     let reply = http::Response::builder().header("content-type", "application/grpc");
     reply.body(body).expect("the header is valid")

@@ -1,4 +1,4 @@
-//! Everything that a client emits, to be searched for what must not be in it.
+//! Records everything that a client emits, to search it for secrets.
 
 use std::fmt::Write as _;
 use std::io;
@@ -34,11 +34,11 @@ impl Seen {
         self.0.lock().expect("whole").push_str(text);
     }
 
-    /// All that an error can be made to say.
+    /// Adds all texts of an error.
     pub(crate) fn add_error(&self, error: &(dyn std::error::Error + 'static)) {
         let mut text = String::new();
         let chain = std::iter::successors(Some(error), |error| error.source());
-        // An error leaves out the causes whose text it has. Its status has them all.
+        // An error omits the causes whose text it contains. Its status has them all.
         let status = error.downcast_ref::<apigateway_grpc::Error>();
         let status = status.and_then(apigateway_grpc::Error::status);
         let causes = std::iter::successors(status.and_then(std::error::Error::source), |error| {
@@ -50,7 +50,7 @@ impl Seen {
         self.add(&text);
     }
 
-    /// Logs of this thread go here, to the last detail of any crate, until the guard is dropped.
+    /// Captures the logs of this thread, of all crates and levels, until the guard is dropped.
     pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -60,7 +60,7 @@ impl Seen {
         tracing::subscriber::set_default(subscriber)
     }
 
-    /// What is wrong: the first line that has the secret, or that what shows that anything was captured is missing.
+    /// Returns the problem: the first line that contains the secret, or that the text `but_has` was not captured.
     pub(crate) fn leak(&self, secret: &str, but_has: &str) -> Option<String> {
         let text = self.0.lock().expect("whole");
         if !text.contains(but_has) {

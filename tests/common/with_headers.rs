@@ -1,4 +1,4 @@
-//! What the whole stack is held against: a `Channel` whose one layer sets the same headers.
+//! The baseline for the whole stack: a `Channel` whose one layer sets the same headers.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::Service;
 
-/// Sets headers from ready values, and nothing else.
+/// Sets headers from constant values.
 #[derive(Clone)]
 pub(crate) struct WithHeaders {
     pub(crate) channel: Channel,

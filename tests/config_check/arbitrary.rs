@@ -26,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn a_document_with_pieces_cut_and_put_in_is_checked(
+    fn a_document_with_pieces_removed_and_inserted_is_checked(
         good in prop::sample::select(&[GOOD_2, GOOD_3][..]),
         edits in prop::collection::vec((0..GOOD_2.len(), 0..12_usize, prop::sample::select(&PIECES[..])), 1..6)
     ) {

@@ -9,7 +9,7 @@ use crate::{GOOD_2, GOOD_3, changed, check_yaml, config, errors};
 const CHECKS: &str = include_str!("checks.txt");
 
 #[test]
-fn each_check_finds_its_fault_at_its_place() {
+fn each_check_reports_its_problem_with_its_position() {
     let mut actual = String::new();
     let mut header = "";
     for line in CHECKS.lines() {
@@ -54,7 +54,7 @@ fn each_check_finds_its_fault_at_its_place() {
 }
 
 #[test]
-fn a_good_document_has_no_error_and_no_warning() {
+fn a_valid_document_has_no_error_and_no_warning() {
     for good in [GOOD_2, GOOD_3] {
         assert_eq!(check_yaml(good), []);
         assert_eq!(check_yaml(&good.replace('\n', "\r\n")), []);
@@ -64,7 +64,7 @@ fn a_good_document_has_no_error_and_no_warning() {
 }
 
 #[test]
-fn a_diagnostic_has_a_place_a_severity_a_rule_and_a_link() {
+fn a_diagnostic_has_a_position_a_severity_a_rule_and_a_link() {
     let document = changed(GOOD_2, "basePath: /v1", "basePath: v1");
     let found = check_yaml(&document);
     let [found] = &found[..] else {
@@ -135,7 +135,7 @@ fn documents_of_one_config_have_their_own_ids_and_share_their_routes() {
     assert_eq!(
         found(&second("1", "/v2")),
         [
-            "b.yaml:4:12: the API `books.example` has version `1` at a.yaml:4:12 too: set another `version`, or a \
+            "b.yaml:4:12: duplicate version `1` of the API `books.example`, first at a.yaml:4:12: set another `version`, or an \
           `x-google-api-name` in each document"
         ]
     );
@@ -194,13 +194,13 @@ fn an_alias_and_a_merge_count_as_written_out() {
 #[test]
 fn plain_scalars_follow_the_core_schema_of_yaml() {
     for (word, expected) in [
-        ("yes", "the text `yes`"),
-        ("1_000", "the text `1_000`"),
-        ("2026-01-02", "the text `2026-01-02`"),
-        ("inf", "the text `inf`"),
-        ("0xzz", "the text `0xzz`"),
-        ("'1'", "the text `1`"),
-        ("!!str 1", "the text `1`"),
+        ("yes", "the string `yes`"),
+        ("1_000", "the string `1_000`"),
+        ("2026-01-02", "the string `2026-01-02`"),
+        ("inf", "the string `inf`"),
+        ("0xzz", "the string `0xzz`"),
+        ("'1'", "the string `1`"),
+        ("!!str 1", "the string `1`"),
         ("!!int '1'", "the number 1"),
         ("0x1F", "the number 0x1F"),
         ("-.5e+3", "the number -.5e+3"),
@@ -223,7 +223,7 @@ fn plain_scalars_follow_the_core_schema_of_yaml() {
 }
 
 #[test]
-fn errors_and_warnings_are_counted_apart_and_in_order() {
+fn errors_and_warnings_are_counted_separately_and_in_order() {
     let paths: String = (0..300).map(|path| format!("  p{path}: {{}}\n")).collect();
     let warnings: String = (0..150)
         .map(|key| format!("x-{key}: {{a: 1, a: 1}}\n"))
@@ -245,7 +245,7 @@ fn errors_and_warnings_are_counted_apart_and_in_order() {
 }
 
 #[test]
-fn a_message_repeats_little_of_a_file_and_nothing_invisible() {
+fn a_message_quotes_little_of_a_file_and_no_invisible_characters() {
     let long = format!("{}\\u202e\\n", "a".repeat(90) + &"b".repeat(100));
     let document = changed(
         GOOD_2,

@@ -9,7 +9,7 @@ use prost::Message as _;
 use crate::{GOOD_2, config, errors};
 
 #[test]
-fn a_file_that_cannot_be_read_has_one_error_at_its_place() {
+fn a_file_that_cannot_be_parsed_has_one_error_with_its_position() {
     for (path, contents, expected) in [
         (
             "a.yaml",
@@ -20,7 +20,7 @@ fn a_file_that_cannot_be_read_has_one_error_at_its_place() {
         (
             "a.yaml",
             b"swagger",
-            "a.yaml:1:1: an OpenAPI document must be a mapping, not the text `swagger`",
+            "a.yaml:1:1: an OpenAPI document must be a mapping, not the string `swagger`",
         ),
         ("a.yaml", b"a: 1\nb: \xff", "a.yaml:2:4: invalid UTF-8"),
         (
@@ -59,7 +59,7 @@ fn a_file_that_cannot_be_read_has_one_error_at_its_place() {
 }
 
 #[test]
-fn a_json_document_has_places_and_no_limit_of_keys() {
+fn the_diagnostics_of_a_json_document_have_positions_and_its_keys_have_no_limit() {
     let long = "k".repeat(5_000);
     let json = format!(
         "\u{feff}{{\n\t\"swagger\": \"2.0\",\n\t\"info\": {{\"title\": \"\\ud83d\\ude00\", \"version\": \"\\/\", \
@@ -110,7 +110,7 @@ fn a_config_without_files_or_with_too_many_is_one_error() {
 }
 
 #[test]
-fn files_are_loaded_by_their_last_names_and_kinds() {
+fn files_are_loaded_by_their_file_names_and_kinds() {
     for (path, kind) in [
         ("a/b.yaml", Some(FileKind::Text)),
         ("b.yml", Some(FileKind::Text)),
@@ -194,7 +194,7 @@ fn the_sources_beside_a_descriptor_set_are_attached() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_without_an_end_is_an_error() {
+fn an_endless_file_is_an_error() {
     let path = std::env::temp_dir().join(format!("endless-{}.yaml", std::process::id()));
     std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
     let loaded = load_openapi([&path]);

@@ -134,7 +134,7 @@ fn an_any_whose_bytes_are_not_a_timestamp_keeps_them() {
 
 proptest! {
     #[test]
-    fn arbitrary_messages_have_the_same_json_and_come_back(seed: u64) {
+    fn arbitrary_messages_have_the_same_json_and_are_read_back(seed: u64) {
         let (of, message) = arbitrary(&mut Random(seed));
         let wire = message.encode_to_vec();
         let json = write(&of, &wire).map_err(TestCaseError::fail)?;
@@ -151,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_has_one_json_form_however_the_wire_has_it(seed: u64) {
+    fn the_json_form_of_a_message_does_not_depend_on_its_wire_form(seed: u64) {
         told_alike(seed)?;
     }
 

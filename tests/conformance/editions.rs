@@ -10,8 +10,8 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use crate::fixture::strict;
 use crate::not_yet;
 
-/// `e.Explicit` is as the edition has it: presence, and lists in blocks. `i.Implicit` is of a file without
-/// presence, as proto3. Some fields say else for themselves.
+/// `e.Explicit` has the defaults of the edition: explicit presence, and packed lists. `i.Implicit` is in a file without
+/// presence, as in proto3. Some fields override the features of their file.
 const FILES: &str = r#"
     file {
         name: "e.proto" package: "e" syntax: "editions" edition: EDITION_2023

@@ -82,7 +82,7 @@ fn check(seed: u64, wild: Wild) -> Result<usize, String> {
 }
 
 #[test]
-fn messages_of_random_sets_have_the_same_json_and_come_back() {
+fn messages_of_random_sets_have_the_same_json_and_are_read_back() {
     let first = setting("RANDOM_SEED", 0);
     let mut count = 0;
     for seed in first..first + setting("RANDOM_SETS", 250) {

@@ -57,7 +57,7 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
                 .get_value_by_name(name)
                 .expect("it was told by it")
                 .number();
-            // In quotes it would be a name.
+            // In quotes, the number would be read as a name.
             write!(out, "{number}").expect("a text takes it");
         }
         (Kind::Enum(_), Json::Number(number)) => write!(out, "{number}").expect("a text takes it"),

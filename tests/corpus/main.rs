@@ -1,4 +1,4 @@
-//! What fuzzing found or went by, replayed: every input of `tests/corpus` through its target.
+//! Replays the inputs of `tests/corpus` through the fuzz targets.
 
 #![cfg(feature = "rest")]
 
@@ -16,7 +16,7 @@ fn replay(folder: &str, run: fn(&[u8])) {
     for entry in fs::read_dir(&folder).expect("the corpus has it") {
         let path = entry.expect("it is listed").path();
         let input = fs::read(&path).expect("a file");
-        // The name of the input that fails is shown with its panic.
+        // The name of the input that fails is shown before its panic.
         println!("{}", path.display());
         run(&input);
         count += 1;
@@ -25,21 +25,21 @@ fn replay(folder: &str, run: fn(&[u8])) {
 }
 
 #[test]
-fn json_that_is_read_is_written_and_read_again_as_it_was() {
+fn json_that_was_read_is_written_and_read_back_unchanged() {
     replay("json", targets::json::run);
 }
 
 #[test]
-fn a_path_is_a_call_that_comes_back_or_is_refused() {
+fn a_path_is_refused_or_becomes_a_call_that_round_trips() {
     replay("route", targets::route::run);
 }
 
 #[test]
-fn a_query_is_a_call_that_comes_back_or_is_refused() {
+fn a_query_is_refused_or_becomes_a_call_that_round_trips() {
     replay("query", targets::query::run);
 }
 
 #[test]
-fn any_reply_is_a_message_or_a_status() {
+fn any_response_becomes_a_message_or_a_status() {
     replay("reply", targets::reply::run);
 }

@@ -13,10 +13,10 @@ use crate::api_server::OPERATION;
 pub(crate) const TEST: &str = "child::with_a_scenario_the_library_calls_the_service";
 /// The variable that holds the scenario.
 pub(crate) const VARIABLE: &str = "CREDENTIALS_SCENARIO";
-/// The line of the report starts so.
+/// The prefix of the line with the report.
 pub(crate) const REPORT: &str = "REPORT ";
 
-/// What the client of a child process does.
+/// The scenario of a child process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scenario {
     pub(crate) endpoint: String,
@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) quota_project: Option<&'static str>,
     /// Calls until one succeeds, for this long.
     pub(crate) until_success: Duration,
-    /// Whether the client waits for most of its time, so that many of them may run at once.
+    /// True if the client spends most of its time waiting, so that many of them may run at once.
     pub(crate) waits: bool,
     /// Renames the first file to the second after a call has failed.
     pub(crate) rename: Option<(PathBuf, PathBuf)>,
@@ -100,7 +100,7 @@ fn outcome(result: Result<(), Error>, started: Instant) -> Value {
     let Err(error) = result else {
         return json!({"ok": true, "code": "OK", "text": "", "millis": millis});
     };
-    // A call's error says all in its text; a setting's error has causes.
+    // The text of a call's error is complete; the error of a setting has causes.
     let mut text = error.to_string();
     let mut cause = error.source().filter(|_| error.code().is_none());
     while let Some(source) = cause {

@@ -1,4 +1,4 @@
-//! One row of the table of failures: what is wrong, and what the error says.
+//! One row of the table of failures: the fault, and the expected error.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::credential_file::Place;
 use crate::setup::Found;
 use crate::token_server::Answer;
 
-/// What is at the path of the credentials file.
+/// The file at the path of the credentials file.
 #[derive(Clone, Copy)]
 pub(crate) enum File {
     /// Nothing, and no variable names it.
@@ -22,13 +22,13 @@ pub(crate) enum File {
     BrokenLink,
 }
 
-/// Who signs the certificate of the token endpoint.
+/// The certificate of the token endpoint, by its issuer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tls {
-    /// Nobody: it speaks plaintext.
+    /// No certificate: the endpoint is plaintext.
     Off,
     ByUnknown,
-    /// An authority that would be trusted, but the process has no roots at all.
+    /// An authority that would be trusted, but the process has no roots.
     NoRoots,
 }
 
@@ -43,29 +43,29 @@ pub(crate) struct Row {
     pub(crate) expected: Expected,
 }
 
-/// What the error says. `{file}`, `{well-known}`, `{folder}`, `{url}` and `{host}` stand for those of the test.
+/// The expected error. `{file}`, `{well-known}`, `{folder}`, `{url}` and `{host}` are replaced by those of the test.
 #[derive(Clone, Copy)]
 pub(crate) struct Expected {
-    /// The status code; empty where `build` fails.
+    /// The status code; empty if `build` fails.
     pub(crate) code: &'static str,
     pub(crate) source: &'static str,
     /// The file or the endpoint.
     pub(crate) place: &'static str,
     /// The cause in the words of the source.
     pub(crate) cause: &'static str,
-    /// What to do about it.
+    /// The next step for the user.
     pub(crate) next: &'static str,
-    /// The most time that it may take.
+    /// Maximum time until the error.
     pub(crate) within: Duration,
 }
 
 pub(crate) const LASTING: &str = "UNAUTHENTICATED";
 pub(crate) const TRANSIENT: &str = "UNAVAILABLE";
-/// The client gave up waiting.
+/// The client timed out.
 pub(crate) const SILENT: &str = "DEADLINE_EXCEEDED";
 /// `build` fails.
 pub(crate) const NO_CODE: &str = "";
-/// Ample for every row that does not wait: the machine may be busy.
+/// Long enough for every row that does not wait, even on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 const ROW: Row = Row {

@@ -23,7 +23,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// How errors name the sources.
+/// The names of the sources in errors.
 const USER: &str =
     "authorized_user credentials in `{file}` (named by GOOGLE_APPLICATION_CREDENTIALS)";
 const SERVICE_ACCOUNT: &str = "service_account credentials in `{file}`";
@@ -33,7 +33,7 @@ const SERVER: &str = "metadata server";
 const FILE: &str = "credential file `{file}`";
 const NAMED: &str = "(named by GOOGLE_APPLICATION_CREDENTIALS)";
 
-/// What errors advise.
+/// The advice in errors.
 const LOG_IN: &str = "`gcloud auth application-default login`";
 const SET_VARIABLE: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a readable credential file";
 const LOOK_FOR_PROXY: &str = "check for a captive portal or a proxy";
@@ -43,7 +43,7 @@ const CHECK_ROLE: &str = "roles/iam.serviceAccountTokenCreator";
 const CHECK_POOL: &str = "check the workload identity pool";
 const LATER: &str = "try again later";
 
-/// What errors say of the cause.
+/// The causes in errors.
 const NOTHING_FOUND: &str = "no credentials found: GOOGLE_APPLICATION_CREDENTIALS is not set, \
                              `{well-known}` does not exist";
 const REVOKED_TEXT: &str = "HTTP 400 invalid_grant: Token has been expired or revoked; ";

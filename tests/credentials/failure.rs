@@ -1,4 +1,4 @@
-//! Each source failing: the error text, the status code and the time until it.
+//! Failures of each source: the error text, the status code and the time until the error.
 
 use std::fs;
 use std::path::Path;
@@ -54,7 +54,7 @@ async fn each_failure_names_source_place_cause_and_next_step() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// Runs one client and returns its error, and what is wrong with that.
+/// Runs one client. Returns its error, and the problems of the error.
 async fn cell(row: Row, client: Client) -> (Outcome, Vec<String>) {
     let authority = match row.tls {
         Tls::Off => None,
@@ -103,7 +103,7 @@ fn write(file: File, place: &Place, path: &Path) {
     }
 }
 
-/// Everything that is wrong with an error.
+/// Returns all problems of an error.
 fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<String> {
     let expected = row.expected;
     let mut faults = Vec::new();
@@ -132,7 +132,7 @@ fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<
     faults
 }
 
-/// Everything that the text of an error lacks.
+/// Returns all parts that the text of an error lacks.
 fn check_text(row: &Row, text: &str, setup: &mut Setup) -> Vec<String> {
     let expected = row.expected;
     let mut faults = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) fn set(environment: &mut Environment, name: &str, value: impl AsRef<O
     environment.push((name.into(), value.as_ref().into()));
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) ok: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Outcome {
     pub(crate) time: Duration,
 }
 
-/// What a process did.
+/// The result of a process.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) calls: Vec<Outcome>,
@@ -67,14 +67,14 @@ pub(crate) struct Run {
     pub(crate) printed: String,
 }
 
-/// What the running processes take of the machine: a call that has to wait for the processor may miss its deadline.
+/// The shares of the machine that the running processes use: a call that has to wait for the processor may miss its deadline.
 static MACHINE: Semaphore = Semaphore::const_new(32);
 
 /// The shares of a process that computes and of one that waits.
 const COMPUTES: u32 = 8;
 const WAITS: u32 = 2;
 
-/// A process that has not ended by then hangs.
+/// Maximum time of a process.
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Runs a client with this scenario and environment.
@@ -97,7 +97,7 @@ async fn library(client: Client, scenario: &Scenario, environment: &Environment)
         .lines()
         .find_map(|line| line.strip_prefix(child::REPORT));
     let Some(report) = report else {
-        // It panicked, which is a fault of every row.
+        // The process panicked, which fails every row.
         let (code, text) = ("PANIC".to_owned(), printed.clone());
         let calls = vec![Outcome {
             code,
@@ -159,7 +159,7 @@ async fn apigw(client: Client, scenario: &Scenario, environment: &Environment) -
     }
 }
 
-/// Both streams of the process, whether it succeeded, and how long it ran.
+/// Returns both streams of the process, true if it succeeded, and its duration.
 async fn output(
     command: &mut Command,
     environment: &Environment,

@@ -1,4 +1,4 @@
-//! Each source failing once: the same client succeeds later, without a restart.
+//! Each source fails once. The same client succeeds later, without a restart.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ const fn refusal(status: u16) -> Answer {
     Answer::Page(status, "application/json", r#"{"error": "not now"}"#)
 }
 
-/// Each source with the endpoints of it that may fail.
+/// Each source, with those of its endpoints that may fail.
 const ENDPOINTS: [(Source, &[&str]); 8] = [
     (METADATA_SERVER, &[METADATA, UNIVERSE]),
     (AUTHORIZED_USER, &[TOKEN]),
@@ -65,9 +65,9 @@ fn rows() -> Vec<Row> {
     for (source, paths) in ENDPOINTS {
         for path in paths {
             let text = [AWS_REGION, AWS_ROLE, AWS_SESSION].contains(path);
-            // Any text is a valid answer of these: the request that uses it fails instead.
+            // These endpoints may return any text: the request that uses the text fails instead.
             let html = (!text).then_some(HTML);
-            // Nobody else has to wait for silence and for a token that is too old.
+            // Only these endpoints are tested with silence and with an expired token, since such tests are slow.
             let silence = [METADATA, TOKEN, STS].contains(path).then_some(SILENCE);
             let expired = (*path == IAM).then_some(EXPIRED);
             let faults = STATUSES.into_iter().chain(html);
@@ -85,7 +85,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_any_answer_of_a_source_the_same_client_recovers() {
+async fn a_client_recovers_after_any_response_of_a_token_source() {
     let mut runs = JoinSet::new();
     for (number, row) in rows().into_iter().enumerate() {
         runs.spawn(async move { (number, recover(row).await) });
@@ -145,7 +145,7 @@ fn recovered(run: &Run) -> Result<(String, Duration), String> {
     Ok((first.code.clone(), run.total))
 }
 
-/// A client whose first call fails, and which then finds `mended` in the place of `broken`.
+/// Runs a client whose first call fails. It then finds the file `mended` in place of `broken`.
 async fn recovers_with(mut setup: Setup, mended: &Path, broken: &Path) {
     setup.scenario.until_success = LIMIT;
     setup.scenario.rename = Some((mended.to_owned(), broken.to_owned()));

@@ -56,7 +56,7 @@ impl Setup {
         process::set(&mut environment, "HOME", &place.folder);
         process::set(&mut environment, "SSL_CERT_FILE", roots);
         process::set(&mut environment, "GCE_METADATA_HOST", "127.0.0.1:1");
-        // What the command logs is searched for secrets.
+        // The logs of the command are searched for secrets.
         process::set(&mut environment, "RUST_LOG", "trace");
         let scenario = Scenario {
             endpoint: api.endpoint.clone(),
@@ -93,7 +93,7 @@ impl Setup {
         std::fs::write(path, file.to_string()).expect("a new file");
     }
 
-    /// Where the credentials file has to be. Sets the variable if there is one.
+    /// Returns the path of the credentials file. Sets the variable if there is one.
     pub(crate) fn path(&mut self, found: Found) -> PathBuf {
         let folder = self.place.folder.clone();
         match found {
@@ -113,7 +113,7 @@ impl Setup {
         }
     }
 
-    /// The secret that is in a text, if there is one: of a file, of a token endpoint, or a token that arrived.
+    /// Returns the secret in a text, if there is one: of a file, of a token endpoint, or a received token.
     pub(crate) fn secret_in(&self, text: &str) -> Option<&'static str> {
         if text.contains(SECRET) {
             return Some("a marked secret");
@@ -135,12 +135,12 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        // What is left behind is in the folder for temporary files.
+        // A folder that remains is in the folder for temporary files.
         std::fs::remove_dir_all(&self.place.folder).ok();
     }
 }
 
-/// A path that no other setup has.
+/// Returns a path that no other setup has.
 fn folder() -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::SeqCst);

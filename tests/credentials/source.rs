@@ -1,4 +1,4 @@
-//! Where credentials come from, and which requests each source leads to.
+//! The sources of credentials, and the requests of each source.
 
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ const FEDERATED: Token = Token::Is(FEDERATED_TOKEN);
 const IMPERSONATED: Token = Token::Is(IMPERSONATED_TOKEN);
 const SELF_SIGNED: Token = Token::SelfSigned(CLOUD_PLATFORM);
 
-/// What AIP-4117 demands before it runs a command.
+/// The variable that AIP-4117 requires before a command may be run.
 pub(crate) const ALLOWED: &[(&str, &str)] = &[("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")];
 
 pub(crate) const METADATA_SERVER: Source = Source {
@@ -108,7 +108,7 @@ pub(crate) const AUTHORIZED_USER: Source = source(
     &[asks(TOKEN, CLOUD_PLATFORM)],
 );
 
-/// google-cloud-auth 1.18.0 always signs the token itself: `token_uri` is never asked.
+/// google-cloud-auth 1.18.0 always signs the token itself, and never sends a request to `token_uri`.
 pub(crate) const SERVICE_ACCOUNT: Source = source(
     "service_account (self-signed JWT)",
     file::service_account,

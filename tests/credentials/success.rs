@@ -15,7 +15,7 @@ use crate::source::{
 };
 use crate::token_server::TokenRequest;
 
-/// Where a quota project is set, and which one arrives.
+/// The places where a quota project is set, and the expected one.
 #[derive(Clone, Copy)]
 struct Quota {
     name: &'static str,
@@ -119,7 +119,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_each_source_the_token_the_scope_and_the_quota_project_arrive() {
+async fn each_source_provides_the_token_the_scope_and_the_quota_project() {
     let mut cells = JoinSet::new();
     for (number, row) in rows().into_iter().enumerate() {
         for (column, client) in Client::ALL.into_iter().enumerate() {
@@ -170,7 +170,7 @@ fn print(table: &[[String; 4]]) {
     }
 }
 
-/// Runs one client and describes what arrived.
+/// Runs one client and describes the received token, scope and quota project.
 async fn cell(source: Source, found: Found, quota: Quota, client: Client) -> String {
     let mut setup = Setup::start(None, None).await;
     setup.source(&source, found);

@@ -24,7 +24,7 @@ pub(crate) const USER_TOKEN: &str = "user-hush";
 pub(crate) const FEDERATED_TOKEN: &str = "federated-hush";
 pub(crate) const IMPERSONATED_TOKEN: &str = "impersonated-hush";
 
-/// Part of every secret, and of nothing else.
+/// A text that is part of every secret, and of no other text.
 pub(crate) const SECRET: &str = "hush";
 
 pub(crate) const METADATA: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
@@ -40,7 +40,7 @@ pub(crate) const AWS_REGION: &str = "/aws/region";
 pub(crate) const AWS_ROLE: &str = "/aws/role";
 pub(crate) const AWS_KEYS: &str = "/aws/role/reader";
 
-/// What a client asked a token endpoint for.
+/// A request to a token endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRequest {
     pub(crate) path: String,
@@ -52,7 +52,7 @@ pub(crate) struct TokenRequest {
     pub(crate) subject: String,
 }
 
-/// How an endpoint answers instead of giving a token.
+/// The answer of an endpoint instead of a token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     /// This status, media type and body.
@@ -63,7 +63,7 @@ pub(crate) enum Answer {
     Expired,
 }
 
-/// The first `times` requests to `path` are answered so.
+/// The fault of the first `times` requests to `path`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub(crate) path: &'static str,
@@ -122,7 +122,7 @@ impl TokenServer {
         state.requests.clone()
     }
 
-    /// How many more requests will be answered with the fault.
+    /// Returns the number of further requests that will be answered with the fault.
     pub(crate) fn faults_left(&self) -> usize {
         let state = self.state.lock().expect("no panic under it");
         state.fault.map_or(0, |fault| fault.times)
@@ -140,7 +140,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<Sta
         let state = Arc::clone(&state);
         async move { Ok::<_, Infallible>(answer(request, &state).await) }
     });
-    // A client that closes its connection is no fault.
+    // A client may close its connection.
     hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), answer)
         .await
@@ -204,7 +204,7 @@ fn received(path: &str, query: &str, headers: &HeaderMap, body: &str) -> TokenRe
     }
 }
 
-/// The decoded value of a field of a form or a query.
+/// Returns the decoded value of a field of a form or a query.
 fn form_field(form: &str, name: &str) -> Option<String> {
     let fields = form.split('&').filter_map(|field| field.split_once('='));
     let (_, value) = fields.into_iter().find(|(key, _)| *key == name)?;
@@ -212,7 +212,7 @@ fn form_field(form: &str, name: &str) -> Option<String> {
     Some(percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
-/// What a healthy endpoint answers; `life` is how long the token will be valid.
+/// Returns the response of a healthy endpoint; `life` is the validity of the token.
 fn reply(path: &str, headers: &HeaderMap, life: Duration) -> Response<Full<Bytes>> {
     let text = |text: &str| page(200, "text/plain", text.to_owned());
     let seconds = life.as_secs();
@@ -243,7 +243,7 @@ fn reply(path: &str, headers: &HeaderMap, life: Duration) -> Response<Full<Bytes
     page(200, "application/json", body.to_string())
 }
 
-/// The time at which a token expires, as RFC 3339 has it.
+/// Returns the time at which a token expires, in RFC 3339.
 fn expiry(life: Duration) -> String {
     match life.is_zero() {
         true => "2020-01-01T00:00:00Z".to_owned(),

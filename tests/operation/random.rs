@@ -20,6 +20,7 @@ use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
+use prost::Name;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _, pb};
@@ -424,7 +425,7 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Maximum time of a request to cancel.
 const CANCEL: Duration = Duration::from_secs(10);
 
-async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
+async fn run<R: OperationResult + Name + PartialEq>(case: &Arc<Case>) {
     let server = Server {
         case: Arc::clone(case),
         log: Arc::default(),
@@ -493,16 +494,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
     .await
 }
 
-/// Returns the end of a watch; `None` if its task panicked.
-fn not_lost<R>(ended: Result<R, OperationError>) -> End<R> {
-    let lost = |error: &OperationError| {
-        let text = error.last_failure().map(ToString::to_string);
-        text.is_some_and(|text| text.contains("in a call of the watch"))
-    };
-    Some(ended).filter(|ended| !ended.as_ref().is_err_and(lost))
-}
-
-impl<R: OperationResult + PartialEq> Run<R> {
+impl<R: OperationResult + Name + PartialEq> Run<R> {
     /// Records that a wait begins or continues within this time from now.
     fn taken_up(&mut self, after: Duration) {
         let now = Instant::now() + after;
@@ -624,8 +616,9 @@ impl<R: OperationResult + PartialEq> Run<R> {
             }
             Last::Watch => {
                 let watch = self.operation.take().expect("it is here").watch();
-                let ended = tokio::time::timeout(WEEK, watch.result()).await;
-                not_lost(ended.expect("every watch ends"))
+                let ended = tokio::time::timeout(WEEK, watch.result());
+                let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
+                ended.map(|ended| ended.expect("every watch ends"))
             }
             Last::DropFuture(slice) => {
                 let operation = self.operation.take().expect("it is here");
@@ -637,7 +630,7 @@ impl<R: OperationResult + PartialEq> Run<R> {
                 let mut watch = self.operation.take().expect("it is here").watch();
                 let snapshots = async { while watch.next().await.is_some() {} };
                 match tokio::time::timeout(slice, snapshots).await {
-                    Ok(()) => not_lost(watch.result().await),
+                    Ok(()) => AssertUnwindSafe(watch.result()).catch_unwind().await.ok(),
                     Err(_) => None,
                 }
             }

@@ -790,3 +790,43 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
     place.lock().expect("whole").take();
     assert_eq!(watcher.pending(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_polled_again_after_its_end_returns_the_same_result() {
+    let client = client(async |method, asked| match method.as_str() {
+        _ if asked == name("l", 1) => Err(Status::permission_denied("no")),
+        _ => done(),
+    });
+    let watcher = client.watcher();
+    let mut succeeded = wait(&watcher, &client, name("l", 0));
+    assert_eq!((&mut succeeded).await.expect("it succeeded"), active());
+    assert_eq!((&mut succeeded).await.expect("the same"), active());
+    let last = succeeded.next().await.expect("the last snapshot, unread");
+    assert!(last.is_done());
+    assert!(succeeded.next().await.is_none());
+
+    let mut failed = wait(&watcher, &client, name("l", 1));
+    let first = (&mut failed).await.expect_err("it failed").to_string();
+    let again = (&mut failed).await.expect_err("the same").to_string();
+    assert_eq!(first, again);
+
+    let mut operation = client.operation::<Api>(name("l", 2)).expect("a name");
+    operation.wait().await.expect("it succeeded");
+    let mut finished = watcher.wait(operation);
+    for _ in 0..2 {
+        assert_eq!((&mut finished).await.expect("it succeeded"), active());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_names_the_last_poll_if_that_hung() {
+    let client = client(async |_, _| std::future::pending().await);
+    let watcher = client
+        .watcher()
+        .with_schedule(every(secs(1)).total_timeout(secs(5)));
+    let error = wait(&watcher, &client, name("l", 0)).await;
+    let error = error.expect_err("it never ends");
+    assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+    let failure = error.last_failure().expect("the last poll hung");
+    assert!(failure.is_timeout(), "{failure}");
+}

@@ -1,4 +1,4 @@
-//! That the tests which `CHECKLIST.md` names are there.
+//! Checks that the tests in `CHECKLIST.md` exist.
 
 use std::path::Path;
 

@@ -17,10 +17,10 @@ const OPERATIONS: &str = "/google.longrunning.Operations/";
 const LOCATIONS: &str = "/google.cloud.location.Locations/";
 const IAM: &str = "/google.iam.v1.IAMPolicy/";
 
-/// A REST method, comparable: `GET v1/projects/*/locations/*`.
+/// A REST method in a comparable form: `GET v1/projects/*/locations/*`.
 type Route = String;
 
-/// What REST callers of a route see.
+/// The facts that REST callers of a route see.
 #[derive(Debug, PartialEq, Eq)]
 struct Facts {
     path_field: String,
@@ -29,7 +29,7 @@ struct Facts {
     response: String,
 }
 
-/// The routes of the discovery document.
+/// Returns the routes of the discovery document.
 fn published() -> BTreeMap<Route, Facts> {
     let document: Value = serde_json::from_str(include_str!("../fixtures/discovery.json"))
         .expect("the fixture is JSON");
@@ -53,13 +53,13 @@ fn published() -> BTreeMap<Route, Facts> {
     methods.iter().map(fact).collect()
 }
 
-/// A message's own name, without the document's prefix or the package.
+/// Returns a message's name without the document's prefix or the package.
 fn simple(name: &str) -> &str {
     let name = name.rsplit('.').next().unwrap_or(name);
     name.strip_prefix("Apigateway").unwrap_or(name)
 }
 
-/// The routes of the table.
+/// Returns the routes of the table.
 fn ours() -> BTreeMap<Route, Facts> {
     let messages = messages();
     let mut routes = BTreeMap::new();
@@ -74,7 +74,7 @@ fn ours() -> BTreeMap<Route, Facts> {
     routes
 }
 
-/// `GET /v1/{name=a/*}:b` is `GET v1/a/*:b` with the variable `name`.
+/// Converts `GET /v1/{name=a/*}:b` to `GET v1/a/*:b` with the variable `name`.
 fn flat(rule: &HttpRule) -> (Route, &str) {
     let (before, rest) = rule.template().split_once('{').expect("a variable");
     let (variable, after) = rest.split_once('}').expect("its end");
@@ -107,7 +107,7 @@ fn facts(messages: &Messages, method: &Method, body: Body<'_>, variable: &str) -
     }
 }
 
-/// The query names of a field: its own, or those within it.
+/// Returns the query names of a field: its own, or those of the fields in it.
 fn query(messages: &Messages, field: &FieldDescriptorProto) -> Vec<String> {
     let name = field.json_name().to_owned();
     let type_name = field.type_name().trim_start_matches('.');
@@ -153,7 +153,7 @@ fn the_table_has_the_thirty_rest_methods_of_the_discovery_document_and_no_other(
     );
 }
 
-/// Service, method, routing key, policy, what its operation ends in, whether it may be repeated.
+/// Service, method, routing key, policy, result type of the operation, and true if the method is idempotent.
 type Row = (
     &'static str,
     &'static str,
@@ -197,7 +197,7 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Timeout and retry of the gRPC service config.
+/// Returns the timeout and the retry policy of the gRPC service config.
 fn policy(letter: char) -> (Option<Duration>, Option<RetryPolicy>) {
     let mutations = RetryPolicy::default()
         .unlimited_attempts()
@@ -252,7 +252,7 @@ fn each_method_has_the_timeouts_retries_and_operation_types_of_the_contract() {
         );
         assert_eq!(method.is_idempotent(), idempotent, "{name}");
         let server = if name == "GetOperation" { 5 } else { 60 };
-        assert_eq!(method.server_deadline(), secs(server), "{name}");
+        assert_eq!(method.server_deadline(), Some(secs(server)), "{name}");
         let operation = method
             .operation()
             .map(|types| (simple(types.result()), types.metadata()));

@@ -158,7 +158,7 @@ async fn unreachable_locations_are_returned_once_each_after_the_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_page_is_fetched_ahead_and_no_more() {
+async fn at_most_one_page_is_fetched_ahead() {
     let (client, mut server) = talk(|it| it);
     let mut items = client.list_apis(PARENT).items();
     assert!(server.asked().now_or_never().is_none(), "nobody wants one");
@@ -212,7 +212,7 @@ async fn a_prefetched_page_that_timed_out_is_requested_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_next_loses_no_item() {
+async fn dropping_the_future_of_next_loses_no_item() {
     let (client, mut server) = talk(|it| it);
     let mut items = client.list_apis(PARENT).items();
     assert!(items.next().now_or_never().is_none());
@@ -226,7 +226,7 @@ async fn a_dropped_next_loses_no_item() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_stream_leaves_nothing_running() {
+async fn dropping_a_stream_of_items_ends_its_calls() {
     let running = Arc::new(());
     let held = Arc::clone(&running);
     let transport = tower::service_fn(move |rpc: GrpcRequest| {

@@ -163,7 +163,7 @@ fn arrived(row: &Row, log: &Log) {
 }
 
 #[test]
-fn the_rows_are_all_methods_of_the_contract() {
+fn the_table_has_every_method_of_the_contract() {
     let rows = rows();
     let paths: BTreeSet<_> = rows.iter().map(|row| row.method.path()).collect();
     assert_eq!(paths, Method::all().iter().map(|it| it.path()).collect());
@@ -174,7 +174,7 @@ fn the_rows_are_all_methods_of_the_contract() {
 }
 
 #[tokio::test]
-async fn every_method_is_called_over_grpc_and_its_reply_comes_back() {
+async fn every_method_returns_its_response_over_grpc() {
     for row in rows() {
         let path = row.method.path();
         let (client, log) = over_grpc();
@@ -188,7 +188,7 @@ async fn every_method_is_called_over_grpc_and_its_reply_comes_back() {
 }
 
 #[tokio::test]
-async fn every_method_with_a_rule_is_called_over_rest_and_its_reply_comes_back() {
+async fn every_method_with_a_rule_returns_its_response_over_rest() {
     for row in rows() {
         let path = row.method.path();
         let (client, log) = over_rest();

@@ -1,4 +1,4 @@
-//! Resource names: a wrong one is refused with the form it should have, and nothing is sent.
+//! Resource names: an invalid name is rejected with the expected pattern, and nothing is sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Error};
 use tonic::Status;
 
-/// A client, and how many calls reached its transport.
+/// Returns a client, and the number of calls that reached its transport.
 fn counted() -> (ApiGateway, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let arrived = Arc::clone(&count);
@@ -24,7 +24,7 @@ fn counted() -> (ApiGateway, Arc<AtomicUsize>) {
     (builder.build().expect("the settings are valid"), count)
 }
 
-/// Whether the error refuses a name, shows its form, and knows that nothing was sent.
+/// Checks that the error rejects a name, shows the pattern, and counts as unsent.
 fn refuses(error: &Error, form: &str) {
     let text = error.to_string();
     assert!(error.is_invalid_name() && error.is_unsent(), "{text}");
@@ -85,7 +85,7 @@ async fn the_error_of_an_id_in_place_of_a_name_names_the_action() {
 }
 
 #[tokio::test]
-async fn a_refused_name_cannot_deceive_a_terminal() {
+async fn the_error_of_a_name_has_no_control_characters() {
     let (client, _) = counted();
     let error = client.get_operation("a\u{1b}[2J\n/b").await;
     let text = error.expect_err("control characters").to_string();

@@ -200,7 +200,7 @@ async fn an_invalid_universe_domain_is_reported_with_its_defect() {
 
 #[cfg(feature = "auth")]
 #[tokio::test]
-async fn a_credential_for_a_plaintext_address_is_refused_with_what_to_set() {
+async fn the_error_of_a_credential_for_a_plaintext_address_names_the_setting_to_change() {
     let cases = [
         (
             ApiGateway::builder().endpoint("http://h.test"),

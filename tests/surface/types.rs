@@ -1,4 +1,4 @@
-//! The traits of public types: handles can be cloned, shared between threads and shown.
+//! The traits of public types: handles implement `Clone`, `Send`, `Sync` and `Debug`.
 
 use std::fmt::Debug;
 
@@ -12,7 +12,7 @@ fn data<T: Clone + Debug + Send + Sync + 'static>() {}
 fn shown<T: Debug + Send + Sync + 'static>() {}
 
 #[test]
-fn handles_are_cloned_shared_and_shown() {
+fn handles_implement_clone_send_sync_and_debug() {
     handle::<ApiGateway>();
     handle::<Stack>();
     data::<CallOptions>();
@@ -24,7 +24,7 @@ fn handles_are_cloned_shared_and_shown() {
 }
 
 #[test]
-fn lists_masks_and_names_are_cloned_shared_and_shown() {
+fn lists_masks_and_names_implement_clone_send_sync_and_debug() {
     use apigateway_grpc::field_mask::UpdateMask;
     use apigateway_grpc::list::{Items, List, Page};
     use apigateway_grpc::names::ApiName;
@@ -40,7 +40,7 @@ fn lists_masks_and_names_are_cloned_shared_and_shown() {
 
 #[cfg(feature = "auth")]
 #[test]
-fn the_auth_layer_is_cloned_shared_and_shown() {
+fn the_auth_layer_implements_clone_send_sync_and_debug() {
     use apigateway_grpc::layer::auth::{Auth, AuthLayer};
 
     handle::<AuthLayer>();
@@ -49,7 +49,7 @@ fn the_auth_layer_is_cloned_shared_and_shown() {
 
 #[cfg(feature = "emulator")]
 #[test]
-fn the_emulator_is_cloned_shared_and_shown() {
+fn the_emulator_implements_clone_send_sync_and_debug() {
     use apigateway_grpc::emulator::{
         Emulator, FaultBuilder, FaultGuard, OperationPlan, ReceivedCall, Server,
     };
@@ -64,7 +64,7 @@ fn the_emulator_is_cloned_shared_and_shown() {
 
 #[cfg(feature = "emulator-data")]
 #[test]
-fn the_error_of_a_data_file_is_a_small_standard_one() {
+fn the_error_of_a_data_file_is_small_and_implements_the_standard_traits() {
     fn standard<T: std::error::Error + Send + Sync + 'static>() {}
     standard::<apigateway_grpc::emulator::DataError>();
     assert_eq!(
@@ -75,13 +75,13 @@ fn the_error_of_a_data_file_is_a_small_standard_one() {
 
 #[cfg(feature = "rest")]
 #[test]
-fn what_is_told_of_a_fallback_is_cloned_shared_and_shown() {
+fn the_state_of_a_fallback_implements_clone_send_sync_and_debug() {
     data::<apigateway_grpc::RestFallback>();
 }
 
 #[cfg(feature = "rest")]
 #[test]
-fn the_transcoder_is_cloned_shared_and_shown() {
+fn the_transcoder_implements_clone_send_sync_and_debug() {
     use apigateway_grpc::transcode::{JsonOptions, Rest, Rules, Schema, Transcode, TranscodeLayer};
 
     data::<Rules>();
@@ -93,7 +93,7 @@ fn the_transcoder_is_cloned_shared_and_shown() {
 }
 
 #[test]
-fn an_error_is_a_small_standard_one() {
+fn an_error_is_small_and_implements_the_standard_traits() {
     fn standard<T: std::error::Error + Send + Sync + 'static>() {}
     standard::<Error>();
     assert_eq!(size_of::<Error>(), size_of::<usize>());

@@ -11,6 +11,8 @@ mod seen;
 
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "propagation")]
+mod propagation;
 #[cfg(all(feature = "auth", feature = "emulator", feature = "rest"))]
 mod redaction;
 mod tracing;

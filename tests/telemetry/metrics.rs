@@ -1,4 +1,4 @@
-//! What is counted and timed, seen by the facade's own recorder for tests.
+//! The metrics, as seen by a recorder for tests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 
 const METHOD: &str = "google.longrunning.Operations/GetOperation";
 
-/// What was recorded, by name and labels: `name{label=value,…}`, and a value or several.
+/// Returns the recorded metrics by name and labels, `name{label=value,…}`, each with its values.
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, Vec<f64>> {
     let entries = snapshotter.snapshot().into_vec().into_iter();
     let values = entries.map(|(key, _, _, value)| {
@@ -37,7 +37,7 @@ fn get<'a>(recorded: &'a BTreeMap<String, Vec<f64>>, key: &str) -> &'a [f64] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_attempts_and_the_time_of_calls_are_recorded() {
+async fn calls_attempts_and_durations_are_recorded() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (client, mut server) = talk(|it| it);
@@ -79,7 +79,7 @@ async fn calls_attempts_and_the_time_of_calls_are_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_given_up_counts_as_cancelled() {
+async fn a_dropped_call_counts_as_cancelled() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (client, mut server) = talk(|it| it);
@@ -94,7 +94,7 @@ async fn a_call_that_is_given_up_counts_as_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_throttled_is_counted() {
+async fn a_throttled_call_is_counted() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let throttling = RetryThrottling::default().max_tokens(1);
@@ -111,7 +111,7 @@ async fn a_call_that_is_throttled_is_counted() {
 
 #[cfg(feature = "auth")]
 #[tokio::test(start_paused = true)]
-async fn new_credentials_and_failures_to_get_them_are_counted_and_those_that_hold_are_not() {
+async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_not() {
     use crate::credentials::{Answer, Script, token};
 
     let recorder = DebuggingRecorder::new();
@@ -148,7 +148,7 @@ async fn new_credentials_and_failures_to_get_them_are_counted_and_those_that_hol
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_fallback_is_counted_once_and_attempts_tell_the_transport() {
+async fn a_fallback_is_counted_once_and_attempts_have_the_transport_as_a_label() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -181,8 +181,8 @@ async fn a_fallback_is_counted_once_and_attempts_tell_the_transport() {
     assert_eq!(get(&recorded, &duration).len(), 3);
 }
 
-/// Open connections, and the calls that have one or want one, as they are told for a transport. What is seen of a
-/// gauge begins anew each time it is looked at.
+/// The gauges of a transport: open connections, active requests and pending requests. A snapshot has the changes since the
+/// previous one.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 struct Gauges {
     snapshotter: Snapshotter,
@@ -213,7 +213,7 @@ impl Gauges {
         seen
     }
 
-    /// Waits for these.
+    /// Waits until the gauges have these values.
     async fn until(&self, expected: [f64; 3]) {
         for _ in 0..1000 {
             if self.now() == expected {
@@ -225,7 +225,7 @@ impl Gauges {
     }
 }
 
-/// An emulator on a port whose operations take a while to read, and a client of it with few connections.
+/// Returns an emulator on a port whose operations take a while to read, and a client with few connections.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 async fn narrow(
     transport: apigateway_grpc::Transport,
@@ -246,10 +246,10 @@ async fn narrow(
 
 #[cfg(all(feature = "emulator", feature = "rest"))]
 #[tokio::test]
-async fn connections_and_the_calls_that_have_or_want_one_are_counted_up_and_down() {
+async fn the_gauges_count_open_connections_and_active_and_pending_requests() {
     use apigateway_grpc::Transport;
 
-    // REST over HTTP/1.1 has one call a connection; gRPC shares the one as far as the server allows.
+    // REST over HTTP/1.1 has one call per connection. gRPC shares one connection as far as the server allows.
     for (transport, name, most) in [
         (Transport::Grpc, "grpc", 3.0),
         (Transport::Rest, "rest", 1.0),
@@ -270,7 +270,7 @@ async fn connections_and_the_calls_that_have_or_want_one_are_counted_up_and_down
         gauges.until([1.0, most, 2.0 - most]).await;
         calls.iter().for_each(tokio::task::JoinHandle::abort);
         let [open, ..] = gauges.now();
-        // A connection of HTTP/1.1 ends with its call.
+        // An HTTP/1.1 connection ends when its call is dropped.
         let open = if transport == Transport::Grpc {
             open
         } else {
@@ -282,10 +282,10 @@ async fn connections_and_the_calls_that_have_or_want_one_are_counted_up_and_down
     }
 }
 
-/// At each of its waits a call may be dropped: for a connection, for a stream, for the head, for the body.
+/// A call may be dropped at each of its waits: for a connection, a stream, the head, or the body.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 #[tokio::test]
-async fn calls_that_are_dropped_at_any_moment_leave_no_count_behind() {
+async fn dropped_calls_return_every_gauge_to_zero() {
     use apigateway_grpc::Transport;
 
     for (transport, name) in [(Transport::Grpc, "grpc"), (Transport::Rest, "rest")] {
@@ -298,7 +298,7 @@ async fn calls_that_are_dropped_at_any_moment_leave_no_count_behind() {
             tokio::spawn(async move {
                 let mut random = lane;
                 for _ in 0..100 {
-                    // A linear congruential generator; its upper bits are the better ones.
+                    // A linear congruential generator, whose upper bits are better.
                     random = random
                         .wrapping_mul(6_364_136_223_846_793_005)
                         .wrapping_add(1);
@@ -309,7 +309,7 @@ async fn calls_that_are_dropped_at_any_moment_leave_no_count_behind() {
             })
         });
         futures_util::future::join_all(lanes.collect::<Vec<_>>()).await;
-        // What there is room for is had.
+        // All calls within the limits succeed.
         let ended = tokio::time::timeout(Duration::from_secs(5), client.get_operation(NAME));
         let ended = ended.await.expect("there is room");
         assert_eq!(ended.expect_err("none").code(), Some(Code::NotFound));
@@ -319,7 +319,7 @@ async fn calls_that_are_dropped_at_any_moment_leave_no_count_behind() {
     }
 }
 
-/// Speaks HTTP/1.1 alone, also on the preface of HTTP/2.
+/// Responds in HTTP/1.1, even to the preface of HTTP/2.
 #[cfg(feature = "rest")]
 fn speak_http1(mut stream: std::net::TcpStream) {
     use std::io::{Read as _, Write as _};
@@ -331,17 +331,17 @@ fn speak_http1(mut stream: std::net::TcpStream) {
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        // A client that is gone by now is no failure of the server.
+        // The client may have closed the connection by now.
         stream.write_all(reply.as_bytes()).ok();
     }
 }
 
 #[test]
-fn each_metric_has_a_unit_a_description_and_a_word_in_the_readme() {
+fn each_metric_has_a_unit_a_description_and_a_row_in_the_readme() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (_client, _server) = talk(|it| it);
-    // A description shows with a value alone.
+    // The recorder shows a description only with a value.
     for name in [
         "calls",
         "attempts",

@@ -1,5 +1,5 @@
-//! A session over real sockets with secrets in all that is sent and answered: headers, bodies, replies. Nothing that
-//! anybody but the server and the caller can see has one, the emulator's own logs and record included.
+//! A session over real sockets, with secrets in all headers, bodies and responses. No other output contains a secret, including
+//! the logs and the recorded calls of the emulator.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn api(id: &str) -> Api {
     }
 }
 
-/// All that a client of this transport can be made to do and to say.
+/// Makes all kinds of calls over this transport, and records the errors.
 async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Transport, id: &str) {
     let builder = ApiGateway::builder()
         .endpoint(endpoint)
@@ -61,7 +61,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
         ..ApiConfig::default()
     };
     let parent = format!("{PARENT}/apis/{id}");
-    // The document is none; what is said of that is the emulator's.
+    // The document is invalid. The emulator writes the text about it.
     match client.create_api_config(parent, "c", config).await {
         Ok(started) => seen.add(&format!("{started:?}\n")),
         Err(error) => seen.add_error(&error),
@@ -69,7 +69,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let conflict = client.create_api(PARENT, id, api(id)).await;
     seen.add_error(&conflict.expect_err("it is there"));
 
-    // Each way in which a reply may fail to come.
+    // Each way in which a response may be missing.
     let on = || emulator.on(Method::GET_API);
     let _failing = [
         on().fail(Status::internal("away")),
@@ -84,7 +84,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
         let failed = hurried.get_api(format!("{PARENT}/apis/{id}")).await;
         match failed {
             Err(error) => seen.add_error(&error),
-            // A page in place of gRPC leads to REST, and that to an answer.
+            // An HTML page in place of gRPC causes a fallback to REST, which answers.
             Ok(_) => assert_eq!(transport, Transport::GrpcWithRestFallback),
         }
     }
@@ -130,10 +130,10 @@ async fn nothing_that_is_emitted_by_a_client_or_the_emulator_shows_a_secret_or_a
     for (key, _, description, value) in recorder.snapshotter().snapshot().into_vec() {
         seen.add(&format!("{key:?} {description:?} {value:?}\n"));
     }
-    // All crates have had their say, and the record its calls.
+    // All crates have logged, and the calls are recorded.
     for said in ["h2::", "hyper::", "CreateApi", "ReceivedCall", "(masked)"] {
         assert_eq!(seen.leak(SECRET, said), None);
     }
-    // The same as the numbers of its bytes, which is how `Debug` has what is not known to be text.
+    // The secret as the numbers of its bytes, as `Debug` shows a byte string.
     assert_eq!(seen.leak("115, 51, 99, 114, 51, 116", "h2::"), None);
 }

@@ -1,15 +1,21 @@
-//! What is told of calls and attempts, in the names of OpenTelemetry's semantic conventions.
+//! The spans of calls and the events of attempts, with the names of OpenTelemetry's semantic conventions.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{NAME, done, talk};
+use crate::common::{NAME, done, ok, talk};
 use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::model::Api;
+use apigateway_grpc::operation::Schedule;
+use apigateway_grpc::proto::google::longrunning::{
+    Operation, operation::Result as OperationResult,
+};
 use apigateway_grpc::{ApiGateway, RetryThrottling};
+use prost_types::Any;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, StatusExt as _, pb};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
@@ -39,25 +45,31 @@ impl Visit for Fields {
     }
 }
 
-/// What this crate has told.
+/// The spans and events of this crate.
 #[derive(Clone, Debug, Default)]
 struct Told {
     calls: Arc<Mutex<BTreeMap<u64, Fields>>>,
+    waits: Arc<Mutex<BTreeMap<u64, Fields>>>,
     events: Arc<Mutex<Vec<Fields>>>,
 }
 
 impl<S: tracing::Subscriber> Layer<S> for Told {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        if attributes.metadata().target() == "apigateway_grpc::layer::trace" {
-            let mut fields = Fields::default();
-            attributes.record(&mut fields);
-            self.calls().insert(id.into_u64(), fields);
-        }
+        let mut spans = match attributes.metadata().target() {
+            "apigateway_grpc::layer::trace" => self.calls(),
+            "apigateway_grpc::operation::wait_span" => self.waits(),
+            _ => return,
+        };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        spans.insert(id.into_u64(), fields);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        if let Some(fields) = self.calls().get_mut(&id.into_u64()) {
-            values.record(fields);
+        for mut spans in [self.calls(), self.waits()] {
+            if let Some(fields) = spans.get_mut(&id.into_u64()) {
+                values.record(fields);
+            }
         }
     }
 
@@ -71,7 +83,7 @@ impl<S: tracing::Subscriber> Layer<S> for Told {
 }
 
 impl Told {
-    /// Listens on this thread until the guard is dropped.
+    /// Captures spans and events on this thread until the guard is dropped.
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::registry().with(self.clone());
         tracing::subscriber::set_default(subscriber)
@@ -81,7 +93,18 @@ impl Told {
         self.calls.lock().expect("whole")
     }
 
-    /// The span of the only call.
+    fn waits(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Fields>> {
+        self.waits.lock().expect("whole")
+    }
+
+    /// Returns the span of the only wait.
+    fn wait(&self) -> Fields {
+        let waits = self.waits();
+        assert_eq!(waits.len(), 1, "{waits:?}");
+        waits.values().next().cloned().expect("there is one")
+    }
+
+    /// Returns the span of the only call.
     fn call(&self) -> Fields {
         let calls = self.calls();
         assert_eq!(calls.len(), 1, "{calls:?}");
@@ -95,13 +118,110 @@ impl Told {
     }
 }
 
+fn running() -> Operation {
+    Operation {
+        name: NAME.to_owned(),
+        ..Operation::default()
+    }
+}
+
+fn ended(result: OperationResult) -> Operation {
+    Operation {
+        done: true,
+        result: Some(result),
+        ..running()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let (client, mut server) = talk(|it| it);
+    let operation = client.operation::<Api>(NAME).expect("valid");
+    let (result, ()) = tokio::join!(operation.into_future(), async {
+        server.asked().await.1.send_response(ok(&running()));
+        let response = Any::from_msg(&Api::default()).expect("there is memory");
+        let response = ok(&ended(OperationResult::Response(response)));
+        server.asked().await.1.send_response(response);
+    });
+    result.expect("it succeeded");
+    let expected = [
+        ("apigateway.wait.outcome", "succeeded"),
+        ("gcp.longrunning.done", "true"),
+        ("gcp.longrunning.name", NAME),
+        ("gcp.longrunning.poll_attempt_count", "2"),
+        ("gcp.longrunning.status_code", "0"),
+        ("otel.kind", "internal"),
+        ("otel.name", "wait for operation"),
+    ];
+    assert_eq!(told.wait().all(), expected);
+    assert_eq!(told.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let (client, mut server) = talk(|it| it);
+    let operation = client.operation::<Api>(NAME).expect("valid");
+    let (result, ()) = tokio::join!(operation.into_future(), async {
+        let error = pb::Status {
+            code: Code::ResourceExhausted.into(),
+            ..pb::Status::default()
+        };
+        let response = ok(&ended(OperationResult::Error(error)));
+        server.asked().await.1.send_response(response);
+    });
+    result.expect_err("it failed");
+    let wait = told.wait();
+    for (name, value) in [
+        ("apigateway.wait.outcome", "failed"),
+        ("gcp.longrunning.done", "true"),
+        ("gcp.longrunning.status_code", "8"),
+        ("error.type", "RESOURCE_EXHAUSTED"),
+        ("otel.status_code", "ERROR"),
+    ] {
+        assert_eq!(wait.get(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let (client, mut server) = talk(|it| it);
+    let schedule = Schedule::default().total_timeout(Duration::ZERO);
+    let mut operation = client.operation::<Api>(NAME).expect("valid");
+    operation = operation.with_schedule(schedule);
+    let (result, ()) = tokio::join!(operation.wait(), async {
+        server.asked().await.1.send_response(ok(&running()));
+    });
+    result.expect_err("the wait timed out");
+    let wait = told.wait();
+    for (name, value) in [
+        ("apigateway.wait.outcome", "timed_out"),
+        ("gcp.longrunning.done", "false"),
+        ("error.type", "timed_out"),
+    ] {
+        assert_eq!(wait.get(name), Some(value), "{name}");
+    }
+    assert_eq!(wait.get("gcp.longrunning.status_code"), None);
+
+    told.waits().clear();
+    let mut operation = operation.with_schedule(Schedule::default());
+    let timeout = tokio::time::timeout(Duration::from_millis(1), operation.wait());
+    timeout.await.expect_err("nothing was answered");
+    assert_eq!(told.wait().get("apigateway.wait.outcome"), Some("dropped"));
+}
+
 fn come_back_in(wait: Duration) -> Status {
     let details = ErrorDetails::with_retry_info(Some(wait));
     Status::with_error_details(Code::Unavailable, "come back", details)
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
+async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() {
     let told = Told::default();
     let _guard = told.listen();
     let (client, mut server) = talk(|it| it);
@@ -132,7 +252,7 @@ async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_over_a_given_transport_names_no_server() {
+async fn the_span_of_a_call_over_a_users_transport_has_no_server_address() {
     let told = Told::default();
     let _guard = told.listen();
     let (client, mut server) = talk(|it| it);
@@ -152,7 +272,7 @@ async fn a_call_over_a_given_transport_names_no_server() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_names_the_server_and_what_it_failed_by() {
+async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it listens").port();
     drop(listener);
@@ -197,7 +317,7 @@ fn transports() -> Vec<apigateway_grpc::Transport> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
+async fn a_throttled_retry_is_logged() {
     let told = Told::default();
     let _guard = told.listen();
     let throttling = RetryThrottling::default().max_tokens(1);

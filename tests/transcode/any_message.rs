@@ -135,7 +135,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
             "/v1/p",
             Some(json!({"name": "n", "part": {}, "[apigateway_grpc.test.groups.note]": "x"})),
         ),
-        // `other` (4) after `sub` (5) unsets it, and `sub` after `other` the other way round.
+        // `other` (4) after `sub` (5) unsets `sub`, and `sub` after `other` unsets `other`.
         (
             "ChooseBody",
             b"\x0a\x01n\x2a\x03\x0a\x01l\x22\x01o".to_vec(),
@@ -148,7 +148,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
             "/body/n",
             Some(json!({"left": "l"})),
         ),
-        // `left` (1) unsets `right` (2), in another piece of `sub` too. Neither comes back in the body.
+        // `left` (1) unsets `right` (2), even in another piece of `sub`. The body has neither of them.
         (
             "Choose",
             b"\x22\x01o\x2a\x05\x12\x01r\x18\x05\x2a\x03\x0a\x01l".to_vec(),
@@ -171,7 +171,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
         let target = target.to_owned();
         assert_eq!(found, Sent { target, body }, "{method} {wire:02x?}");
 
-        // And in the other direction.
+        // The server reads the same message from the HTTP request.
         let server = Server::silent();
         let mut client = Client::by(RULES.clone(), server.behind(RULES.clone()));
         client
@@ -186,7 +186,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
 #[tokio::test]
 async fn a_request_that_is_malformed_or_lacks_a_variable_is_not_sent() {
     for wire in [
-        // A group without an end, one that ends as another, a field that is cut off.
+        // A group without an end, a group with the end of another group, and a truncated field.
         &b"\x0a\x01n\x13\x0a\x01p"[..],
         b"\x0a\x01n\x13\x0a\x01p\x1c",
         b"\x0a\x01n\x12\x7f",
@@ -222,7 +222,7 @@ async fn a_variable_in_a_message_that_another_member_of_its_oneof_unset_is_not_s
 const GOOGLE: &str = r#"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#;
 
 #[tokio::test]
-async fn a_reply_with_a_field_named_error_is_a_message() {
+async fn a_response_with_a_field_named_error_is_a_message() {
     let cases = [
         ("Get", "Reply", r#"{"error":{"code":5,"message":"m"}}"#),
         ("Get", "Reply", r#" { "error" : {} } "#),
@@ -259,7 +259,7 @@ async fn a_reply_with_a_field_named_error_is_a_message() {
 }
 
 #[tokio::test]
-async fn an_error_body_with_a_success_is_an_error() {
+async fn an_error_body_with_a_success_status_is_an_error() {
     let cases = [
         // The type of `error` has no `status`.
         ("Get", GOOGLE),
@@ -280,7 +280,8 @@ async fn an_error_body_with_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_reply_with_a_field_named_error() {
+async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_response_with_a_field_named_error()
+ {
     let path = format!("/{GROUPS}.Groups/Watch");
     let answer = r#"[{"error":{"code":1}},{"error":{"status":"odd"}},{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#;
     let (replies, end) = client(answer, &Arc::default())

@@ -22,7 +22,7 @@ pub(crate) struct Client {
 
 /// A codec for messages that are already encoded.
 #[derive(Clone, Copy, Default)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;
@@ -197,7 +197,7 @@ async fn the_error_of_a_request_that_matches_no_rule_lists_the_rules() {
 }
 
 #[tokio::test]
-async fn a_reply_of_one_field_and_one_of_bytes_are_read() {
+async fn responses_of_one_field_and_of_bytes_are_read() {
     let mut client = call(|rpc| {
         assert_eq!(rpc.method(), "PUT");
         http::Response::new(r#"["a","b"]"#.to_owned())
@@ -222,7 +222,7 @@ async fn a_reply_of_one_field_and_one_of_bytes_are_read() {
 }
 
 #[tokio::test]
-async fn bytes_are_sent_as_they_are_with_their_type() {
+async fn bytes_are_sent_unchanged_with_their_content_type() {
     let server = tower::service_fn(|rpc: GrpcRequest| async move {
         assert_eq!(rpc.headers()["content-type"], "text/x");
         let body = rpc

@@ -119,7 +119,7 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
 }
 
 #[tokio::test]
-async fn the_path_sets_an_output_only_field_whatever_the_body_has() {
+async fn the_path_sets_an_output_only_field_with_any_value_in_the_body() {
     let found = came("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
     assert_eq!(found, json!({"output": "of-path"}));
 }
@@ -205,7 +205,7 @@ async fn members_of_one_oneof_from_two_places_are_refused_with_both_names() {
 }
 
 #[tokio::test]
-async fn fields_that_exclude_nothing_come_from_all_three_places() {
+async fn fields_without_conflicts_come_from_path_query_and_body() {
     let body = r#"{"words": ["a"], "inner": {"name": "n"}, "labels": {"k": "v"}, "mail": null}"#;
     let found = came(
         "POST",
@@ -217,11 +217,11 @@ async fn fields_that_exclude_nothing_come_from_all_three_places() {
     let expected =
         json!({"user": "u", "number": 2, "words": ["a"], "inner": inner, "labels": {"k": "v"}});
     assert_eq!(found, expected);
-    // A oneof deeper down is another one.
+    // The oneof of a nested message is another oneof.
     let found = came("GET", "/v1/users/u?inner.mail=m&inner.deeper.user=v", "").await;
     let inner = json!({"mail": "m", "deeper": {"user": "v"}});
     assert_eq!(found, json!({"user": "u", "inner": inner}));
-    // Two fields of one member exclude nothing.
+    // Two fields of the same member do not conflict.
     let found = came(
         "POST",
         "/v1/whole?object.id=a&object.size=1",
@@ -229,7 +229,7 @@ async fn fields_that_exclude_nothing_come_from_all_three_places() {
     )
     .await;
     assert_eq!(found, json!({"object": {"id": "a", "size": 1}}));
-    // The body may have the member that it is, or be empty.
+    // The body is a member of the oneof. An empty body sets no member.
     assert_eq!(
         came("POST", "/v1/part?user=x", "").await,
         json!({"user": "x"})

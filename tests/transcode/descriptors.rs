@@ -74,7 +74,7 @@ fn two_fields_with_one_number_are_an_error_that_names_both() {
 }
 
 #[test]
-fn every_field_number_that_protoc_accepts_comes_back() {
+fn every_field_number_that_protoc_accepts_round_trips() {
     for number in [1, 15, 16, 18_999, 20_000, (1 << 29) - 1] {
         let set = set(vec![field("a", number)], Vec::new());
         let schema = Schema::new(&set).expect("a valid set");

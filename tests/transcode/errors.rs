@@ -56,7 +56,7 @@ async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCod
 }
 
 #[tokio::test]
-async fn a_refusal_comes_after_the_whole_request() {
+async fn a_rejected_request_is_read_to_its_end_first() {
     for (verb, path, status) in [
         ("POST", "/nothing", StatusCode::NOT_FOUND),
         (
@@ -141,7 +141,7 @@ async fn an_unauthenticated_call_asks_for_a_bearer_token() {
 }
 
 #[tokio::test]
-async fn a_reply_is_json_by_its_rule() {
+async fn a_response_is_json_by_the_rule_of_its_method() {
     let book = wire("Book", &json!({"name": "b", "pages": "7"}));
     let server = Server::answering(&[&book], Status::ok(""));
     let answer = server.ask(rules(), get("/v2/shelves/1")).await;
@@ -158,7 +158,7 @@ async fn a_reply_is_json_by_its_rule() {
 }
 
 #[tokio::test]
-async fn a_broken_reply_is_an_internal_error() {
+async fn a_malformed_response_is_an_internal_error() {
     for messages in [&[][..], &[&b""[..], b""], &[b"\x0a\x7f"]] {
         let server = Server::answering(messages, Status::ok(""));
         let answer = server.ask(rules(), get("/v2/shelves/1")).await;
@@ -176,7 +176,7 @@ fn typed(verb: &str, target: &str, types: &[&'static str]) -> http::Request<Stri
 }
 
 #[tokio::test]
-async fn a_grpc_request_passes_untouched() {
+async fn a_grpc_request_passes_unchanged() {
     for media in [
         "application/grpc",
         "application/grpc+proto",
@@ -216,7 +216,7 @@ async fn grpc_web_and_grpc_with_another_codec_are_an_unsupported_media_type() {
 }
 
 #[tokio::test]
-async fn grpc_by_another_verb_than_post_is_looked_up_by_the_rules() {
+async fn a_grpc_request_with_another_verb_than_post_is_matched_to_the_rules() {
     for verb in ["GET", "PUT", "OPTIONS", "BREW"] {
         let server = Server::silent();
         let request = typed(verb, "/a.B/C", &["application/grpc"]);
@@ -263,7 +263,7 @@ async fn shelf_of(target: http::Uri) -> (u16, Option<i64>) {
 }
 
 #[tokio::test]
-async fn a_target_of_any_form_is_answered() {
+async fn a_request_target_of_any_form_has_a_response() {
     for (target, expected) in [
         ("/v2/shelves/7#part", (200, Some(7))),
         ("/v2/shelves/7?words=a#part", (200, Some(7))),
@@ -292,7 +292,7 @@ async fn a_target_of_any_form_is_answered() {
 }
 
 #[tokio::test]
-async fn the_body_is_read_to_its_end_whatever_content_length_a_header_claims() {
+async fn the_body_is_read_to_its_end_with_any_content_length_header() {
     for length in ["0", "5", "99999999999", "x"] {
         let server = Server::silent();
         let mut request = send("MOVE", "/v1/shelves/a", "");

@@ -126,7 +126,7 @@ async fn malformed_gzip_is_an_invalid_argument() {
 }
 
 #[tokio::test]
-async fn the_limit_holds_before_and_after_decompression() {
+async fn the_limit_applies_before_and_after_decompression() {
     const DEFAULT: usize = 8 << 20;
     let said = "Request payload size exceeds the limit: 8388608 bytes.";
     for (size, status) in [(DEFAULT, 200), (DEFAULT + 1, 400)] {
@@ -147,7 +147,7 @@ async fn the_limit_holds_before_and_after_decompression() {
 }
 
 #[tokio::test]
-async fn a_post_may_name_another_verb() {
+async fn a_post_may_override_its_verb_by_a_header() {
     for (verb, target, body, method) in [
         ("PUT", "/v1/shelves/a/b", r#""A title""#, "Rename"),
         ("MOVE", "/v1/shelves/a", "{}", "Move"),
@@ -162,7 +162,7 @@ async fn a_post_may_name_another_verb() {
 }
 
 #[tokio::test]
-async fn the_verb_that_a_post_names_must_be_one_that_the_path_has() {
+async fn a_path_must_have_the_verb_that_the_override_header_names() {
     let named = |verbs: &[&'static str]| {
         let headers: Vec<_> = verbs.iter().map(|verb| (OVERRIDE, *verb)).collect();
         with(send("POST", "/v1/shelves/a/file", "x"), &headers)
@@ -186,7 +186,7 @@ async fn the_verb_that_a_post_names_must_be_one_that_the_path_has() {
 }
 
 #[tokio::test]
-async fn only_a_post_can_name_another_verb() {
+async fn only_a_post_can_override_its_verb() {
     let request = with(get("/v2/shelves/1"), &[(OVERRIDE, "DELETE")]);
     let received = came(request).await;
     assert!(received.path.ends_with("Find"));
@@ -260,7 +260,7 @@ async fn a_get_may_send_its_query_as_a_form() {
 }
 
 #[tokio::test]
-async fn head_is_a_verb_without_a_rule() {
+async fn head_requests_have_no_rule() {
     let answer = refused(send("HEAD", "/v2/shelves/1", "")).await;
     answer.error(405, "UNIMPLEMENTED");
     assert_eq!(answer.header("allow"), "GET");
@@ -294,7 +294,7 @@ fn base64_lines(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_boolean_of_a_query_is_spelled_as_clients_do() {
+async fn a_boolean_of_a_query_is_accepted_in_the_spellings_of_clients() {
     for text in ["true", "True", "TRUE", "t", "yes", "Y", "1"] {
         assert_eq!(
             found(&format!("open={text}")).await,

@@ -171,7 +171,7 @@ async fn a_double_wildcard_before_the_end_of_a_template_is_served_in_both_direct
 }
 
 #[tokio::test]
-async fn a_rule_is_served_in_the_direction_that_can() {
+async fn a_rule_that_only_one_direction_can_serve_is_served_in_that_direction() {
     let found = target("TwoRests", &["a/x", "b/y", ""]).await;
     assert_eq!(found.as_deref(), Ok("/v1/a/x/b/y"));
     assert_eq!(served(get("/v1/a/x/b/y")).await, Err(404));
@@ -316,7 +316,7 @@ fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
 }
 
 #[test]
-fn a_set_without_any_rule_is_an_error_that_says_so() {
+fn the_error_of_a_set_without_any_rule_says_so() {
     let without = {
         let mut compiler = protox::Compiler::new(["tests/fixtures"]).expect("a folder");
         compiler.open_file("routes.proto").expect("a proto");

@@ -49,7 +49,8 @@ async fn a_stream_is_an_array_or_one_text_per_line() {
 }
 
 #[tokio::test]
-async fn a_failure_before_the_first_reply_has_its_http_status_and_one_after_it_is_the_last_text() {
+async fn a_failure_before_the_first_response_has_its_http_status_and_a_later_one_is_the_last_text()
+{
     let failing = server(&[], Status::not_found("no shelf"));
     let answer = failing.ask(rules(), get("/v1/shelves/a:watch")).await;
     assert_eq!(answer.error(404, "NOT_FOUND"), "no shelf");
@@ -195,7 +196,7 @@ async fn times(client: &mut Client) -> (Vec<(String, u128)>, u128, Option<Status
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_reply_of_a_stream_is_delivered_as_soon_as_it_is_complete() {
+async fn each_response_of_a_stream_is_delivered_as_soon_as_it_is_complete() {
     let array = [
         r#"[{"pages":"1"}"#,
         r#",{"pages":"2"}"#,
@@ -235,7 +236,7 @@ async fn each_reply_of_a_stream_is_delivered_as_soon_as_it_is_complete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_ends_in_the_middle_delivers_what_was_complete_before_it_fails() {
+async fn a_truncated_stream_delivers_its_complete_responses_before_it_fails() {
     for (media, body) in [
         (ARRAY, [r#"[{"pages":"1"}"#, r#", {"pages""#]),
         (ARRAY, [r#"[{"pages":"1"}"#, ""]),
@@ -284,7 +285,7 @@ async fn a_stream_may_be_split_at_every_byte() {
 }
 
 #[tokio::test]
-async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
+async fn a_streaming_call_offers_no_gzip_and_a_gzip_stream_is_an_error() {
     let mut client = Client::of(tower::service_fn(|rpc: GrpcRequest| {
         assert!(!rpc.headers().contains_key("accept-encoding"));
         let mut reply = http::Response::new(Body::empty());
@@ -298,6 +299,6 @@ async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
         .await
         .expect_err("not offered");
     assert_eq!(status.code(), Code::Internal);
-    let text = "unsupported content encoding `gzip` of the response";
+    let text = "unsupported content encoding `gzip` of the response: must be identity for a stream";
     assert_eq!(status.message(), text);
 }

@@ -30,7 +30,7 @@ fn response(any: Any) -> Operation {
 const API: &str = "type.googleapis.com/google.cloud.apigateway.v1.Api";
 
 #[test]
-fn a_known_type_is_read_whatever_precedes_its_type_url() {
+fn a_known_type_is_read_with_any_prefix_of_its_type_url() {
     let api = Api {
         name: "n".into(),
         labels: [("a".into(), String::new())].into(),
@@ -116,7 +116,7 @@ fn a_value_without_a_json_form_is_an_error_that_names_the_type() {
         ..Default::default()
     };
     let error = to_json(&late).expect_err("the year 10000");
-    let what = "a google.cloud.apigateway.v1.OperationMetadata has no JSON form: ";
+    let what = "google.cloud.apigateway.v1.OperationMetadata has no JSON form: ";
     assert!(error.to_string().starts_with(what), "{error}");
     let long = WaitOperationRequest {
         timeout: Some(Duration {

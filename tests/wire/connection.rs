@@ -61,7 +61,7 @@ async fn a_client_connects_with_its_first_call_and_keeps_the_connection() {
 }
 
 #[tokio::test]
-async fn a_dead_port_is_one_error_that_names_the_address_and_the_operation() {
+async fn the_error_of_a_closed_port_names_the_address_and_the_operation() {
     let (listener, endpoint) = listener().await;
     drop(listener);
     let error = once(&endpoint)
@@ -80,7 +80,7 @@ async fn a_dead_port_is_one_error_that_names_the_address_and_the_operation() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_exist_is_one_error_that_names_it() {
+async fn the_error_of_a_host_that_does_not_exist_names_the_host() {
     // A proxy of the environment would get the request instead.
     let client = builder("http://no-such-host.invalid:1").no_proxy();
     let client = client.retry(RetryPolicy::NEVER).build().expect("valid");
@@ -93,7 +93,7 @@ async fn a_host_that_does_not_exist_is_one_error_that_names_it() {
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_dead_port_over_rest_is_the_same_error() {
+async fn the_error_of_a_closed_port_is_the_same_over_rest() {
     let (listener, endpoint) = listener().await;
     drop(listener);
     let rest = builder(&endpoint).transport(apigateway_grpc::Transport::Rest);
@@ -110,7 +110,7 @@ async fn a_dead_port_over_rest_is_the_same_error() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_grpc_is_one_clear_error() {
+async fn the_error_of_a_response_that_is_not_grpc_names_its_status_and_media_type() {
     let cases = [
         (200, "text/html; charset=utf-8", Code::Unavailable),
         (200, "application/json", Code::Unknown),
@@ -183,7 +183,7 @@ async fn a_server_that_accepts_and_is_silent_ends_the_call_at_its_deadline() {
 
 #[tokio::test]
 async fn connecting_has_its_own_timeout() {
-    // On Linux, a listener whose queue is full drops further connections on the floor.
+    // On Linux, a listener whose queue is full drops further connections silently.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket
         .bind("127.0.0.1:0".parse().expect("an address"))

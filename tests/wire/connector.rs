@@ -275,7 +275,7 @@ async fn a_panic_of_the_connector_is_an_error_of_the_call_over_every_transport()
     }
 }
 
-/// A connector's stream that accepts this many bytes, and then neither accepts nor returns any.
+/// A connector's stream that accepts this many bytes. After them, writes and reads never complete.
 struct Stuck {
     takes: usize,
     /// If true, it panics instead.
@@ -589,21 +589,23 @@ async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
 }
 
 #[tokio::test]
-async fn an_unreachable_address_is_tried_with_growing_delays_and_found_soon_over_grpc() {
+async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after_it_recovers_over_grpc()
+ {
     let server = Server::start(|_| Answer::Operation).await;
     is_tried_ever_later(server.address, Transport::Grpc).await;
 }
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn an_unreachable_address_is_tried_with_growing_delays_and_found_soon_over_rest() {
+async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after_it_recovers_over_rest()
+ {
     let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
     let server = crate::http1::Server::always(json).await;
     is_tried_ever_later(server.address, Transport::Rest).await;
 }
 
 #[tokio::test]
-async fn a_deadline_during_the_pause_after_a_failed_attempt_says_so() {
+async fn the_error_of_a_deadline_names_the_pause_after_a_failed_attempt() {
     let nobody = ([127, 0, 0, 1], 1).into();
     for transport in transports() {
         // With a fallback, a call that waited over gRPC may use REST by then.

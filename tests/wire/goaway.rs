@@ -39,7 +39,7 @@ async fn load(client: &ApiGateway, workers: usize, calls: usize) {
 }
 
 #[tokio::test]
-async fn connections_that_go_away_after_a_few_calls_lose_no_call() {
+async fn no_call_fails_if_connections_go_away_after_a_few_calls() {
     let server = Server::start(Habits {
         takes: Duration::from_millis(2),
         calls: Some(5),
@@ -54,7 +54,7 @@ async fn connections_that_go_away_after_a_few_calls_lose_no_call() {
 }
 
 #[tokio::test]
-async fn short_lived_connections_lose_no_call() {
+async fn no_call_fails_if_connections_are_short_lived() {
     let server = Server::start(Habits {
         takes: Duration::from_millis(20),
         age: Some(Duration::from_millis(300)),

@@ -139,7 +139,7 @@ async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_is_pinged_with_a_call_in_flight_as_long_as_it_answers() {
+async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_while_it_answers() {
     let (client, seen) = client(Habit {
         calls: Duration::ZERO,
         pings: Duration::from_secs(70),
@@ -176,7 +176,7 @@ async fn a_connection_without_calls_is_not_pinged_until_the_first_call_after_a_p
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_maximum_interval_or_timeout_never_ends() {
+async fn a_maximum_interval_or_timeout_never_elapses() {
     for (interval, timeout) in [
         (Duration::MAX, TIMEOUT),
         (INTERVAL, Duration::MAX),
@@ -276,7 +276,7 @@ async fn a_connection_whose_peer_stops_reading_gets_no_new_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_call_costs_no_ping_while_others_are_answered() {
+async fn a_slow_call_causes_no_ping_while_other_calls_are_answered() {
     let (client, seen) = client(Habit {
         first_call: false,
         ..Habit::ALIVE

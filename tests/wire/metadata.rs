@@ -246,7 +246,7 @@ fn a_limit_of_zero_or_above_a_megabyte_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_the_metadata_of_a_request_gives_one_clear_error() {
+async fn the_error_says_that_the_server_refused_the_metadata_of_a_request() {
     let (listener, endpoint) = listener().await;
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");

@@ -244,7 +244,7 @@ async fn dropping_a_response_body_resets_and_frees_its_stream() {
 }
 
 #[tokio::test]
-async fn connections_that_a_minute_did_not_need_are_closed_except_one() {
+async fn connections_that_were_not_needed_for_a_minute_are_closed_except_one() {
     let server = Server::start(HOLDS).await;
     let client = once(&server).build().expect("valid");
     let calls = begin(&client, 350);
@@ -293,7 +293,7 @@ async fn no_task_is_left_after_a_client_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_pool_closes_ends_its_calls_first() {
+async fn a_connection_that_the_pool_closes_completes_its_calls_first() {
     let hour = Duration::from_secs(3600);
     let server = Server::start(HOLDS).await;
     let client = once(&server).max_streams(2);

@@ -83,7 +83,7 @@ async fn sequential_calls_share_a_connection_on_any_thread() {
 /// A server may close an idle connection at any time. The call that finds it closed uses another one and does
 /// not fail.
 #[tokio::test]
-async fn an_idle_connection_that_the_server_closed_fails_no_call() {
+async fn a_connection_that_the_server_closed_while_idle_fails_no_call() {
     for noticed in [true, false] {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");
@@ -223,7 +223,7 @@ async fn a_connection_is_closed_when_it_is_idle_after_a_long_call() {
 /// The response was read before the request was completely sent, as from a server that rejects its head. Such a
 /// connection may never be ready for another call.
 #[tokio::test]
-async fn a_connection_that_is_not_ready_soon_delays_no_call() {
+async fn a_call_does_not_wait_for_a_connection_that_is_slow_to_become_ready() {
     let (listener, endpoint) = listener().await;
     let client = client(endpoint);
     let config = apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig {

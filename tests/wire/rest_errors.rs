@@ -62,7 +62,7 @@ async fn every_form_of_an_error_body_has_the_code_and_the_message() {
 }
 
 #[tokio::test]
-async fn the_status_in_the_body_wins_over_the_http_code() {
+async fn the_status_in_the_body_takes_precedence_over_the_http_status() {
     let cases = [
         (
             409,
@@ -142,7 +142,7 @@ async fn the_http_code_is_used_if_the_body_has_no_status() {
 }
 
 #[tokio::test]
-async fn details_are_typed_and_one_that_cannot_be_read_hides_no_other() {
+async fn details_are_typed_and_an_unreadable_one_does_not_hide_the_others() {
     let error = json_error(400, &json!({"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT", "details": [
         {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"field": "f", "description": "d"}]},
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "not a duration"},
@@ -198,7 +198,7 @@ async fn retry_after_in_seconds_or_as_a_date_becomes_retry_info() {
 }
 
 #[tokio::test]
-async fn retry_info_in_the_body_wins_over_retry_after() {
+async fn retry_info_in_the_body_takes_precedence_over_retry_after() {
     let body = json!({"error": {"status": "UNAVAILABLE", "details": [
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.500s"}]}});
     let head = "503 -\r\ncontent-type: application/json\r\nretry-after: 60";

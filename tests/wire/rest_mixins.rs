@@ -98,7 +98,7 @@ async fn an_operation_is_read_deleted_and_cancelled_under_its_own_name() {
 }
 
 #[tokio::test]
-async fn a_wait_has_no_route_and_sends_nothing() {
+async fn wait_operation_has_no_route_and_sends_nothing() {
     let server = Server::script([]).await;
     let client = client(&server);
     let wait = client.wait_operation(OPERATION, Duration::from_secs(1));

@@ -59,7 +59,7 @@ pub(crate) struct Flags {
     /// Call without credentials.
     #[arg(long, global = true)]
     pub(crate) anonymous: bool,
-    /// Service account to impersonate; in a list, the last one, through the others.
+    /// Service account to impersonate. In a list, each account impersonates the next one, and the last one makes the calls.
     #[arg(long, global = true, value_name = "EMAIL,…", conflicts_with_all = ["anonymous", "access_token_file"])]
     pub(crate) impersonate_service_account: Option<String>,
     /// Project that is charged for quota.

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_of_a_config_depends_on_all_that_can_never_change() {
+    fn the_id_of_a_config_depends_on_its_immutable_content() {
         let id = |path: &str, contents: &str, account: &str| {
             config_id("a", "openapi", &config(path, contents, account))
         };

@@ -280,7 +280,7 @@ impl ListFlags {
         if let Some(filter) = &self.filter {
             if filter.contains('~') {
                 return Err(Failure::usage(
-                    "argument --filter: the operators `~` and `!~` are gcloud's own; the server filters here, by AIP-160",
+                    "argument --filter: the operators `~` and `!~` are not supported: the server applies the filter, by AIP-160",
                 ));
             }
             list = list.filter(filter);
@@ -309,7 +309,7 @@ impl ListFlags {
             return Exit::Success;
         }
         output::warning(&format!(
-            "these locations did not respond, and what is in them is missing: {}",
+            "these locations did not respond, and their resources are missing: {}",
             output::one_line(&missing.join(", "))
         ));
         match self.require_complete {

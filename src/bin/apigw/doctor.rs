@@ -125,7 +125,7 @@ fn credentials(settings: &Settings) -> Finding {
     match credentials_file() {
         Some(file) => Finding::Good(format!("{}{of}", file.display())),
         None => Finding::Note(format!(
-            "no file of application default credentials; the metadata server is asked{of}. To create the file: gcloud auth application-default login"
+            "no file of application default credentials: the metadata server is used{of}. To create the file: gcloud auth application-default login"
         )),
     }
 }
@@ -235,7 +235,7 @@ async fn handshake(settings: &Settings) -> Finding {
             Finding::Good(format!("{version}, ALPN h2"))
         }
         Ok(Ok((version, protocol))) => Finding::Note(format!(
-            "{version}, ALPN {}: gRPC needs h2, which an intermediary may hide; use --transport=rest",
+            "{version}, ALPN {}: gRPC needs h2, which an intermediary may have removed: use --transport=rest",
             protocol.as_deref().unwrap_or("none")
         )),
     }
@@ -298,7 +298,7 @@ fn compared(local: SystemTime, server: SystemTime) -> Finding {
     match apart {
         apart if apart < MAX_SKEW => Finding::Good(text),
         _ => Finding::Bad(format!(
-            "{text}: tokens are refused with a wrong clock, so set the clock"
+            "{text}: set the clock, since Google refuses tokens of a wrong clock"
         )),
     }
 }
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_a_minute_wrong_is_bad() {
+    fn a_clock_that_is_a_minute_wrong_is_an_error() {
         let server = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let text = |finding: Finding| match finding {
             Finding::Good(text) => format!("ok {text}"),

@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     /// Limit the number of resources as the service does: 50 apis, 100 configs of an api, 50 gateways of a region.
     #[arg(long)]
     limits: bool,
-    /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The others are as with --limits.
+    /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The other limits are those of --limits.
     #[arg(long, value_name = "KIND=NUMBER", value_parser = limit)]
     limit: Vec<Limit>,
     /// Details of errors: documented ones only, those of AIP-193 except for NOT_FOUND, or all of AIP-193.
@@ -85,10 +85,10 @@ pub(crate) struct Arguments {
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// File in YAML or JSON with the state at the start, as `emulator export` prints it. It is not read if --data has a state.
+    /// File in YAML or JSON with the initial state, as `emulator export` prints it. It is ignored if --data has a state.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// File in which the state is kept; the emulator starts with the state that is in it.
+    /// File that keeps the state. The emulator starts with the state in the file.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
@@ -388,7 +388,7 @@ pub(crate) fn ended() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Resolves at a signal to end the process.
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn ended() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         // Without a handler for the signal, the system ends the process itself.

@@ -56,7 +56,7 @@ impl From<Exit> for ExitCode {
 pub(crate) const PAGE: &str = "\
 Exit codes of apigw:
 
-    0  done as asked; describing an operation that failed is a success
+    0  success; a command that describes a failed operation succeeds, too
     1  failed: the service returned an error; the network, the credentials or a file failed; or a prompt was declined
     2  wrong usage, also an invalid name; nothing was sent
     3  an operation that was waited for ended in an error
@@ -64,7 +64,7 @@ Exit codes of apigw:
     5  a check found something: validate, create and deploy with a faulty file, diff --exit-code, deploy --dry-run --exit-code, doctor
     6  some locations did not respond, with --require-complete
     7  operations cancel --wait: the operation completed anyway
-  124  the time for waiting is over; the operation may still run
+  124  the wait timed out; the operation may still be running
   130  interrupted (SIGINT); the operation continues
   143  terminated (SIGTERM); the operation continues
 
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_ends_the_one_that_needs_most_attention_counts() {
+    fn the_exit_code_of_highest_precedence_is_returned() {
         use Exit::{Cancelled, Failure, OperationFailed, Success, TimedOut};
         for (ends, exit) in [
             (&[][..], Success),

@@ -81,9 +81,9 @@ pub(crate) enum Failure {
     Other(String),
     /// Wrong usage: nothing was sent.
     Usage(String),
-    /// The time of a command of several steps is over.
+    /// A command of several steps timed out.
     TimedOut(Duration),
-    /// A failure with a hint about how to go on.
+    /// A failure with a hint about the next step.
     WithHint(Box<Self>, String),
     /// The error was already printed, or there is only an exit code.
     Exit(Exit),
@@ -170,7 +170,7 @@ impl Failure {
                 error.name()
             )),
             Self::Operation(error) => hint(error.code()?, &error.details(), &error.to_string()),
-            Self::TimedOut(_) => Some("run the same command again to go on".to_owned()),
+            Self::TimedOut(_) => Some("run the same command again to continue".to_owned()),
             Self::WithHint(failure, hint) => failure.hint().or_else(|| Some(hint.clone())),
             Self::Other(_) | Self::Usage(_) | Self::Exit(_) => None,
         }
@@ -199,7 +199,7 @@ fn hint(code: Code, details: &[ErrorDetail], text: &str) -> Option<String> {
 
 /// Returns the hint about an exhausted quota.
 fn quota_hint(details: &[ErrorDetail], text: &str) -> Option<String> {
-    const PRUNE: &str = "the API has as many configs as it may have: delete old ones with `apigw api-configs prune --api=API`";
+    const PRUNE: &str = "the API has the maximum number of configs: delete old ones with `apigw api-configs prune --api=API`";
     let mut is_rate = false;
     let mut quotas = Vec::new();
     for detail in details {
@@ -255,7 +255,7 @@ impl fmt::Display for Failure {
             Self::Exit(_) => Ok(()),
             Self::TimedOut(total) => write!(
                 f,
-                "the time of --timeout, {}, is over",
+                "the command timed out after {} (--timeout)",
                 humantime::format_duration(*total)
             ),
             Self::WithHint(failure, _) => failure.fmt(f),

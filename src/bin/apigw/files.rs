@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::labels;
 use crate::output;
 
-/// The argument that stands for standard input, and the names of its document in a config.
+/// The argument for standard input. The two names below are those of its document in a config.
 const STDIN: &str = "-";
 const STDIN_YAML: &str = "stdin.yaml";
 const STDIN_JSON: &str = "stdin.json";
@@ -164,7 +164,7 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the `.proto` sources of a descriptor set from the folder of the set. Warns of sources that are not there.
+/// Reads the `.proto` sources of a descriptor set from the folder of the set. Warns of missing sources.
 fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     let names = SourceNames::decode(contents)
         .map_err(|error| format!("invalid descriptor set {name}: {error}"))?;

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_token_is_renewed_and_a_new_one_is_kept() {
+    async fn an_old_token_is_renewed_and_a_recent_one_is_kept() {
         let token = counting(RENEWAL);
         assert_eq!(sent(&token).await, "Bearer t0");
         assert_eq!(sent(&token).await, "Bearer t0");

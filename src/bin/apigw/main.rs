@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_of_all_commands_fit_together() {
+    fn the_arguments_of_all_commands_are_consistent() {
         Arguments::command().debug_assert();
     }
 }

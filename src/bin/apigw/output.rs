@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newline_of_a_server_forges_no_line() {
+    fn a_newline_in_a_text_of_the_server_begins_no_line() {
         assert_eq!(indented("a\nhint: b"), "a\n  hint: b");
         assert_eq!(one_line("a\nERROR: b\tc"), "a ERROR: b c");
     }

@@ -44,16 +44,17 @@ impl Help {
 const DIFFERENCES: &str = "\
 Differences from `gcloud api-gateway` that a script can notice:
 
-  exit codes   A wait that fails, is cancelled or runs out of time exits with 3, 4 or 124, where gcloud exits with 1, or
-               with 0 if the operation had failed before the wait began. See `apigw help exit-codes`.
+  exit codes   A wait that fails, is cancelled or times out exits with 3, 4 or 124, where gcloud exits with 1, or with
+               0 if the operation had failed before the wait began. See `apigw help exit-codes`.
   --async      With --format, the operation is printed. gcloud prints nothing.
-  --filter     The server applies the filter, by AIP-160. gcloud applies it once more in a language of its own; its
-               operators `~` and `!~` are refused.
-  --format     An unknown format, attribute or transform exits with 2, where gcloud exits with 1. Formats other than
-               those of `apigw help formats` do not exist.
+  --filter     The server applies the filter, by AIP-160. gcloud also applies it itself, in its own language; the
+               operators `~` and `!~` of that language are refused.
+  --format     An unknown format, attribute or transform exits with 2, where gcloud exits with 1. Only the formats
+               of `apigw help formats` exist.
   update       An update that changes nothing exits with 0. gcloud sends an empty mask, which the service refuses.
                `--display-name=` clears the name; gcloud ignores it.
-  progress     Without a terminal, a line says what changes, and one a minute that nothing does. gcloud prints dots.
+  progress     Without a terminal, a line is printed for each change, and one line a minute without a change. gcloud
+               prints dots.
   project      A project number is accepted.
   names        A name that cannot be valid, such as `a/b` for an API, exits with 2. gcloud exits with 1.
   terminal     On a terminal, control characters in texts of the server are replaced, or escaped in JSON. A pipe gets them
@@ -92,15 +93,16 @@ Settings are read from flags, then from the environment, then from the active gc
 ";
 
 const FORMATS: &str = "\
---format takes one of these:
+--format accepts one of these:
 
-  json, yaml           the whole resource, its members sorted by name; with keys, as in json(name,labels), a part of it
-  jsonl                a line of JSON for each resource
-  value(KEYS)          bare values, a tab between them; get(KEYS) is the same without the transforms of a list's table
-  csv(KEYS)            a heading, and a line for each resource
-  table(KEYS)          columns side by side
-  flattened, text      a line for each value, with its path
-  list                 a dash, and a line for each member
+  json, yaml           the whole resource, with its members sorted by name; json(name,labels) prints only these members
+  jsonl                one line of JSON for each resource
+  value(KEYS)          values without their keys, separated by tabs
+  get(KEYS)            like value(KEYS), but without the transforms of the command's default table
+  csv(KEYS)            a heading, and one line for each resource
+  table(KEYS)          aligned columns
+  flattened, text      one line for each value, with its path
+  list                 one line for each member; a dash begins each resource
   none, disable        nothing
   default              yaml
 

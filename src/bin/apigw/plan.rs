@@ -94,7 +94,7 @@ impl Plan {
         match has_content_of(existing, &self.desired_config) {
             true => Ok(None),
             false => Err(format!(
-                "config {} exists and was made of other files or another service account: choose another id with --config-id",
+                "config {} exists with other files or another service account: choose another id with --config-id",
                 self.config
             )
             .into()),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_exists_and_so_everything_is_created() {
+    fn all_resources_are_created_if_none_exists() {
         let changes = Plan::default().changes().expect("a plan");
         assert_eq!(
             changes,

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_a_project_stands_for_its_id() {
+    fn names_with_the_number_and_the_id_of_a_project_are_the_same() {
         let a = "projects/p/locations/global/apis/a";
         let numbered = "projects/123/locations/global/apis/a";
         assert!(is_same(a, numbered));

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_failed_poll_is_reported_when_it_is_made_again() {
+    async fn a_failed_poll_is_reported_when_it_is_retried() {
         let retries = Retries::default();
         let name = "projects/p/locations/l/operations/o";
         let header = routing(name);

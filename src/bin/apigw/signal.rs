@@ -1,21 +1,38 @@
 //! The signals that end a wait, or a command between two waits.
 
-use tokio::sync::Notify;
+use std::sync::{LazyLock, Once};
+
+use tokio::sync::watch;
 
 use crate::exit::Exit;
 
-/// Notified by the first wait. From then on, a signal no longer ends the process by itself.
-static HANDLED: Notify = Notify::const_new();
+/// The exit code of the signal that the process received. It is kept, so that no signal is lost between two waits.
+static RECEIVED: LazyLock<watch::Sender<Option<Exit>>> = LazyLock::new(|| watch::Sender::new(None));
 
 /// Resolves at a signal after the first wait of the process. Before the first wait, a signal ends the process by itself.
 pub(crate) async fn after_a_wait() -> Exit {
-    HANDLED.notified().await;
-    received().await
+    let mut exits = RECEIVED.subscribe();
+    let exit = exits.wait_for(Option::is_some).await;
+    // The sender is static, so the channel does not close.
+    match exit.ok().and_then(|exit| *exit) {
+        Some(exit) => exit,
+        None => std::future::pending().await,
+    }
 }
 
 /// Handles signals from now on. The future resolves at a signal to end the process, with its exit code.
-#[cfg(unix)]
 pub(crate) fn received() -> impl Future<Output = Exit> {
+    static HANDLED: Once = Once::new();
+    HANDLED.call_once(|| {
+        let exit = listen();
+        tokio::spawn(async { RECEIVED.send_replace(Some(exit.await)) });
+    });
+    after_a_wait()
+}
+
+/// Installs handlers of signals. The future resolves at the first signal, with its exit code.
+#[cfg(unix)]
+fn listen() -> impl Future<Output = Exit> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let interrupt = signal(SignalKind::interrupt());
@@ -25,7 +42,6 @@ pub(crate) fn received() -> impl Future<Output = Exit> {
             // Without handlers, the system ends the process itself.
             return std::future::pending().await;
         };
-        HANDLED.notify_one();
         tokio::select! {
             _ = interrupt.recv() => Exit::Interrupted,
             _ = terminate.recv() => Exit::Terminated,
@@ -33,10 +49,9 @@ pub(crate) fn received() -> impl Future<Output = Exit> {
     }
 }
 
-/// Resolves at a signal to end the process, with its exit code.
+/// Listens for Ctrl-C. The future resolves at the first one, with its exit code.
 #[cfg(not(unix))]
-pub(crate) async fn received() -> Exit {
-    HANDLED.notify_one();
+async fn listen() -> Exit {
     match tokio::signal::ctrl_c().await {
         Ok(()) => Exit::Interrupted,
         Err(_) => std::future::pending().await,

@@ -66,7 +66,7 @@ impl Limits {
 /// Pause before a retry of a step that another operation delays.
 const BUSY_PAUSE: Duration = Duration::from_secs(3);
 
-/// The time of a command of several steps. All its waits and pauses together have the timeout of the flags.
+/// The time limit of a command of several steps. It covers all waits and pauses of the command.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: Limits,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Builder;
 use crate::transport::Keepalive;
 
-impl Builder {
+impl<C> Builder<C> {
     /// Sets the maximum time for name resolution, TCP, a proxy and TLS together, five seconds by default. The HTTP/2 handshake
     /// that follows, up to the server preface, may take the same time again.
     ///

@@ -7,7 +7,7 @@ use tower::Service;
 use super::Builder;
 use crate::transport::CustomConnector;
 
-impl Builder {
+impl<C> Builder<C> {
     /// Sets the service that opens connections, for all transports: over a Unix socket, with a resolver of yours, or in a
     /// simulated network. The service only returns a stream of bytes. The client adds the tunnel through a proxy and TLS for an
     /// `https` endpoint. [`connect_timeout`](Self::connect_timeout) limits all of these together.
@@ -59,12 +59,12 @@ impl Builder {
     ///
     /// For a Unix socket: `tower::service_fn(|_: Uri| async { UnixStream::connect(PATH).await.map(TokioIo::new) })`, with
     /// `TokioIo` of hyper-util.
-    pub fn connector<C>(mut self, connector: C) -> Self
+    pub fn connector<S>(mut self, connector: S) -> Self
     where
-        C: Service<Uri> + Clone + Send + Sync + 'static,
-        C::Response: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-        C::Error: Into<BoxError>,
-        C::Future: Send,
+        S: Service<Uri> + Clone + Send + Sync + 'static,
+        S::Response: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
     {
         self.settings.connector = Some(CustomConnector::new(connector));
         self

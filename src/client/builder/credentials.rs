@@ -8,7 +8,7 @@ use super::Builder;
 use crate::layer::auth::AuthLayer;
 use crate::stack::credentials::Authentication;
 
-impl Builder {
+impl<C> Builder<C> {
     /// Sets the credentials, instead of the application default credentials.
     pub fn credentials(self, credentials: impl Into<Credentials>) -> Self {
         self.authentication(Authentication::Credentials(credentials.into()))
@@ -30,10 +30,10 @@ impl Builder {
     /// let client = builder.build().expect("valid");
     /// # });
     /// ```
-    pub fn credentials_from<F, C, E>(self, factory: F) -> Self
+    pub fn credentials_from<F, T, E>(self, factory: F) -> Self
     where
-        F: Fn() -> Result<C, E> + Send + Sync + 'static,
-        C: Into<Credentials> + 'static,
+        F: Fn() -> Result<T, E> + Send + Sync + 'static,
+        T: Into<Credentials> + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
         let factory = Arc::new(factory);

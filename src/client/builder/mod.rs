@@ -1,22 +1,26 @@
 //! The settings of a client and their defaults.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ApiGateway;
 use crate::call::CallOptions;
-use crate::contract::RetryPolicy;
+use crate::contract::{Contract, RetryPolicy};
 use crate::error::Error;
 use crate::layer::metrics::MetricsLayer;
 use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
 use crate::layer::server_address::ServerAddress;
 use crate::layer::trace::TraceLayer;
-use crate::stack::clients::Clients;
+use crate::operation::clients::Clients;
+use crate::operation::profile::{ApiGatewayProfile, ServiceProfile};
 use crate::stack::credentials::Authentication;
 use crate::stack::{self, GrpcLayer, GrpcService, Layers, Stack, UserLayer};
 use crate::telemetry;
-use crate::transport::{AnyTransport, Transport};
+use crate::transport::{ActiveTransport, AnyTransport, Transport};
 
 mod connection;
 mod connector;
@@ -27,7 +31,7 @@ mod settings;
 
 use settings::Settings;
 
-/// Builds an [`ApiGateway`]. [`ApiGateway::builder`] returns one.
+/// Builds an [`ApiGateway`], or another client `C`. [`ApiGateway::builder`] returns one.
 ///
 /// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
 /// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials.
@@ -51,23 +55,62 @@ use settings::Settings;
 /// DNS. A transport or a connector of yours may look them up, so with either of these, the names below `localhost` do not count
 /// as loopback. Redirects are never followed. If the credentials belong to another universe than the client, the first call
 /// fails before anything is sent.
-#[derive(Clone)]
 #[must_use = "nothing is built before `build`"]
-pub struct Builder {
+pub struct Builder<C = ApiGateway> {
+    /// The methods of the client.
+    contract: Contract,
+    /// The profile of the service; `None` for the default of the client.
+    pub(crate) profile: Option<Arc<dyn ServiceProfile>>,
     settings: Settings,
     /// The user's transport, which replaces those of this crate.
     service: Option<Stack>,
     call_layers: Vec<UserLayer>,
     attempt_layers: Vec<UserLayer>,
+    client: PhantomData<fn() -> C>,
 }
 
-impl Builder {
-    pub(crate) fn new() -> Self {
+/// A client that [`Builder::build`] returns.
+pub(crate) mod sealed {
+    use super::{ActiveTransport, Arc, Clients, Contract, ServiceProfile};
+
+    /// The parts of a client.
+    #[derive(Debug)]
+    pub struct Parts {
+        pub(crate) clients: Clients,
+        pub(crate) active: Option<ActiveTransport>,
+    }
+
+    pub trait FromParts {
+        /// Returns the profile of the service if none is set.
+        fn profile(contract: &Contract) -> Arc<dyn ServiceProfile>;
+
+        fn from_parts(parts: Parts) -> Self;
+    }
+}
+
+impl sealed::FromParts for ApiGateway {
+    fn profile(_: &Contract) -> Arc<dyn ServiceProfile> {
+        Arc::new(ApiGatewayProfile)
+    }
+
+    fn from_parts(parts: sealed::Parts) -> Self {
+        Self::new(parts.clients, parts.active)
+    }
+}
+
+impl<C> Builder<C> {
+    pub(crate) fn new(contract: Contract, emulator_variable: Option<&'static str>) -> Self {
         Self {
-            settings: Settings::default(),
+            contract,
+            profile: None,
+            settings: Settings {
+                emulator_variable: emulator_variable.map(Cow::Borrowed),
+                ..Settings::default()
+            },
             service: None,
             call_layers: Vec::new(),
             attempt_layers: Vec::new(),
+            client: PhantomData,
         }
     }
 
@@ -82,6 +125,13 @@ impl Builder {
     /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, or `googleapis.com`. The credentials must belong to the same universe.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.settings.universe_domain = Some(domain.into());
+        self
+    }
+
+    /// Sets the environment variable that names an emulator of the service.
+    #[cfg(feature = "google")]
+    pub(crate) fn set_emulator_variable(mut self, name: String) -> Self {
+        self.settings.emulator_variable = Some(Cow::Owned(name));
         self
     }
 
@@ -210,23 +260,29 @@ impl Builder {
     ///
     /// `build` does not use the network. If there is no metadata server, or the token endpoint rejects the credentials, the
     /// first call fails, as the module `layer::auth` describes.
-    pub fn build(self) -> Result<ApiGateway, Error> {
+    pub fn build(self) -> Result<C, Error>
+    where
+        C: sealed::FromParts,
+    {
         let Self {
+            contract,
+            profile,
             settings,
             service,
             call_layers,
             attempt_layers,
+            client: _,
         } = self;
-        let endpoint = settings.endpoint()?;
+        let endpoint = settings.endpoint(&contract)?;
         let target = settings.target(&endpoint)?;
-        let headers = settings.headers()?;
+        let headers = settings.headers(contract.clone())?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
         // The transport is assembled before the credentials, whose library panics without certificate roots.
         let (base, active) = match service {
             Some(service) => (Base::Custom(service), None),
             None => {
-                let (transport, active) = settings.assemble(&target)?;
+                let (transport, active) = settings.assemble(&target, &contract)?;
                 (Base::BuiltIn(transport), Some(active))
             }
         };
@@ -235,7 +291,7 @@ impl Builder {
         let server = active.as_ref().map(|_| ServerAddress::of(&target.uri));
         let layers = Layers {
             call: call_layers,
-            metrics: MetricsLayer::new(server.clone()),
+            metrics: MetricsLayer::new(contract.clone(), server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
@@ -251,8 +307,11 @@ impl Builder {
             Base::BuiltIn(transport) => stack::stack(layers, transport),
             Base::Custom(service) => stack::stack(layers, service),
         };
-        let clients = Clients::new(stack, settings.max_response_size, settings.options.timeout);
-        Ok(ApiGateway::new(clients, active))
+        let timeout = settings.options.timeout;
+        let profile = profile.unwrap_or_else(|| C::profile(&contract));
+        let limit = settings.max_response_size;
+        let clients = Clients::new(stack, contract, limit, timeout, profile);
+        Ok(C::from_parts(sealed::Parts { clients, active }))
     }
 }
 
@@ -262,7 +321,21 @@ enum Base {
     Custom(Stack),
 }
 
-impl fmt::Debug for Builder {
+impl<C> Clone for Builder<C> {
+    fn clone(&self) -> Self {
+        Self {
+            contract: self.contract.clone(),
+            profile: self.profile.clone(),
+            settings: self.settings.clone(),
+            service: self.service.clone(),
+            call_layers: self.call_layers.clone(),
+            attempt_layers: self.attempt_layers.clone(),
+            client: PhantomData,
+        }
+    }
+}
+
+impl<C> fmt::Debug for Builder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("settings", &self.settings)

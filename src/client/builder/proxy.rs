@@ -36,7 +36,7 @@ impl fmt::Debug for ProxySetting {
     }
 }
 
-impl Builder {
+impl<C> Builder<C> {
     /// Sets a proxy for all endpoints. By default, environment variables select the proxy, as for curl.
     ///
     /// The form is `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. The scheme is `http`, the default, or `https`, which connects to

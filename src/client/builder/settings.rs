@@ -1,5 +1,6 @@
 //! The settings, their defaults and their checks.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -7,6 +8,7 @@ use http::HeaderValue;
 use super::proxy::ProxySetting;
 use crate::call::CallOptions;
 use crate::call::trailers::MAX_METADATA_SIZE;
+use crate::contract::Contract;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
@@ -22,6 +24,8 @@ use crate::transport::{
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
+    /// The environment variable with the address of an emulator.
+    pub(super) emulator_variable: Option<Cow<'static, str>>,
     pub(super) endpoint: Option<String>,
     pub(super) universe_domain: Option<String>,
     pub(super) authentication: Authentication,
@@ -43,6 +47,7 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            emulator_variable: None,
             endpoint: None,
             universe_domain: None,
             authentication: Authentication::default(),
@@ -78,8 +83,10 @@ impl Default for Settings {
 
 impl Settings {
     /// Returns the address of the service.
-    pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
+    pub(super) fn endpoint(&self, contract: &Contract) -> Result<Endpoint, Error> {
         let choice = EndpointSettings {
+            host: contract.default_host(),
+            emulator_variable: self.emulator_variable.as_deref(),
             endpoint: self.endpoint.as_deref(),
             universe_domain: self.universe_domain.as_deref(),
             identity: self.tls.identity.is_some(),
@@ -96,6 +103,7 @@ impl Settings {
         let route = CredentialRoute {
             endpoint: &endpoint.uri,
             source: endpoint.source,
+            emulator_variable: self.emulator_variable.as_deref().unwrap_or_default(),
             proxy: None,
             custom_resolver: self.connector.is_some(),
         };
@@ -118,9 +126,11 @@ impl Settings {
     pub(super) fn assemble(
         &self,
         target: &ConnectConfig,
+        contract: &Contract,
     ) -> Result<(AnyTransport, ActiveTransport), Error> {
         let config = TransportConfig {
             transport: self.transport,
+            contract,
             connect: target,
             keepalive: self.keepalive,
             limits: self.limits,
@@ -164,10 +174,11 @@ impl Settings {
         Ok(())
     }
 
-    pub(super) fn headers(&self) -> Result<HeadersLayer, Error> {
+    pub(super) fn headers(&self, contract: Contract) -> Result<HeadersLayer, Error> {
         let user_agent = header("user_agent", self.user_agent.as_deref())?;
         let quota_project = header("quota_project", self.quota_project.as_deref())?;
         Ok(HeadersLayer::new(
+            contract,
             user_agent.as_ref(),
             quota_project,
             self.options.clone(),
@@ -189,6 +200,7 @@ impl Settings {
         let route = CredentialRoute {
             endpoint: &endpoint.uri,
             source: endpoint.source,
+            emulator_variable: self.emulator_variable.as_deref().unwrap_or_default(),
             proxy: proxy.as_ref().map(Proxy::uri),
             custom_resolver: !own_transport || self.connector.is_some(),
         };

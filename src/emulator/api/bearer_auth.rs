@@ -130,7 +130,7 @@ fn permission(method: &Method, name: &str) -> String {
         collection => collection,
     };
     let end = method.name[1..].find(|char: char| char.is_ascii_uppercase());
-    let verb = match method.name {
+    let verb = match &*method.name {
         "GetIamPolicy" => "getIamPolicy".to_owned(),
         "SetIamPolicy" => "setIamPolicy".to_owned(),
         name => name[..end.map_or(name.len(), |end| end + 1)].to_ascii_lowercase(),

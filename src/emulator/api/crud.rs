@@ -189,7 +189,7 @@ impl Core {
         plan: Option<OperationPlan>,
     ) -> Operation {
         let mut plan = plan.unwrap_or_default();
-        let time = self.times.by_method.get(R::method(verb).path);
+        let time = self.times.by_method.get(R::method(verb).path());
         plan.takes
             .get_or_insert(*time.unwrap_or(&self.times.default));
         lifecycle::start::<R>(tables, verb, target, plan)

@@ -41,7 +41,7 @@ mod tests {
     fn the_message_of_every_method_is_checked() {
         for method in Method::all() {
             assert_eq!(check(method, b""), Ok(()), "{}", method.name);
-            let invalid = check(method, b"\x0a\x05a").expect_err(method.name);
+            let invalid = check(method, b"\x0a\x05a").expect_err(method.name());
             let name = method.input.rsplit('.').next().unwrap_or_default();
             assert!(
                 invalid.starts_with(&format!("invalid {name}: ")),

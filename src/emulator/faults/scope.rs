@@ -37,7 +37,7 @@ pub(super) fn reads_state(method: &Method) -> bool {
     let own = [Method::GET_API, Method::GET_OPERATION].iter();
     reads
         && own
-            .map(|method| method.service)
+            .map(|method| method.service())
             .any(|service| service == method.service)
 }
 
@@ -52,8 +52,8 @@ pub(super) fn names_existing(method: &Method) -> bool {
 /// resource.
 fn patterns(method: &Method) -> Vec<String> {
     let mut patterns = Vec::new();
-    for rule in method.http {
-        let Some(variable) = variable(rule.template) else {
+    for rule in method.http() {
+        let Some(variable) = variable(rule.template()) else {
             continue;
         };
         let mut segments: Vec<&str> = variable.split('/').collect();
@@ -119,7 +119,7 @@ mod tests {
     fn a_method_names_something_that_exists_unless_it_creates_or_lists_a_location() {
         let names = |word: &str| {
             let all = Method::all().iter().filter(|method| names_existing(method));
-            let mut names = all.map(|method| method.name);
+            let mut names = all.map(Method::name);
             names.any(|name| name == word)
         };
         for word in [

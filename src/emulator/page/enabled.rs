@@ -118,7 +118,7 @@ fn methods() -> String {
     let methods = contract::Method::all().iter();
     let methods = methods.map(|method| {
         let rule = method.http.first();
-        let body = rule.and_then(|rule| match rule.body {
+        let body = rule.and_then(|rule| match rule.body() {
             HttpBody::None => None,
             HttpBody::All => Some("*"),
             HttpBody::Field(field) => Some(field),
@@ -126,8 +126,8 @@ fn methods() -> String {
         json!({
             "name": method.name,
             "service": method.service,
-            "verb": rule.map(|rule| rule.verb),
-            "template": rule.map(|rule| rule.template),
+            "verb": rule.map(contract::HttpRule::verb),
+            "template": rule.map(contract::HttpRule::template),
             "body": body,
             "output": method.output,
             "effects": faults::effects(method),

@@ -92,7 +92,7 @@ impl AuxServices {
 
 /// Returns the names of the services of the API.
 fn services() -> Vec<&'static str> {
-    let mut names: Vec<_> = Method::all().iter().map(|method| method.service).collect();
+    let mut names: Vec<_> = Method::all().iter().map(Method::service).collect();
     names.dedup();
     names
 }

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quota_project_of_the_variable_goes_before_that_of_the_file() {
+    fn the_quota_project_of_the_variable_takes_precedence_over_that_of_the_file() {
         let user = |quota: &str| {
             let text = format!(
                 r#"{{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r"{quota}}}"#

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_give_headers_in_their_own_universe_only() {
+    async fn credentials_return_headers_only_in_their_own_universe() {
         use Asked::{Refused, Sent, Unknown};
 
         const OTHER: &str = "u.test";

@@ -2,6 +2,7 @@
 
 use tower::Layer;
 
+use crate::contract::Contract;
 use crate::layer::server_address::ServerAddress;
 
 /// Returns the service below unchanged.
@@ -9,7 +10,7 @@ use crate::layer::server_address::ServerAddress;
 pub(crate) struct MetricsLayer;
 
 impl MetricsLayer {
-    pub(crate) fn new(_: Option<ServerAddress>) -> Self {
+    pub(crate) fn new(_: Contract, _: Option<ServerAddress>) -> Self {
         Self
     }
 }

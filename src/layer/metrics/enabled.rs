@@ -9,20 +9,21 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::call::{GrpcRequest, GrpcResponse};
-use crate::contract::Method;
+use crate::contract::{Contract, MethodRef};
 use crate::layer::server_address::ServerAddress;
 use crate::telemetry;
 
 /// Creates [`Metrics`] services.
 #[derive(Clone, Debug)]
 pub(crate) struct MetricsLayer {
+    contract: Contract,
     server: Option<ServerAddress>,
 }
 
 impl MetricsLayer {
-    /// Creates the layer for calls to this server, if it is known.
-    pub(crate) fn new(server: Option<ServerAddress>) -> Self {
-        Self { server }
+    /// Creates the layer for calls of the contract to this server, if the server is known.
+    pub(crate) fn new(contract: Contract, server: Option<ServerAddress>) -> Self {
+        Self { contract, server }
     }
 }
 
@@ -32,6 +33,7 @@ impl<S> Layer<S> for MetricsLayer {
     fn layer(&self, inner: S) -> Metrics<S> {
         Metrics {
             inner,
+            contract: self.contract.clone(),
             server: self.server.clone(),
         }
     }
@@ -41,6 +43,7 @@ impl<S> Layer<S> for MetricsLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics<S> {
     inner: S,
+    contract: Contract,
     server: Option<ServerAddress>,
 }
 
@@ -57,8 +60,8 @@ where
     }
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
-        let method = Method::find(request.uri().path()).map_or(OTHER, |method| &method.path[1..]);
-        telemetry::call_started(method);
+        let method = self.contract.lookup(request.uri().path());
+        telemetry::call_started(method.as_ref());
         MetricsFuture {
             record: Some(RecordOnDrop {
                 method,
@@ -70,9 +73,6 @@ where
         }
     }
 }
-
-/// OpenTelemetry's name for an unknown method. Arbitrary names would create too many time series.
-const OTHER: &str = "_OTHER";
 
 pin_project! {
     /// The future of a call that is measured.
@@ -87,7 +87,7 @@ pin_project! {
 /// Records a call when dropped.
 #[derive(Debug)]
 struct RecordOnDrop {
-    method: &'static str,
+    method: Option<MethodRef>,
     server: Option<ServerAddress>,
     start: Instant,
     code: Code,
@@ -97,7 +97,12 @@ impl Drop for RecordOnDrop {
     fn drop(&mut self) {
         let server = self.server.as_ref();
         let server = server.map(|server| (server.address(), server.port()));
-        telemetry::call_ended(self.method, server, self.code, self.start.elapsed());
+        telemetry::call_ended(
+            self.method.as_ref(),
+            server,
+            self.code,
+            self.start.elapsed(),
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use crate::call::pushback::{Pushback, pushback, retry_delay};
 use crate::call::status_code;
 use crate::call::transport_error::TransportError;
 use crate::call::{CallContext, CredentialsRefreshed, GrpcRequest, GrpcResponse, MaybeProcessed};
-use crate::contract::RetryPolicy;
+use crate::contract::{MethodRef, RetryPolicy};
 use crate::telemetry;
 
 /// The state of a call's attempts.
@@ -153,9 +153,8 @@ impl<S> Attempts<S> {
         NextStep::After(delay)
     }
 
-    /// Returns the full name of the method, which is in the contract.
-    fn method(&self) -> &'static str {
-        self.call.method.map_or("", |method| &method.path[1..])
+    fn method(&self) -> Option<&MethodRef> {
+        self.call.method.as_ref()
     }
 
     fn policy(&self) -> RetryPolicy {
@@ -163,7 +162,7 @@ impl<S> Attempts<S> {
     }
 
     fn contract_policy(&self) -> RetryPolicy {
-        let policy = self.call.method.and_then(|method| method.retry);
+        let policy = self.call.method.as_ref().and_then(|method| method.retry);
         policy.unwrap_or(RetryPolicy::DEFAULT)
     }
 
@@ -189,7 +188,7 @@ impl<S> Attempts<S> {
             pushback,
             remaining: self.call.remaining(),
         };
-        let method = self.call.method?;
+        let method = self.call.method.as_ref()?;
         let idempotent = self.call.idempotent.unwrap_or(method.idempotent);
         decide(policy, idempotent, &failed, random)
     }

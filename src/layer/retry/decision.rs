@@ -148,7 +148,7 @@ mod tests {
                 second,
             ),
             (
-                "a pushback, which is drawn from nothing",
+                "a pushback, which has no jitter",
                 true,
                 FailedAttempt {
                     pushback: Some(Pushback::After(Duration::from_millis(5))),
@@ -176,7 +176,7 @@ mod tests {
                 Some(Duration::from_secs(9)),
             ),
             (
-                "a pushback that forbids it, whatever is hinted",
+                "a pushback that forbids a retry, even with a hint",
                 true,
                 FailedAttempt {
                     hint: second,
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_was_not_seen_is_made_again_at_once_then_ever_later_and_in_time() {
+    fn transparent_retries_begin_at_once_and_have_growing_delays_within_the_deadline() {
         let millis = Duration::from_millis;
         let cases = [
             (0, 0, None, None),

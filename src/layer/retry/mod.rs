@@ -227,7 +227,7 @@ mod tests {
 
     /// Tests the phases directly: no error shows `Backoff`, since a wait that would exceed the deadline is not begun.
     #[tokio::test(start_paused = true)]
-    async fn the_wait_before_an_attempt_is_a_phase_and_so_is_what_follows() {
+    async fn the_backoff_is_a_phase_and_so_is_the_attempt_after_it() {
         let away = tower::service_fn(|_: GrpcRequest| {
             phase::enter(Phase::Response);
             std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("away")))
@@ -235,7 +235,7 @@ mod tests {
         let mut retry = RetryLayer::new(None, None).layer(away);
         let mut request = GrpcRequest::new(Body::new(Full::new("a body".into())));
         request.extensions_mut().insert(CallContext {
-            method: Method::find("/google.longrunning.Operations/GetOperation"),
+            method: Some(Method::GET_OPERATION.into()),
             payload: Some("a body".into()),
             ..CallContext::default()
         });

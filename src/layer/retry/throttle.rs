@@ -136,7 +136,10 @@ mod tests {
             assert!(throttle.allows(), "{throttle:?}");
         }
         throttle.record_failure();
-        assert!(!throttle.allows(), "half is not enough: {throttle:?}");
+        assert!(
+            !throttle.allows(),
+            "half of the tokens do not allow a retry: {throttle:?}"
+        );
         throttle.record_success();
         assert!(throttle.allows(), "{throttle:?}");
     }
@@ -146,7 +149,7 @@ mod tests {
         let throttle = Throttle::new(throttling(2, 0.001));
         throttle.record_success();
         throttle.record_failure();
-        assert!(!throttle.allows(), "it was no more than full");
+        assert!(!throttle.allows(), "the bucket was not above its maximum");
         for _ in 0..10 {
             throttle.record_failure();
         }
@@ -155,7 +158,10 @@ mod tests {
         }
         assert!(!throttle.allows());
         throttle.record_success();
-        assert!(throttle.allows(), "it was no less than empty: {throttle:?}");
+        assert!(
+            throttle.allows(),
+            "the bucket was not below zero: {throttle:?}"
+        );
     }
 
     #[test]

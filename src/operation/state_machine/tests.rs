@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::{CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState};
-use crate::operation::schedule::{Schedule, ScheduleRef};
+use crate::operation::schedule::Schedule;
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -65,7 +65,7 @@ const fn asked(code: Code, secs: u64) -> Event {
 fn wait(missing_result: MissingResult) -> (WaitState, Instant) {
     let now = Instant::now();
     let schedule = Schedule::default().total_timeout(secs(60)).max_failures(2);
-    let schedule = ScheduleRef::Custom(Arc::new(schedule));
+    let schedule = Arc::new(schedule);
     (WaitState::new(now, schedule, missing_result), now)
 }
 

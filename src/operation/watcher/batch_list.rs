@@ -35,6 +35,8 @@ pub(super) struct Queued {
 /// The state of a location that decides its calls.
 #[derive(Debug, Default)]
 pub(super) struct Location {
+    /// True if the operations can be listed.
+    pub(super) listable: bool,
     /// Number of operations with waits.
     pub(super) operations: usize,
     /// Number of calls in flight.
@@ -180,10 +182,8 @@ impl Location {
     }
 
     fn is_worth_listing(&self, now: Instant, threshold: usize) -> bool {
-        if self
-            .no_listing_before
-            .is_some_and(|no_listing_before| now < no_listing_before)
-        {
+        let paused = |until: Instant| now < until;
+        if !self.listable || self.no_listing_before.is_some_and(paused) {
             return false;
         }
         let worth = threshold.max(self.pages);

@@ -65,6 +65,8 @@ impl CallSubject {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) subject: CallSubject,
+    /// The location whose call it is.
+    pub(super) location: Arc<str>,
     pub(super) driver: u64,
     pub(super) started: Instant,
     abandoned_at: Instant,
@@ -94,6 +96,7 @@ impl Calls {
     pub(super) fn add(
         &mut self,
         subject: CallSubject,
+        location: Arc<str>,
         driver: u64,
         timeout: Duration,
         now: Instant,
@@ -103,6 +106,7 @@ impl Calls {
         self.hung.insert((abandoned_at, self.latest));
         let call = Call {
             subject,
+            location,
             driver,
             started: now,
             abandoned_at,

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// its lock.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    pub(super) ended: Vec<(Arc<WaitCell>, Box<WaitEnd>)>,
+    pub(super) ended: Vec<(Arc<WaitCell>, Arc<WaitEnd>)>,
     pub(super) woken: Vec<Arc<WaitCell>>,
     pub(super) aborted: Vec<AbortHandle>,
     pub(super) notified: Vec<Arc<Notify>>,

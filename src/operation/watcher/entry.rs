@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use prost::Message as _;
 use prost_types::Any;
 use tokio::time::Instant;
+use tonic::Status;
 
 use super::batch_list::{DUE_WINDOW, LISTING_PATIENCE, Queued};
 use super::effects::Effects;
@@ -55,7 +56,7 @@ pub(super) struct PendingWait {
     own_due: Instant,
     probe: Probe,
     own_poll: Option<OwnPoll>,
-    facts: Facts,
+    facts: OwnFacts,
     polls: u32,
     failure: Option<Arc<Error>>,
 }
@@ -78,7 +79,7 @@ enum Probe {
 
 /// The facts about an operation that do not come from its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Facts {
+struct OwnFacts {
     target: Option<Box<str>>,
     verb: Verb,
     began: Option<SystemTime>,
@@ -96,7 +97,7 @@ pub(super) enum WaitEvent {
     Ended(GiveUp, Option<Arc<Error>>),
 }
 
-impl Facts {
+impl OwnFacts {
     fn of(tracked: &TrackedOperation) -> Self {
         Self {
             target: tracked.target.as_deref().map(Into::into),
@@ -230,7 +231,7 @@ impl Entry {
         started: Instant,
         now: Instant,
     ) -> impl FnMut(&PendingWait) -> Option<WaitEvent> + use<> {
-        let mut tracked = Facts::default().about(self.snapshot(name));
+        let mut tracked = OwnFacts::default().about(self.snapshot(name));
         let event = tracked.apply_answer(message);
         self.last_seen = self.last_seen.max(Some(now));
         if let Event::Answered { changed: true, .. } = event {
@@ -277,7 +278,7 @@ impl Entry {
                     let mut waiter = self.remove_at(index);
                     let snapshot = probed.unwrap_or_else(|| decoded(&self.known, name));
                     let end = waiter.end(waited, snapshot, self.last_seen, now);
-                    effects.ended.push((waiter.cell, Box::new(end)));
+                    effects.ended.push((waiter.cell, Arc::new(end)));
                 }
             }
         }
@@ -345,7 +346,7 @@ impl PendingWait {
             own_due: due,
             probe: Probe::None,
             own_poll: None,
-            facts: Facts::of(tracked),
+            facts: OwnFacts::of(tracked),
             polls: 0,
             failure: None,
         }
@@ -488,7 +489,18 @@ impl PendingWait {
     /// Returns the end of the wait if its total timeout and one poll timeout have passed.
     pub(super) fn on_deadline(&self, now: Instant) -> Option<WaitEvent> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
-        over.then_some(WaitEvent::Ended(GiveUp::TimedOut, None))
+        let call = match (self.probe, self.own_poll) {
+            (Probe::InFlight(_), _) => Some("the read of the target"),
+            (_, Some(_)) => Some("the last poll"),
+            (Probe::None | Probe::Wanted, None) => None,
+        };
+        over.then(|| {
+            let unanswered = call.map(|call| {
+                let text = format!("{call} was not answered before the end of the wait");
+                Arc::new(Error::from(Status::deadline_exceeded(text)))
+            });
+            WaitEvent::Ended(GiveUp::TimedOut, unanswered)
+        })
     }
 
     fn step(

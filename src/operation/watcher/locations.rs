@@ -18,12 +18,6 @@ pub(super) struct Locations {
     ready: VecDeque<Arc<str>>,
 }
 
-/// Returns the location of an operation's name, `projects/{project}/locations/{location}`.
-pub(super) fn location(name: &str) -> &str {
-    let mut slashes = name.match_indices('/').map(|(at, _)| at);
-    slashes.nth(3).map_or(name, |at| &name[..at])
-}
-
 impl Locations {
     pub(super) fn get(&self, location: &str) -> Option<&Location> {
         self.all.get(location)
@@ -33,14 +27,17 @@ impl Locations {
         self.all.get_mut(location)
     }
 
-    /// Adds an operation to its location. Returns the location's key and the number of its latest listing.
-    pub(super) fn add_operation(&mut self, name: &str) -> (Arc<str>, u32) {
-        let within = location(name);
-        let at = match self.all.get_key_value(within) {
+    /// Adds an operation to the location with this name. Returns the location's key and the number of its latest listing.
+    ///
+    /// The location with the empty name has the operations that cannot be listed. It makes no listings.
+    pub(super) fn add_operation(&mut self, location: &str) -> (Arc<str>, u32) {
+        let at: Arc<str> = match self.all.get_key_value(location) {
             Some((at, _)) => Arc::clone(at),
-            None => within.into(),
+            None => location.into(),
         };
+        let listable = !at.is_empty();
         let location = self.all.entry(Arc::clone(&at)).or_default();
+        location.listable = listable;
         location.operations += 1;
         (at, location.number)
     }

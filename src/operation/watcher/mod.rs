@@ -20,11 +20,12 @@ use tokio::runtime;
 use tokio::time::Instant;
 
 use super::Operation;
+use super::clients::Clients;
 use super::result::OperationResult;
-use super::schedule::{Schedule, ScheduleRef};
+use super::schedule::Schedule;
 use super::state_machine::{Next, WaitState};
+use super::tracked::metadata_facts;
 use crate::error::Error;
-use crate::stack::clients::Clients;
 
 pub use wait::WatchedWait;
 
@@ -38,7 +39,8 @@ use wait_end::AbandonReason;
 ///
 /// Waits for one operation share its polls. Each wait has its own schedule, policy and target. If many operations of a location
 /// are due, one listing of the location replaces their polls, and only operations that the listing does not show are polled on
-/// their own. All calls of a watcher share one rate limit, 20 calls per second by default. The limit is lowered when the server
+/// their own. For a service without locations, a location is the [parent](super::profile::ServiceProfile::list_parent) by which
+/// operations are listed; operations without a parent count as one location, and are polled one by one. All calls of a watcher share one rate limit, 20 calls per second by default. The limit is lowered when the server
 /// returns RESOURCE_EXHAUSTED, and recovers afterwards.
 ///
 /// A watcher is cheap to clone, and its clones share all state.
@@ -200,16 +202,23 @@ impl Watcher {
             // A failed probe of its target is retried by this schedule.
             let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
-            return WatchedWait(Inner::Finished(Finished::new(operation)));
+            let result_type = operation.waiter.result_type.clone();
+            return WatchedWait::new(Inner::Finished(Finished::new(operation)), result_type);
         }
         let now = Instant::now();
-        let (mut tracked, settings) = operation.into_parts();
-        if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
+        let (mut tracked, settings, result_type) = operation.into_parts();
+        // The profile is foreign code, so it is called before the table is locked.
+        let profile = self.shared.clients.profile();
+        if tracked.target.is_some()
+            && metadata_facts(&tracked.snapshot, profile).target == tracked.target
+        {
             // The metadata in the entry has the target, so the waits need no copies of it.
             tracked.target = None;
         }
         let custom = settings.schedule.or_else(|| self.settings.schedule.clone());
-        let schedule = custom.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
+        let schedule = custom.unwrap_or_else(|| tracked.schedule(profile));
+        let parent = profile.list_parent(tracked.snapshot.name());
+        let parent = parent.as_deref().unwrap_or_default();
         let mut wait = WaitState::new(now, schedule, settings.missing_result);
         let (name, cell) = self.shared.with_table(|table| {
             // A resumed operation is polled after the first delay too, since there may be many of them.
@@ -217,16 +226,17 @@ impl Watcher {
                 Next::Sleep(delay) => delay,
                 _ => Duration::ZERO,
             };
-            table.add(&tracked, wait, delay, now)
+            table.add(&tracked, parent, wait, delay, now)
         });
         // Without a runtime here, the future checks for one when it is polled.
         self.shared.ensure_driver().ok();
-        WatchedWait(Inner::Table(TableWait {
+        let wait = TableWait {
             name,
             cell,
             shared: Arc::clone(&self.shared),
             read: None,
-        }))
+        };
+        WatchedWait::new(Inner::Table(wait), result_type)
     }
 }
 

@@ -16,7 +16,7 @@ use super::calls::{Call, CallSubject, Calls, Outcome, PlannedCall, Request};
 use super::drivers::Drivers;
 use super::effects::{Effects, LogEvent};
 use super::entry::{Entry, PendingWait, WaitEvent};
-use super::locations::{Locations, location};
+use super::locations::Locations;
 use super::rate_limit::RateLimit;
 use super::wait_end::{AbandonReason, WaitCell, WaitEnd};
 use crate::error::Error;
@@ -89,10 +89,12 @@ impl Table {
         self.random.next_f64()
     }
 
-    /// Adds a wait. Returns the key of its operation, and the cell that receives its end.
+    /// Adds a wait. `parent` is the parent by which the operation can be listed, or empty. Returns the key of its operation,
+    /// and the cell that receives its end.
     pub(super) fn add(
         &mut self,
         tracked: &TrackedOperation,
+        parent: &str,
         wait: WaitState,
         delay: Duration,
         now: Instant,
@@ -101,7 +103,7 @@ impl Table {
         let deadline = wait.deadline();
         let waiter = PendingWait::new(tracked, wait, due);
         let cell = Arc::clone(waiter.cell());
-        let name = self.entry_of(tracked);
+        let name = self.entry_of(tracked, parent);
         if let Some(entry) = self.entries.get_mut(&name) {
             entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
@@ -117,7 +119,7 @@ impl Table {
     }
 
     /// Returns the key of an operation's entry. A missing entry is added.
-    fn entry_of(&mut self, tracked: &TrackedOperation) -> Arc<str> {
+    fn entry_of(&mut self, tracked: &TrackedOperation, parent: &str) -> Arc<str> {
         let snapshot = &tracked.snapshot;
         if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
             let name = Arc::clone(name);
@@ -127,7 +129,7 @@ impl Table {
             return name;
         }
         let name: Arc<str> = snapshot.name().into();
-        let (at, listing) = self.locations.add_operation(&name);
+        let (at, listing) = self.locations.add_operation(parent);
         let mut entry = Entry::new(at, tracked);
         entry.listing = listing;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
@@ -185,7 +187,7 @@ impl Table {
                 let error = reason.error();
                 let end = entry.abandon(&mut waiter, &name, error, now, &mut self.effects);
                 let cell = Arc::clone(waiter.cell());
-                self.effects.ended.push((cell, Box::new(end)));
+                self.effects.ended.push((cell, Arc::new(end)));
                 waiter.drop_into(&mut self.effects);
             }
             self.requeue(&name);
@@ -281,7 +283,8 @@ impl Table {
         driver: u64,
         now: Instant,
     ) {
-        self.calls.add(subject.clone(), driver, timeout, now);
+        let at = Arc::clone(location);
+        self.calls.add(subject.clone(), at, driver, timeout, now);
         if let Some(at) = self.locations.get_mut(location) {
             at.calls += 1;
         }
@@ -347,7 +350,7 @@ impl Table {
         {
             self.requeue(name);
         }
-        self.update_queue_of(&call.subject);
+        self.locations.update_queue(&call.location);
         self.drivers.notify_others(call.driver, &mut self.effects);
         self.effects.handles.extend(call.handle);
         None
@@ -392,22 +395,17 @@ impl Table {
     /// Removes a call from its operation and its location.
     fn remove_call(&mut self, id: u64) -> Option<Call> {
         let call = self.calls.remove(id)?;
-        let location = match &call.subject {
-            CallSubject::Page(location) => Some(Arc::clone(location)),
-            CallSubject::Poll(name) | CallSubject::Probe(name) => {
-                let entry = self.entries.get_mut(name);
-                entry.map(|entry| {
-                    entry.calls -= 1;
-                    if matches!(call.subject, CallSubject::Poll(_)) {
-                        // Another poll may still be in flight, with a longer timeout.
-                        let others = (entry.calls > 0).then(|| self.calls.latest_poll(name));
-                        entry.polling = others.flatten();
-                    }
-                    Arc::clone(&entry.location)
-                })
+        if let CallSubject::Poll(name) | CallSubject::Probe(name) = &call.subject
+            && let Some(entry) = self.entries.get_mut(name)
+        {
+            entry.calls -= 1;
+            if matches!(call.subject, CallSubject::Poll(_)) {
+                // Another poll may still be in flight, with a longer timeout.
+                let others = (entry.calls > 0).then(|| self.calls.latest_poll(name));
+                entry.polling = others.flatten();
             }
-        };
-        if let Some(at) = location.and_then(|location| self.locations.get_mut(&location)) {
+        }
+        if let Some(at) = self.locations.get_mut(&call.location) {
             at.calls -= 1;
             if let (CallSubject::Page(_), Some(listing)) = (&call.subject, &mut at.listing) {
                 listing.fetching = false;
@@ -648,14 +646,6 @@ impl Table {
             self.abort(id);
             self.remove_call(id);
         }
-    }
-
-    fn update_queue_of(&mut self, subject: &CallSubject) {
-        let location: Arc<str> = match subject {
-            CallSubject::Page(location) => Arc::clone(location),
-            CallSubject::Poll(name) | CallSubject::Probe(name) => location(name).into(),
-        };
-        self.locations.update_queue(&location);
     }
 }
 

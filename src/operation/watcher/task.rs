@@ -15,8 +15,8 @@ use super::calls::{Outcome, PlannedCall, Request};
 use super::table::Next;
 use super::wait_end::{AbandonReason, catch_panic};
 use crate::operation::attempt::{get_operation, single_attempt};
+use crate::operation::clients::Clients;
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
-use crate::stack::clients::Clients;
 
 /// The task on one runtime. Its drop hands its work to the other tasks.
 pub(super) struct Driver {

@@ -1,10 +1,11 @@
 //! The future of one wait of a watcher.
 
 use std::fmt;
-use std::future::{IntoFuture, poll_fn};
+use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::runtime;
 
@@ -12,30 +13,37 @@ use super::Shared;
 use super::wait_end::{AbandonReason, WaitCell, WaitEnd};
 use crate::operation::Operation;
 use crate::operation::error::{OperationError, Progress};
-use crate::operation::result::OperationResult;
+use crate::operation::result::{OperationResult, ResultType};
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
+use crate::operation::tracked::metadata_facts;
 
 /// A wait by a [`Watcher`](super::Watcher). Awaiting it returns the same result as [`Operation::wait`]. Until then,
-/// [`next`](Self::next) returns the progress.
+/// [`next`](Self::next) returns the progress. A wait that is polled again after its end returns the same result again.
 ///
 /// # Cancel safety
 ///
 /// Dropping the wait ends this wait only: the operation continues, and so do other waits for it.
 #[must_use = "futures do nothing unless polled"]
-pub struct WatchedWait<R: OperationResult>(pub(super) Inner<R>);
+pub struct WatchedWait<R: OperationResult> {
+    inner: Inner,
+    result_type: ResultType,
+    result: PhantomData<fn() -> R>,
+}
 
-pub(super) enum Inner<R: OperationResult> {
+pub(super) enum Inner {
     Table(TableWait),
     /// The operation was done at the start, so it is not polled.
-    Finished(Finished<R>),
+    Finished(Box<Finished>),
 }
 
 /// The wait for an operation that was done at the start. At most its target is probed.
-pub(super) struct Finished<R: OperationResult> {
-    wait: <Operation<R> as IntoFuture>::IntoFuture,
+pub(super) struct Finished {
+    wait: Pin<Box<dyn Future<Output = WaitEnd> + Send>>,
+    /// The end, once `wait` has returned it.
+    end: Option<Arc<WaitEnd>>,
     /// The end to report if there is no runtime; set if the target must be probed.
-    end_without_runtime: Option<Box<WaitEnd>>,
+    end_without_runtime: Option<Arc<WaitEnd>>,
     /// The snapshot that the first call of `next` returns.
     unread: Option<Box<Snapshot>>,
 }
@@ -50,7 +58,7 @@ pub(super) struct TableWait {
 }
 
 impl TableWait {
-    fn poll(&self, cx: &Context<'_>) -> Poll<Box<WaitEnd>> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Arc<WaitEnd>> {
         if let Some(end) = self.cell.poll(cx.waker()) {
             return Poll::Ready(end);
         }
@@ -59,7 +67,12 @@ impl TableWait {
         };
         let abandon = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
         match self.shared.with_table(abandon) {
-            Some(end) => Poll::Ready(Box::new(end)),
+            Some(end) => {
+                let end = Arc::new(end);
+                // A further poll returns the same end. This call returns at once, so its waker needs no wake.
+                drop(self.cell.end(Arc::clone(&end)));
+                Poll::Ready(end)
+            }
             // The wait has just ended, which wakes the future.
             None => Poll::Pending,
         }
@@ -69,7 +82,7 @@ impl TableWait {
         self.cell.observe();
         // The waker is kept before the check, so that no change is missed in between.
         if let Some(last) = self.cell.poll_end(cx.waker()) {
-            return Poll::Ready(last.and_then(|last| self.unread(last)));
+            return Poll::Ready(self.unread(last));
         }
         let current = self.shared.with_table(|table| table.snapshot(&self.name));
         if let Some(snapshot) = current.and_then(|current| self.unread(current)) {
@@ -82,7 +95,7 @@ impl TableWait {
         {
             // The next poll of the future returns the end. The cell has the waker of this call, which needs no wake: this call
             // returns at once.
-            drop(self.cell.end(Box::new(end)));
+            drop(self.cell.end(Arc::new(end)));
             return Poll::Ready(None);
         }
         Poll::Pending
@@ -99,6 +112,14 @@ impl TableWait {
 }
 
 impl<R: OperationResult> WatchedWait<R> {
+    pub(super) fn new(inner: Inner, result_type: ResultType) -> Self {
+        Self {
+            inner,
+            result_type,
+            result: PhantomData,
+        }
+    }
+
     /// Returns the next snapshot of the operation, beginning with the current one; `None` after the last one. Then await the
     /// wait itself for the result.
     ///
@@ -128,7 +149,7 @@ impl<R: OperationResult> WatchedWait<R> {
     ///
     /// Dropping the future loses no snapshot.
     pub async fn next(&mut self) -> Option<Snapshot> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Finished(finished) => finished.unread.take().map(|snapshot| *snapshot),
             Inner::Table(wait) => poll_fn(|cx| wait.poll_next(cx)).await,
         }
@@ -142,19 +163,20 @@ impl Drop for TableWait {
     }
 }
 
-impl<R: OperationResult> Finished<R> {
-    pub(super) fn new(operation: Operation<R>) -> Self {
+impl Finished {
+    pub(super) fn new<R: OperationResult>(mut operation: Operation<R>) -> Box<Self> {
         let tracked = &operation.waiter.tracked;
         let policy = operation.waiter.settings.missing_result;
+        let target = tracked.facts(operation.waiter.clients.profile()).target;
         let needs_probe = tracked.completion() == Completion::NoResult
             && policy == MissingResult::CheckTarget
-            && tracked.target().is_some();
+            && target.is_some();
         let end_without_runtime = needs_probe.then(|| {
             let failure = Some(Arc::new(AbandonReason::NoRuntime.error()));
-            Box::new(WaitEnd {
+            Arc::new(WaitEnd {
                 waited: Err(GiveUp::Failed),
                 snapshot: tracked.snapshot.clone(),
-                target: tracked.target(),
+                target: target.clone(),
                 progress: Progress {
                     failure,
                     ..operation.waiter.progress()
@@ -162,26 +184,41 @@ impl<R: OperationResult> Finished<R> {
             })
         });
         let unread = Some(Box::new(tracked.snapshot.clone()));
-        let wait = operation.into_future();
-        Self {
-            wait,
+        let wait = async move {
+            let waiter = &mut operation.waiter;
+            let waited = waiter.run(|_| {}).await;
+            waiter.disarm();
+            WaitEnd {
+                waited,
+                snapshot: waiter.tracked.snapshot.clone(),
+                target,
+                progress: waiter.progress(),
+            }
+        };
+        Box::new(Self {
+            wait: Box::pin(wait),
+            end: None,
             end_without_runtime,
             unread,
-        }
+        })
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, OperationError>> {
-        let no_runtime = || runtime::Handle::try_current().is_err();
-        match self.end_without_runtime.take_if(|_| no_runtime()) {
-            Some(end) => Poll::Ready(end.result()),
-            None => self.wait.as_mut().poll(cx),
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Arc<WaitEnd>> {
+        if let Some(end) = &self.end {
+            return Poll::Ready(Arc::clone(end));
         }
+        let no_runtime = || runtime::Handle::try_current().is_err();
+        let end = match self.end_without_runtime.take_if(|_| no_runtime()) {
+            Some(end) => end,
+            None => Arc::new(ready!(self.wait.as_mut().poll(cx))),
+        };
+        Poll::Ready(Arc::clone(self.end.insert(end)))
     }
 }
 
 impl<R: OperationResult> fmt::Debug for WatchedWait<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match &self.0 {
+        let name = match &self.inner {
             Inner::Table(wait) => &*wait.name,
             Inner::Finished(_) => "",
         };
@@ -195,9 +232,19 @@ impl<R: OperationResult> Future for WatchedWait<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Inner::Finished(finished) => finished.poll(cx),
-            Inner::Table(wait) => wait.poll(cx).map(|end| end.result()),
-        }
+        let Self {
+            inner, result_type, ..
+        } = &mut *self;
+        let ended = match inner {
+            Inner::Finished(finished) => ready!(finished.poll(cx)).result(result_type),
+            Inner::Table(wait) => {
+                let end = ready!(wait.poll(cx));
+                let profile = wait.shared.clients.profile();
+                let target = || metadata_facts(&end.snapshot, profile).target;
+                let ended = end.result(result_type);
+                ended.map_err(|error| error.on_if_unknown(target))
+            }
+        };
+        Poll::Ready(ended)
     }
 }

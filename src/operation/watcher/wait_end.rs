@@ -2,15 +2,15 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tonic::Status;
 
 use crate::error::Error;
 use crate::operation::error::{OperationError, OperationErrorKind, Progress};
-use crate::operation::result::{self, OperationResult};
+use crate::operation::result::{self, OperationResult, ResultType};
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::GiveUp;
 
@@ -58,16 +58,19 @@ impl AbandonReason {
 
 impl WaitEnd {
     /// Returns the result of the wait, or its error.
-    pub(super) fn result<R: OperationResult>(self) -> Result<R, OperationError> {
+    pub(super) fn result<R: OperationResult>(
+        &self,
+        expected: &ResultType,
+    ) -> Result<R, OperationError> {
         let kind = match self.waited {
-            Ok(()) => match result::read(&self.snapshot) {
+            Ok(()) => match result::read(&self.snapshot, expected) {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
             Err(why) => OperationErrorKind::of(why, false),
         };
-        let error = OperationError::new(kind, self.snapshot, self.progress);
-        Err(error.on(self.target))
+        let error = OperationError::new(kind, self.snapshot.clone(), self.progress.clone());
+        Err(error.on(self.target.clone()))
     }
 }
 
@@ -76,7 +79,7 @@ impl WaitEnd {
 pub(super) struct WaitCell {
     state: Mutex<State>,
     /// Index of the wait in its entry. It changes only under the lock of the table.
-    index: AtomicUsize,
+    index: AtomicU32,
     /// True once `next` was called. From then on, each change of the operation wakes the future.
     observed: AtomicBool,
 }
@@ -84,7 +87,8 @@ pub(super) struct WaitCell {
 #[derive(Debug)]
 enum State {
     Waiting(Option<Waker>),
-    Ended(Option<Box<WaitEnd>>),
+    /// The end is kept, so that a further poll of the future returns it again.
+    Ended(Arc<WaitEnd>),
 }
 
 impl Default for State {
@@ -95,8 +99,8 @@ impl Default for State {
 
 impl WaitCell {
     /// Ends the wait. Returns the waker of its future.
-    pub(super) fn end(&self, end: Box<WaitEnd>) -> Option<Waker> {
-        let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
+    pub(super) fn end(&self, end: Arc<WaitEnd>) -> Option<Waker> {
+        let before = mem::replace(&mut *self.state(), State::Ended(end));
         match before {
             State::Waiting(waker) => waker,
             State::Ended(_) => None,
@@ -115,7 +119,7 @@ impl WaitCell {
     }
 
     /// Returns the end if the wait has ended, or else keeps the waker.
-    pub(super) fn poll(&self, waker: &Waker) -> Option<Box<WaitEnd>> {
+    pub(super) fn poll(&self, waker: &Waker) -> Option<Arc<WaitEnd>> {
         // Wakers are foreign code: this one is cloned before the lock is taken, and the old one is dropped after it is
         // released.
         let mut waker = Some(waker.clone());
@@ -125,26 +129,15 @@ impl WaitCell {
                 mem::swap(current, &mut waker);
                 None
             }
-            State::Ended(end) => end.take(),
+            State::Ended(end) => Some(Arc::clone(end)),
         };
         drop(state);
         end
     }
 
-    /// If the wait has ended, returns `Some` with the last snapshot, or `Some(None)` if the future has already taken the end.
-    /// Otherwise keeps the waker and returns `None`.
-    pub(super) fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
-        let mut waker = Some(waker.clone());
-        let mut state = self.state();
-        let last = match &mut *state {
-            State::Waiting(current) => {
-                mem::swap(current, &mut waker);
-                None
-            }
-            State::Ended(end) => Some(end.as_ref().map(|end| end.snapshot.clone())),
-        };
-        drop(state);
-        last
+    /// Returns the last snapshot if the wait has ended, or else keeps the waker.
+    pub(super) fn poll_end(&self, waker: &Waker) -> Option<Snapshot> {
+        self.poll(waker).map(|end| end.snapshot.clone())
     }
 
     /// From now on, each change of the operation wakes the future.
@@ -161,11 +154,12 @@ impl WaitCell {
     }
 
     pub(super) fn index(&self) -> usize {
-        self.index.load(Ordering::Relaxed)
+        self.index.load(Ordering::Relaxed) as usize
     }
 
     pub(super) fn set_index(&self, index: usize) {
-        self.index.store(index, Ordering::Relaxed);
+        // Memory ends before an operation has four billion waits.
+        self.index.store(index as u32, Ordering::Relaxed);
     }
 }
 
@@ -173,5 +167,45 @@ impl WaitCell {
 pub(super) fn catch_panic(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
         mem::forget(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    /// The texts of the errors of a wait that no task polls for any more. [`OperationError`] adds how to continue the wait.
+    #[test]
+    fn each_reason_to_abandon_a_wait_has_a_text_with_its_cause() {
+        let rows = [
+            (
+                AbandonReason::NoRuntime,
+                Code::Cancelled,
+                "no Tokio runtime: a wait by a watcher must be polled within a Tokio runtime",
+            ),
+            (
+                AbandonReason::ShutDown,
+                Code::Cancelled,
+                "the Tokio runtime that polled the operation has been shut down",
+            ),
+            (
+                AbandonReason::Panicked,
+                Code::Cancelled,
+                "the task of the watcher panicked; a runtime must have its time driver enabled",
+            ),
+            (
+                AbandonReason::CallPanicked,
+                Code::Internal,
+                "a transport or a layer panicked in a call of the watcher",
+            ),
+        ];
+        for (reason, code, text) in rows {
+            let error = reason.error();
+            assert_eq!(error.code(), Some(code), "{reason:?}");
+            let status = error.status().expect("a status");
+            assert_eq!(status.message(), text, "{reason:?}");
+        }
     }
 }

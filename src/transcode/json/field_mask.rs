@@ -14,7 +14,7 @@ use crate::transcode::json::wire_value::put_varint;
 ///
 /// # Errors
 ///
-/// If unclosed backtick.
+/// If a backtick is not closed.
 pub(crate) fn parse(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let mut rest = text;
     while !rest.is_empty() {

@@ -226,7 +226,7 @@ fn back(of: &MessageDescriptor, json: &str) -> DynamicMessage {
 
 proptest! {
     #[test]
-    fn arbitrary_messages_have_the_same_json_and_come_back(seed: u64) {
+    fn arbitrary_messages_have_the_same_json_and_are_read_back(seed: u64) {
         let pool = pool();
         let messages: Vec<_> = pool.all_messages().filter(|of| !of.is_map_entry()).collect();
         let mut random = Random(seed);

@@ -443,7 +443,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
     router
 }
 
-/// Returns the rule that requests find in place of `rule`, if none of its sampled paths finds `rule` itself.
+/// Returns the rule that matches the sampled paths of `rule` in its place, if `rule` itself matches none of them.
 fn shadow(router: &Router, rule: &Rule, target: RuleId) -> Option<RuleId> {
     let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
     let mut other = None;

@@ -14,7 +14,7 @@ fn the_rules_of_api_gateway_are_those_of_the_contract() {
     let table = contract::Method::all().iter().map(|method| {
         let texts = method.http.iter();
         let texts = texts.map(|rule| format!("{} {}", rule.verb, rule.template));
-        (method.path.to_owned(), texts.collect::<Vec<_>>())
+        (method.path().to_owned(), texts.collect::<Vec<_>>())
     });
     assert_eq!(ours.collect::<Vec<_>>(), table.collect::<Vec<_>>());
 }

@@ -433,8 +433,8 @@ fn shape(name: &str, of: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // The only messages in a `Value` must be a `Struct` and a `ListValue`. It has no brackets of its own, so these
-    // limit its depth.
+    // The only messages in a `Value` must be a `Struct` and a `ListValue`. A `Value` has no brackets of its own, so the
+    // brackets of these messages limit its depth.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11

@@ -18,7 +18,7 @@ impl RequestOrigin {
     ///
     /// # Errors
     ///
-    /// If the address has must have a scheme and a host.
+    /// If the address has no scheme or no host.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Error> {
         let parts = uri.clone().into_parts();
         match (parts.scheme, parts.authority) {

@@ -263,7 +263,7 @@ struct Repetition {
 
 impl Repetition {
     fn of(call: Option<&CallContext>) -> Self {
-        let method = call.and_then(|call| call.method);
+        let method = call.and_then(|call| call.method.as_deref());
         let by_contract = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
         let by_option = call.and_then(|call| call.idempotent);
         Self {

@@ -35,7 +35,7 @@ impl Scene {
     fn call(&mut self, method: &str) -> JoinHandle<Result<GrpcResponse, Status>> {
         let mut rpc = GrpcRequest::new(Body::empty());
         rpc.extensions_mut().insert(CallContext {
-            method: Method::find(method),
+            method: Method::find(method).map(Into::into),
             payload: Some("payload".into()),
             ..CallContext::default()
         });

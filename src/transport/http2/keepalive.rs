@@ -24,7 +24,8 @@ pub(crate) struct Keepalive {
     pub(crate) timeout: Duration,
 }
 
-/// How long a connection with calls may receive nothing before an early ping, one before the end of the keepalive interval.
+/// How long a connection with calls may receive nothing before it is pinged early, which means before the end of the keepalive
+/// interval.
 const EARLY_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a ping may stay unanswered, with nothing else received, before the connection gets no new calls.
@@ -34,7 +35,7 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Maximum number of early pings in a silent period. A gRPC server closes a connection after more than two untimely pings
-/// without data sent in between. It counts the pings of the keepalive interval, too.
+/// without data sent in between. The server counts the pings of the keepalive interval, too.
 const MAX_EARLY_PINGS: u8 = 2;
 
 /// Returns the end of a delay. If the end is beyond the range of the clock, returns a time in thirty years.
@@ -68,10 +69,10 @@ pub(super) struct ConnectionHealth {
 
 /// A period in which the peer sent nothing but answers to pings.
 struct SilentPeriod {
-    /// The time from which the silence is measured: the begin of the period, or the time at which the keepalive task noticed a
-    /// stream that was opened after a time without streams or after the last early ping.
+    /// The time from which the silence is measured. It is set at the start of the period, and set again when the keepalive task
+    /// notices a stream that was opened after a time without streams or after the last early ping.
     since: Instant,
-    /// The number of reads at the begin of the period, including the answers to pings since.
+    /// The number of reads at the start of the period, plus the answers to pings since then.
     reads: usize,
     /// Number of early pings in this period.
     early_pings: u8,

@@ -1,4 +1,4 @@
-//! Replies in gzip over gRPC: offered by every call of the contract, read within the limit, refused if broken.
+//! Responses in gzip over gRPC: every call of the contract offers gzip, and a response is decompressed up to the limit.
 
 use std::io::Write as _;
 
@@ -35,13 +35,13 @@ fn operation() -> Vec<u8> {
     operation.encode_to_vec()
 }
 
-/// A frame with this flag.
+/// Returns a frame with this flag.
 fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("a test's message is short");
     [&[flag], &length.to_be_bytes()[..], message].concat()
 }
 
-/// A reply with this body and `grpc-encoding`, and the status OK.
+/// Returns a response with this body and `grpc-encoding`, and the status OK.
 fn encoded(encoding: &'static str, body: Vec<u8>) -> GrpcResponse {
     let trailers = HeaderMap::from_iter([(
         http::HeaderName::from_static("grpc-status"),
@@ -56,7 +56,7 @@ fn encoded(encoding: &'static str, body: Vec<u8>) -> GrpcResponse {
     reply
 }
 
-/// What a client makes of a reply, and the request.
+/// Returns the result of a call with this response, and the request.
 async fn answered(
     with: impl FnOnce(Played) -> Played,
     reply: GrpcResponse,
@@ -75,12 +75,12 @@ async fn read(body: Vec<u8>) -> Result<Operation, Error> {
 }
 
 #[tokio::test]
-async fn a_call_offers_gzip_and_a_reply_in_gzip_is_read() {
+async fn a_call_offers_gzip_and_a_gzip_response_is_decompressed() {
     let reply = encoded("gzip", frame(1, &gzip(&operation())));
     let (result, rpc) = answered(|it| it, reply).await;
     assert_eq!(rpc.headers()[OFFERED], "gzip,identity");
     assert_eq!(result.expect("it is read").name, NAME);
-    // A server compresses message by message, and small ones not at all.
+    // A server decides for each message whether to compress it. Small messages are often not compressed.
     let plain = read(frame(0, &operation())).await;
     assert_eq!(plain.expect("it is read").name, NAME);
 }
@@ -96,7 +96,7 @@ async fn an_empty_message_and_several_members_are_read() {
 }
 
 #[tokio::test]
-async fn a_reply_in_gzip_that_is_broken_or_not_one_message_is_internal() {
+async fn a_gzip_response_that_is_malformed_or_not_one_message_is_internal() {
     let packed = gzip(&operation());
     let mut corrupt = packed.clone();
     corrupt[14] ^= 0xff;
@@ -129,7 +129,7 @@ async fn a_reply_in_gzip_that_is_broken_or_not_one_message_is_internal() {
 }
 
 #[tokio::test]
-async fn the_limit_is_for_the_decompressed_reply_and_its_error_names_the_setting() {
+async fn the_limit_applies_to_the_decompressed_response_and_its_error_names_the_setting() {
     let long = Operation {
         name: "x".repeat(1000),
         ..Operation::default()
@@ -176,7 +176,7 @@ async fn a_message_in_an_encoding_that_was_not_offered_is_internal() {
 }
 
 #[tokio::test]
-async fn an_error_keeps_its_status_whatever_its_encoding_says() {
+async fn an_error_keeps_its_status_with_any_encoding() {
     let failed = |body: Option<Vec<u8>>| {
         let status = [("grpc-status", "5"), ("grpc-message", "no such operation")];
         let status = status.map(|(name, value)| {
@@ -208,7 +208,7 @@ async fn an_error_keeps_its_status_whatever_its_encoding_says() {
     }
 }
 
-/// One call of a path over the stack, with this header set by its client.
+/// Makes one call of a path over the stack. The client has set this header.
 async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>) -> GrpcResponse {
     let mut rpc = GrpcRequest::new(Body::new(Full::new(Bytes::from(framed(&())))));
     *rpc.uri_mut() = http::Uri::from_static(path);
@@ -222,7 +222,7 @@ async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>)
 const GET: &str = "/google.longrunning.Operations/GetOperation";
 
 #[tokio::test]
-async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_and_others_as_they_are()
+async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_and_others_unchanged()
  {
     for (encoding, flag) in [("gzip", 0), ("zstd", 1)] {
         let (client, mut server) = talk(|it| it);

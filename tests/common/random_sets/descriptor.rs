@@ -178,7 +178,7 @@ const WELL_KNOWN: [&str; 8] = [
     "descriptor",
 ];
 
-/// The files of the well-known types, as the beginning of a set.
+/// Returns the files of the well-known types, as the start of a set.
 pub(super) fn well_known() -> Vec<u8> {
     let pool = ().descriptor().parent_pool().clone();
     let named = |name: &str| {
@@ -285,7 +285,7 @@ impl Set {
         }
     }
 
-    /// A method for each message.
+    /// Returns a service with one method for each message.
     fn service(&self) -> ServiceProto {
         let methods = self.messages.iter().enumerate();
         let method = methods.map(|(at, of)| MethodProto {
@@ -299,7 +299,7 @@ impl Set {
         }
     }
 
-    /// A field's descriptor; the entry of a map and the oneof of an `optional` go into its message.
+    /// Returns a field's descriptor. The entry of a map and the oneof of an `optional` are added to the message.
     fn field_proto(
         &self,
         place: usize,
@@ -315,7 +315,7 @@ impl Set {
             number: i32::try_from(field.number).expect("29 bits"),
             label: match field.label {
                 Label::Once => 1,
-                // Editions have a feature for it.
+                // Editions have a feature for required fields.
                 Label::Required => 2,
                 Label::Many | Label::Map(_) => 3,
             },
@@ -424,7 +424,7 @@ fn short(name: &str) -> String {
     name.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
-/// `foo_bar` as `fooBar`.
+/// Converts `foo_bar` to `fooBar`.
 fn camel(name: &str) -> String {
     let mut upper = false;
     let mut out = String::new();
@@ -438,7 +438,7 @@ fn camel(name: &str) -> String {
     out
 }
 
-/// The name of a map's entry: `foo_bar` as `FooBarEntry`.
+/// Returns the name of a map's entry: `FooBarEntry` for `foo_bar`.
 fn entry(name: &str) -> String {
     let camel = camel(&format!("_{name}"));
     format!("{camel}Entry")

@@ -1,8 +1,8 @@
 //! Random descriptor sets of every syntax and edition, and random messages of their types, each from a seed.
 //!
-//! A set is made twice: as it is, and for prost-reflect, which knows no editions, as the proto2 or proto3 files that mean
-//! the same. Messages are written as bytes by the set itself, so that they have what encoders do not write: fields in any
-//! order and in pieces, unknown fields, and values that closed enums do not have.
+//! A set is encoded twice: unchanged, and for prost-reflect, which does not support editions, as equivalent proto2 or proto3
+//! files. The set itself writes messages as bytes. So messages have parts that encoders do not write: fields in any order and
+//! in pieces, unknown fields, and values that closed enums do not have.
 
 mod descriptor;
 mod value;
@@ -11,7 +11,7 @@ pub(crate) use value::Wild;
 
 use descriptor::{Features, FileProto};
 
-/// Numbers out of a seed (SplitMix64).
+/// Random numbers from a seed (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -26,7 +26,7 @@ impl Random {
         usize::try_from(self.next() % bound as u64).expect("below a length")
     }
 
-    /// Whether one of so many comes up.
+    /// Returns true with the probability of one in `many`.
     pub(crate) fn one_in(&mut self, many: usize) -> bool {
         self.below(many) == 0
     }
@@ -61,9 +61,9 @@ pub(crate) struct Set {
 #[derive(Debug)]
 struct File {
     syntax: Syntax,
-    /// What the file says for all that is in it.
+    /// The features of the file, which its elements inherit.
     features: Features,
-    /// Whether it may be told as proto3 to prost-reflect: no extension ranges, enums that begin with zero.
+    /// True if prost-reflect can read the file as proto3: no extension ranges, and enums that begin with zero.
     implicit: bool,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct Field {
     label: Label,
     kind: Kind,
     oneof: Option<usize>,
-    /// Whether a value that is the default is told from none.
+    /// True if the field has explicit presence.
     explicit: bool,
     packed: bool,
     delimited: bool,
@@ -111,7 +111,7 @@ enum Label {
     Once,
     Required,
     Many,
-    /// By the type of the key.
+    /// A map with this type of key.
     Map(i32),
 }
 
@@ -175,7 +175,7 @@ impl Set {
         for place in 0..2 + random.below(2) {
             set.file(random, place);
         }
-        // Fields come last, since they name types of all files that come before theirs, and of their own.
+        // Fields are added last, since they use types of their own file and of all files before it.
         for place in 0..set.messages.len() {
             set.fields(random, place);
         }
@@ -183,25 +183,25 @@ impl Set {
         set
     }
 
-    /// As it is: a `google.protobuf.FileDescriptorSet` with its imports.
+    /// Returns the unchanged set: a `google.protobuf.FileDescriptorSet` with its imports.
     pub(crate) fn encoded(&self) -> Vec<u8> {
         self.encode(false)
     }
 
-    /// As prost-reflect may know it.
+    /// Returns the set for prost-reflect.
     #[allow(dead_code, reason = "the driver of the Python tests does not use it")]
     pub(crate) fn without_editions(&self) -> Vec<u8> {
         self.encode(true)
     }
 
-    /// The gRPC path of a method whose request is a message, and whose reply is Empty.
+    /// Returns the gRPC path of a method with this request message, whose response is Empty.
     #[allow(dead_code, reason = "the tests of JSON call no method")]
     pub(crate) fn method(&self, of: usize) -> (String, String) {
         let package = format!("r.p{}", self.files.len() - 1);
         (format!("/{package}.S/C{of}"), format!("{package}.S.C{of}"))
     }
 
-    /// The name of a field that a path can hold, at a random depth.
+    /// Returns the name of a field that can be a path variable, at a random depth.
     #[allow(dead_code, reason = "the tests of JSON call no method")]
     pub(crate) fn variable(&self, random: &mut Random, of: usize, depth: usize) -> Option<String> {
         let mut fields: Vec<&Field> = self.messages[of].fields.iter().collect();
@@ -238,7 +238,7 @@ impl Set {
             features.enum_type = i32::try_from(random.below(3)).expect("few");
             features.repeated_field_encoding = i32::try_from(random.below(3)).expect("few");
             features.message_encoding = i32::try_from(random.below(3)).expect("few");
-            // NONE, or nothing said.
+            // NONE, or not set.
             features.utf8_validation = if random.one_in(3) { 3 } else { 0 };
         }
         let package = format!("r.p{place}");
@@ -293,7 +293,7 @@ impl Set {
             number += 1 + u32::try_from(random.below(2) * random.below(30)).expect("few");
             fields.push(self.field(random, file, index, number));
         }
-        // A oneof of several, in a row or not.
+        // A oneof with several members, adjacent or not.
         let mut oneofs = 0;
         for field in fields.iter_mut().filter(|field| field.label == Label::Once) {
             if random.one_in(3) {
@@ -302,7 +302,7 @@ impl Set {
                 oneofs = 2;
             }
         }
-        // Both have a member, as they must.
+        // Both oneofs have a member, as protoc requires.
         if oneofs == 2 {
             for oneof in 0..2 {
                 number += 1;
@@ -325,10 +325,10 @@ impl Set {
                 continue;
             }
             for index in 0..1 + random.below(3) {
-                // A file that imports the message, or its own.
+                // The extension is in the message's file, or in a file that imports it.
                 let from = self.messages[of].file;
                 let file = from + random.below(self.files.len() - from);
-                // Where all are told from none, a file of proto3 has no extensions for prost-reflect.
+                // If no field has explicit presence, the file is proto3 for prost-reflect, which has no extensions there.
                 if self.files[file].implicit {
                     continue;
                 }
@@ -386,11 +386,11 @@ impl Set {
         let is_message = matches!(kind, Kind::Message(_) | Kind::Known(_));
         let closed = matches!(kind, Kind::Enum(of) if self.enums[of].closed);
         let label = match label {
-            // One that holds itself could not end.
+            // A required message that contains itself would never end.
             Label::Required if is_message => Label::Once,
-            // Python reads no null as a value of such a map, or in such a list.
+            // Python does not read null as a value of such a map or list.
             Label::Map(_) | Label::Many if kind == Kind::NullValue => Label::Once,
-            // protoc wants zero to be the first value.
+            // protoc requires zero as the first value of the enum.
             Label::Map(_) if matches!(kind, Kind::Enum(of) if self.enums[of].values[0].1 != 0) => {
                 Label::Once
             }
@@ -413,7 +413,7 @@ impl Set {
         }
     }
 
-    /// The fields of a message and its extensions.
+    /// Returns the fields of a message and its extensions.
     fn all_fields(&self, of: usize) -> impl Iterator<Item = &Field> {
         let extensions = self.extensions.iter();
         let extensions = extensions.filter(move |extension| extension.of == of);

@@ -4,18 +4,18 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::{BYTES, Field, Kind, Label, Random, STRING, Set};
 
-/// What messages have that encoders do not write.
+/// The parts of messages that encoders do not write.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wild {
-    /// Fields in any order, in pieces, and several members of a oneof.
+    /// Fields in any order and in pieces, and several members of a oneof.
     pub(crate) pieces: bool,
-    /// Numbers that a closed enum has no name for.
+    /// Numbers without a name in a closed enum.
     pub(crate) closed: bool,
     /// Values of another wire type than the field's.
     pub(crate) wire_types: bool,
-    /// The zero with a sign.
+    /// Negative zero.
     pub(crate) negative_zero: bool,
-    /// Wrapped numbers that are none.
+    /// NaN in a wrapper.
     pub(crate) wrapped_nan: bool,
 }
 
@@ -32,7 +32,7 @@ const TEXTS: [&str; 9] = [
 ];
 
 impl Set {
-    /// A random message, in which messages nest no deeper than `depth`.
+    /// Returns a random message. Messages nest at most `depth` levels.
     pub(crate) fn message(
         &self,
         random: &mut Random,
@@ -130,7 +130,7 @@ impl Set {
                     };
                     let is_enum = matches!(field.kind, Kind::Enum(_));
                     let count = match wild.pieces {
-                        // Of an unknown value before a known one, Python makes the entry unknown.
+                        // If an unknown value precedes a known one, Python treats the entry as unknown.
                         true if is_enum => random.below(2),
                         true => random.below(3),
                         false => 1,
@@ -147,7 +147,7 @@ impl Set {
         }
     }
 
-    /// A value with its key.
+    /// Writes a value with its key.
     fn one(&self, random: &mut Random, field: &Field, depth: usize, wild: Wild) -> Vec<u8> {
         let mut out = Vec::new();
         let content = match field.kind {
@@ -240,7 +240,7 @@ impl Set {
                 let content = self.message(random, of, depth.saturating_sub(1), wild);
                 out.push(0x0a);
                 put(format!("type.googleapis.com/{name}").as_bytes(), &mut out);
-                // Even if it is empty, so that pieces of two are never half of each.
+                // Write the field even if it is empty, so that pieces of two entries are never mixed.
                 out.push(0x12);
                 put(&content, &mut out);
             }
@@ -357,7 +357,7 @@ fn put_number_always(number: u32, value: u64, out: &mut Vec<u8>) {
     encode_varint(value, out);
 }
 
-/// Content with its length, as a value of the field.
+/// Writes content after its length, as a value of the field.
 fn packed_block(field: &Field, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     encode_key(field.number, WireType::LengthDelimited, &mut out);
@@ -365,7 +365,7 @@ fn packed_block(field: &Field, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A value that no field of this type has.
+/// Writes a value with a wire type that no field of this type has.
 fn other_type(random: &mut Random, field: &Field) -> Vec<u8> {
     let is_map = matches!(field.label, Label::Map(_));
     let wire = if is_map {
@@ -375,7 +375,7 @@ fn other_type(random: &mut Random, field: &Field) -> Vec<u8> {
     };
     let mut out = Vec::new();
     match wire {
-        // A group is none of a field with a length, and the other way round.
+        // A group is not a value of a length-delimited field, and the reverse.
         WireType::LengthDelimited if field.delimited => return packed_block(field, b"\x08\x01"),
         WireType::LengthDelimited if random.one_in(2) => {
             encode_key(field.number, WireType::StartGroup, &mut out);
@@ -394,7 +394,7 @@ fn other_type(random: &mut Random, field: &Field) -> Vec<u8> {
     out
 }
 
-/// A field that no message has: a number, a group with another in it, or bytes.
+/// Writes a field that no message has: a number, a group that contains a group, or bytes.
 fn unknown(random: &mut Random) -> Vec<u8> {
     let mut out = Vec::new();
     match random.below(3) {

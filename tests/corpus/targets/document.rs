@@ -1,4 +1,4 @@
-//! Files of a config, checked as YAML, as JSON and as a service configuration.
+//! Checks files of a config as YAML, as JSON and as a service configuration.
 
 use apigateway_grpc::config_check::check;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
@@ -6,7 +6,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
     File, GrpcServiceDefinition, OpenApiDocument,
 };
 
-/// Any file is checked to the end, and no message has a control character.
+/// Checks that any file is checked to its end, and that no message has a control character.
 pub(crate) fn run(data: &[u8]) {
     let file = |path: &str| File {
         path: path.into(),

@@ -1,4 +1,4 @@
-//! The rules and schemas that the targets run on.
+//! The rules and schemas of the targets.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ const CONFIG: &str = r#"{"http": {"rules": [
     {"selector": "apigateway_grpc.test.calls.Calls.Download", "get": "/v1/download"}
 ]}}"#;
 
-/// The fixtures' protos, found without a path.
+/// The protos of the fixtures, which are compiled in.
 struct Fixtures;
 
 impl FileResolver for Fixtures {
@@ -31,7 +31,7 @@ impl FileResolver for Fixtures {
 
 static SET: LazyLock<Vec<u8>> = LazyLock::new(|| compile(&["kinds2.proto", "calls.proto"]));
 
-/// The descriptor set of the one method whose rule is made up, which compiles fast.
+/// The descriptor set of the one method with a generated rule. It compiles fast.
 pub(crate) static ROUTES: LazyLock<Vec<u8>> = LazyLock::new(|| compile(&["routes.proto"]));
 
 fn compile(files: &[&str]) -> Vec<u8> {
@@ -49,12 +49,12 @@ static CALLS: LazyLock<Rules> = LazyLock::new(|| {
         .expect("the fixtures have these methods")
 });
 
-/// The rules of the fixtures' services.
+/// Returns the rules of the fixtures' services.
 pub(crate) fn calls() -> Rules {
     CALLS.clone()
 }
 
-/// Options by the bits of a byte.
+/// Returns the options for the bits of a byte.
 pub(crate) fn options(byte: u8) -> JsonOptions {
     let mut options = JsonOptions::default();
     options.enums_as_numbers = byte & 1 != 0;
@@ -64,7 +64,7 @@ pub(crate) fn options(byte: u8) -> JsonOptions {
     options
 }
 
-/// Whether a text is JSON, as far as the judge can nest.
+/// Checks that a text is JSON, up to the nesting limit of serde_json.
 pub(crate) fn assert_json(text: &[u8]) {
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) {
         let shown = String::from_utf8_lossy(text);

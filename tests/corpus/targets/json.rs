@@ -1,6 +1,6 @@
 //! JSON to the wire and back.
 //!
-//! The first byte picks the message, the second the options and whether the rest is JSON or wire.
+//! The first byte selects the message. The second selects the options, and whether the rest is JSON or wire bytes.
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1 as gateway;
 use apigateway_grpc::proto::google::iam::v1 as iam;
@@ -11,10 +11,10 @@ use super::fixture;
 
 type Judge = fn(&[u8], &[u8]) -> Result<bool, String>;
 
-/// A message's name, and whether another decoder takes two wire forms for the same message.
+/// The name of a message, and a function that compares two wire forms with another decoder.
 type Type = (&'static str, Option<Judge>);
 
-/// From `A`, in the order of the first byte.
+/// The messages for the first byte, from `A`.
 const TYPES: [Type; 20] = [
     ("google.longrunning.Operation", None),
     (
@@ -54,7 +54,7 @@ fn same<M: Name + Default + PartialEq>(one: &[u8], other: &[u8]) -> Result<bool,
 
 const CARRIER: &[u8] = b"json.apigateway-grpc/google.protobuf.Struct";
 
-/// Neither way panics; what is accepted is written, what is written is read, and that is the same.
+/// Checks that neither direction panics, and that an accepted input is written, read back and equal.
 pub(crate) fn run(data: &[u8]) {
     let Some(([first, second], rest)) = data.split_first_chunk() else {
         return;
@@ -76,31 +76,31 @@ pub(crate) fn run(data: &[u8]) {
             .unwrap_or_else(|error| panic!("{name} was read and cannot be written: {error}"));
         let again = again(schema, name, &text, options);
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
-        // Of a known type with a member that is none of its field's an `Any` is carried. A Struct has of a
-        // member that stands twice the last, and its numbers are doubles: so that one may be of its type
-        // after all, and tells its members in another order, when it has been told.
+        // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
+        // and its numbers are doubles. So its content may be valid for the type after all, and its members have another order
+        // after it was written.
         let carried = !options.strict && holds(&wire, CARRIER);
         assert!(again.same || carried, "{name} is another again: {text}");
     } else if let Ok(text) = schema.wire_to_json(name, rest, options) {
-        // What was carried may have no type at all.
+        // A carried `Any` may have no type at all.
         let any = text.contains(r#""@type":"#) || holds(rest, CARRIER);
         let again = again(schema, name, &text, options).or_else(|error| {
-            // An `Any` that is none of its type, or whose URL is none, is told for those who pass it over.
+            // An `Any` with invalid content or an invalid URL is reported to strict readers.
             assert!(options.strict && any, "{name} is refused, {error}: {text}");
             let mut lenient = options;
             lenient.strict = false;
             self::again(schema, name, &text, lenient)
         });
         let again = again.unwrap_or_else(|error| panic!("{name} is refused, {error}: {text}"));
-        // An empty `Any` is read as none, as the service means it; one that is none of its type is read as
-        // what of it is of its type.
+        // An empty `Any` is read as not set, as the service means it. Of an `Any` with invalid content, the valid parts are
+        // read.
         let empty = !options.strict && text.contains("{}");
         assert!(
             again.same || any || empty,
             "{name} is another again: {text}"
         );
-        // prost refuses more: fields of another wire type or number than it can have, which are unknown
-        // here, and values that are not UTF-8 though another of the field follows.
+        // prost rejects more: fields with another wire type or an invalid number, which are unknown fields here, and values
+        // that are not UTF-8, even if another value of the field follows.
         if let Some(Ok(same)) = judge.map(|same| same(rest, &again.wire)) {
             assert!(same, "{name} {text}");
         }
@@ -111,14 +111,14 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|at| at == part)
 }
 
-/// What was written, read again.
+/// The result of reading the written text again.
 struct Again {
     wire: Vec<u8>,
-    /// Whether it is written as it was.
+    /// True if it is written unchanged.
     same: bool,
 }
 
-/// Reads what was written. It is written once more as it was, or from then on.
+/// Reads the written text. Writing it once more gives the same text, at the latest from the second time on.
 fn again(
     schema: &Schema,
     name: &str,

@@ -1,5 +1,4 @@
-//! What must hold for any bytes, through the public API: the bodies of the fuzz targets, which
-//! `tests/corpus` replays too.
+//! The invariants for any bytes, through the public API: the bodies of the fuzz targets, which `tests/corpus` replays, too.
 
 mod fixture;
 pub(crate) mod json;

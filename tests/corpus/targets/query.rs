@@ -1,6 +1,6 @@
-//! The query of a request, read by the server, written by the client, and read again.
+//! The query of a request: the server reads it, the client writes it, and the server reads it again.
 //!
-//! The first byte picks the route; the rest is the query.
+//! The first byte selects the route; the rest is the query.
 
 use apigateway_grpc::http::Request;
 use apigateway_grpc::tonic::body::Body;
@@ -9,7 +9,7 @@ use apigateway_grpc::transcode::Rules;
 use super::fixture;
 use super::record::round;
 
-/// From `A`, in the order of the first byte: the path, the gRPC path, and the request's message.
+/// The routes for the first byte, from `A`: the path, the gRPC path, and the request's message.
 const ROUTES: [(&str, &str, &str); 8] = [
     (
         "/v1/projects/p/locations/l/apis",
@@ -53,7 +53,7 @@ const ROUTES: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// Whatever the query, there is an answer; and a call comes again as it was.
+/// Checks that every query has a response, and that a call round-trips.
 pub(crate) fn run(data: &[u8]) {
     let Some((first, query)) = data.split_first() else {
         return;

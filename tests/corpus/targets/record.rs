@@ -1,4 +1,4 @@
-//! An HTTP/JSON server whose gRPC service writes down what it is asked, and a client of it.
+//! An HTTP/JSON server whose gRPC service records its requests, and a client of it.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,19 +13,19 @@ use serde_json::Value;
 
 use super::fixture;
 
-/// A gRPC request as it arrived: its path and its message.
+/// A received gRPC request: its path and its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) message: Vec<u8>,
 }
 
-/// Runs a future that waits for nothing.
+/// Runs a future that never waits.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     future.now_or_never().expect("nothing is waited for")
 }
 
-/// A whole body.
+/// Collects a whole body.
 pub(crate) fn collect<B>(body: B) -> Result<Bytes, B::Error>
 where
     B: http_body::Body<Data = Bytes>,
@@ -33,7 +33,7 @@ where
     now(body.collect()).map(|collected| collected.to_bytes())
 }
 
-/// Serves an HTTP request by the rules: the call that it became, if one, and the reply.
+/// Serves an HTTP request by the rules. Returns the call that it became, if there is one, and the response.
 pub(crate) fn serve(rules: &Rules, request: Request<Body>) -> (Option<Call>, Response<Body>) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let recorded = calls.clone();
@@ -61,7 +61,7 @@ pub(crate) fn serve(rules: &Rules, request: Request<Body>) -> (Option<Call>, Res
     (call, reply)
 }
 
-/// The HTTP request of a call, unless there is none.
+/// Returns the HTTP request of a call, or an error if there is none.
 pub(crate) fn send(rules: &Rules, call: &Call) -> Result<Request<Body>, Status> {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let recorded = requests.clone();
@@ -78,8 +78,8 @@ pub(crate) fn send(rules: &Rules, call: &Call) -> Result<Request<Body>, Status> 
     request.ok_or(status)
 }
 
-/// Serves a request, checks the answer, and has the call that it became come the same way again:
-/// the server reads out of the client's request what the client was given.
+/// Serves a request, checks the response, and checks that the call round-trips: the client sends the call, and the server reads
+/// the same call.
 pub(crate) fn round(
     rules: &Rules,
     inputs: &[(&str, &str)],
@@ -102,14 +102,14 @@ pub(crate) fn round(
         filled(serde_json::from_str(&text).expect("it is JSON"))
     };
     let sent = json(&call);
-    // Names that no path can hold, as `..`, are refused.
+    // Names that no path can contain, such as `..`, are rejected.
     let Ok(request) = send(rules, &call) else {
         return Some(call);
     };
     let shown = format!("{} {}", request.method(), request.uri());
     let (again, reply) = serve(rules, request);
     match again {
-        // Another rule may come first where several fit.
+        // If several rules match, another one may come first.
         Some(again) if again.path != call.path && !one_rule => {}
         Some(again) => {
             assert_eq!(again.path, call.path, "{shown}");
@@ -124,7 +124,7 @@ pub(crate) fn round(
     Some(call)
 }
 
-/// Without the messages that have nothing in them, which no query can tell from ones that are not there.
+/// Removes empty messages, which a query cannot distinguish from missing ones.
 fn filled(mut json: Value) -> Value {
     if let Value::Object(members) = &mut json {
         for member in members.values_mut() {
@@ -135,7 +135,7 @@ fn filled(mut json: Value) -> Value {
     json
 }
 
-/// A request that makes no call is answered with an error body.
+/// Checks that a request without a call has an error body.
 fn refusal(reply: Response<Body>) {
     let status = reply.status();
     assert!(

@@ -1,8 +1,8 @@
-//! Replies: HTTP ones under a generated client, and gRPC ones behind the HTTP/JSON server.
+//! Responses: HTTP responses under a generated client, and gRPC responses behind the HTTP/JSON server.
 //!
-//! The first byte picks which, the second the HTTP status, the third how large the pieces are in which
-//! the body comes. Then, as in HTTP, header lines up to an empty one; trailer lines up to an empty one;
-//! and the body. Where the first byte is lower case, a gRPC body is one frame around these bytes.
+//! The first byte selects one of the two, the second the HTTP status, and the third the size of the chunks of the body. Then,
+//! as in HTTP, header lines up to an empty line, trailer lines up to an empty line, and the body. If the first byte is lower
+//! case, the gRPC body is one frame with these bytes.
 
 use apigateway_grpc::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
@@ -24,7 +24,7 @@ const STATUSES: [u16; 16] = [
     200, 201, 204, 206, 302, 304, 400, 401, 403, 404, 409, 429, 499, 500, 503, 504,
 ];
 
-/// A reply in its parts.
+/// A response in its parts.
 #[derive(Clone, Debug)]
 struct Script {
     status: StatusCode,
@@ -61,7 +61,7 @@ impl Script {
     }
 }
 
-/// Header lines up to an empty one, and what comes after. Lines that are none are left out.
+/// Parses header lines up to an empty line, and returns the rest. Invalid lines are skipped.
 fn headers(data: &[u8]) -> (HeaderMap, &[u8]) {
     let mut headers = HeaderMap::new();
     let mut rest = data;
@@ -83,7 +83,7 @@ fn headers(data: &[u8]) -> (HeaderMap, &[u8]) {
     (headers, rest)
 }
 
-/// No reply makes the client or the server panic, and each has an answer.
+/// Checks that no response makes the client or the server panic, and that each has a result.
 pub(crate) fn run(data: &[u8]) {
     let Some((which, mut script)) = Script::read(data) else {
         return;
@@ -121,7 +121,7 @@ enum Call {
     Apis,
 }
 
-/// What a generated client makes of HTTP replies: a message or a status.
+/// Checks the result of a generated client for an HTTP response: a message or a status.
 fn client(script: &Script, call: Call) {
     let reply = script.clone();
     let http =
@@ -132,7 +132,7 @@ fn client(script: &Script, call: Call) {
     }
 }
 
-/// A call, whatever carries it: the text of the message, empty if it has none, or the status.
+/// Makes a call over a transport. Returns the text of the message, empty if it has none, or the status.
 fn ask<S>(service: S, call: Call) -> Result<String, Status>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Status>,
@@ -156,7 +156,7 @@ where
     }
 }
 
-/// A stream over HTTP is whole gRPC frames and a status, or breaks off with one.
+/// Checks that a stream over HTTP is a sequence of whole gRPC frames and a status.
 fn stream(script: &Script, method: &str) {
     let reply = script.clone();
     let http =
@@ -171,7 +171,7 @@ fn stream(script: &Script, method: &str) {
         Err(status) => return assert_ne!(status.code(), Code::Ok),
     };
     if script.head.contains_key("grpc-status") {
-        // A gRPC reply passes as it came.
+        // A gRPC response passes unchanged.
         return;
     }
     let mut body = reply.into_body();
@@ -198,8 +198,8 @@ fn stream(script: &Script, method: &str) {
     assert!(ended, "no end");
 }
 
-/// What the HTTP/JSON server makes of gRPC replies: always an HTTP reply, whole JSON in it, and for the
-/// client behind it what a gRPC client would have been told.
+/// Checks the HTTP/JSON server's result for a gRPC response: always an HTTP response with valid JSON, and for the client behind
+/// it the result of a gRPC client.
 fn server(script: &Script, rules: &Rules, path: &str) {
     let reply = script.clone();
     let grpc =
@@ -234,7 +234,7 @@ fn server(script: &Script, rules: &Rules, path: &str) {
     }
 }
 
-/// A client over HTTP/JSON is told what one over gRPC is.
+/// Checks that a client over HTTP/JSON has the same result as one over gRPC.
 fn compare<S>(script: &Script, grpc: S)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Status> + Clone + Send + 'static,
@@ -243,11 +243,11 @@ where
     let direct = ask(grpc.clone(), Call::Operation);
     let server = TranscodeLayer::new(Rules::api_gateway()).layer(grpc);
     let over = ask(Rest::new(Rules::api_gateway(), server), Call::Operation);
-    // Broken frames, of which tonic tells some otherwise, and messages over the limit.
+    // Malformed frames, for some of which tonic has other codes, and messages over the limit.
     let ours = [Code::Internal, Code::ResourceExhausted];
     match (direct, over) {
         (Ok(direct), Ok(over)) => assert_eq!(over, direct),
-        // One that has no JSON form, or that looks like an error body.
+        // A message without a JSON form, or one that looks like an error body.
         (Ok(direct), Err(status)) => assert!(
             direct.is_empty()
                 || direct.starts_with(r#"{"error":"#)

@@ -1,8 +1,8 @@
 //! Paths and templates.
 //!
-//! The lines of the input: an HTTP method and a path, as `GET /v1/x`; a template, if another rule than
-//! those of API Gateway is to be tried; its body, its response body, and a second template. Bytes after
-//! an empty line are the body of the request.
+//! The lines of the input are: an HTTP method and a path, such as `GET /v1/x`; a template, if another rule than those of API
+//! Gateway is tested; its body, its response body, and a second template. Bytes after an empty line are the body of the
+//! request.
 
 use apigateway_grpc::http::Request;
 use apigateway_grpc::tonic::body::Body;
@@ -16,7 +16,7 @@ use super::record::{round, serve};
 
 const METHOD: &str = "/apigateway_grpc.test.calls.Routes/Call";
 
-/// Any rule is compiled or refused, any request answered; and a call comes again as it was.
+/// Checks that any rule is compiled or rejected, that any request has a response, and that a call round-trips.
 pub(crate) fn run(data: &[u8]) {
     let end = data.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = data.split_at(end.unwrap_or(data.len()));
@@ -51,7 +51,7 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-/// The rules with one for `Routes.Call`.
+/// Returns the rules with one for `Routes.Call`.
 fn rules(verb: &str, template: &str, body: &str, response: &str, other: &str) -> Option<Rules> {
     let bindings = match other {
         "" => json!([]),

@@ -1,8 +1,8 @@
-//! Makes the calls that standard input asks for: `interop_call ENDPOINT grpc|rest|auto`.
+//! Makes the calls that standard input requests: `interop_call ENDPOINT grpc|rest|auto`.
 //!
-//! A question is `{"method": "/pkg.Service/Method", "request": wire, "case": text}`; its answer `{"reply":
-//! wire}`, or `{"code": 5, "message": text, "details": wire}`. The case travels as a header. Messages come and go as they stand on the gRPC wire,
-//! in base64: whatever JSON there is was written or read by the transport alone.
+//! A request is `{"method": "/pkg.Service/Method", "request": wire, "case": text}`. Its answer is `{"reply": wire}`, or
+//! `{"code": 5, "message": text, "details": wire}`. The case is sent as a header. Messages are gRPC wire bytes in base64, so
+//! only the transport reads and writes JSON.
 
 mod lines;
 
@@ -54,7 +54,7 @@ async fn call(stack: Stack, question: &Value) -> Result<Value> {
     })
 }
 
-/// Messages as bytes.
+/// A codec for messages as bytes.
 #[derive(Clone, Copy)]
 struct Raw;
 

@@ -1,8 +1,8 @@
 //! Converts messages to JSON and back, as standard input requests: `interop_json [DESCRIPTOR_SET]`.
 //!
-//! A question is `{"type": full name, "json": text}` or `{"type": full name, "wire": base64}`. Its answer is
-//! `{"wire": base64}`, `{"json": text}` or `{"error": text}`. `"enums_as_numbers": true` and `"strict": true` set
-//! options. Without a descriptor set the types are those of the contract.
+//! A request is `{"type": full name, "json": text}` or `{"type": full name, "wire": base64}`. Its answer is `{"wire": base64}`,
+//! `{"json": text}` or `{"error": text}`. `"enums_as_numbers": true` and `"strict": true` set options. Without a descriptor set
+//! the types are those of the contract.
 
 mod lines;
 

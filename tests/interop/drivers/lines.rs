@@ -1,4 +1,4 @@
-//! What the drivers speak with the Python tests: one JSON object a line, binary values in base64.
+//! The protocol between the drivers and the Python tests: one JSON object per line, with binary values in base64.
 
 use std::error::Error;
 use std::io::{self, BufRead as _, Write as _};
@@ -9,20 +9,20 @@ use serde_json::Value;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The questions on standard input.
+/// Returns the requests on standard input.
 pub(crate) fn questions() -> impl Iterator<Item = Result<Value>> {
     let lines = io::stdin().lock().lines();
     lines.map(|line| Ok(serde_json::from_str(&line?)?))
 }
 
-/// Writes one answer on standard output, at once.
+/// Writes one answer to standard output and flushes it.
 pub(crate) fn answer(value: &Value) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{value}")?;
     Ok(out.flush()?)
 }
 
-/// A member of a question that has to be there.
+/// Returns a required member of a request.
 pub(crate) fn text<'a>(question: &'a Value, name: &str) -> Result<&'a str> {
     question[name]
         .as_str()

@@ -1,13 +1,13 @@
-//! Waits for operations as standard input asks: `interop_operate ENDPOINT grpc|rest|auto`.
+//! Waits for operations, as standard input requests: `interop_operate ENDPOINT grpc|rest|auto`.
 //!
-//! A question is one of
+//! A request is one of
 //!
 //! - `{"do": "create", "parent": text, "id": text, "api": wire}`: starts to create an api and waits for it,
-//! - `{"do": "start", …}`: the same, but does not wait; the answer is `{"handle": object}`,
-//! - `{"do": "await" | "watch" | "cancel", "handle": object}`: takes an operation up by its handle.
+//! - `{"do": "start", …}`: the same without the wait; the answer is `{"handle": object}`,
+//! - `{"do": "await" | "watch" | "cancel", "handle": object}`: resumes an operation by its handle.
 //!
-//! The end of an operation is `{"result": wire}`, or `{"error": kind, "status": wire, "text": text, …}`. What
-//! was watched comes with its `snapshots`, what was cancelled with what `came` of it.
+//! The end of an operation is `{"result": wire}`, or `{"error": kind, "status": wire, "text": text, …}`. The answer of a watch also
+//! has its `snapshots`, and the answer of a cancellation has its outcome in `came`.
 
 mod lines;
 
@@ -20,7 +20,7 @@ use apigateway_grpc::operation::{
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::{ApiGateway, Transport};
 use lines::Result;
-use prost::Message as _;
+use prost::{Message as _, Name};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ async fn create(client: &ApiGateway, question: &Value) -> Result<Operation<Api>>
     Ok(client.create_api(parent, id, api).await?)
 }
 
-async fn resume<R: OperationResult>(
+async fn resume<R: OperationResult + Name>(
     client: &ApiGateway,
     verb: &str,
     handle: &Handle,
@@ -108,7 +108,7 @@ async fn resume<R: OperationResult>(
     }
 }
 
-/// As often as may be, for a few seconds.
+/// Polls as often as possible, for a few seconds.
 fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(250);
     let schedule = Schedule::default().delays(delay, 1.0, delay)?;

@@ -1,6 +1,6 @@
-//! A reverse proxy that takes HTTP/JSON and gRPC and speaks gRPC: `interop_proxy ENDPOINT`.
+//! A reverse proxy that accepts HTTP/JSON and gRPC and sends gRPC: `interop_proxy ENDPOINT`.
 //!
-//! It listens on a loopback port of its own, for HTTP/1.1 and for HTTP/2 without TLS, and prints where.
+//! It listens on a loopback port, for HTTP/1.1 and for HTTP/2 without TLS, and prints its address.
 
 use std::error::Error;
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let server = auto::Builder::new(TokioExecutor::new());
             let connection =
                 server.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
-            // A client that leaves is no fault of the server.
+            // A client may close its connection.
             if let Err(error) = connection.await {
                 eprintln!("a connection ended: {error}");
             }

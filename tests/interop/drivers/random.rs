@@ -1,9 +1,8 @@
 //! Generates random descriptor sets with random messages, and converts the messages to JSON and back.
 //!
-//! A question is `{"seed": number, "wild": bool}`; its answer has the descriptor set and some messages of each type:
-//! `{"set": base64, "cases": [{"type": full name, "wire": base64, "json": text or "error": text}]}`. The question
-//! `{"seed": number, "reads": [{"type": full name, "json": text}]}` is answered with
-//! `{"read": [{"wire": base64} or {"error": text}]}`.
+//! A request is `{"seed": number, "wild": bool}`. Its answer has the descriptor set and some messages of each type: `{"set":
+//! base64, "cases": [{"type": full name, "wire": base64, "json": text or "error": text}]}`. The answer to the request `{"seed":
+//! number, "reads": [{"type": full name, "json": text}]}` is `{"read": [{"wire": base64} or {"error": text}]}`.
 
 mod lines;
 #[path = "../../common/random_sets/mod.rs"]

@@ -1,4 +1,4 @@
-//! What the players of the scenario of `tests/interop/clients` are told, and how they tell what they saw.
+//! The arguments and the output of the programs that run the scenario of `tests/interop/clients`.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The arguments of a player: `PLAYER TRANSPORT QUICK SLOW PROJECT DOCUMENT`.
+/// The arguments of a program: `PROGRAM TRANSPORT QUICK SLOW PROJECT DOCUMENT`.
 pub(crate) struct Arguments {
     pub(crate) transport: String,
     /// The emulator whose operations take a moment.
     pub(crate) quick: String,
-    /// The one whose operations take an hour.
+    /// The emulator whose operations take an hour.
     pub(crate) slow: String,
     pub(crate) project: String,
     /// The contents of an OpenAPI document.
@@ -59,7 +59,7 @@ impl Names {
     }
 }
 
-/// Tells what was seen of a step, at once.
+/// Prints the result of a step and flushes it.
 pub(crate) fn tell(step: &str, told: Value) -> Result<()> {
     let mut line = json!({"step": step});
     line["told"] = told;
@@ -68,12 +68,12 @@ pub(crate) fn tell(step: &str, told: Value) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// The last segment of a name.
+/// Returns the last segment of a name.
 pub(crate) fn id(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or_default()
 }
 
-/// The error of a call that has to be refused.
+/// Returns the error of a call that must fail.
 pub(crate) fn refused<T, E>(outcome: std::result::Result<T, E>) -> Result<E> {
     match outcome {
         Ok(_) => Err("it was not refused".into()),

@@ -631,9 +631,11 @@ test('a tab that is hidden for 30 seconds closes its stream, and opens it when i
   await setHidden(true);
   await page.clock.fastForward(10_000);
   await setHidden(false);
-  await page.clock.fastForward(25_000);
-  await emulator.createApi('shown');
-  await node(page, `${PARENT}/apis/shown`).waitFor();
+  for (const id of ['shown', 'still-shown']) {
+    await emulator.createApi(id);
+    await node(page, `${PARENT}/apis/${id}`).waitFor();
+    await page.clock.fastForward(15_000);
+  }
   assert.equal(closed, 0);
   const end = page.waitForEvent('requestfailed', isEvents);
   await setHidden(true);

@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_formats_and_attributes_name_what_there_is() {
+    fn the_errors_of_unknown_formats_and_attributes_list_the_valid_ones() {
         for (text, expected) in [
             ("xml", "unknown format `xml`: expected one of json, "),
             ("value", "format `value` needs keys"),

@@ -51,7 +51,7 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
             "has no action: set one of its members, such as `fail`",
         )
     })?;
-    let action = read_action(action, method.output)?;
+    let action = read_action(action, method.output())?;
     let times = match (proto.times, proto.always) {
         (0, true) => FaultCount::Always,
         (0, false) if matches!(action, FaultAction::NotFoundFor(_)) => FaultCount::Always,
@@ -147,7 +147,7 @@ pub(in crate::emulator) fn to_proto(entry: &FaultEntry) -> Fault {
         FaultAction::NotFoundFor(time) => ProtoAction::NotFoundFor(span(*time)),
         FaultAction::Html(code) => ProtoAction::Html(code.as_u16().into()),
         FaultAction::Respond(message) => ProtoAction::Respond(Any {
-            type_url: type_url(entry.method.output),
+            type_url: type_url(entry.method.output()),
             value: message.to_vec(),
         }),
         FaultAction::Operation(plan) => ProtoAction::Operation(plan::to_proto(plan)),

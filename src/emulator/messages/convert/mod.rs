@@ -28,7 +28,7 @@ fn unknown_method(name: &str) -> String {
     }
     let shown = shortened(name);
     let own = name.rsplit('.').next().unwrap_or_default();
-    let all = || Method::all().iter().map(|method| method.name);
+    let all = || Method::all().iter().map(|method| method.name());
     if let Some(near) = nearest(own, all()) {
         return format!("unknown method `{shown}`: did you mean `{near}`?");
     }

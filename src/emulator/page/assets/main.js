@@ -13,7 +13,7 @@ import {renderTree} from './tree.js';
 
 /** Time between two reads without a stream. */
 const POLL = 2000;
-/** Time after which a hidden tab closes its stream. Browsers open six connections to a host. */
+/** Time after which a hidden tab closes its stream. Browsers open at most six connections to one host. */
 const HIDDEN = 30_000;
 
 const store = new Store();

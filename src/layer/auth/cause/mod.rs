@@ -17,7 +17,7 @@ use super::rejection::Rejection;
 use super::universe;
 use crate::transport::certificate_fault;
 
-/// The cause for which credentials returned no token.
+/// The reason why credentials returned no token.
 pub(super) struct Cause {
     pub(super) rejection: Rejection,
     /// True if the endpoint sent a response.

@@ -38,7 +38,7 @@ fn file(kind: Kind) -> Origin {
 
 /// The texts of errors that google-cloud-auth 1.18 was observed to return, outermost first.
 #[test]
-fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
+fn the_cause_is_parsed_from_the_texts_of_the_library_without_secrets() {
     let user = || file(Kind::AuthorizedUser);
     let external = || file(Kind::ExternalAccount);
     let metadata = |host: Option<&str>| {

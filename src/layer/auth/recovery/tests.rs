@@ -50,7 +50,7 @@ fn provider(metadata: Metadata, address: &str) -> Provider {
 }
 
 #[tokio::test]
-async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_within_a_second() {
+async fn without_a_metadata_server_the_error_says_within_a_second_that_there_are_no_credentials() {
     let reached = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -159,7 +159,7 @@ async fn full() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
-async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_has_its_answer() {
+async fn a_slow_metadata_server_is_not_reported_as_missing_and_the_next_call_gets_its_answer() {
     let (listener, _filling) = full().await;
     let address = listener.local_addr().expect("bound").to_string();
     let (sender, answered) = tokio::sync::watch::channel(false);
@@ -207,9 +207,9 @@ async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_
     );
 }
 
-/// A call waits for another one's factory without blocking, and only for its token_timeout.
+/// A call waits for the factory of another call without blocking, and at most for its own token_timeout.
 #[tokio::test(start_paused = true)]
-async fn a_call_waits_for_the_factory_of_another_as_long_as_its_patience() {
+async fn a_call_waits_for_the_factory_of_another_call_until_its_token_timeout() {
     let provider = provider(Metadata::Token, "127.0.0.1:1");
     provider.state().current = None;
     let turn = provider.creating.lock().await;
@@ -233,7 +233,7 @@ async fn a_call_waits_for_the_factory_of_another_as_long_as_its_patience() {
 }
 
 #[test]
-fn the_wait_doubles_up_to_a_bound_and_has_a_quarter_of_jitter() {
+fn the_delay_doubles_up_to_a_maximum_and_has_a_jitter_of_a_quarter() {
     let cases = [
         (1, false, 1),
         (2, false, 2),

@@ -1,7 +1,6 @@
 //! The decisions of the table, without calls and without a clock.
 
 use super::*;
-use crate::operation::schedule::ScheduleRef;
 use crate::operation::state_machine::MissingResult;
 use crate::operation::watcher::batch_list::LISTING_PATIENCE;
 
@@ -21,9 +20,9 @@ fn table(now: Instant) -> (Table, Waits) {
             snapshot: Snapshot::new(message),
             ..TrackedOperation::default()
         };
-        let schedule = ScheduleRef::fitting("", "");
+        let schedule = Arc::default();
         let wait = WaitState::new(now, schedule, MissingResult::Fail);
-        table.add(&tracked, wait, Duration::ZERO, now)
+        table.add(&tracked, LOCATION, wait, Duration::ZERO, now)
     });
     let waits = waits.collect();
     (table, waits)

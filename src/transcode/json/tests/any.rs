@@ -54,7 +54,7 @@ fn an_any_of_every_kind_is_written_as_it_was_read() {
 }
 
 #[test]
-fn an_any_that_cannot_be_written_by_its_type_is_written_as_bytes() {
+fn an_any_that_has_no_json_form_of_its_type_is_written_as_bytes() {
     let any = |url: &str, value: &[u8]| {
         prost_types::Any {
             type_url: url.into(),
@@ -220,7 +220,7 @@ fn the_first_of_two_type_urls_of_an_any_is_used() {
 }
 
 #[test]
-fn a_value_of_another_type_is_a_fault_even_if_a_good_one_follows() {
+fn a_value_of_another_type_is_an_error_even_if_a_valid_one_follows() {
     let twice = r#"{"done":true,"name":5,"name":"a"}"#;
     assert!(round("google.longrunning.Operation", twice).is_err());
     // Such an `Any` is carried as a Struct, which has each key once, so the valid value is written.

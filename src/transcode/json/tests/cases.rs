@@ -13,7 +13,7 @@ pub(crate) fn round(name: &str, json: &str) -> Result<String, String> {
 }
 
 #[test]
-fn lenient_where_servers_differ_and_strict_where_asked() {
+fn reading_is_lenient_where_servers_differ_and_strict_with_the_option() {
     const GATEWAY: &str = "google.cloud.apigateway.v1.Gateway";
     let cases = [
         (r#"{"streamingMode":"X","name":"n"}"#, r#"{"name":"n"}"#),

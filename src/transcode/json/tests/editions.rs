@@ -146,7 +146,7 @@ fn groups_and_delimited_messages_are_objects_in_json() {
 }
 
 #[test]
-fn a_name_that_json_must_escape_is_written_and_read_so() {
+fn a_name_that_json_must_escape_is_written_and_read_escaped() {
     let mut odd = field("a", 1, OPTIONAL, STRING);
     odd.json_name = "q\"\\é\n".into();
     let json = r#"{"q\"\\é\n":"x"}"#;

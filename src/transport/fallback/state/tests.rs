@@ -152,7 +152,7 @@ fn each_event_has_its_expected_action() {
 }
 
 #[test]
-fn the_period_has_its_begin_and_the_number_of_failed_probes() {
+fn the_period_has_its_start_and_the_number_of_failed_probes() {
     let began = Instant::now();
     let at = |secs| began + Duration::from_secs(secs);
     let (mut state, _) = State::START.step(RestAnswered(FIRST), at(7));
@@ -195,7 +195,7 @@ struct Observed {
     now: Instant,
     /// The calls over gRPC that have not ended.
     calls: Vec<GrpcTicket>,
-    /// The begin of the fallback or the end of its last probe, whichever is later. `None` while calls use gRPC.
+    /// The start of the fallback or the end of its last probe, whichever is later. `None` while calls use gRPC.
     last_tried: Option<Instant>,
     /// Number of times the fallback has closed.
     closed: u32,

@@ -368,7 +368,7 @@ fn select<T>(all: &[T], which: usize) -> Option<&T> {
 
 proptest! {
     #[test]
-    fn after_any_events_the_counts_are_right_and_no_call_waits_for_nothing(
+    fn after_random_events_the_counts_are_right_and_each_waiting_call_will_be_woken(
         connections in 1_usize..4,
         streams in 1_usize..4,
         events in proptest::collection::vec(event(), 0..120),

@@ -1,4 +1,4 @@
-//! The scenario of `tests/interop/clients`, played by Google's own client: `interop_official rest …`.
+//! Runs the scenario of `tests/interop/clients` with the official client: `interop_official rest …`.
 
 #[path = "../scene.rs"]
 mod scene;
@@ -170,7 +170,7 @@ impl Play {
         tell("list_gateways", json!(names))
     }
 
-    /// The first operation in a location. A poller does not tell the name of its own.
+    /// Returns the first operation in a location. A poller does not return the name of its own.
     async fn first(&self, location: &str, filter: &str) -> Result<Operation> {
         let list = self.client.list_operations().set_name(location);
         let mut items = list.set_filter(filter).by_item();
@@ -295,7 +295,7 @@ impl Play {
     }
 }
 
-/// What an operation ends in.
+/// Returns the result of an operation.
 async fn ended<R>(poller: impl Poller<R, OperationMetadata>) -> Result<R> {
     Ok(tokio::time::timeout(WAIT, poller.until_done()).await??)
 }

@@ -1,4 +1,4 @@
-//! What is told of messages and errors, as all clients do.
+//! The description of messages and errors, which is the same for all clients.
 
 use google_cloud_apigateway_v1::Error;
 use google_cloud_apigateway_v1::model::{Api, ApiConfig, Gateway, OperationMetadata};

@@ -1,4 +1,4 @@
-//! The scenario of `tests/interop/clients`, played by our client: `interop_surface grpc|rest …`.
+//! Runs the scenario of `tests/interop/clients` with this crate: `interop_surface grpc|rest …`.
 
 #[path = "../scene.rs"]
 mod scene;
@@ -71,7 +71,7 @@ impl Play {
         )
     }
 
-    /// Gives the name of the operation that created the api.
+    /// Returns the name of the operation that created the api.
     async fn apis(&self) -> Result<String> {
         let Names { home, api, .. } = &self.names;
         let new = Api {
@@ -150,7 +150,7 @@ impl Play {
         tell("update_config", of_config(&ended(updating).await?))
     }
 
-    /// Gives the name of the operation that created the gateway.
+    /// Returns the name of the operation that created the gateway.
     async fn gateways(&self) -> Result<String> {
         let Names {
             region,
@@ -220,7 +220,7 @@ impl Play {
         tell("wait_operation", json!([created.done, deleted.done]))
     }
 
-    /// The names of what has policies here.
+    /// Returns the names of the resources with policies.
     fn with_policies(&self) -> [&str; 3] {
         let Names {
             api,
@@ -350,7 +350,7 @@ impl Play {
     }
 }
 
-/// What an operation ends in, which is looked for often.
+/// Waits for an operation with frequent polls, and returns its result.
 async fn ended<R: OperationResult>(operation: Operation<R>) -> Result<R> {
     Ok(often(operation)?.await?)
 }

@@ -1,4 +1,4 @@
-//! What is told of messages and errors, as all clients do.
+//! The description of messages and errors, which is the same for all clients.
 
 use apigateway_grpc::Error;
 use apigateway_grpc::operation::{OperationError, Snapshot};
@@ -78,7 +78,7 @@ pub(crate) fn of_policy(policy: &Policy) -> Value {
     json!({"etag": !policy.etag.is_empty(), "bindings": bindings})
 }
 
-/// How an operation failed.
+/// Describes the failure of an operation.
 pub(crate) fn of_failure(error: &OperationError) -> Result<Value> {
     let status = error.status().ok_or("it has no status")?;
     let code = Code::from_i32(status.code);
@@ -110,7 +110,7 @@ pub(crate) fn of_error(error: &Error) -> Value {
     told
 }
 
-/// As the proto spells it.
+/// Returns the name of a code as the proto spells it.
 fn code_name(code: Code) -> String {
     let mut name = String::new();
     for char in format!("{code:?}").chars() {

@@ -1,9 +1,11 @@
-//! The generated clients over one stack.
+//! The generated clients over one stack, and the profile of their service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::CallOptions;
-use crate::contract::Method;
+use crate::contract::{self, Contract, Method};
+use crate::operation::profile::ServiceProfile;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
@@ -14,17 +16,27 @@ use crate::stack::Stack;
 #[derive(Clone, Debug)]
 pub struct Clients {
     stack: Stack,
+    contract: Contract,
     max_response_size: usize,
     /// Default timeout of the client's calls, if one is set. It applies to calls whose options have no timeout.
     timeout: Option<Duration>,
+    profile: Arc<dyn ServiceProfile>,
 }
 
 impl Clients {
-    pub(crate) fn new(stack: Stack, max_response_size: usize, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        stack: Stack,
+        contract: Contract,
+        max_response_size: usize,
+        timeout: Option<Duration>,
+        profile: Arc<dyn ServiceProfile>,
+    ) -> Self {
         Self {
             stack,
+            contract,
             max_response_size,
             timeout,
+            profile,
         }
     }
 
@@ -32,15 +44,26 @@ impl Clients {
     pub(crate) fn with_options(&self, options: CallOptions) -> Self {
         Self {
             stack: self.stack.with_options(options),
+            contract: self.contract.clone(),
+            profile: Arc::clone(&self.profile),
             ..*self
         }
     }
 
-    /// Returns the timeout of a call of this method, from the options, from the client, or from the contract, in this order.
-    pub(crate) fn timeout(&self, method: &Method) -> Duration {
+    /// Returns the methods of the client.
+    #[cfg(feature = "google")]
+    pub(crate) fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// Returns the timeout of a call of this method, from the options, from the client, from the client's contract, or from the
+    /// built-in contract, in this order.
+    pub(crate) fn timeout(&self, method: &'static Method) -> Duration {
         let options = self.stack.options().and_then(|options| options.timeout);
-        let set = options.or(self.timeout);
-        set.unwrap_or_else(|| method.default_timeout())
+        let of_contract = || self.contract.find(&method.path)?.default_timeout();
+        let set = options.or(self.timeout).or_else(of_contract);
+        set.or(method.default_timeout())
+            .unwrap_or(contract::DEFAULT_TIMEOUT)
     }
 
     pub(crate) fn service(&self) -> ApiGatewayServiceClient<Stack> {
@@ -57,6 +80,14 @@ impl Clients {
 
     pub(crate) fn iam_policy(&self) -> IamPolicyClient<Stack> {
         IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
+    }
+
+    pub(crate) fn max_response_size(&self) -> usize {
+        self.max_response_size
+    }
+
+    pub(crate) fn profile(&self) -> &dyn ServiceProfile {
+        &*self.profile
     }
 
     pub(crate) fn stack(&self) -> Stack {
