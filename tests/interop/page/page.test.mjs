@@ -47,7 +47,7 @@ async function emulatorWith(...options) {
 /** Opens the page. Errors of scripts, and whatever the content security policy blocks, fail the test that asks for them. */
 async function openPage(address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, acceptDownloads: true, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   cleanups.push(() => context.close());
   const page = await context.newPage();
   page.faults = [];
@@ -178,7 +178,7 @@ test('the official Python client creates an api and the page shows it', async ()
   for (const text of ['Rust', 'Python', 'Node', 'Shell', emulator.endpoint.replace('http://', '')]) assert.ok(clients.includes(text), text);
   const shown = await page.locator('#programs pre').allInnerTexts();
   await runPython(`${shown[1]}\nassert not list(client.list_apis(parent="${PARENT}"))`);
-  const created = python(emulator.endpoint, 'client.create_api(parent=parent, api_id="shop", api=Api(display_name="Shop")).result(timeout=30)');
+  const created = python(emulator.endpoint, 'client.create_api(parent=parent, api_id="shop", api=Api(display_name="Shop")).result(timeout=120)');
   await node(page, `${PARENT}/apis/shop`).waitFor();
   await operation(page, 'create api shop').locator('text=/done/').waitFor();
   await created;
