@@ -29,11 +29,11 @@ impl StateExport {
     }
 }
 
-/// Maximum size of a seed file: that of an imported state in JSON.
+/// Maximum size of a seed file, which is the maximum size of an imported state in JSON.
 const MAX_SIZE: usize = MAX_JSON_REQUEST;
 
-/// The lists of a config whose entries have files, with the members of an entry that are files. Without members, the entry
-/// itself is a file.
+/// The lists of files in a config, each with the members of an entry that are files. If no member is named, the entry itself is a
+/// file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),

@@ -14,7 +14,7 @@ use crate::http::ok;
 use crate::state::{admin, client, fill, served};
 use crate::{API, PARENT, create, over};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A stream of server-sent events over a raw connection.
 pub(crate) struct Sse(Lines<BufReader<TcpStream>>);
@@ -200,7 +200,7 @@ impl Face {
 }
 
 #[tokio::test]
-async fn a_client_that_misses_events_is_told_so_and_recovers() {
+async fn a_client_that_misses_events_gets_lost_and_recovers() {
     let server = served(Emulator::builder()).await;
     let client = client(&server);
     fill(&client).await;
@@ -212,7 +212,7 @@ async fn a_client_that_misses_events_is_told_so_and_recovers() {
         let (name, after, lost) = face.first_after(&server, first).await;
         assert_eq!((name.as_str(), lost), ("lost", Some(first)), "{face:?}");
         assert!(after > first, "{face:?}");
-        // It reads the state, and continues after its revision.
+        // The client reads the state, and continues after the revision of the state.
         let revision = face.revision(&server).await;
         client.get_api(API).await.expect("it exists");
         let next = face.first_after(&server, revision).await;
@@ -229,7 +229,7 @@ async fn a_client_that_misses_events_is_told_so_and_recovers() {
 }
 
 #[tokio::test]
-async fn the_numbers_of_a_later_emulator_are_larger_though_its_clock_is_not() {
+async fn the_event_numbers_of_a_later_emulator_are_larger_even_if_its_clock_is_earlier() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
     let emulator = Emulator::builder().begins_at(at).build();
     let first = emulator.state().revision;
@@ -255,7 +255,7 @@ async fn a_server_that_stops_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn a_slow_listener_does_not_grow_the_memory_and_is_told_of_the_gap() {
+async fn a_slow_listener_does_not_grow_the_memory_and_gets_lost() {
     let emulator = Emulator::builder().build();
     let client = crate::over(&emulator);
     let mut events = emulator.events();

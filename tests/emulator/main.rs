@@ -47,6 +47,8 @@ mod scale;
 mod sizes;
 #[cfg(feature = "rest")]
 mod state;
+#[cfg(feature = "rest")]
+mod status_texts;
 mod tls;
 mod tokens;
 #[cfg(feature = "rest")]

@@ -92,7 +92,7 @@ where
     }
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
-        // The service that was made ready is called, and its clone waits for the next call.
+        // Calls the service that is ready, and keeps a clone of it for the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let core = Arc::clone(&self.core);
@@ -279,7 +279,7 @@ where
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
     let response = service.call(with_payload(head, payload.clone())).await?;
-    // tonic answers INTERNAL, and the transcoder INVALID_ARGUMENT. An invalid message is a mistake of the client.
+    // An invalid message gets INVALID_ARGUMENT, as from the transcoder, since it is a mistake of the client. tonic returns INTERNAL.
     let code = response.headers().get(Status::GRPC_STATUS);
     if code.map(HeaderValue::as_bytes) == Some(INTERNAL)
         && let Some(message) = call::single_message(&payload)

@@ -324,7 +324,9 @@ impl FaultEntry {
         let (method, action) = (self.method.name(), &self.action);
         let name = self.name.as_ref().map(|name| format!(" of {name}"));
         let name = name.unwrap_or_default();
-        Some(format!("{method}{name}: {action}, {used} of {asked} calls"))
+        Some(format!(
+            "{method}{name}: {action}, in {used} of {asked} calls"
+        ))
     }
 
     /// Returns true if the fault applies to a call of a method with one of these names.
@@ -335,6 +337,30 @@ impl FaultEntry {
             && !self.is_disabled()
             && self.name.as_ref().is_none_or(named)
     }
+}
+
+/// Returns the effects that faults of a method can have, by their names in JSON.
+#[cfg(feature = "emulator-ui")]
+pub(crate) fn effects(method: &Method) -> Vec<&'static str> {
+    let conditional = [
+        ("stale", scope::reads_state(method)),
+        ("notFoundFor", scope::names_existing(method)),
+        ("operation", method.operation.is_some()),
+    ];
+    let possible = conditional
+        .into_iter()
+        .filter(|(_, is_possible)| *is_possible);
+    [
+        "fail",
+        "delay",
+        "dropConnection",
+        "loseResponse",
+        "html",
+        "respond",
+    ]
+    .into_iter()
+    .chain(possible.map(|(name, _)| name))
+    .collect()
 }
 
 /// A fault that can never occur.
@@ -542,15 +568,15 @@ impl Faults {
 impl std::fmt::Display for FaultAction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Fail(status) => write!(f, "fails with {:?}", status.code()),
-            Self::Delay(time) => write!(f, "is delayed by {time:?}"),
-            Self::DropConnection => f.write_str("the connection is dropped"),
-            Self::LoseResponse => f.write_str("the response is lost"),
-            Self::Stale => f.write_str("reads a stale state"),
-            Self::NotFoundFor(time) => write!(f, "finds nothing younger than {time:?}"),
-            Self::Html(status) => write!(f, "is answered with HTTP {}", status.as_u16()),
-            Self::Respond(_) => f.write_str("is answered with a message"),
-            Self::Operation(_) => f.write_str("starts an operation with a plan"),
+            Self::Fail(status) => write!(f, "failure with {:?}", status.code()),
+            Self::Delay(time) => write!(f, "delay of {time:?}"),
+            Self::DropConnection => f.write_str("dropped connection"),
+            Self::LoseResponse => f.write_str("lost response"),
+            Self::Stale => f.write_str("stale read"),
+            Self::NotFoundFor(time) => write!(f, "NOT_FOUND for {time:?} after the creation"),
+            Self::Html(status) => write!(f, "HTML page with HTTP {}", status.as_u16()),
+            Self::Respond(_) => f.write_str("response with a given message"),
+            Self::Operation(_) => f.write_str("plan for the operation"),
         }
     }
 }

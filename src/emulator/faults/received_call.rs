@@ -58,9 +58,10 @@ pub struct ReceivedCall {
     pub response: Option<Bytes>,
     /// The number of the fault that applied to the call, as in `faults/3`.
     pub fault: Option<u64>,
-    /// The call ended without a response: a fault closed the connection, the client cancelled the call, or the call panicked.
+    /// True if the call ended without a response: a fault closed the connection, the client cancelled the call, or the call
+    /// panicked.
     pub is_cut: bool,
-    /// The status of the HTML page with which a fault answered.
+    /// The HTTP status of the HTML page that a fault returned. `None` if the response was not a page.
     pub html: Option<StatusCode>,
     /// The HTTP version. `None` for a call without a connection.
     pub http_version: Option<Version>,

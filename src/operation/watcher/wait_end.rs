@@ -75,9 +75,11 @@ impl WaitEnd {
 }
 
 /// Hands the end of a wait to its future.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WaitCell {
     state: Mutex<State>,
+    /// The expected type of the result. It is kept here, since futures that hold a wait may have room for it twice.
+    pub(super) result_type: ResultType,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicU32,
     /// True once `next` was called. From then on, each change of the operation wakes the future.
@@ -98,6 +100,15 @@ impl Default for State {
 }
 
 impl WaitCell {
+    pub(super) fn new(result_type: ResultType) -> Self {
+        Self {
+            state: Mutex::default(),
+            result_type,
+            index: AtomicU32::new(0),
+            observed: AtomicBool::new(false),
+        }
+    }
+
     /// Ends the wait. Returns the waker of its future.
     pub(super) fn end(&self, end: Arc<WaitEnd>) -> Option<Waker> {
         let before = mem::replace(&mut *self.state(), State::Ended(end));
@@ -167,5 +178,45 @@ impl WaitCell {
 pub(super) fn catch_panic(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
         mem::forget(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    /// The texts of the errors of a wait that no task polls for any more. [`OperationError`] adds how to continue the wait.
+    #[test]
+    fn each_reason_to_abandon_a_wait_has_a_text_with_its_cause() {
+        let rows = [
+            (
+                AbandonReason::NoRuntime,
+                Code::Cancelled,
+                "no Tokio runtime: a wait by a watcher must be polled within a Tokio runtime",
+            ),
+            (
+                AbandonReason::ShutDown,
+                Code::Cancelled,
+                "the Tokio runtime that polled the operation has been shut down",
+            ),
+            (
+                AbandonReason::Panicked,
+                Code::Cancelled,
+                "the task of the watcher panicked; a runtime must have its time driver enabled",
+            ),
+            (
+                AbandonReason::CallPanicked,
+                Code::Internal,
+                "a transport or a layer panicked in a call of the watcher",
+            ),
+        ];
+        for (reason, code, text) in rows {
+            let error = reason.error();
+            assert_eq!(error.code(), Some(code), "{reason:?}");
+            let status = error.status().expect("a status");
+            assert_eq!(status.message(), text, "{reason:?}");
+        }
     }
 }

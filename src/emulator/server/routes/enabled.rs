@@ -30,7 +30,7 @@ pub(crate) async fn serve(
         .accept_http1(true)
         // Access is decided before a request is read or routed.
         .layer(access)
-        // The transcoder has no routes for the page and the events.
+        // The page and the events come before the transcoder, which has no routes for them.
         .layer(page)
         .layer(EventStreamLayer::new(events))
         .layer(unreadable)
