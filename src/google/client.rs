@@ -27,7 +27,7 @@ pub struct Client {
 impl Client {
     /// Returns a builder for a client of the service of this contract, with the default of every setting.
     pub fn builder(contract: Contract) -> Builder<Self> {
-        Builder::new(contract)
+        Builder::new(contract, None)
     }
 
     /// Returns the stack, for any generated client of the service: `SomeClient::new(client.stack())`.
@@ -83,6 +83,16 @@ impl Client {
 }
 
 impl Builder<Client> {
+    /// Sets the environment variable that names an emulator of the service, such as `SPANNER_EMULATOR_HOST`. The default is no
+    /// variable.
+    ///
+    /// The value of the variable is `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS; an empty variable counts as
+    /// unset. Calls to the emulator never use default credentials, by the
+    /// [table](Builder#where-credentials-are-sent) of the builder.
+    pub fn emulator_variable(self, name: impl Into<String>) -> Self {
+        self.set_emulator_variable(name.into())
+    }
+
     /// Sets the profile of the service, which says how its operations are waited for. The default is a
     /// [`StandardProfile`] with the name and the HTTP rules of the contract.
     pub fn profile(mut self, profile: impl ServiceProfile) -> Self {
