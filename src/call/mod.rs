@@ -151,6 +151,12 @@ impl CallContext {
         self.payload.is_some() && !self.method.as_ref().is_some_and(is_stream)
     }
 
+    /// Returns true if the request is one message, and the response a stream of messages.
+    pub(crate) fn is_server_stream(&self) -> bool {
+        let is_stream = |method: &MethodRef| method.server_streaming;
+        self.payload.is_some() && self.method.as_ref().is_some_and(is_stream)
+    }
+
     /// Returns the time until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
@@ -185,13 +191,11 @@ pub(crate) struct Transcoded;
 /// The media type of a request that was received as HTTP/JSON. The `content-type` of the converted request is that of gRPC.
 #[derive(Clone, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
-pub(crate) struct JsonType(
-    #[cfg_attr(
-        not(feature = "emulator"),
-        expect(dead_code, reason = "only the emulator reads it")
-    )]
-    pub(crate) HeaderValue,
-);
+#[cfg_attr(
+    not(feature = "emulator"),
+    expect(dead_code, reason = "only the emulator reads it")
+)]
+pub(crate) struct JsonType(pub(crate) HeaderValue);
 
 /// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The extensions of the
 /// response have it. It has no `Debug`, since the head may have a token.
