@@ -196,7 +196,7 @@ fn another_runtime_takes_over_when_one_ends() {
             // A poll that ended with its runtime is repeated at once, not after its timeout, which would be too late for the test.
             let patient = schedule().poll_timeout(Duration::from_secs(3000));
             let patient = patient.expect("valid");
-            let polled = wait_with(&watcher, &client, patient.clone());
+            let polled = wait_with(&watcher, &client, patient);
             let unpolled = wait_with(&watcher, &client, patient);
             drop(entered);
             // The first runtime makes the first poll, before the second has a wait.
