@@ -9,9 +9,10 @@ use std::fmt::Write as _;
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
-use super::configuration::Configuration;
-use super::http::http_rules;
-use super::{Result, operation};
+use serde_json::Value as Json;
+
+use super::Result;
+use super::reader::ContractData;
 
 /// A request message and its method.
 pub(super) struct Request {
@@ -27,24 +28,34 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Reads the method with this index in the contract. `facts` names, for a method without an HTTP rule, another method
+    /// whose HTTP rule has the pattern of its resource name.
     pub(super) fn read(
         pool: &DescriptorPool,
-        configuration: &Configuration,
+        contract: &ContractData,
+        facts: &Json,
         index: usize,
-        method: &MethodDescriptor,
     ) -> Result<Self> {
-        let selector = method.full_name();
-        let named = match configuration.named_as(selector) {
-            None => method.clone(),
-            Some(other) => method
-                .parent_service()
-                .methods()
-                .find(|method| method.full_name() == other)
+        let entry = &contract.methods[index];
+        let selector = format!("{}.{}", entry.service, entry.name);
+        let of_service = pool
+            .get_service_by_name(&entry.service)
+            .ok_or_else(|| format!("no service of {selector}"))?;
+        let method = of_service
+            .methods()
+            .find(|method| method.name() == entry.name)
+            .ok_or_else(|| format!("no method {selector}"))?;
+        let named = match facts["named_as"][&selector].as_str() {
+            None => entry,
+            Some(other) => contract
+                .methods
+                .iter()
+                .find(|method| format!("{}.{}", method.service, method.name) == other)
                 .ok_or_else(|| format!("`named_as` of {selector} is not a method"))?,
         };
         let mut names = BTreeMap::<_, Vec<_>>::new();
         let mut collection = String::new();
-        for rule in http_rules(pool, configuration, &named)? {
+        for rule in &named.http {
             for variable in rule.template.split('{').skip(1) {
                 let (variable, rest) = variable
                     .split_once('}')
@@ -63,12 +74,10 @@ impl Request {
         if names.is_empty() {
             return Err(format!("{selector}: the HTTP rule binds no resource name").into());
         }
-        // The table has the result and metadata types; only the result is needed here.
-        let result = operation(pool, method)?;
-        let result = result.map(|types| types.split('"').nth(1).unwrap_or_default().to_owned());
+        let result = entry.operation.as_ref().map(|(result, _)| result.clone());
         Ok(Self {
             index,
-            method: method.clone(),
+            method,
             names,
             collection,
             result,

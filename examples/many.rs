@@ -1,7 +1,7 @@
 //! Waits for a thousand operations at once: `cargo run --release --example many --features emulator`.
 //!
-//! All operations are in one location, so the watcher lists the location in place of polling each operation. The last
-//! line prints the number of calls.
+//! All operations are in one location, so the watcher lists the location instead of polling each operation. The last
+//! line of the output has the number of calls.
 
 use std::time::Duration;
 

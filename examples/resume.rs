@@ -1,6 +1,6 @@
 //! Starts an operation, and resumes it as another process would: `cargo run --example resume --features emulator,serde`.
 //!
-//! The first half writes the handle of the operation to a file. The second half has only this file and a client of its own.
+//! The first function writes the handle of the operation to a file. The second function has only this file and another client.
 
 use std::error::Error;
 use std::fs;

@@ -10,6 +10,8 @@ use tower::BoxError;
 
 use crate::call::pushback::is_bad_retry_info;
 use crate::call::transport_error::TransportError;
+#[cfg(feature = "google")]
+use crate::contract::InvalidContract;
 use crate::contract::UnknownCode;
 
 /// An error of a call, of a setting, or of the wait for an operation.
@@ -423,6 +425,13 @@ impl From<Status> for Error {
             (name, message) => format!("{name}: {message}"),
         };
         Self::new(Cause::Call(status), message, None)
+    }
+}
+
+#[cfg(feature = "google")]
+impl From<InvalidContract> for Error {
+    fn from(error: InvalidContract) -> Self {
+        Self::configuration(error.to_string())
     }
 }
 

@@ -182,6 +182,26 @@ pub(crate) struct CredentialsRefreshed;
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
 
+/// The media type of a request that was received as HTTP/JSON. The `content-type` of the converted request is that of gRPC.
+#[derive(Clone, Debug)]
+#[cfg(any(feature = "rest", feature = "emulator"))]
+pub(crate) struct JsonType(pub(crate) HeaderValue);
+
+/// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The extensions of the
+/// response have it.
+#[derive(Clone, Debug)]
+#[cfg(feature = "rest")]
+pub(crate) struct UnreadableRequest {
+    /// The gRPC path of the method.
+    pub(crate) method: String,
+    /// The head of the request, without the headers of the connection.
+    pub(crate) head: http::request::Parts,
+    /// The encoded fields of the request message that the path sets. Empty if the path is invalid.
+    pub(crate) path_fields: Bytes,
+    /// The error of the response.
+    pub(crate) status: Status,
+}
+
 /// Marks a response that is sent to an HTTP/JSON client unchanged.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]

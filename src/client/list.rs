@@ -78,6 +78,8 @@ pub struct List<R> {
     clients: Clients,
     request: R,
     strict: bool,
+    /// True if the parent may have any form, so that only the server checks it.
+    any_parent: bool,
 }
 
 impl<R: ListRequest> List<R> {
@@ -86,6 +88,16 @@ impl<R: ListRequest> List<R> {
             clients: clients.clone(),
             request,
             strict: false,
+            any_parent: false,
+        }
+    }
+
+    /// Returns a list of a parent of any form.
+    #[cfg(feature = "google")]
+    pub(crate) fn of_any_parent(clients: &Clients, request: R) -> Self {
+        Self {
+            any_parent: true,
+            ..Self::new(clients, request)
         }
     }
 
@@ -128,7 +140,11 @@ impl<R: ListRequest> List<R> {
             return Err(context(Error::argument(refused), &request));
         }
         let strict = self.strict.then(|| request.clone());
-        let page = R::page(request::send(&self.clients, request).await?);
+        let page = match self.any_parent {
+            true => request::send_unchecked(&self.clients, request).await?,
+            false => request::send(&self.clients, request).await?,
+        };
+        let page = R::page(page);
         match strict {
             Some(request) if !page.unreachable.is_empty() => {
                 let text = format!("unreachable locations: {}", page.unreachable.join(", "));

@@ -30,6 +30,7 @@ use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::stack::Stack;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
+use crate::transport::endpoint::EMULATOR_HOST;
 use crate::transport::{ActiveTransport, Transport};
 
 /// A client of Google API Gateway and its operations.
@@ -70,7 +71,7 @@ pub struct ApiGateway {
 impl ApiGateway {
     /// Returns a builder with the default of every setting.
     pub fn builder() -> Builder {
-        Builder::new(Contract::api_gateway())
+        Builder::new(Contract::api_gateway(), Some(EMULATOR_HOST))
     }
 
     pub(crate) fn new(clients: Clients, active: Option<ActiveTransport>) -> Self {

@@ -105,6 +105,20 @@ pub(crate) async fn send<R: RequestMessage>(
         .map_err(|error: Error| error.context(R::ACTION, &resource))
 }
 
+/// Sends a request without a check. Errors name the action and the resource.
+///
+/// # Errors
+///
+/// Returns an error if the call fails.
+pub(crate) async fn send_unchecked<R: RequestMessage>(
+    clients: &Clients,
+    request: R,
+) -> Result<R::Response, Error> {
+    let resource = request.resource();
+    let result = request.call(clients).await;
+    result.map_err(|error: Error| error.context(R::ACTION, &resource))
+}
+
 macro_rules! request {
     (
         $request:ty, $methods:ident[$index:literal], $action:literal,

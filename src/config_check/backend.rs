@@ -63,7 +63,11 @@ pub(super) fn check(backend: &Node, fields: &Fields, report: &mut Report) {
     if let Some(node) = backend.get(fields.audience)
         && node.text().is_none()
     {
-        let text = format!("`{}` must be a text, not {}", fields.audience, node.what());
+        let text = format!(
+            "`{}` must be a string, not {}",
+            fields.audience,
+            node.what()
+        );
         report.at(fields.invalid, node.at, text);
     }
     if let Some(entry) = backend.entry(fields.disable_auth) {
@@ -119,7 +123,7 @@ fn deadline(node: &Node, fields: &Fields, report: &mut Report) {
     let field = fields.deadline;
     let seconds = match &node.kind {
         Kind::Number(seconds, _) => Some(*seconds),
-        // The JSON form of a double may be a text.
+        // The JSON form of a double may be a string.
         Kind::Text(text) => text.parse().ok(),
         _ => None,
     };
@@ -127,7 +131,7 @@ fn deadline(node: &Node, fields: &Fields, report: &mut Report) {
         Some(seconds) if seconds.is_finite() && seconds > 0.0 => {}
         Some(seconds) if seconds.is_finite() => {
             let text = format!(
-                "`{field}` {seconds} is not above 0, so that the default is used: set a number of seconds above 0"
+                "`{field}` {seconds} is not above 0, so the default is used: set a number of seconds above 0"
             );
             report.at(&rules::BACKEND, node.at, text);
         }

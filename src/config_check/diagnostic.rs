@@ -64,7 +64,7 @@ pub struct Diagnostic {
     /// Path of the file as the config has it. In an error about the config as a whole, the field of the config, such as
     /// `api_config.openapi_documents[0].document`.
     pub file: String,
-    /// Position in the file. `None` if the diagnostic is about the whole file, or if the file is not a text.
+    /// Position in the file. `None` if the diagnostic is about the whole file, or if the file is not a text file.
     pub position: Option<Position>,
     /// Error or warning.
     pub severity: Severity,
@@ -192,7 +192,7 @@ impl Report {
     }
 }
 
-/// Returns the beginning of a text, with invisible characters escaped.
+/// Returns the beginning of a string, with invisible characters escaped.
 pub(super) fn excerpt(text: &str) -> String {
     let mut shown = String::new();
     for char in text.chars().take(EXCERPT) {

@@ -74,7 +74,7 @@ impl std::error::Error for LoadError {
 /// Loads OpenAPI documents from files. In the config, the path of each document is the last part of its path here, as
 /// with `gcloud`.
 ///
-/// Use it before [`check`](super::check), or where users choose the files: it rejects files that cannot be OpenAPI
+/// Use this function before [`check`](super::check), or if users choose the files: it rejects files that cannot be OpenAPI
 /// documents. [`ApiConfig::from_openapi_files`] reads any files, and needs no feature.
 ///
 /// ```
@@ -171,7 +171,7 @@ fn sources(set: &Path, contents: &[u8]) -> Result<Vec<File>, LoadError> {
     let mut sources = Vec::new();
     for name in grpc::file_names(contents) {
         let name = Path::new(&name);
-        // A name that leads out of the folder is not followed: it could attach any file of this machine.
+        // A name that points outside of the folder is skipped: otherwise a crafted set could attach any file of this machine.
         let within = name
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
@@ -188,7 +188,7 @@ fn file(path: &Path, names: &mut HashMap<String, PathBuf>) -> Result<File, LoadE
     if let Some(other) = names.insert(file.path.clone(), path.to_owned()) {
         let other = other.display();
         let message =
-            format!("the files of a config must have different names, and {other} has the same");
+            format!("the files of a config must have different names: {other} has the same name");
         return Err(LoadError::new(path, message));
     }
     Ok(file)

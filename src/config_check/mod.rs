@@ -12,7 +12,7 @@
 //! let found = check(&ApiConfig::from_openapi("shop.yaml", document));
 //! assert_eq!(
 //!     found[0].to_string(),
-//!     "shop.yaml:2:30: `version` must be a text, not the number 1.0: put it in quotes"
+//!     "shop.yaml:2:30: `version` must be a string, not the number 1.0: put it in quotes"
 //! );
 //! assert_eq!((found[0].severity, found[0].rule), (Severity::Error, "invalid-value"));
 //! ```
@@ -20,19 +20,19 @@
 //! # What is checked
 //!
 //! The rules for OpenAPI 2.0 are those of the service's documentation and of its published converter
-//! (`googleapis/api-compiler`), in this order. The rules for OpenAPI 3.0 and 3.1 are those of the documentation alone. Where
-//! these sources say nothing, a document is accepted, with or without a warning. In particular:
+//! (`googleapis/api-compiler`). If the two differ, the documentation takes precedence. The rules for OpenAPI 3.0 and 3.1 are those
+//! of the documentation alone. Where these sources have no rule, a document is accepted, with or without a warning. In particular:
 //!
 //! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
-//!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as texts elsewhere, since the
+//!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as strings elsewhere, since the
 //!   readers of the service and of its tools differ.
 //! - The last value of a duplicate key is used, and only the first document of a file is read, as in the converter. Both
 //!   are warnings.
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
 //!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
 //!   aliases. The others keep time and memory within bounds.
-//! - The converter rejects a config without a host, or with several, unless it is given the name of the service. API Gateway
-//!   has that name, so neither is an error here.
+//! - A config may have no host, or several hosts. The converter rejects both only if it is not given the name of the service, and
+//!   API Gateway gives it this name.
 //! - Parameters and bodies may have any type, as the documentation says. The converter rejects some types, such as files
 //!   and lists of lists.
 //! - The converter derives the name of a field from each parameter of an operation and from each property of a schema: in snake
@@ -44,9 +44,9 @@
 //!
 //! # Errors of the call and of the operation
 //!
-//! A config that lacks files, mixes kinds or exceeds the limits is rejected at once with INVALID_ARGUMENT. Errors in the
-//! files fail the operation, and its metadata has the diagnostics. The documentation does not distinguish the two cases.
-//! We infer them from the field `diagnostics` of `OperationMetadata`, which would have no use otherwise.
+//! The call fails with INVALID_ARGUMENT if the config has no files, mixes kinds of files, or exceeds the limits. If the files have
+//! errors, the operation fails, and its metadata has the diagnostics. The documentation does not distinguish the two cases. We
+//! infer them from the field `diagnostics` of `OperationMetadata`, which would have no use otherwise.
 
 #[cfg(all(feature = "emulator", feature = "rest"))]
 mod as_json;
@@ -192,7 +192,7 @@ fn openapi(root: &Node, config: &mut Config, report: &mut Report) {
     match (map.get("swagger"), map.get("openapi")) {
         (Some(node), _) => match &node.kind {
             Kind::Text(version) if &**version == "2.0" => openapi2::check(root, config, report),
-            // The check of the shape reports that the version must be a text.
+            // `openapi2::check` reports that the version must be a string.
             Kind::Number(2.0, _) => openapi2::check(root, config, report),
             _ => {
                 let text = format!("`swagger` must be \"2.0\", not {}", node.what());

@@ -15,7 +15,7 @@ pub(super) const MAX_DEPTH: usize = 100;
 /// Maximum number of values in the files of one config, with aliases written out. A long text counts as several.
 pub(super) const MAX_VALUES: usize = 2_000_000;
 
-/// Number of bytes of a text that count as one further value.
+/// Number of bytes of a string that count as one further value.
 const LONG: usize = 100;
 
 /// A value of a document. The value of an alias is shared.
@@ -123,7 +123,7 @@ impl Node {
         self.map().and_then(|map| map.entry(key))
     }
 
-    /// Returns a field of a mapping that is a text.
+    /// Returns a field of a mapping that is a string.
     pub(super) fn text_of(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Self::text)
     }
@@ -158,7 +158,7 @@ impl Node {
             Kind::Null => "an empty value".to_owned(),
             Kind::Bool(value) => format!("the boolean {value}"),
             Kind::Number(_, text) => format!("the number {}", excerpt(text)),
-            Kind::Text(text) => format!("the text `{}`", excerpt(text)),
+            Kind::Text(text) => format!("the string `{}`", excerpt(text)),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
         }

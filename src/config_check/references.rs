@@ -16,7 +16,7 @@ pub(super) enum Place {
     Path,
     Parameter,
     Response,
-    /// A schema, or any other value.
+    /// A schema, or a value of any other kind.
     Schema,
 }
 
@@ -103,7 +103,7 @@ impl<'t> References<'t> {
     }
 }
 
-/// Returns the value that a JSON pointer in a fragment leads to.
+/// Returns the value that a JSON pointer in a fragment points to.
 fn resolve<'t>(root: &'t Node, text: &str) -> Option<&'t Node> {
     let pointer = percent_decode_str(text.strip_prefix('#')?)
         .decode_utf8()

@@ -1,10 +1,10 @@
-//! Scalars of YAML, by the core schema of YAML 1.2, in which `yes` and `on` are texts.
+//! Scalars of YAML, by the core schema of YAML 1.2, in which `yes` and `on` are strings.
 
 use granit_parser::{ScalarStyle, Tag};
 
 use super::node::Kind;
 
-/// Returns the value of a scalar. A quoted scalar, or one tagged as a text, is a text.
+/// Returns the value of a scalar. A quoted scalar, or one tagged as a string, is a string.
 pub(super) fn read(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {
     let plain = match tag {
         None => style == ScalarStyle::Plain,

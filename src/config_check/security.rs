@@ -86,8 +86,8 @@ impl Schemes<'_> {
                         token = true;
                         if tokens == 2 {
                             let text = format!(
-                                "`{name}` is required together with another scheme of tokens: put each into a \
-                                 requirement of its own, of which one must be met"
+                                "`{name}` is required together with another token scheme: put each scheme into its own \
+                                 requirement, of which one must be met"
                             );
                             report.at(&rules::SECURITY_CONJUNCTION, entry.at, text);
                         }

@@ -11,7 +11,7 @@ use super::pattern;
 pub(super) enum Shape {
     Any,
     Text,
-    /// A text with the syntax of a URI or of a part of one. It may be empty.
+    /// A string with the syntax of a URI or of a part of one. It may be empty.
     Uri,
     Email,
     /// A regular expression.
@@ -22,7 +22,7 @@ pub(super) enum Shape {
     Number,
     /// A number above 0.
     Positive,
-    /// A whole number from 0.
+    /// A non-negative integer.
     Count,
     Word(&'static [&'static str]),
     List(&'static Self, Items),
@@ -44,7 +44,7 @@ pub(super) enum Items {
     SomeDistinct,
 }
 
-/// Returns whether a field name follows a pattern.
+/// Returns true if a field name follows a pattern.
 pub(super) type NamePattern = fn(&str) -> bool;
 
 /// A mapping with named fields.
@@ -125,7 +125,7 @@ impl Dialect {
             Shape::Count => {
                 let whole = |number: f64| number >= 0.0 && number.fract() == 0.0;
                 if !matches!(node.kind, Kind::Number(number, _) if whole(number)) {
-                    self.wrong(name, "a whole number from 0", node, report);
+                    self.wrong(name, "a non-negative integer", node, report);
                 }
             }
             Shape::Word(words) => {
@@ -151,7 +151,7 @@ impl Dialect {
     fn text<'n>(&self, name: &str, node: &'n Node, report: &mut Report) -> Option<&'n str> {
         let text = node.text();
         if text.is_none() {
-            self.wrong(name, "a text", node, report);
+            self.wrong(name, "a string", node, report);
         }
         text
     }
@@ -219,7 +219,7 @@ impl Dialect {
     /// Reports a value of the wrong kind.
     pub(super) fn wrong(&self, name: &str, right: &str, node: &Node, report: &mut Report) {
         let mut text = format!("`{name}` must be {right}, not {}", node.what());
-        if right == "a text" && matches!(node.kind, Kind::Number(..) | Kind::Bool(_)) {
+        if right == "a string" && matches!(node.kind, Kind::Number(..) | Kind::Bool(_)) {
             text.push_str(": put it in quotes");
         }
         report.at(self.invalid, node.at, text);
@@ -237,7 +237,7 @@ pub(super) fn one_of(words: &[&str]) -> String {
 
 /// Returns the known name that is nearest to a misspelled name, within two edits.
 pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    // Long names are skipped: they are hardly misspellings, and a comparison takes longer the longer the names are.
+    // Long names are skipped: they are rarely misspellings, and the time of a comparison grows with the length of the names.
     if name.len() > 40 {
         return None;
     }
@@ -266,7 +266,7 @@ fn edits(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// Returns true if a text has no character that RFC 2396 excludes, and no invalid escape.
+/// Returns true if a string has no character that RFC 2396 excludes, and no invalid escape.
 pub(super) fn is_uri(text: &str) -> bool {
     let excluded =
         |char: char| char.is_whitespace() || char.is_control() || "<>\"{}|\\^`".contains(char);

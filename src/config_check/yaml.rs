@@ -256,7 +256,7 @@ fn merge(into: &mut Node, source: &Rc<Node>, report: &mut Report) -> Result<(), 
 
 fn key(map: &Map, node: &Node, at: Position, report: &mut Report) -> Key {
     let Some(key) = node.key() else {
-        let text = format!("a key must be a text, not {}", node.what());
+        let text = format!("a key must be a string, not {}", node.what());
         report.at(&rules::KEY, at, text);
         return Key::Invalid;
     };

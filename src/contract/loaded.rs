@@ -1,13 +1,18 @@
 //! The contract of a client: the methods that the layers know.
 
 #[cfg(feature = "google")]
+use std::fmt;
+#[cfg(feature = "google")]
 use std::sync::Arc;
 
+#[cfg(feature = "google")]
+use super::builder::{ContractBuilder, Unsupported};
 use super::{METHODS, Method, MethodRef};
 
-/// The methods of a service, with what the layers need to know of each.
+/// The methods of a service, with the settings that the layers have for each.
 ///
-/// A contract is cheap to clone.
+/// [`Contract::api_gateway`] is built in; `Contract::builder` loads another one at run time (feature `google`). A contract is
+/// cheap to clone.
 ///
 /// ```
 /// use apigateway_grpc::contract::Contract;
@@ -32,11 +37,15 @@ enum Source {
 
 /// A contract that was loaded at run time.
 #[cfg(feature = "google")]
-#[derive(Debug)]
-struct Loaded {
+pub(super) struct Loaded {
     /// Sorted by path.
-    methods: Arc<[Method]>,
-    default_host: Option<String>,
+    pub(super) methods: Arc<[Method]>,
+    pub(super) default_host: Option<String>,
+    pub(super) unsupported: Vec<Unsupported>,
+    /// The sources of the HTTP rules.
+    pub(super) descriptor_set: Box<[u8]>,
+    /// The `http` sections of the service configurations, each as a configuration in JSON.
+    pub(super) http_configs: Vec<String>,
 }
 
 impl Contract {
@@ -86,6 +95,16 @@ impl Contract {
         }
     }
 
+    /// Returns the descriptor set and the service configurations of the HTTP rules; `None` for the built-in contract.
+    #[cfg(feature = "rest")]
+    pub(crate) fn http_sources(&self) -> Option<(&[u8], &[String])> {
+        match &self.source {
+            Source::ApiGateway => None,
+            #[cfg(feature = "google")]
+            Source::Loaded(loaded) => Some((&loaded.descriptor_set, &loaded.http_configs)),
+        }
+    }
+
     /// Returns the method with this gRPC path, to be shared by the layers of a call.
     pub(crate) fn lookup(&self, path: &str) -> Option<MethodRef> {
         match &self.source {
@@ -95,6 +114,45 @@ impl Contract {
                 .index(path)
                 .map(|index| MethodRef::Loaded(Arc::clone(&loaded.methods), index)),
         }
+    }
+}
+
+#[cfg(feature = "google")]
+impl Contract {
+    /// Returns a builder for the contract of an encoded `google.protobuf.FileDescriptorSet`.
+    ///
+    /// The set must include its imports, and have the options as extensions. `protoc --include_imports --descriptor_set_out`
+    /// and `protox::Compiler::encode_file_descriptor_set` write such a set; prost's own types drop the extensions.
+    pub fn builder(descriptor_set: &[u8]) -> ContractBuilder<'_> {
+        ContractBuilder::new(descriptor_set)
+    }
+
+    pub(super) fn of_loaded(loaded: Loaded) -> Self {
+        Self {
+            source: Source::Loaded(Arc::new(loaded)),
+        }
+    }
+
+    /// Returns the parts of the sources that the contract does not serve, with the reasons.
+    ///
+    /// All other parts are served. For HTTP rules that REST does not serve, see `transcode::Rules::unserved`.
+    #[must_use]
+    pub fn unsupported(&self) -> &[Unsupported] {
+        match &self.source {
+            Source::ApiGateway => &[],
+            Source::Loaded(loaded) => &loaded.unsupported,
+        }
+    }
+}
+
+#[cfg(feature = "google")]
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("default_host", &self.default_host)
+            .field("methods", &self.methods.len())
+            .field("unsupported", &self.unsupported.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,9 +12,13 @@
 //! assert!(get.is_idempotent());
 //! ```
 
+#[cfg(feature = "google")]
+mod builder;
 mod loaded;
 mod method_names;
 mod method_ref;
+#[cfg(feature = "google")]
+mod reader;
 mod routing;
 
 use std::borrow::Cow;
@@ -23,6 +27,8 @@ use std::time::Duration;
 
 use tonic::Code;
 
+#[cfg(feature = "google")]
+pub use builder::{ContractBuilder, InvalidContract, Unsupported};
 pub use loaded::Contract;
 pub(crate) use method_ref::MethodRef;
 pub use routing::RoutingKey;

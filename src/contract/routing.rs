@@ -7,10 +7,87 @@ use std::borrow::Cow;
 pub struct RoutingKey {
     pub(crate) name: Cow<'static, str>,
     pub(crate) field: Cow<'static, [u32]>,
+    /// The pattern that a value must match; `None` if the whole value is sent.
+    pub(crate) pattern: Option<RoutingPattern>,
+}
+
+/// A path template of `google.api.routing`, split at its named segment. At most one segment of it is [`Many`](Segment::Many).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoutingPattern {
+    pub(crate) before: Box<[Segment]>,
+    pub(crate) named: Box<[Segment]>,
+    pub(crate) after: Box<[Segment]>,
+}
+
+/// A segment of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "google"),
+    expect(dead_code, reason = "this build loads no contract")
+)]
+pub(crate) enum Segment {
+    Literal(Box<str>),
+    /// `*`: one segment that is not empty.
+    One,
+    /// `**`: any number of segments.
+    Many,
+}
+
+impl RoutingPattern {
+    /// Returns the part of a value that the named segment matches; `None` if the value does not match the pattern.
+    pub(crate) fn capture<'v>(&self, value: &'v str) -> Option<&'v str> {
+        let parts = [&self.before, &self.named, &self.after];
+        let all = || parts.iter().flat_map(|part| part.iter());
+        let many = all().filter(|segment| **segment == Segment::Many).count();
+        let fixed = all().count() - many;
+        let surplus = value.split('/').count().checked_sub(fixed)?;
+        if many == 0 && surplus > 0 {
+            return None;
+        }
+        let mut rest = Some(value);
+        let mut captured = "";
+        for (index, part) in parts.into_iter().enumerate() {
+            let start = rest;
+            for segment in part {
+                match segment {
+                    Segment::Many => {
+                        for _ in 0..surplus {
+                            rest = split(rest?).1;
+                        }
+                    }
+                    Segment::One | Segment::Literal(_) => {
+                        let (first, after) = split(rest?);
+                        let is_match = match segment {
+                            Segment::Literal(literal) => first == &**literal,
+                            Segment::One | Segment::Many => !first.is_empty(),
+                        };
+                        if !is_match {
+                            return None;
+                        }
+                        rest = after;
+                    }
+                }
+            }
+            if let (1, Some(start)) = (index, start) {
+                let end = start.len() - rest.map_or(0, str::len);
+                captured = start[..end].strip_suffix('/').unwrap_or(&start[..end]);
+            }
+        }
+        Some(captured)
+    }
+}
+
+/// Returns the first segment of a value, and the segments after its slash.
+fn split(value: &str) -> (&str, Option<&str>) {
+    match value.split_once('/') {
+        Some((first, after)) => (first, Some(after)),
+        None => (value, None),
+    }
 }
 
 impl RoutingKey {
-    /// Returns the key, which is the path of the field: `name`, `gateway.name`.
+    /// Returns the key: the path of the field, such as `name` or `gateway.name`, or the name in the path template of
+    /// `google.api.routing`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -20,5 +97,71 @@ impl RoutingKey {
     #[must_use]
     pub fn field(&self) -> &[u32] {
         &self.field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the pattern of segments that are separated by slashes.
+    fn pattern(before: &str, named: &str, after: &str) -> RoutingPattern {
+        let segments = |text: &str| {
+            let texts = text.split('/').filter(|text| !text.is_empty());
+            let segment = |text| match text {
+                "*" => Segment::One,
+                "**" => Segment::Many,
+                text => Segment::Literal(text.into()),
+            };
+            texts.map(segment).collect()
+        };
+        RoutingPattern {
+            before: segments(before),
+            named: segments(named),
+            after: segments(after),
+        }
+    }
+
+    #[test]
+    fn a_pattern_captures_the_part_that_its_named_segment_matches() {
+        let cases = [
+            (("", "**", ""), "a/b/c", Some("a/b/c")),
+            (("", "**", ""), "", Some("")),
+            (("", "*", ""), "a", Some("a")),
+            (("", "*", ""), "", None),
+            (("", "*", ""), "a/b", None),
+            (
+                ("", "projects/*", "**"),
+                "projects/p/tables/t",
+                Some("projects/p"),
+            ),
+            (("", "projects/*", "**"), "projects/p", Some("projects/p")),
+            (("", "projects/*", "**"), "projects/", None),
+            (("", "projects/*", "**"), "projects", None),
+            (
+                ("projects/*", "instances/*", "tables/*"),
+                "projects/p/instances/i/tables/t",
+                Some("instances/i"),
+            ),
+            (
+                ("projects/*", "instances/*", "tables/*"),
+                "projects/p/instances/i/tables/t/x",
+                None,
+            ),
+            (
+                ("projects/*", "instances/*", "**"),
+                "projects/p/instances/i",
+                Some("instances/i"),
+            ),
+            (("**", "zones/*", ""), "a/b/zones/z", Some("zones/z")),
+            (("**", "zones/*", ""), "zones/z", Some("zones/z")),
+            (("a", "**", "z"), "a/z", Some("")),
+            (("a", "**", "z"), "a/b/c/z", Some("b/c")),
+            (("a", "**", "z"), "a", None),
+        ];
+        for ((before, named, after), value, expected) in cases {
+            let pattern = pattern(before, named, after);
+            assert_eq!(pattern.capture(value), expected, "{pattern:?} {value}");
+        }
     }
 }

@@ -55,15 +55,15 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Requires this token, or another known one, in every call, as `authorization: Bearer TOKEN`. A call with a missing or unknown
-    /// token is UNAUTHENTICATED. By default calls need no token. The admin service never needs it.
+    /// Requires a token in every call, as `authorization: Bearer TOKEN`. Each call of this method adds an accepted token. A call with
+    /// a missing or unknown token fails with UNAUTHENTICATED. By default calls need no token. The admin service never needs one.
     pub fn require_token(mut self, token: impl Into<String>) -> Self {
         self.tokens.add(token.into(), TokenGrant::All);
         self
     }
 
-    /// Adds a known token without permissions: calls with it are PERMISSION_DENIED. All other calls need a token then, as with
-    /// [`require_token`](Self::require_token).
+    /// Adds a token without permissions: calls with this token fail with PERMISSION_DENIED. From then on all other calls need a
+    /// token too, as with [`require_token`](Self::require_token).
     pub fn token_without_permissions(mut self, token: impl Into<String>) -> Self {
         self.tokens.add(token.into(), TokenGrant::Nothing);
         self
@@ -132,8 +132,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Chooses the details of errors. The default is [`Details::Standard`]: those of AIP-193, but none for NOT_FOUND. Most are our
-    /// invention; see [Error details](super::testing#error-details).
+    /// Chooses the details of errors. The default is [`Details::Standard`]: the details of AIP-193, but none for NOT_FOUND. Most of
+    /// them are this crate's invention; see [Error details](super::testing#error-details).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -205,8 +205,8 @@ impl EmulatorBuilder {
     /// Sets whether the page of the emulator is served, at `/` for clients that accept `text/html`, and at `/ui/`. The default is
     /// true.
     ///
-    /// The page shows the state and has the test controls: clock, faults, and the ends of operations. It reads the admin
-    /// service, and the same hosts, origins and machines can use it. See [The page](super::testing#the-page).
+    /// The page shows the state and has the test controls: clock, faults, and the ends of operations. Every host, origin and machine
+    /// that can use the admin service can use the page. See [The page](super::testing#the-page).
     #[cfg(feature = "emulator-ui")]
     pub fn page(mut self, is_served: bool) -> Self {
         self.port.access.is_page_off = !is_served;

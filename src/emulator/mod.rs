@@ -293,10 +293,11 @@ impl Emulator {
         admin::state::config_files(&self.core, name)
     }
 
-    /// Returns the events from now on. The first one is `hello`. The stream never ends. If it is not read for more than 1,024 events,
-    /// the next one is `lost`.
+    /// Returns the events from now on. The first one is `hello`. The stream never ends. If more than 1,024 events happen before the
+    /// next read, the next event is `lost`.
     ///
-    /// Polling the stream applies the ends of operations when they are due, so a test can wait for one without a call.
+    /// Polling the stream applies the ends of operations when they are due, so a test can wait for the end of an operation without
+    /// a call.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -324,7 +325,7 @@ impl Emulator {
         self.listen(None)
     }
 
-    /// Returns the events after a number: that of an event, or the `revision` of a state.
+    /// Returns the events after the number of an event, or after the `revision` of a state.
     ///
     /// If events after this number are missing, the first event is `lost`.
     pub fn events_after(
@@ -346,7 +347,7 @@ impl Emulator {
         Box::pin(events)
     }
 
-    /// Returns the clock. Its time is that of resources and operations.
+    /// Returns the clock, which sets the times of resources and operations.
     #[must_use]
     pub fn clock(&self) -> messages::Clock {
         admin::state::clock(&self.core)
@@ -442,8 +443,8 @@ impl Emulator {
         admin::transfer::export(&self.core)
     }
 
-    /// Replaces the whole state except for the recorded calls. While a test has paused tokio's clock, the state cannot pause the
-    /// emulator's clock.
+    /// Replaces the whole state except for the recorded calls. A state whose clock is paused does not pause the emulator's clock
+    /// while a test has paused tokio's clock.
     ///
     /// # Errors
     ///

@@ -1,5 +1,7 @@
 //! Seed files: a state in YAML or JSON, with which an emulator starts.
 
+use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -8,6 +10,7 @@ use serde_json::Value;
 
 use crate::config_check::as_json;
 use crate::emulator::admin::transfer::check;
+use crate::emulator::api::decompress::MAX_JSON_REQUEST;
 use crate::emulator::messages::StateExport;
 use crate::emulator::messages::json::{RULES, options};
 use crate::emulator::state::clock::Moment;
@@ -20,14 +23,17 @@ impl StateExport {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or is invalid. The error names the file and the place.
+    /// If the file cannot be read, has more than 32 MiB, or is invalid. The error names the file and the place.
     pub fn read(file: impl AsRef<Path>) -> Result<Self, Error> {
         read(file.as_ref(), SystemTime::now().into())
     }
 }
 
-/// The lists of a config whose entries have files, with the members of an entry that are files. Without members, the entry
-/// itself is a file.
+/// Maximum size of a seed file, which is the maximum size of an imported state in JSON.
+const MAX_SIZE: usize = MAX_JSON_REQUEST;
+
+/// The lists of files in a config, each with the members of an entry that are files. If no member is named, the entry itself is a
+/// file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),
@@ -44,7 +50,7 @@ pub(super) fn read(path: &Path, now: Moment) -> Result<StateExport, Error> {
     let failed = |why: &dyn std::fmt::Display| {
         Error::configuration(format!("invalid `seed` {shown}: {why}"))
     };
-    let contents = std::fs::read(path).map_err(|error| failed(&error))?;
+    let contents = read_file(path).map_err(|error| failed(&error))?;
     let mut json = as_json(&shown, &contents).map_err(|why| failed(&why))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     add_contents(&mut json, folder).map_err(|why| failed(&why))?;
@@ -56,6 +62,18 @@ pub(super) fn read(path: &Path, now: Moment) -> Result<StateExport, Error> {
     let state = StateExport::decode(wire.as_slice()).map_err(|error| failed(&error))?;
     check(state.clone(), now).map_err(|status| failed(&status.message()))?;
     Ok(state)
+}
+
+/// Reads a file up to [`MAX_SIZE`]. A file without an end, such as a device, must not fill the memory.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    let mut file = fs::File::open(path)?.take(MAX_SIZE as u64 + 1);
+    file.read_to_end(&mut contents)?;
+    if contents.len() > MAX_SIZE {
+        let text = "larger than 32 MiB: files of configs can be named by `path`";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(contents)
 }
 
 /// Reads the files that have a path and no contents. Paths are relative to the seed file.

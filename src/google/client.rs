@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::operations::Operations;
 use crate::call::CallOptions;
 use crate::client::builder::{Builder, sealed};
 use crate::contract::{Contract, HttpRule};
+use crate::operation::Watcher;
 use crate::operation::clients::Clients;
 use crate::operation::profile::{ApiGatewayProfile, ServiceProfile, StandardProfile};
 use crate::stack::Stack;
@@ -25,13 +27,26 @@ pub struct Client {
 impl Client {
     /// Returns a builder for a client of the service of this contract, with the default of every setting.
     pub fn builder(contract: Contract) -> Builder<Self> {
-        Builder::new(contract)
+        Builder::new(contract, None)
     }
 
     /// Returns the stack, for any generated client of the service: `SomeClient::new(client.stack())`.
     #[must_use]
     pub fn stack(&self) -> Stack {
         self.clients.stack()
+    }
+
+    /// Returns the operations of the service: those that its methods start, and those that others have started.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        Operations::new(&self.clients)
+    }
+
+    /// Returns a watcher, which waits for many operations of this client with few calls. Each call of this method returns a
+    /// watcher with its own rate limit.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(&self.clients)
     }
 
     /// Returns the contract of the client.
@@ -64,6 +79,25 @@ impl Client {
     #[must_use]
     pub fn fallback(&self) -> Option<RestFallback> {
         self.active.as_ref().and_then(ActiveTransport::fallback)
+    }
+}
+
+impl Builder<Client> {
+    /// Sets the environment variable that names an emulator of the service, such as `SPANNER_EMULATOR_HOST`. The default is no
+    /// variable.
+    ///
+    /// The value of the variable is `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS; an empty variable counts as
+    /// unset. Calls to the emulator never use default credentials, by the
+    /// [table](Builder#where-credentials-are-sent) of the builder.
+    pub fn emulator_variable(self, name: impl Into<String>) -> Self {
+        self.set_emulator_variable(name.into())
+    }
+
+    /// Sets the profile of the service, which says how its operations are waited for. The default is a
+    /// [`StandardProfile`] with the name and the HTTP rules of the contract.
+    pub fn profile(mut self, profile: impl ServiceProfile) -> Self {
+        self.profile = Some(Arc::new(profile));
+        self
     }
 }
 

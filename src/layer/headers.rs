@@ -225,11 +225,15 @@ pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Opti
 fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     // Enough for the usual name, whose slashes are encoded as three characters.
     let mut out = Vec::with_capacity(message.len() + message.len() / 2 + 16);
-    for key in keys {
-        let Some(value) = wire_format::text(message, &key.field).filter(|value| !value.is_empty())
-        else {
+    for (index, key) in keys.iter().enumerate() {
+        let Some(value) = routing_value(key, message) else {
             continue;
         };
+        // Of several keys with one name, the last that matches is sent.
+        let mut later = keys[index + 1..].iter();
+        if later.any(|other| other.name == key.name && routing_value(other, message).is_some()) {
+            continue;
+        }
         if !out.is_empty() {
             out.push(b'&');
         }
@@ -240,6 +244,16 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(out))
         .ok()
         .filter(|value| !value.is_empty())
+}
+
+/// Returns the value of a key, if it is set and matches the pattern of the key.
+fn routing_value<'m>(key: &RoutingKey, message: &'m [u8]) -> Option<&'m str> {
+    let value = wire_format::text(message, &key.field)?;
+    let value = match &key.pattern {
+        None => value,
+        Some(pattern) => pattern.capture(value)?,
+    };
+    (!value.is_empty()).then_some(value)
 }
 
 /// Writes a percent-encoded value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for the
@@ -306,6 +320,7 @@ mod tests {
         let keys = [RoutingKey {
             name: "name".into(),
             field: vec![1].into(),
+            pattern: None,
         }];
         for message in [
             &[][..],

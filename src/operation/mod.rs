@@ -99,6 +99,10 @@ use waiter::{Settings, Waiter};
 ///
 /// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
 /// the operation.
+///
+/// If the server no longer knows the operation, its target decides: a create has succeeded if its resource is ready, and a
+/// delete if its resource is missing, whoever deleted it. Otherwise the wait ends with
+/// [`Expired`](OperationErrorKind::Expired).
 #[must_use = "the server continues the operation whether it is awaited or not"]
 pub struct Operation<R> {
     /// Boxed, since operations are moved often and a program may keep many.

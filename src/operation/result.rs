@@ -24,6 +24,9 @@ impl<M: Message + Default + Debug + 'static> OperationResult for M {}
 pub(crate) enum ResultType {
     /// Returns the name of the type.
     Known(fn() -> String),
+    /// The name that was given beside the type.
+    #[cfg(feature = "google")]
+    Named(std::sync::Arc<str>),
 }
 
 impl ResultType {
@@ -35,6 +38,8 @@ impl ResultType {
     pub(crate) fn name(&self) -> Cow<'_, str> {
         match self {
             Self::Known(name) => name().into(),
+            #[cfg(feature = "google")]
+            Self::Named(name) => (&**name).into(),
         }
     }
 

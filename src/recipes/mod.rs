@@ -5,7 +5,7 @@
     feature = "rest",
     doc = "
 
-# A tonic service with a REST face on one port
+# A tonic service over gRPC and REST on one port
 
 The service is a plain tonic service. [`TranscodeLayer`](crate::transcode::TranscodeLayer) accepts HTTP/JSON in front of it, by
 the `google.api.http` annotations of its proto. It needs the protos `google/api/annotations.proto` and `google/api/http.proto`
@@ -70,7 +70,7 @@ Then `curl -d '{\"name\": \"you\"}' http://127.0.0.1:8080/v1/greetings` and any 
     all(feature = "auth", feature = "emulator", feature = "tls"),
     doc = "
 
-# Google credentials under another generated client
+# Google credentials for another generated client
 
 [`AuthLayer`](crate::layer::auth::AuthLayer) wraps the channel of any tonic client, here of `googleapis-tonic-google-longrunning`.
 tonic needs a feature for TLS, such as `tls-aws-lc`, and one for the roots, such as `tls-native-roots`.

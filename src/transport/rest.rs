@@ -28,13 +28,14 @@ pub(crate) struct Rest {
 impl Rest {
     /// Creates the transport without connecting.
     pub(crate) fn new(
+        rules: Rules,
         config: &ConnectConfig,
         keepalive: Keepalive,
         limits: PoolLimits,
         max_response: usize,
     ) -> Result<Self, Error> {
         let pool = RestPool::new(config, keepalive, limits)?;
-        let rest = transcode::Rest::new(Rules::api_gateway(), pool)
+        let rest = transcode::Rest::new(rules, pool)
             .host(config.uri.host())
             .max_response(max_response);
         Ok(Self {

@@ -60,6 +60,40 @@ fn the_status_and_the_calls_of_an_emulator_are_printed() {
 }
 
 #[test]
+fn the_status_waits_until_the_emulator_answers() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let endpoint = format!("http://{address}");
+        let mut status = apigw(&[
+            "emulator",
+            "status",
+            "--wait",
+            "10m",
+            "--endpoint",
+            &endpoint,
+        ]);
+        let status = status.stdout(Stdio::piped()).spawn().expect("it runs");
+        // The first connections end without an answer.
+        for _ in 0..2 {
+            drop(listener.accept().await.expect("a connection"));
+        }
+        let connections = futures_util::stream::unfold(listener, |listener| async {
+            let accepted = listener.accept().await.map(|(tcp, _)| tcp);
+            Some((accepted, listener))
+        });
+        let emulator = apigateway_grpc::emulator::Emulator::builder().build();
+        tokio::spawn(async move { emulator.serve_with_incoming(connections).await });
+        let ended = tokio::task::spawn_blocking(|| status.wait_with_output());
+        let output = ended.await.expect("no panic").expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(out(&output).starts_with("emulator "), "{}", out(&output));
+    });
+}
+
+#[test]
 fn calls_are_followed_until_the_emulator_ends() {
     let emulator = Emulator::start("0s");
     emulator.create("a");

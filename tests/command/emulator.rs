@@ -184,7 +184,7 @@ fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
 
 #[test]
 fn the_address_of_the_page_is_printed_after_that_of_the_emulator() {
-    // Standard output is no terminal, so that --open opens nothing.
+    // Standard output is not a terminal, so --open opens nothing.
     for options in [&[][..], &["--ui"], &["--no-ui", "--ui"], &["--open"]] {
         let emulator = Emulator::with(options);
         let page = format!("page: {}/\n", emulator.endpoint);

@@ -135,7 +135,7 @@ fn documents_of_one_config_have_their_own_ids_and_share_their_routes() {
     assert_eq!(
         found(&second("1", "/v2")),
         [
-            "b.yaml:4:12: the API `books.example` has version `1` at a.yaml:4:12 too: set another `version`, or a \
+            "b.yaml:4:12: duplicate version `1` of the API `books.example`, first at a.yaml:4:12: set another `version`, or an \
           `x-google-api-name` in each document"
         ]
     );
@@ -194,13 +194,13 @@ fn an_alias_and_a_merge_count_as_written_out() {
 #[test]
 fn plain_scalars_follow_the_core_schema_of_yaml() {
     for (word, expected) in [
-        ("yes", "the text `yes`"),
-        ("1_000", "the text `1_000`"),
-        ("2026-01-02", "the text `2026-01-02`"),
-        ("inf", "the text `inf`"),
-        ("0xzz", "the text `0xzz`"),
-        ("'1'", "the text `1`"),
-        ("!!str 1", "the text `1`"),
+        ("yes", "the string `yes`"),
+        ("1_000", "the string `1_000`"),
+        ("2026-01-02", "the string `2026-01-02`"),
+        ("inf", "the string `inf`"),
+        ("0xzz", "the string `0xzz`"),
+        ("'1'", "the string `1`"),
+        ("!!str 1", "the string `1`"),
         ("!!int '1'", "the number 1"),
         ("0x1F", "the number 0x1F"),
         ("-.5e+3", "the number -.5e+3"),

@@ -20,7 +20,7 @@ fn a_file_that_cannot_be_parsed_has_one_error_with_its_position() {
         (
             "a.yaml",
             b"swagger",
-            "a.yaml:1:1: an OpenAPI document must be a mapping, not the text `swagger`",
+            "a.yaml:1:1: an OpenAPI document must be a mapping, not the string `swagger`",
         ),
         ("a.yaml", b"a: 1\nb: \xff", "a.yaml:2:4: invalid UTF-8"),
         (

@@ -114,7 +114,7 @@ fn a_service_configuration_has_a_type_a_name_and_known_services() {
         ),
         (
             [name, "type: Service"],
-            "1.yaml:1:7: `type` must be `google.api.Service`, not the text `Service`",
+            "1.yaml:1:7: `type` must be `google.api.Service`, not the string `Service`",
         ),
         (
             [name, "type: google.api.Service\napi: []"],

@@ -11,6 +11,7 @@ mod containers;
 mod differential;
 mod editions;
 mod enums;
+mod error_texts;
 mod fixture;
 mod floats;
 mod integers;

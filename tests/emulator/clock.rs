@@ -268,7 +268,7 @@ async fn a_disabled_fault_applies_to_no_call() {
     let enabled = ok(&server, &update, r#"{"disabled": false}"#).await;
     assert!(enabled.get("disabled").is_none());
     assert_eq!(code().await, Some(Code::FailedPrecondition));
-    // It is used up.
+    // The fault is used up.
     assert_eq!(send(&server, &update, "", "{}").await.status, 404);
     let _guard = server
         .emulator()

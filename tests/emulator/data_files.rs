@@ -66,7 +66,7 @@ async fn a_missing_file_is_created_and_an_empty_file_is_filled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_belongs_to_one_emulator_until_that_is_dropped() {
+async fn a_file_belongs_to_one_emulator_until_the_emulator_is_dropped() {
     let file = file("in_use");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);

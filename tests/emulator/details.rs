@@ -280,7 +280,7 @@ async fn not_found_over_grpc_has_no_details() {
 }
 
 #[tokio::test]
-async fn no_error_has_invented_details_if_a_test_wants_none() {
+async fn no_error_has_invented_details_with_the_documented_details_only() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
         let builder = builder.unreachable("us-east1");

@@ -17,10 +17,10 @@ use crate::{API, PARENT, create, over};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A stream of server-sent events over a raw connection.
-struct Sse(Lines<BufReader<TcpStream>>);
+pub(crate) struct Sse(Lines<BufReader<TcpStream>>);
 
 impl Sse {
-    async fn open(server: &Server, query: &str, headers: &str) -> Self {
+    pub(crate) async fn open(server: &Server, query: &str, headers: &str) -> Self {
         let stream = TcpStream::connect(server.address()).await;
         let mut stream = stream.expect("it listens");
         let request =
@@ -40,7 +40,7 @@ impl Sse {
     }
 
     /// Returns the name, the id and the data of the next event. `None` at the end.
-    async fn next(&mut self) -> Option<(String, String, Value)> {
+    pub(crate) async fn next(&mut self) -> Option<(String, String, Value)> {
         let (mut name, mut id) = (String::new(), String::new());
         loop {
             let line = tokio::time::timeout(LIMIT, self.0.next_line()).await;
@@ -146,46 +146,90 @@ async fn a_stream_continues_after_a_lost_connection() {
     );
 }
 
-#[tokio::test]
-async fn a_client_that_misses_events_is_told_so_and_recovers() {
-    let server = served(Emulator::builder()).await;
-    let client = client(&server);
-    let mut events = Sse::open(&server, "", "").await;
-    fill(&client).await;
-    let (first, _) = events.find("resource").await;
-    drop(events);
-    for _ in 0..1100 {
-        client.get_api(API).await.expect("it exists");
+/// The client of a stream of events.
+#[derive(Clone, Copy, Debug)]
+enum Face {
+    Grpc,
+    Rest,
+}
+
+impl Face {
+    const ALL: [Self; 2] = [Self::Grpc, Self::Rest];
+
+    /// Returns the revision of the state.
+    async fn revision(self, server: &Server) -> u64 {
+        match self {
+            Self::Grpc => {
+                let mut admin = admin(server).await;
+                let state = admin.get_state(GetStateRequest::default()).await;
+                state.expect("a state").into_inner().revision
+            }
+            Self::Rest => {
+                let state = ok(server, "GET /emulator/v1/state", "").await;
+                let revision = state["revision"].as_str().expect("a number");
+                revision.parse().expect("a number")
+            }
+        }
     }
-    let mut again = Sse::open(&server, &format!("?after={first}"), "").await;
-    let (name, _, lost) = again.next().await.expect("an event");
-    assert_eq!(name, "lost");
-    assert_eq!(lost["lost"]["from"], first.as_str());
-    drop(again);
-    // It reads the state, and continues after its revision.
-    let mut admin = admin(&server).await;
-    let state = admin.get_state(GetStateRequest::default()).await;
-    let revision = state.expect("a state").into_inner().revision;
-    let request = WatchEventsRequest {
-        after: Some(revision),
-    };
-    let watch = admin.watch_events(request).await.expect("a stream");
-    let mut watch = watch.into_inner();
-    client.get_api(API).await.expect("it exists");
-    let next: Event = watch.next().await.expect("an event").expect("no error");
-    assert_eq!(next.number, revision + 1);
-    assert!(matches!(next.event, Some(Kind::Call(_))));
-    // A number of another process is not one of ours.
-    for number in ["1", "x", "18446744073709551615"] {
-        let header = format!("last-event-id: {number}\r\n");
-        let mut other = Sse::open(&server, "", &header).await;
-        let (name, ..) = other.next().await.expect("an event");
-        assert_eq!(name, "lost", "{number}");
+
+    /// Returns the first event after a number, as its name, its number and the number of `lost`.
+    async fn first_after(self, server: &Server, number: u64) -> (String, u64, Option<u64>) {
+        match self {
+            Self::Grpc => {
+                let after = Some(number);
+                let request = WatchEventsRequest { after };
+                let watch = admin(server).await.watch_events(request).await;
+                let next = watch.expect("a stream").into_inner().next().await;
+                let event: Event = next.expect("an event").expect("no error");
+                let (name, lost) = match event.event {
+                    Some(Kind::Lost(lost)) => ("lost", Some(lost.from)),
+                    Some(Kind::Call(_)) => ("call", None),
+                    other => panic!("{other:?}"),
+                };
+                (name.to_owned(), event.number, lost)
+            }
+            Self::Rest => {
+                let mut events = Sse::open(server, &format!("?after={number}"), "").await;
+                let (name, id, data) = events.next().await.expect("an event");
+                let lost = data["lost"]["from"].as_str();
+                let lost = lost.map(|from| from.parse().expect("a number"));
+                (name, id.parse().expect("a number"), lost)
+            }
+        }
     }
 }
 
 #[tokio::test]
-async fn the_numbers_of_a_later_emulator_are_larger_though_its_clock_is_not() {
+async fn a_client_that_misses_events_gets_lost_and_recovers() {
+    let server = served(Emulator::builder()).await;
+    let client = client(&server);
+    fill(&client).await;
+    for face in Face::ALL {
+        let first = face.revision(&server).await;
+        for _ in 0..1100 {
+            client.get_api(API).await.expect("it exists");
+        }
+        let (name, after, lost) = face.first_after(&server, first).await;
+        assert_eq!((name.as_str(), lost), ("lost", Some(first)), "{face:?}");
+        assert!(after > first, "{face:?}");
+        // The client reads the state, and continues after the revision of the state.
+        let revision = face.revision(&server).await;
+        client.get_api(API).await.expect("it exists");
+        let next = face.first_after(&server, revision).await;
+        assert_eq!(next, ("call".to_owned(), revision + 1, None), "{face:?}");
+        // A number of another process is not one of ours.
+        for number in [1, u64::MAX] {
+            let (name, _, lost) = face.first_after(&server, number).await;
+            assert_eq!((name.as_str(), lost), ("lost", Some(number)), "{face:?}");
+        }
+    }
+    let mut other = Sse::open(&server, "", "last-event-id: x\r\n").await;
+    let (name, ..) = other.next().await.expect("an event");
+    assert_eq!(name, "lost");
+}
+
+#[tokio::test]
+async fn the_event_numbers_of_a_later_emulator_are_larger_even_if_its_clock_is_earlier() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
     let emulator = Emulator::builder().begins_at(at).build();
     let first = emulator.state().revision;
@@ -211,7 +255,7 @@ async fn a_server_that_stops_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn a_slow_listener_does_not_grow_the_memory_and_is_told_of_the_gap() {
+async fn a_slow_listener_does_not_grow_the_memory_and_gets_lost() {
     let emulator = Emulator::builder().build();
     let client = crate::over(&emulator);
     let mut events = emulator.events();

@@ -136,7 +136,7 @@ async fn step(
     Ok(())
 }
 
-/// A received call, without what differs between gRPC and REST.
+/// A received call, without the fields that differ between gRPC and REST.
 #[derive(PartialEq)]
 struct Call {
     method: &'static str,

@@ -257,7 +257,7 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
     let told = panic_of(|| drop(fault));
     assert!(
         told.contains(&format!(
-            "GetApi of {API}: fails with Unavailable, 1 of 2 calls"
+            "GetApi of {API}: failure with Unavailable, in 1 of 2 calls"
         )),
         "{told}"
     );
@@ -266,12 +266,12 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
     // A fault is not used up by the calls of another method.
     let fault = emulator.on(Method::LIST_API_CONFIGS).stale();
     create(&client, "b").await.expect("a new api");
-    assert!(panic_of(|| drop(fault)).contains("reads a stale state"));
+    assert!(panic_of(|| drop(fault)).contains("stale read"));
     let fault = emulator
         .on(Method::DELETE_API)
         .operation(OperationPlan::default());
     get(&client, API).await.expect_err("none");
-    assert!(panic_of(|| drop(fault)).contains("starts an operation with a plan"));
+    assert!(panic_of(|| drop(fault)).contains("plan for the operation"));
     // A fault of zero calls does not fail the test.
     let fault = emulator.on(Method::GET_API).times(0).fail(busy());
     assert_eq!(
@@ -359,6 +359,44 @@ fn a_fault_that_can_never_occur_panics_when_it_is_set() {
     }
 }
 
+/// The texts of the faults that did not occur, in the panic of a guard and in `unused_faults`.
+#[test]
+fn each_unused_fault_is_described_with_its_method_and_effect() {
+    let emulator = emulator();
+    let on = |method| emulator.on(method);
+    let second = Duration::from_secs(1);
+    on(Method::GET_API)
+        .fail(Status::unavailable("busy"))
+        .leave();
+    on(Method::GET_API)
+        .named(API)
+        .times(2)
+        .delay(second)
+        .leave();
+    on(Method::LIST_APIS).always().drop_connection().leave();
+    on(Method::CREATE_API).lose_response().leave();
+    on(Method::LIST_APIS).stale().leave();
+    on(Method::GET_API).not_found_for(second).leave();
+    on(Method::GET_API).html(StatusCode::BAD_GATEWAY).leave();
+    on(Method::GET_API).respond(&Api::default()).leave();
+    let plan = OperationPlan::default();
+    on(Method::DELETE_API).operation(plan).leave();
+    assert_eq!(
+        emulator.unused_faults(),
+        [
+            "GetApi: failure with Unavailable, in 0 of 1 calls".to_owned(),
+            format!("GetApi of {API}: delay of 1s, in 0 of 2 calls"),
+            "ListApis: dropped connection, in 0 of 1 calls".to_owned(),
+            "CreateApi: lost response, in 0 of 1 calls".to_owned(),
+            "ListApis: stale read, in 0 of 1 calls".to_owned(),
+            "GetApi: NOT_FOUND for 1s after the creation, in 0 of 1 calls".to_owned(),
+            "GetApi: HTML page with HTTP 502, in 0 of 1 calls".to_owned(),
+            "GetApi: response with a given message, in 0 of 1 calls".to_owned(),
+            "DeleteApi: plan for the operation, in 0 of 1 calls".to_owned(),
+        ]
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fault_that_is_left_stays_until_it_is_used_up_or_reset() {
     let emulator = emulator();
@@ -367,7 +405,7 @@ async fn a_fault_that_is_left_stays_until_it_is_used_up_or_reset() {
     emulator.on(Method::GET_API).fail(busy()).leave();
     assert_eq!(
         emulator.unused_faults(),
-        ["GetApi: fails with Unavailable, 0 of 1 calls"]
+        ["GetApi: failure with Unavailable, in 0 of 1 calls"]
     );
     assert_eq!(
         get(&client, API).await.expect_err("left").code(),

@@ -154,7 +154,7 @@ fn asked(order_by: &str, page_token: &str) -> ListApisRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_next_page_starts_at_its_place_after_the_item_there_was_deleted() {
+async fn a_next_page_starts_after_the_last_item_even_if_the_item_was_deleted() {
     for (order, first, second) in [
         ("", ["a", "b"], ["c", "d"]),
         ("name desc", ["d", "c"], ["b", "a"]),

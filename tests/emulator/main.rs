@@ -4,6 +4,8 @@
 #![cfg(feature = "emulator")]
 
 mod admin;
+#[cfg(feature = "rest")]
+mod admin_methods;
 mod apis;
 mod aux_services;
 mod calls;
@@ -45,11 +47,15 @@ mod scale;
 mod sizes;
 #[cfg(feature = "rest")]
 mod state;
+#[cfg(feature = "rest")]
+mod status_texts;
 mod tls;
 mod tokens;
 #[cfg(feature = "rest")]
 mod transfer;
 mod unreachable;
+#[cfg(feature = "rest")]
+mod unreadable;
 mod updates;
 mod web;
 

@@ -214,7 +214,7 @@ async fn a_creation_that_ends_as_cancelled_leaves_an_api_with_a_config_failed() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_rejects_a_failed_config_while_that_is_updated() {
+async fn a_gateway_rejects_a_failed_config_while_the_config_is_updated() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;

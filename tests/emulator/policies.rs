@@ -215,7 +215,7 @@ async fn conditions_are_lost_only_without_an_etag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_bindings_are_written_without_a_mask_and_with_one_its_fields() {
+async fn without_a_mask_only_bindings_are_written_and_with_a_mask_its_fields() {
     let client = client();
     created(&client, "a").await;
     let both = || Policy {

@@ -86,7 +86,7 @@ async fn an_error_says_what_would_be_right() {
         (
             format!("GET {APIS}?orderBy=name%20DESC"),
             String::new(),
-            "order_by: invalid direction `DESC`: must be in small letters: `desc`".to_owned(),
+            "order_by: invalid direction `DESC`: must be lowercase: `desc`".to_owned(),
         ),
         (
             format!("GET {APIS}?orderBy=name%20down"),

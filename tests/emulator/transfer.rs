@@ -111,7 +111,7 @@ async fn running_operations_are_imported_with_their_locks_and_new_ones_get_new_n
 }
 
 #[tokio::test]
-async fn an_invalid_state_changes_nothing_and_names_its_field() {
+async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_reason() {
     let server = served(Emulator::builder()).await;
     fill(&client(&server)).await;
     let before = json_of(&server.emulator().export());
@@ -119,49 +119,87 @@ async fn an_invalid_state_changes_nothing_and_names_its_field() {
     let operation = json!({"name": format!("{PARENT}/operations/o"), "target": API, "verb": "delete",
         "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:00Z"});
     let broken = json!([{"document": {"path": "a.yaml", "contents": "e30="}}]);
-    for (state, field) in [
-        (json!({"apis": [{"name": "a"}]}), "state.apis[0]"),
+    let mut wrong = Vec::new();
+    for (state, field, text) in [
+        (
+            json!({"apis": [{"name": "a"}]}),
+            "state.apis[0]",
+            "name: must be projects/{project}/locations/global/apis/{api}, not `a`",
+        ),
         (
             json!({"apis": [{"name": API}, {"name": API}]}),
             "state.apis[1]",
+            r#"API "projects/p/locations/global/apis/a" already exists"#,
         ),
         (
             json!({"apis": [{"name": API, "state": "CREATING"}]}),
             "state.apis[0]",
+            "state: must be ACTIVE or FAILED: the resource has no running operation",
+        ),
+        (
+            json!({"apis": [{"name": API}], "operations": [operation]}),
+            "state.apis[0]",
+            "state: must be DELETING: the resource has a running delete operation",
         ),
         (
             json!({"apiConfigs": [{"name": config}]}),
             "state.api_configs[0]",
+            r#"API "projects/p/locations/global/apis/a" not found"#,
         ),
         (
             json!({"apis": [{"name": API}], "apiConfigs": [{"name": config, "openapiDocuments": broken}]}),
             "state.api_configs[0]",
+            r#"files: a.yaml:1:1: the version is missing: write `swagger: "2.0"`, `openapi: 3.0.x` or `openapi: 3.1.x`"#,
         ),
         (
             json!({"policies": [{"resource": API}]}),
             "state.policies[0].resource",
+            "must be a resource of the state",
         ),
-        (json!({"operations": [operation]}), "state.operations"),
+        (
+            json!({"operations": [operation]}),
+            "state.operations",
+            "the target of the running operation projects/p/locations/global/operations/o is not in the state",
+        ),
         (
             json!({"operations": [{"name": "x"}]}),
             "state.operations[0].name",
+            "must be projects/{project}/locations/{location}/operations/{operation}, not `x`",
         ),
         (
             json!({"apis": [{"name": API}], "pending": [{"api": {"name": API}}]}),
             "state.pending",
+            "has a version of projects/p/locations/global/apis/a, which is neither UPDATING nor DELETING",
         ),
-        (json!({"faults": [{"method": "None"}]}), "state.faults[0]"),
+        (
+            json!({"pending": [{"api": {"name": API}}]}),
+            "state.pending",
+            "has a version of projects/p/locations/global/apis/a, which is not in the state",
+        ),
+        (
+            json!({"apis": [{"name": API, "state": "DELETING"}], "operations": [operation]}),
+            "state.pending",
+            "must have a version of projects/p/locations/global/apis/a, which is UPDATING or DELETING",
+        ),
+        (
+            json!({"faults": [{"method": "None"}]}),
+            "state.faults[0]",
+            "fault.method: unknown method `None`: must be a method of the API, such as `GetApi` or `CreateGateway`",
+        ),
         (
             json!({"clock": {"time": "1969-01-01T00:00:00Z"}}),
             "state.clock.time",
+            "must be a time from 1970 to 9999",
         ),
         (
             json!({"operationsStarted": u64::MAX.to_string()}),
             "state.operations_started",
+            "must be at most 2^53",
         ),
         (
             json!({"policiesSet": u64::MAX.to_string()}),
             "state.policies_set",
+            "must be at most 2^53",
         ),
     ] {
         let refused = send(
@@ -176,13 +214,13 @@ async fn an_invalid_state_changes_nothing_and_names_its_field() {
             .as_array()
             .expect("details");
         let fields = details.iter().find_map(|one| one.get("fieldViolations"));
-        assert_eq!(
-            fields.expect("fields")[0]["field"],
-            field,
-            "{}",
-            refused.body
-        );
+        let first = &fields.expect("fields")[0];
+        assert_eq!(first["field"], field, "{}", refused.body);
+        if first["description"] != text {
+            wrong.push(format!("{field}: {}", first["description"]));
+        }
     }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert_eq!(json_of(&server.emulator().export()), before);
 }
 
@@ -218,7 +256,7 @@ async fn an_emulator_starts_with_the_state_of_a_seed_file() {
     let policy = client.get_iam_policy(API).await.expect("a policy");
     assert_eq!(policy.bindings[0].role, "roles/viewer");
 
-    // What was exported is a seed file.
+    // An export is a valid seed file.
     let exported = folder.join("seed.json");
     std::fs::write(&exported, to_json(&emulator.export()).expect("JSON")).expect("a file");
     let again = Emulator::builder()
@@ -259,6 +297,15 @@ async fn an_emulator_starts_with_the_state_of_a_seed_file() {
         assert!(names[0].name.ends_with("/own"));
     }
     std::fs::remove_dir_all(&folder).ok();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_seed_file_without_an_end_is_rejected() {
+    let refused = Emulator::builder().seed("/dev/zero");
+    let text = refused.expect_err("it has no end").to_string();
+    let start = "invalid `seed` /dev/zero: larger than 32 MiB";
+    assert!(text.starts_with(start), "{text}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Google credentials under another generated client.
+//! Google credentials for another generated client.
 
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::google_cloud_auth::credentials::api_key_credentials;

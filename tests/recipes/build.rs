@@ -1,4 +1,4 @@
-//! The build script of the service with a REST face. It runs in a process of its own, as under cargo.
+//! The build script of the service over gRPC and REST. It runs in its own process, as under cargo.
 
 use std::path::Path;
 use std::process::Command;

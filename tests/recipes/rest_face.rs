@@ -1,4 +1,4 @@
-//! A tonic service with a REST face on one port.
+//! A tonic service over gRPC and REST on one port.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

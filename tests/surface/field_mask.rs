@@ -54,7 +54,7 @@ fn labels_in_another_order_do_not_differ() {
     assert!(UpdateMask::between(&old, &new).is_empty());
 }
 
-/// Sets each field of a resource alone. The mask has the field exactly if it is neither OUTPUT_ONLY nor `name`.
+/// Sets each field of a resource alone. The mask has the field if and only if it is neither OUTPUT_ONLY nor `name`.
 fn check_fields<R>(name: &str)
 where
     R: apigateway_grpc::field_mask::Resource + Default,

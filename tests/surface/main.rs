@@ -7,6 +7,7 @@ mod contract;
 mod errors;
 mod field_mask;
 mod list;
+mod log_texts;
 #[cfg(feature = "rest")]
 mod methods;
 mod name_checks;

@@ -135,7 +135,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
             "/v1/p",
             Some(json!({"name": "n", "part": {}, "[apigateway_grpc.test.groups.note]": "x"})),
         ),
-        // `other` (4) after `sub` (5) unsets it, and `sub` after `other` the other way round.
+        // `other` (4) after `sub` (5) unsets `sub`, and `sub` after `other` unsets `other`.
         (
             "ChooseBody",
             b"\x0a\x01n\x2a\x03\x0a\x01l\x22\x01o".to_vec(),
@@ -148,7 +148,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
             "/body/n",
             Some(json!({"left": "l"})),
         ),
-        // `left` (1) unsets `right` (2), in another piece of `sub` too. Neither comes back in the body.
+        // `left` (1) unsets `right` (2), even in another piece of `sub`. The body has neither of them.
         (
             "Choose",
             b"\x22\x01o\x2a\x05\x12\x01r\x18\x05\x2a\x03\x0a\x01l".to_vec(),
@@ -171,7 +171,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
         let target = target.to_owned();
         assert_eq!(found, Sent { target, body }, "{method} {wire:02x?}");
 
-        // And in the other direction.
+        // The server reads the same message from the HTTP request.
         let server = Server::silent();
         let mut client = Client::by(RULES.clone(), server.behind(RULES.clone()));
         client
@@ -186,7 +186,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
 #[tokio::test]
 async fn a_request_that_is_malformed_or_lacks_a_variable_is_not_sent() {
     for wire in [
-        // A group without an end, one that ends as another, a field that is cut off.
+        // A group without an end, a group with the end of another group, and a truncated field.
         &b"\x0a\x01n\x13\x0a\x01p"[..],
         b"\x0a\x01n\x13\x0a\x01p\x1c",
         b"\x0a\x01n\x12\x7f",

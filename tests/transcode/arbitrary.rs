@@ -169,7 +169,7 @@ fn can_be_asked(field: &FieldDescriptor) -> bool {
     !field.is_map() && (text || !field.is_list())
 }
 
-/// Returns whether the JSON form of a message is a string, so that it can be in a query.
+/// Returns true if the JSON form of a message is a string, so that it can be in a query.
 fn is_text(name: &str) -> bool {
     let known = name.strip_prefix("google.protobuf.");
     known.is_some_and(|name| {

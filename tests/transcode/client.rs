@@ -22,7 +22,7 @@ pub(crate) struct Client {
 
 /// A codec for messages that are already encoded.
 #[derive(Clone, Copy, Default)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;

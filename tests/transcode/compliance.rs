@@ -177,7 +177,7 @@ fn flatten(prefix: &str, json: &Value, query: &mut BTreeMap<String, Vec<String>>
     }
 }
 
-/// Returns whether two texts are equal, or equal as numbers.
+/// Returns true if two texts are equal, or equal as numbers.
 fn same(one: &str, other: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     one == other || number(one).is_some_and(|one| Some(one) == number(other))

@@ -217,11 +217,11 @@ async fn fields_without_conflicts_come_from_path_query_and_body() {
     let expected =
         json!({"user": "u", "number": 2, "words": ["a"], "inner": inner, "labels": {"k": "v"}});
     assert_eq!(found, expected);
-    // A oneof deeper down is another one.
+    // The oneof of a nested message is another oneof.
     let found = came("GET", "/v1/users/u?inner.mail=m&inner.deeper.user=v", "").await;
     let inner = json!({"mail": "m", "deeper": {"user": "v"}});
     assert_eq!(found, json!({"user": "u", "inner": inner}));
-    // Two fields of one member exclude nothing.
+    // Two fields of the same member do not conflict.
     let found = came(
         "POST",
         "/v1/whole?object.id=a&object.size=1",
@@ -229,7 +229,7 @@ async fn fields_without_conflicts_come_from_path_query_and_body() {
     )
     .await;
     assert_eq!(found, json!({"object": {"id": "a", "size": 1}}));
-    // The body may have the member that it is, or be empty.
+    // The body is a member of the oneof. An empty body sets no member.
     assert_eq!(
         came("POST", "/v1/part?user=x", "").await,
         json!({"user": "x"})

@@ -4,6 +4,7 @@
 mod any_message;
 mod arbitrary;
 mod client;
+mod client_texts;
 mod compliance;
 mod conflicts;
 mod descriptors;

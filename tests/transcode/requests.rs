@@ -183,9 +183,9 @@ async fn an_invalid_body_is_refused_with_the_position_of_the_error() {
     for (body, expected) in [
         (r#"{"name": 5}"#, "`name`"),
         (r#"{"nam": "x"}"#, "unknown field `nam`"),
-        (r#"{"name": "x"} x"#, "at byte 14"),
-        (r#"{"name": "#, "at byte 9"),
-        ("[]", "at byte 0"),
+        (r#"{"name": "x"} x"#, "byte 14"),
+        (r#"{"name": "#, "byte 9"),
+        ("[]", "byte 0"),
     ] {
         let message = refused(send("MOVE", "/v1/shelves/a", body)).await;
         assert!(message.contains(expected), "{body}: {message}");

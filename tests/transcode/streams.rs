@@ -299,6 +299,6 @@ async fn a_streaming_call_offers_no_gzip_and_a_gzip_stream_is_an_error() {
         .await
         .expect_err("not offered");
     assert_eq!(status.code(), Code::Internal);
-    let text = "unsupported content encoding `gzip` of the response";
+    let text = "unsupported content encoding `gzip` of the response: must be identity for a stream";
     assert_eq!(status.message(), text);
 }

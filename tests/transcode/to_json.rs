@@ -116,7 +116,7 @@ fn a_value_without_a_json_form_is_an_error_that_names_the_type() {
         ..Default::default()
     };
     let error = to_json(&late).expect_err("the year 10000");
-    let what = "a google.cloud.apigateway.v1.OperationMetadata has no JSON form: ";
+    let what = "google.cloud.apigateway.v1.OperationMetadata has no JSON form: ";
     assert!(error.to_string().starts_with(what), "{error}");
     let long = WaitOperationRequest {
         timeout: Some(Duration {

@@ -65,7 +65,7 @@ pub(crate) struct Deploy {
     /// Total time to wait, such as 10m; 0 means no limit.
     #[arg(long, value_name = "DURATION", default_value = "40m", value_parser = duration)]
     timeout: Duration,
-    /// After the deploy, delete configs of the API that no gateway uses, except this many of the newest.
+    /// After the deploy, delete the configs of the API that no gateway uses, except the newest N.
     #[arg(long, value_name = "N")]
     keep: Option<usize>,
     /// Restore the old config if the update of the gateway fails.

@@ -85,10 +85,10 @@ pub(crate) struct Arguments {
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// File in YAML or JSON with the state at the start, as `emulator export` prints it. It is not read if --data has a state.
+    /// File in YAML or JSON with the initial state, as `emulator export` prints it. It is ignored if --data has a state.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// File in which the state is kept; the emulator starts with the state that is in it.
+    /// File that keeps the state. The emulator starts with the state in the file.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }

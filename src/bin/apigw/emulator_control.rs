@@ -31,6 +31,9 @@ use crate::failure::Failure;
 /// The address of an emulator that is started without `--listen`.
 const DEFAULT: &str = "http://127.0.0.1:8470";
 
+/// Maximum size of a state in JSON, as of a seed file.
+const MAX_STATE: u64 = 32 << 20;
+
 /// Time between two attempts of `status --wait`.
 const READY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,9 +48,9 @@ pub(crate) struct Emulator {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run an emulator, as without a verb.
+    /// Run an emulator, the same as without a verb.
     Start(Box<emulator::Arguments>),
-    /// Print the variables that point clients at an emulator, for `eval`.
+    /// Print the environment variables that make clients use an emulator, for `eval`.
     Env(Env),
     /// Print the state of a running emulator in a few lines.
     Status(ShowStatus),
@@ -542,8 +545,11 @@ impl Import {
         let state = match self.file.as_os_str() == "-" {
             true => {
                 let mut text = Vec::new();
-                let read = std::io::stdin().read_to_end(&mut text);
-                read.map_err(|error| format!("standard input: {error}"))?;
+                let read = std::io::stdin().take(MAX_STATE + 1).read_to_end(&mut text);
+                let read = read.map_err(|error| format!("standard input: {error}"))?;
+                if read as u64 > MAX_STATE {
+                    return Err("standard input: larger than 32 MiB".to_owned().into());
+                }
                 from_json(&text)?
             }
             // The library's error is about the setting `seed`.

@@ -56,7 +56,7 @@ impl From<Exit> for ExitCode {
 pub(crate) const PAGE: &str = "\
 Exit codes of apigw:
 
-    0  done as asked; describing an operation that failed is a success
+    0  success; a command that describes a failed operation succeeds, too
     1  failed: the service returned an error; the network, the credentials or a file failed; or a prompt was declined
     2  wrong usage, also an invalid name; nothing was sent
     3  an operation that was waited for ended in an error

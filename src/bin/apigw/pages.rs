@@ -44,8 +44,8 @@ impl Help {
 const DIFFERENCES: &str = "\
 Differences from `gcloud api-gateway` that a script can notice:
 
-  exit codes   A wait that fails, is cancelled or runs out of time exits with 3, 4 or 124, where gcloud exits with 1, or
-               with 0 if the operation had failed before the wait began. See `apigw help exit-codes`.
+  exit codes   A wait that fails, is cancelled or times out exits with 3, 4 or 124, where gcloud exits with 1, or with
+               0 if the operation had failed before the wait began. See `apigw help exit-codes`.
   --async      With --format, the operation is printed. gcloud prints nothing.
   --filter     The server applies the filter, by AIP-160. gcloud also applies it itself, in its own language; the
                operators `~` and `!~` of that language are refused.

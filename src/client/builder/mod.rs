@@ -1,5 +1,6 @@
 //! The settings of a client and their defaults.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -98,11 +99,14 @@ impl sealed::FromParts for ApiGateway {
 }
 
 impl<C> Builder<C> {
-    pub(crate) fn new(contract: Contract) -> Self {
+    pub(crate) fn new(contract: Contract, emulator_variable: Option<&'static str>) -> Self {
         Self {
             contract,
             profile: None,
-            settings: Settings::default(),
+            settings: Settings {
+                emulator_variable: emulator_variable.map(Cow::Borrowed),
+                ..Settings::default()
+            },
             service: None,
             call_layers: Vec::new(),
             attempt_layers: Vec::new(),
@@ -121,6 +125,13 @@ impl<C> Builder<C> {
     /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, or `googleapis.com`. The credentials must belong to the same universe.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.settings.universe_domain = Some(domain.into());
+        self
+    }
+
+    /// Sets the environment variable that names an emulator of the service.
+    #[cfg(feature = "google")]
+    pub(crate) fn set_emulator_variable(mut self, name: String) -> Self {
+        self.settings.emulator_variable = Some(Cow::Owned(name));
         self
     }
 
@@ -262,7 +273,7 @@ impl<C> Builder<C> {
             attempt_layers,
             client: _,
         } = self;
-        let endpoint = settings.endpoint()?;
+        let endpoint = settings.endpoint(&contract)?;
         let target = settings.target(&endpoint)?;
         let headers = settings.headers(contract.clone())?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
@@ -271,7 +282,7 @@ impl<C> Builder<C> {
         let (base, active) = match service {
             Some(service) => (Base::Custom(service), None),
             None => {
-                let (transport, active) = settings.assemble(&target)?;
+                let (transport, active) = settings.assemble(&target, &contract)?;
                 (Base::BuiltIn(transport), Some(active))
             }
         };

@@ -1,5 +1,6 @@
 //! The settings, their defaults and their checks.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -23,6 +24,8 @@ use crate::transport::{
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
+    /// The environment variable with the address of an emulator.
+    pub(super) emulator_variable: Option<Cow<'static, str>>,
     pub(super) endpoint: Option<String>,
     pub(super) universe_domain: Option<String>,
     pub(super) authentication: Authentication,
@@ -44,6 +47,7 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            emulator_variable: None,
             endpoint: None,
             universe_domain: None,
             authentication: Authentication::default(),
@@ -79,8 +83,10 @@ impl Default for Settings {
 
 impl Settings {
     /// Returns the address of the service.
-    pub(super) fn endpoint(&self) -> Result<Endpoint, Error> {
+    pub(super) fn endpoint(&self, contract: &Contract) -> Result<Endpoint, Error> {
         let choice = EndpointSettings {
+            host: contract.default_host(),
+            emulator_variable: self.emulator_variable.as_deref(),
             endpoint: self.endpoint.as_deref(),
             universe_domain: self.universe_domain.as_deref(),
             identity: self.tls.identity.is_some(),
@@ -97,6 +103,7 @@ impl Settings {
         let route = CredentialRoute {
             endpoint: &endpoint.uri,
             source: endpoint.source,
+            emulator_variable: self.emulator_variable.as_deref().unwrap_or_default(),
             proxy: None,
             custom_resolver: self.connector.is_some(),
         };
@@ -119,9 +126,11 @@ impl Settings {
     pub(super) fn assemble(
         &self,
         target: &ConnectConfig,
+        contract: &Contract,
     ) -> Result<(AnyTransport, ActiveTransport), Error> {
         let config = TransportConfig {
             transport: self.transport,
+            contract,
             connect: target,
             keepalive: self.keepalive,
             limits: self.limits,
@@ -191,6 +200,7 @@ impl Settings {
         let route = CredentialRoute {
             endpoint: &endpoint.uri,
             source: endpoint.source,
+            emulator_variable: self.emulator_variable.as_deref().unwrap_or_default(),
             proxy: proxy.as_ref().map(Proxy::uri),
             custom_resolver: !own_transport || self.connector.is_some(),
         };

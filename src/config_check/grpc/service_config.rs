@@ -126,7 +126,7 @@ fn api(api: &Node, services: &Services, report: &mut Report) {
             report.at(&rules::SERVICE_CONFIG, node.at, text);
         }
         None => {
-            let text = format!("`name` must be a text, not {}", node.what());
+            let text = format!("`name` must be a string, not {}", node.what());
             report.at(&rules::SERVICE_CONFIG, node.at, text);
         }
     }

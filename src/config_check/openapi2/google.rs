@@ -31,7 +31,7 @@ pub(super) fn check(
         let allowed = |text: &str| {
             text.eq_ignore_ascii_case("all") || text.eq_ignore_ascii_case("configured")
         };
-        // The converter treats an empty text as unset.
+        // The converter treats an empty string as unset.
         if !node
             .text()
             .is_some_and(|text| text.is_empty() || allowed(text))
@@ -70,14 +70,14 @@ pub(super) fn check(
             management.costs(quota, report);
         }
         for (field, right) in [
-            ("x-google-backend-url", "a text"),
-            ("x-google-backend-deadline", "a whole number"),
+            ("x-google-backend-url", "a string"),
+            ("x-google-backend-deadline", "an integer"),
         ] {
             let Some(entry) = operation.node.entry(field) else {
                 continue;
             };
             let fits = match right {
-                "a text" => entry.value.text().is_some(),
+                "a string" => entry.value.text().is_some(),
                 _ => matches!(entry.value.kind, Kind::Number(number, _) if number.fract() == 0.0),
             };
             if !fits {
@@ -110,7 +110,7 @@ fn backends(root: &Node, operations: &Operations<'_>, report: &mut Report) {
     if let Some(first) = first {
         let (method, path) = (first.method.to_uppercase(), excerpt(first.path));
         let text = format!(
-            "{method} `{path}` has no backend: set `{BACKEND}` in the operation or at the top"
+            "{method} `{path}` has no backend: set `{BACKEND}` in the operation or at the top level"
         );
         report.at(&rules::NO_BACKEND, first.at, text);
     }
@@ -127,7 +127,7 @@ fn backend(node: &Node, report: &mut Report) {
     }
     backend::check(node, &FIELDS, report);
     if node.get(FIELDS.address).is_none() {
-        let text = format!("`{BACKEND}` has no `address`, so that it names no backend");
+        let text = format!("`{BACKEND}` must have an `address`");
         report.at(&rules::BACKEND, node.at, text);
     }
 }
@@ -191,17 +191,17 @@ fn endpoints(root: &Node, report: &mut Report) {
     }
 }
 
-/// Checks the values of an endpoint. The JSON form of a proto message accepts any scalar as a text.
+/// Checks the values of an endpoint. The JSON form of a proto message accepts any scalar as a string.
 fn endpoint(item: &Node, report: &mut Report) {
     let scalar = |node: &Node| !matches!(node.kind, Kind::List(_) | Kind::Map(_));
     for entry in item.entries() {
         let node = &entry.value;
         let (fits, right) = match &*entry.key {
-            "name" | "target" => (scalar(node), "a text"),
+            "name" | "target" => (scalar(node), "a string"),
             "aliases" | "features" => {
                 let texts = |items: &[std::rc::Rc<Node>]| items.iter().all(|item| scalar(item));
                 let null = matches!(node.kind, Kind::Null);
-                (null || node.list().is_some_and(texts), "a list of texts")
+                (null || node.list().is_some_and(texts), "a list of strings")
             }
             "allowCors" | "allow_cors" => (
                 matches!(node.kind, Kind::Bool(_) | Kind::Null)

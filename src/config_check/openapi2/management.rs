@@ -234,7 +234,7 @@ fn required_name<'t>(owner: &'t Node, what: &str, report: &mut Report) -> Option
     };
     if node.text().is_none_or(str::is_empty) {
         let text = format!(
-            "`name` of {what} must be a text that is not empty, not {}",
+            "`name` of {what} must be a string that is not empty, not {}",
             node.what()
         );
         report.at(&rules::EXTENSION, node.at, text);
@@ -259,7 +259,7 @@ fn unique(names: &mut HashMap<String, String>, node: &Node, what: &str, report: 
     }
 }
 
-/// Checks a mapping of whole numbers, and returns its entries.
+/// Checks a mapping of integers, and returns its entries.
 fn counts<'t>(node: &'t Node, field: &str, least: i64, report: &mut Report) -> &'t [Entry] {
     if node.map().is_none() {
         let text = format!("`{field}` must be a mapping, not {}", node.what());
@@ -268,7 +268,7 @@ fn counts<'t>(node: &'t Node, field: &str, least: i64, report: &mut Report) -> &
     for entry in node.entries() {
         let number = match &entry.value.kind {
             Kind::Number(number, _) if number.fract() == 0.0 => Some(*number),
-            // The JSON form of an int64 is a text.
+            // The JSON form of an int64 is a string.
             Kind::Text(text) => text.parse::<i64>().ok().map(|number| number as f64),
             _ => None,
         };
@@ -279,7 +279,7 @@ fn counts<'t>(node: &'t Node, field: &str, least: i64, report: &mut Report) -> &
                 format!("`{key}` in `{field}` must be -1 (no limit) or at least 0, not {is}")
             }
             Some(_) => format!("`{key}` in `{field}` must not be below {least}, not {is}"),
-            None => format!("`{key}` in `{field}` must be a whole number, not {is}"),
+            None => format!("`{key}` in `{field}` must be an integer, not {is}"),
         };
         report.at(&rules::EXTENSION, entry.value.at, text);
     }

@@ -108,8 +108,8 @@ fn base_path<'t>(root: &'t Node, report: &mut Report) -> Template<'t> {
     })
 }
 
-/// Checks that no two documents of a config have the same API name and major version, since the converter builds the name of an
-/// API from both.
+/// Checks that no two documents of a config have the same API name and major version. The converter builds the name of an API
+/// from both.
 fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
     let given = root.get("x-google-api-name");
     if let Some(node) = given {
@@ -145,7 +145,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         _ => version_text,
     };
     let place = report.location(version.at);
-    // The converter replaces other characters, so names that differ in these characters alone are the same.
+    // The converter replaces other characters by `_`, so two names that differ only in such characters are the same.
     let clean = |text: &str, kept: &str| {
         text.replace(
             |char: char| !char.is_ascii_alphanumeric() && !kept.contains(char),
@@ -156,7 +156,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
     if let Some(first) = config.api_names.get(&key) {
         let (name, major) = (excerpt(name), excerpt(major));
         let text = format!(
-            "the API `{name}` has version `{major}` at {first} too: set another `version`, or a \
+            "duplicate version `{major}` of the API `{name}`, first at {first}: set another `version`, or an \
              `x-google-api-name` in each document"
         );
         report.at(&rules::API_NAME, version.at, text);
@@ -165,7 +165,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
     }
 }
 
-/// Returns the name of the definition that a reference leads to. A plain name refers to a definition too.
+/// Returns the name of the definition that a reference points to. A plain name refers to a definition too.
 fn definition_name(text: &str) -> Option<String> {
     let name = text.strip_prefix(DEFINITIONS).unwrap_or(text);
     if name.starts_with(['#', '.', '/']) || name.starts_with("http") {
@@ -182,9 +182,8 @@ fn references(root: &Node, references: &References<'_>, followed: &Followed, rep
         let shown = excerpt(text);
         let is_name = !text.contains(['#', '/', '.', ':']);
         if !text.starts_with('#') && !is_name {
-            let text = format!(
-                "`$ref` must lead to a part of this document and begin with `#/`, not `{shown}`"
-            );
+            let text =
+                format!("`$ref` must point into this document and begin with `#/`, not `{shown}`");
             report.at(&rules::EXTERNAL_REFERENCE, at, text);
             continue;
         }
@@ -197,23 +196,20 @@ fn references(root: &Node, references: &References<'_>, followed: &Followed, rep
                     format!("`$ref` of a schema must begin with `{DEFINITIONS}`, not be `{shown}`");
                 report.at(&rules::REFERENCE, at, text);
             } else {
-                let text = format!(
-                    "`$ref` leads to `{shown}`, which is not in `{DEFINITIONS}`: it is ignored"
-                );
+                let text =
+                    format!("`$ref` to `{shown}` is ignored: it must begin with `{DEFINITIONS}`");
                 report.at(&rules::DANGLING_REFERENCE, at, text);
             }
             continue;
         }
         if property && definitions.is_none() {
-            let text = format!("`$ref` leads to `{shown}`, but the document has no `definitions`");
+            let text = format!("`$ref` points to `{shown}`, but the document has no `definitions`");
             report.at(&rules::REFERENCE, at, text);
             continue;
         }
         let named = || definition_name(text).and_then(|name| definitions?.get(&name));
         if references.target(reference).is_none() && !(schema && named().is_some()) {
-            let text = format!(
-                "`$ref` leads to `{shown}`, which the document does not have: it is ignored"
-            );
+            let text = format!("`$ref` to `{shown}` is ignored: the document has no such value");
             report.at(&rules::DANGLING_REFERENCE, at, text);
         }
     }
@@ -294,13 +290,13 @@ fn parameters<'t>(
     let mut read = |owner: &'t Node| {
         let mut parameters = Vec::new();
         for item in owner.get("parameters").map(Node::items).unwrap_or_default() {
-            // The converter ignores a reference that leads nowhere.
+            // The converter ignores a reference without a target.
             let Some(node) = references.follow(item) else {
                 continue;
             };
             match (node.text_of("name"), node.text_of("in")) {
                 (Some(name), Some(place)) => parameters.push(Parameter { name, place, item }),
-                // An empty mapping counts as a reference that leads nowhere. Any other item may be a parameter whose name is
+                // An empty mapping counts as a reference without a target. Any other item may be a parameter whose name is
                 // not known.
                 _ => unclear |= !node.entries().is_empty(),
             }
@@ -445,7 +441,7 @@ fn token(node: &Node, report: &mut Report) {
         for entry in entry.into_iter().chain(old_entry) {
             if entry.value.text().is_none() {
                 let is = entry.value.what();
-                let text = format!("`{}` must be a text, not {is}", entry.key);
+                let text = format!("`{}` must be a string, not {is}", entry.key);
                 report.at(&rules::EXTENSION, entry.value.at, text);
             }
         }
@@ -486,7 +482,7 @@ fn security_extension(owner: &Node, schemes: &Schemes<'_>, report: &mut Report) 
             }
             if index == 1 {
                 let text = format!(
-                    "`{name}` is required together with another scheme of tokens: put each into an item of its own"
+                    "`{name}` is required together with another token scheme: put each scheme into its own item"
                 );
                 report.at(&rules::SECURITY_CONJUNCTION, entry.at, text);
             }

@@ -238,7 +238,7 @@ static RESPONSE: Object = Object {
 };
 
 static EXAMPLES: Object = Object {
-    what: "`examples`, whose names must be media types in small letters",
+    what: "`examples`, whose names must be media types in lowercase",
     fields: &[],
     required: &[],
     extensions: false,

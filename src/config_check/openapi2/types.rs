@@ -1,9 +1,9 @@
-//! Finds the types that the service's converter makes of definitions, bodies and responses, and reports definitions that
+//! Finds the types that the service's converter creates for definitions, bodies and responses, and reports definitions that
 //! contain themselves.
 //!
-//! The converter makes a type of each definition. A definition that is an object may refer to itself. One that is a reference,
-//! a list or a map may not, since it has no type of its own. Like the converter, this check follows definitions in the order of
-//! their names.
+//! The converter creates a type for each definition. A definition that is an object may refer to itself. A definition that is a
+//! reference, a list or a map may not, since it has no type of its own. Like the converter, this check follows definitions in the
+//! order of their names.
 
 use std::collections::{HashMap, HashSet};
 
@@ -76,7 +76,7 @@ fn begin(
     (current, edges.collect())
 }
 
-/// The references that the converter follows to make its types. It ignores all others.
+/// The references that the converter follows to create its types. The converter ignores all other references.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     /// Addresses of references that are a whole model: a definition, or the schema of a body.
@@ -159,7 +159,7 @@ impl Followed {
     }
 }
 
-/// Returns the schema of the only successful response. With several, the converter makes no type.
+/// Returns the schema of the only successful response. If there are several, the converter creates no type.
 fn response<'t>(operation: &'t Node, references: &References<'t>) -> Option<&'t Node> {
     let responses = operation.get("responses").map(Node::entries);
     let mut successes = responses.unwrap_or_default().iter().filter(|response| {

@@ -53,7 +53,7 @@ pub(super) fn check(root: &Node, operations: &Operations<'_>, report: &mut Repor
     if let Some(node) = management.get("apiName")
         && node.text().is_none()
     {
-        wrong("apiName", "a text", node, report);
+        wrong("apiName", "a string", node, report);
     }
     let metrics = metrics(management, report);
     limits(management, &metrics, report);
@@ -91,14 +91,14 @@ fn limits(management: &Node, metrics: &HashSet<&str>, report: &mut Report) {
         if let Some(node) = limit.value.get("metric") {
             match node.text() {
                 Some(metric) => known_metric(metric, node, metrics, report),
-                None => wrong("metric", "a text", node, report),
+                None => wrong("metric", "a string", node, report),
             }
         }
         if let Some(node) = limit.value.get("values")
             && !is_whole(node)
             && node.map().is_none()
         {
-            wrong("values", "a whole number", node, report);
+            wrong("values", "an integer", node, report);
         }
     }
 }
@@ -158,7 +158,7 @@ fn uses(
     if let Some(first) = first {
         let (method, path) = (first.method.to_uppercase(), excerpt(first.path));
         let text = format!(
-            "{method} `{path}` has no backend: set `{BACKEND}` in the operation, in its path or at the top"
+            "{method} `{path}` has no backend: set `{BACKEND}` in the operation, in its path or at the top level"
         );
         report.at(&rules::NO_BACKEND, first.at, text);
     }
@@ -171,7 +171,7 @@ fn uses(
         for entry in costs.entries() {
             known_metric(&entry.key, &entry.value, metrics, report);
             if !is_whole(&entry.value) {
-                wrong(&excerpt(&entry.key), "a whole number", &entry.value, report);
+                wrong(&excerpt(&entry.key), "an integer", &entry.value, report);
             }
         }
     }
@@ -207,7 +207,7 @@ pub(super) fn auth(scheme: &Node, report: &mut Report) {
         if let Some(node) = auth.get(field)
             && node.text().is_none()
         {
-            wrong(field, "a text", node, report);
+            wrong(field, "a string", node, report);
         }
     }
     for field in ["audiences", "jwtLocations"] {

@@ -57,14 +57,13 @@ fn references(references: &References<'_>, report: &mut Report) {
         let (text, at) = (reference.text, reference.at);
         let shown = excerpt(text);
         if !text.starts_with('#') {
-            let text = format!(
-                "`$ref` must lead to a part of this document and begin with `#/`, not `{shown}`"
-            );
+            let text =
+                format!("`$ref` must point into this document and begin with `#/`, not `{shown}`");
             report.at(&rules::EXTERNAL_REFERENCE, at, text);
         } else if references.target(reference).is_none() {
             // Only JSON pointers are resolved here: `#name` is an anchor of JSON Schema.
             if text.starts_with("#/") {
-                let text = format!("`$ref` leads to `{shown}`, which the document does not have");
+                let text = format!("`$ref` points to `{shown}`, which is not in the document");
                 report.at(&rules::REFERENCE, at, text);
             }
         } else if references.follow(reference.node).is_none() {

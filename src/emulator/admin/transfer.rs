@@ -23,7 +23,7 @@ use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api_config};
 use crate::proto::google::longrunning::operation;
 
-/// Maximum value of a counter: the largest integer of JavaScript.
+/// Maximum value of a counter. JavaScript represents all integers up to 2^53 exactly.
 const MAX_COUNT: u64 = 1 << 53;
 
 /// Returns the whole state, except for the recorded calls.
@@ -152,7 +152,7 @@ pub(in crate::emulator) fn fill(tables: &mut Tables, new: Tables, clock: Option<
 }
 
 impl NewState {
-    /// Puts the state into the tables of a new emulator. Returns its faults.
+    /// Puts the state into the tables of a new emulator. Returns the faults of the state.
     pub(in crate::emulator) fn seed(self, tables: &mut Tables) -> Vec<NewFault> {
         fill(tables, self.tables, self.clock);
         self.faults
@@ -272,8 +272,8 @@ fn read<R: Resource>(
     Ok((name, row))
 }
 
-/// Checks that a resource in a transitional state has a running operation with the verb of that state, and that a resource in
-/// another state has no running operation.
+/// Checks that the state of a resource and its running operation agree: a resource in a transitional state has a running
+/// operation with the verb of that state, and any other resource has no running operation.
 fn check_stage<R: Resource>(
     tables: &Tables,
     field: &str,
@@ -298,10 +298,16 @@ fn check_stage<R: Resource>(
     match (verb, expected) {
         (found, expected) if found == expected => Ok(()),
         (Some(verb), _) => {
-            let why = format!(
-                "has a running operation to {}, so its state must say so",
-                verb.name()
-            );
+            let stage = match verb {
+                Verb::Create if R::RESOURCE_KIND == ResourceKind::ApiConfig => {
+                    "CREATING or ACTIVATING"
+                }
+                Verb::Create => "CREATING",
+                Verb::Update => "UPDATING",
+                Verb::Delete => "DELETING",
+            };
+            let verb = verb.name();
+            let why = format!("must be {stage}: the resource has a running {verb} operation");
             Err(error::invalid("state", &why))
         }
         (None, _) => {
@@ -325,17 +331,23 @@ fn check_pending<R: Resource>(tables: &Tables) -> Result<(), Status> {
     let table = R::table(tables);
     for name in table.pending.keys() {
         if table.get(name).is_none() {
-            let why = format!("{name} is not one of the resources");
+            let why = format!("has a version of {name}, which is not in the state");
             return Err(error::invalid("state.pending", &why));
         }
     }
     for (name, row) in table.rows() {
         let stage = *row.clone().common().state;
         let changes = [Stage::Updating, Stage::Deleting].map(i32::from);
-        if changes.contains(&stage) != table.pending.contains_key(name) {
-            let why = format!("{name} must be here exactly if it is being updated or deleted");
-            return Err(error::invalid("state.pending", &why));
-        }
+        let why = match (changes.contains(&stage), table.pending.contains_key(name)) {
+            (true, false) => {
+                format!("must have a version of {name}, which is UPDATING or DELETING")
+            }
+            (false, true) => {
+                format!("has a version of {name}, which is neither UPDATING nor DELETING")
+            }
+            _ => continue,
+        };
+        return Err(error::invalid("state.pending", &why));
     }
     Ok(())
 }
@@ -350,7 +362,7 @@ fn check_running(tables: &Tables) -> Result<(), Status> {
             ResourceKind::Gateway => tables.gateways.get(target).is_some(),
         };
         if record.result.is_none() && !exists {
-            let why = format!("the running operation {name} has a target that does not exist");
+            let why = format!("the target of the running operation {name} is not in the state");
             return Err(error::invalid("state.operations", &why));
         }
     }
@@ -364,7 +376,7 @@ fn set_policy(tables: &mut Tables, field: &str, given: ResourcePolicy) -> Result
         || tables.gateways.get(&name).is_some();
     if !exists {
         let field = format!("{field}.resource");
-        return Err(error::invalid(&field, "must be one of the resources"));
+        return Err(error::invalid(&field, "must be a resource of the state"));
     }
     let mut policy = given.policy.unwrap_or_default();
     if policy.etag.is_empty() {
@@ -422,7 +434,7 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
     let (Some((kind, _)), Some(verb), Some(started_at), Some(ends_at)) =
         (kind, verb, started_at, ends_at)
     else {
-        // Each absent value is a violation.
+        // Not reached: for each missing value the check above returns an error.
         return Ok(());
     };
     let is_running = stored.result.is_none();
@@ -458,8 +470,7 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
     Ok(())
 }
 
-/// Returns the highest number in the names of operations. New operations need higher numbers.
-/// Checks a counter, including a counter from the names of operations. It must not overflow later.
+/// Checks that a counter is far from an overflow.
 fn counter(field: &str, count: u64) -> Result<u64, Status> {
     match count <= MAX_COUNT {
         true => Ok(count),
@@ -467,6 +478,7 @@ fn counter(field: &str, count: u64) -> Result<u64, Status> {
     }
 }
 
+/// Returns the highest number in the names of operations. New operations need higher numbers.
 fn last_number(tables: &Tables) -> u64 {
     let names = tables.operations.rows.keys();
     let numbers = names.filter_map(|name| {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use tonic::Status;
 use tonic::body::Body;
@@ -19,6 +19,10 @@ use crate::emulator::error;
 /// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
 pub(crate) const MAX_REQUEST: usize = 16 << 20;
 
+/// Maximum size of a request in JSON: twice the maximum size of a message, since base64 and field names make JSON longer.
+#[cfg(feature = "rest")]
+pub(crate) const MAX_JSON_REQUEST: usize = 2 * MAX_REQUEST;
+
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
@@ -28,17 +32,23 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 ///
 /// UNIMPLEMENTED for any other encoding, with the supported encodings (gRPC's specification of compression).
 pub(crate) fn decompress(mut request: GrpcRequest) -> Result<GrpcRequest, Status> {
-    let encoding = request.headers().get(&ENCODING).map(HeaderValue::as_bytes);
-    match encoding {
-        None | Some(b"identity") => Ok(request),
+    match take_gzip(request.headers_mut())? {
+        false => Ok(request),
+        true => Ok(request.map(decompress_body)),
+    }
+}
+
+/// Removes the encoding from the headers of a request. Returns true if it is gzip.
+///
+/// # Errors
+///
+/// As [`decompress`].
+pub(crate) fn take_gzip(headers: &mut HeaderMap) -> Result<bool, Status> {
+    match headers.get(&ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(false),
         Some(b"gzip") => {
-            request.headers_mut().remove(&ENCODING);
-            Ok(request.map(|body| {
-                Body::new(Messages {
-                    body,
-                    unread: BytesMut::new(),
-                })
-            }))
+            headers.remove(&ENCODING);
+            Ok(true)
         }
         Some(other) => {
             let name = String::from_utf8_lossy(other);
@@ -50,6 +60,14 @@ pub(crate) fn decompress(mut request: GrpcRequest) -> Result<GrpcRequest, Status
             Err(status)
         }
     }
+}
+
+/// Returns a body whose messages are decompressed when they are read.
+pub(crate) fn decompress_body(body: Body) -> Body {
+    Body::new(Messages {
+        body,
+        unread: BytesMut::new(),
+    })
 }
 
 /// A body whose messages are decompressed.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -17,10 +18,12 @@ use tower::BoxError;
 use tower::Service;
 
 use super::core::Core;
-use super::decompress::{MAX_REQUEST, decompress};
+use super::decompress::{MAX_REQUEST, decompress_body, take_gzip};
 use super::request_check;
+#[cfg(feature = "rest")]
+use crate::call::UnreadableRequest;
 use crate::call::wire_format;
-use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
+use crate::call::{self, BodyBuffer, GrpcRequest, GrpcResponse, JsonType, PassThrough, Transcoded};
 use crate::contract::Method;
 use crate::emulator::connection::ConnectionHandle;
 use crate::emulator::error;
@@ -89,7 +92,7 @@ where
     }
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
-        // The service that was made ready is called, and its clone waits for the next call.
+        // Calls the service that is ready, and keeps a clone of it for the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let core = Arc::clone(&self.core);
@@ -104,7 +107,7 @@ where
     }
 }
 
-/// Records the end of a call. A call that is dropped before has been cancelled by its client.
+/// Records the end of a call. A call that is dropped before has been cancelled by its client, or has panicked.
 struct CallRecord<'c> {
     core: &'c Core,
     /// The number of the call. `None` before it is recorded, and after its end is.
@@ -143,17 +146,20 @@ impl<'c> CallRecord<'c> {
             self.record(Err(status), None);
             return response;
         }
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
         // All methods are unary, and their responses are in memory.
-        let collected = match body.collect().await {
-            Ok(collected) => collected,
-            Err(status) => {
-                self.record(Err(status.clone()), None);
-                return status.into_http();
+        let (mut payload, mut trailers) = (BodyBuffer::default(), HeaderMap::new());
+        while let Some(frame) = body.frame().await {
+            match frame.map(Frame::into_data) {
+                Ok(Ok(piece)) => payload.push(piece),
+                Ok(Err(frame)) => trailers = frame.into_trailers().unwrap_or_default(),
+                Err(status) => {
+                    self.record(Err(status.clone()), None);
+                    return status.into_http();
+                }
             }
-        };
-        let trailers = collected.trailers().cloned().unwrap_or_default();
-        let payload = collected.to_bytes();
+        }
+        let payload = payload.take_bytes();
         let code = trailers.get(Status::GRPC_STATUS);
         let error = match code.map(HeaderValue::as_bytes) {
             Some(b"0") | None => None,
@@ -188,11 +194,15 @@ impl<'c> CallRecord<'c> {
 
 impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
+        if self.sequence.is_none() {
+            return;
+        }
         self.is_cut = true;
-        self.record(
-            Err(Status::cancelled("the client cancelled the call")),
-            None,
-        );
+        let status = match std::thread::panicking() {
+            true => Status::internal("a panic ended the call"),
+            false => Status::cancelled("the client cancelled the call"),
+        };
+        self.record(Err(status), None);
     }
 }
 
@@ -206,43 +216,23 @@ async fn intercept<S>(
 where
     S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
-    let request = match decompress(request) {
-        Ok(request) => request,
-        Err(status) => return Ok(status.into_http()),
-    };
     let (mut head, body) = request.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
         return Ok(error::unknown_method(head.uri.path()).into_http());
     };
-    let payload = match Limited::new(body, MAX_REQUEST + call::MESSAGE_PREFIX_LEN)
-        .collect()
-        .await
-    {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => return Ok(core.details.apply(body_error(error).into_http())),
-    };
+    let payload = read_payload(&mut head.headers, body).await;
+    let message = payload.as_ref().ok();
+    let message = message.and_then(|payload| call::single_message(payload));
     // The recorded message is a copy, so that it does not keep the buffers of the connection.
-    let message = call::single_message(&payload).map(Bytes::copy_from_slice);
+    let message = message.map(Bytes::copy_from_slice);
     let target = CallTarget::read(method, message.as_deref().unwrap_or_default());
-    let via = match head.extensions.get::<Transcoded>() {
-        Some(Transcoded) => Via::Rest,
-        None => Via::Grpc,
-    };
     let connection = head.extensions.get::<ConnectionHandle>().cloned();
-    let peer = match &connection {
-        None => Peer::Unknown,
-        Some(connection) if connection.is_peer_loopback() => Peer::Loopback,
-        Some(_) => Peer::Remote,
+    let received = received(method, &head, &target.name, message);
+    record.sequence = Some(core.calls.add(received));
+    let payload = match payload {
+        Ok(payload) => payload,
+        Err(status) => return Ok(core.details.apply(status.into_http())),
     };
-    record.sequence = Some(core.calls.add(NewCall {
-        method,
-        via,
-        name: &target.name,
-        headers: &head.headers,
-        message,
-        http_version: connection.as_ref().map(ConnectionHandle::http_version),
-        peer,
-    }));
     match core.tokens.check(method, &target.name, &head.headers) {
         Ok(grant) => drop(head.extensions.insert(grant)),
         Err(status) => return Ok(status.into_http()),
@@ -289,7 +279,7 @@ where
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
     let response = service.call(with_payload(head, payload.clone())).await?;
-    // tonic answers INTERNAL, and the transcoder INVALID_ARGUMENT. An invalid message is a mistake of the client.
+    // An invalid message gets INVALID_ARGUMENT, as from the transcoder, since it is a mistake of the client. tonic returns INTERNAL.
     let code = response.headers().get(Status::GRPC_STATUS);
     if code.map(HeaderValue::as_bytes) == Some(INTERNAL)
         && let Some(message) = call::single_message(&payload)
@@ -298,6 +288,61 @@ where
         return Ok(error::undecodable(&why).into_http());
     }
     Ok(core.details.apply(response))
+}
+
+/// Records a request over HTTP/JSON that has the route of a method, but could not be converted into a call.
+#[cfg(feature = "rest")]
+pub(crate) fn record_unreadable(core: &Core, request: &UnreadableRequest) {
+    let Some(method) = Method::find(&request.method) else {
+        // A method of the admin service.
+        return;
+    };
+    let CallTarget { name, parent } = CallTarget::read(method, &request.path_fields);
+    // The id of a new resource is in the query, which may be what could not be read.
+    let name = if name.ends_with('/') { parent } else { name };
+    let received = received(method, &request.head, &name, None);
+    let mut record = CallRecord::new(core);
+    record.sequence = Some(core.calls.add(received));
+    record.record(Err(request.status.clone()), None);
+}
+
+/// Returns the record of a call that has arrived.
+fn received<'c>(
+    method: &'static Method,
+    head: &'c Parts,
+    name: &'c str,
+    message: Option<Bytes>,
+) -> NewCall<'c> {
+    let transcoded = head.extensions.get::<Transcoded>();
+    let connection = head.extensions.get::<ConnectionHandle>();
+    NewCall {
+        method,
+        via: transcoded.map_or(Via::Grpc, |_| Via::Rest),
+        name,
+        headers: &head.headers,
+        json_type: head.extensions.get().map(|JsonType(media)| media),
+        message,
+        http_version: connection.map(ConnectionHandle::http_version),
+        peer: match connection {
+            None => Peer::Unknown,
+            Some(connection) if connection.is_peer_loopback() => Peer::Loopback,
+            Some(_) => Peer::Remote,
+        },
+    }
+}
+
+/// Reads the body of a request, decompressed.
+///
+/// # Errors
+///
+/// UNIMPLEMENTED for an unknown encoding, INVALID_ARGUMENT above the size limit, or the error of the body.
+async fn read_payload(headers: &mut HeaderMap, mut body: Body) -> Result<Bytes, Status> {
+    if take_gzip(headers)? {
+        body = decompress_body(body);
+    }
+    let body = Limited::new(body, MAX_REQUEST + call::MESSAGE_PREFIX_LEN);
+    let collected = body.collect().await.map_err(body_error)?;
+    Ok(collected.to_bytes())
 }
 
 fn body_error(error: BoxError) -> Status {
@@ -423,4 +468,59 @@ fn grpc(body: Body) -> GrpcResponse {
     let media = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::emulator::Emulator;
+
+    /// A service whose calls panic.
+    #[derive(Clone)]
+    struct Panics;
+
+    impl Service<GrpcRequest> for Panics {
+        type Response = GrpcResponse;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<GrpcResponse, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: GrpcRequest) -> Self::Future {
+            Box::pin(async { panic!("a test of a panic") })
+        }
+    }
+
+    fn get_api() -> GrpcRequest {
+        let message = Bytes::from_static(&[0; call::MESSAGE_PREFIX_LEN]);
+        let mut request = GrpcRequest::new(Body::new(Full::new(message)));
+        *request.uri_mut() = Method::GET_API.path.parse().expect("a path");
+        request
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_recorded_as_failed() {
+        let emulator = Emulator::builder().build();
+        let mut service = Intercept::new(&emulator.core, Panics);
+        let call = AssertUnwindSafe(service.call(get_api()));
+        call.catch_unwind().await.expect_err("it panics");
+        // The emulator works on.
+        let mut service = emulator.service();
+        let response = service.call(get_api()).await.expect("a response");
+        assert_eq!(response.headers()[Status::GRPC_STATUS], "3");
+        let calls = emulator.calls();
+        let ends: Vec<_> = calls.iter().map(|call| (call.code, call.is_cut)).collect();
+        let expected = [
+            (Some(Code::Internal), true),
+            (Some(Code::InvalidArgument), false),
+        ];
+        assert_eq!(ends, expected, "{calls:?}");
+        assert!(calls[0].latency.is_some());
+    }
 }

@@ -93,7 +93,7 @@ impl Operations for Services {
         let now = tables.clock.now();
         let table = &tables.operations;
         let rows: Box<dyn Iterator<Item = _>> = match filter.required_flag("done") {
-            // Reads only the operations with this flag, since the others may be many.
+            // Reads only the running operations, or only those that are done, since there may be many others.
             Some(done) if !effect.is_stale() => {
                 let names = &table.by_done[usize::from(done)];
                 let named = collection.after(names, &start.name);

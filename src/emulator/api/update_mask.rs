@@ -31,7 +31,7 @@ impl UpdateMask {
     /// (`google/protobuf/field_mask.proto`). `*` means all mutable fields, `labels.*` all labels, and `labels.team` one label,
     /// whose key may be quoted with backticks.
     ///
-    /// Output-only fields are ignored, so that one mask serves reading and writing (AIP-161, AIP-203).
+    /// Output-only fields are ignored, so that a client can use one mask for reads and writes (AIP-161, AIP-203).
     ///
     /// # Errors
     ///
@@ -94,13 +94,14 @@ fn fixed(field: &str) -> String {
     format!("`{field}` is immutable")
 }
 
-/// Returns true if the request repeats the stored value of an immutable field, as clients read it or as it was created.
+/// Returns true if the request repeats the stored value of an immutable field. A client may have this value from a read, which
+/// omits input-only fields, or from the create request.
 fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
     let given = given.only_field(field);
     given == stored.only_field(field) || given == stored.full_view().only_field(field)
 }
 
-/// Returns the field that a path leads to, or `None` for an output-only one.
+/// Parses a path of a mask. Returns `None` for an output-only field.
 fn path<R: Resource>(text: &str) -> Result<Option<Path>, String> {
     if text == "*" {
         return Ok(Some(Path::All));

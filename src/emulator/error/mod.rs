@@ -1,7 +1,7 @@
 //! The statuses of the emulator, with details.
 //!
-//! The details follow AIP-193. No recorded response of the service has them, so their domain is that of the service, by
-//! which [`Details`](super::Details) recognises them. The details of a quota are documented in
+//! The details follow AIP-193. Details that no recorded response of the service has are our invention: their domain is that of
+//! the service, and [`Details`](super::Details) removes them by this domain. The details of a quota are documented in
 //! `google/api/error_reason.proto`.
 
 pub(super) mod details;
@@ -125,7 +125,7 @@ pub(super) fn not_ready(kind: &str, name: &str, why: &str) -> Status {
 
 pub(super) fn account_not_found(kind: &str, name: &str, account: &str) -> Status {
     let why = match account {
-        "" => "has no service account; one that exists is required".to_owned(),
+        "" => "has no service account; an existing service account is required".to_owned(),
         account => format!("has the service account \"{account}\", which does not exist"),
     };
     precondition("SERVICE_ACCOUNT_NOT_FOUND", kind, name, &why)

@@ -1,4 +1,4 @@
-//! The violations of a request that do not depend on the state. One error reports them together.
+//! Collects the violations of a request that do not depend on the state. One error reports all of them.
 
 use std::collections::HashMap;
 

@@ -20,7 +20,7 @@ pub(in crate::emulator) struct Listener<C: Settle> {
     core: Arc<C>,
     /// Number of the last event that was received.
     position: u64,
-    /// The first event, which is not in the ring.
+    /// The first event, which the hub does not keep.
     first: Option<Event>,
 }
 

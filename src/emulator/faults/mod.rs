@@ -251,6 +251,30 @@ impl FaultGuard {
         self.entry.used()
     }
 
+    /// Disables or enables the fault. A disabled fault applies to no call. A fault that is used up stays so.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::contract::Method;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::tonic::Status;
+    ///
+    /// let emulator = Emulator::builder().build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let fault = emulator.on(Method::LIST_APIS).always().fail(Status::internal("broken"));
+    /// client.list_apis("projects/p/locations/global").first_page().await.unwrap_err();
+    /// fault.set_disabled(true);
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_disabled(&self, is_disabled: bool) {
+        // A fault that is used up is not in the list.
+        drop(self.faults.set_disabled(self.entry.number(), is_disabled));
+    }
+
     /// Leaves the fault set until it is used up or the emulator is reset.
     /// [`Emulator::unused_faults`](super::Emulator::unused_faults) reports it meanwhile.
     pub fn leave(mut self) {
@@ -300,7 +324,9 @@ impl FaultEntry {
         let (method, action) = (self.method.name(), &self.action);
         let name = self.name.as_ref().map(|name| format!(" of {name}"));
         let name = name.unwrap_or_default();
-        Some(format!("{method}{name}: {action}, {used} of {asked} calls"))
+        Some(format!(
+            "{method}{name}: {action}, in {used} of {asked} calls"
+        ))
     }
 
     /// Returns true if the fault applies to a call of a method with one of these names.
@@ -518,15 +544,15 @@ impl Faults {
 impl std::fmt::Display for FaultAction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Fail(status) => write!(f, "fails with {:?}", status.code()),
-            Self::Delay(time) => write!(f, "is delayed by {time:?}"),
-            Self::DropConnection => f.write_str("the connection is dropped"),
-            Self::LoseResponse => f.write_str("the response is lost"),
-            Self::Stale => f.write_str("reads a stale state"),
-            Self::NotFoundFor(time) => write!(f, "finds nothing younger than {time:?}"),
-            Self::Html(status) => write!(f, "is answered with HTTP {}", status.as_u16()),
-            Self::Respond(_) => f.write_str("is answered with a message"),
-            Self::Operation(_) => f.write_str("starts an operation with a plan"),
+            Self::Fail(status) => write!(f, "failure with {:?}", status.code()),
+            Self::Delay(time) => write!(f, "delay of {time:?}"),
+            Self::DropConnection => f.write_str("dropped connection"),
+            Self::LoseResponse => f.write_str("lost response"),
+            Self::Stale => f.write_str("stale read"),
+            Self::NotFoundFor(time) => write!(f, "NOT_FOUND for {time:?} after the creation"),
+            Self::Html(status) => write!(f, "HTML page with HTTP {}", status.as_u16()),
+            Self::Respond(_) => f.write_str("response with a given message"),
+            Self::Operation(_) => f.write_str("plan for the operation"),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 /// # assert!(format!("{plan:?}").contains("rolling out"));
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "a plan has no effect before an operation has it"]
+#[must_use = "a plan has no effect until it is set for an operation"]
 pub struct OperationPlan {
     pub(crate) takes: Option<Duration>,
     pub(crate) fails: Option<Status>,
@@ -34,7 +34,7 @@ pub struct OperationPlan {
     pub(crate) progress: Vec<(Duration, String)>,
     pub(crate) cancel_behavior: CancelBehavior,
     pub(crate) forgotten: Option<Duration>,
-    /// The files of the config are invalid, so its creation does not reach the midpoint.
+    /// The files of the config are invalid, so the config never becomes ACTIVATING.
     pub(crate) stopped: bool,
 }
 
@@ -49,7 +49,7 @@ pub enum CancelBehavior {
     /// The operation ends with CANCELLED at once. This is the default.
     #[default]
     Honoured,
-    /// The operation ends with CANCELLED after this time, unless it ends before.
+    /// The operation ends with CANCELLED after this time, unless it ends earlier.
     HonouredAfter(Duration),
     /// The metadata has `requested_cancellation`; the cancellation has no other effect.
     Ignored,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use prost::Message;
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -35,9 +35,10 @@ pub struct ReceivedCall {
     pub via: Via,
     /// The name of the resource or operation; for a create the name of the new resource, and for a list the parent.
     pub name: String,
-    /// The headers of the gRPC request. The values of secret headers are `(masked)`.
+    /// The headers of the request, except those of the connection. For a REST call `accept` and the headers of compression are
+    /// absent too. The values of secret headers are `(masked)`.
     pub headers: HeaderMap,
-    /// The encoded request message, for REST calls too. `None` if it could not be read or was dropped. Names, headers, errors and
+    /// The encoded request message, for REST calls too. `None` if it could not be read, was too large, or was dropped. Names, headers, errors and
     /// messages of all calls have at most 16 MiB; above that the oldest messages are dropped, and then the oldest calls.
     pub message: Option<Bytes>,
     /// Time between the creation of the emulator and the call, by the clock of `tokio::time`.
@@ -57,9 +58,10 @@ pub struct ReceivedCall {
     pub response: Option<Bytes>,
     /// The number of the fault that applied to the call, as in `faults/3`.
     pub fault: Option<u64>,
-    /// The call ended without a response: a fault closed the connection, or the client cancelled the call.
+    /// True if the call ended without a response: a fault closed the connection, the client cancelled the call, or the call
+    /// panicked.
     pub is_cut: bool,
-    /// The status of the HTML page with which a fault answered.
+    /// The HTTP status of the HTML page that a fault returned. `None` if the response was not a page.
     pub html: Option<StatusCode>,
     /// The HTTP version. `None` for a call without a connection.
     pub http_version: Option<Version>,
@@ -119,6 +121,8 @@ pub(crate) struct NewCall<'c> {
     pub(crate) via: Via,
     pub(crate) name: &'c str,
     pub(crate) headers: &'c HeaderMap,
+    /// The media type of an HTTP/JSON request with a body.
+    pub(crate) json_type: Option<&'c HeaderValue>,
     pub(crate) message: Option<Bytes>,
     pub(crate) http_version: Option<Version>,
     pub(crate) peer: Peer,
@@ -182,7 +186,7 @@ impl CallLog {
             method: new.method,
             via: new.via,
             name: new.name.to_owned(),
-            headers: masked(new.headers),
+            headers: recorded_headers(&new),
             request_bytes: size(new.message.as_deref()),
             message: new.message,
             at: self.started_at.elapsed(),
@@ -389,8 +393,16 @@ impl Log {
     }
 }
 
-fn masked(headers: &HeaderMap) -> HeaderMap {
-    let mut headers = headers.clone();
+/// Returns the headers as the client sent them. The transcoder has added those of gRPC. The values of secret headers are masked.
+fn recorded_headers(new: &NewCall<'_>) -> HeaderMap {
+    let mut headers = new.headers.clone();
+    if new.via == Via::Rest {
+        headers.remove(header::TE);
+        match new.json_type {
+            Some(media) => drop(headers.insert(header::CONTENT_TYPE, media.clone())),
+            None => drop(headers.remove(header::CONTENT_TYPE)),
+        }
+    }
     for (name, value) in &mut headers {
         if value.is_sensitive() || SECRET_PARTS.iter().any(|part| name.as_str().contains(part)) {
             *value = HeaderValue::from_static("(masked)");

@@ -94,7 +94,7 @@ fn field<T: Fields>(text: &str) -> Result<(Field, bool), String> {
         [_, direction] => {
             let lower = direction.to_ascii_lowercase();
             let why = match lower.as_str() {
-                "asc" | "desc" => format!("must be in small letters: `{lower}`"),
+                "asc" | "desc" => format!("must be lowercase: `{lower}`"),
                 _ => "must be `asc`, `desc` or neither".to_owned(),
             };
             return Err(format!(

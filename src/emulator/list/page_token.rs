@@ -72,7 +72,7 @@ impl PageToken {
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
         let page_token = bytes.and_then(|bytes| Self::decode(bytes.as_slice()).ok());
-        // Encoding the decoded token again gives the same text only if the checksum is right.
+        // A token with a wrong checksum differs from its encoding, which has the right checksum.
         if let Some(page_token) =
             page_token.filter(|page_token| page_token.clone().into_text(list) == token)
         {
@@ -112,7 +112,7 @@ impl PageToken {
         let own = own.encode_to_vec();
         let parts = list.iter().map(|part| part.as_bytes()).chain([&own[..]]);
         parts.fold(0xcbf2_9ce4_8422_2325, |sum, part| {
-            // The lengths keep the parts apart.
+            // The lengths distinguish `ab`, `c` from `a`, `bc`.
             let length = part.len().to_be_bytes();
             length.iter().chain(part).fold(sum, |sum, byte| {
                 (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

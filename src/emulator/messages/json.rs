@@ -21,7 +21,7 @@ pub(in crate::emulator) static RULES: LazyLock<Rules> = LazyLock::new(|| {
 pub(in crate::emulator) fn options() -> JsonOptions {
     JsonOptions {
         strict: true,
-        // A fault may respond with an `Any` of an unknown type.
+        // Accepts an `Any` of an unknown type, with which a fault may respond.
         any_bytes: true,
         ..JsonOptions::default()
     }

@@ -15,11 +15,11 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// The latest moment, at the end of the year 9999. The clock stops there.
 const LATEST: Moment = Moment(Duration::new(LAST_SECOND, 999_999_999));
 
-/// A clock that starts at the wall clock's time and advances with tokio's clock, which a test may pause. It can be advanced and
-/// paused on its own too.
+/// The emulator's clock. It starts at the wall clock's time and advances with tokio's clock, which a test may pause. The
+/// emulator's clock can also be advanced and paused without tokio's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// Start of the process's emulator.
+    /// The instant at which the emulator was created in this process.
     pub(crate) started_at: Instant,
     /// The time at `since`, or now if the clock is paused.
     wall: Moment,
@@ -36,7 +36,7 @@ impl Moment {
         Self(self.0.saturating_add(time)).min(LATEST)
     }
 
-    /// Returns the time since an earlier moment, or zero if that is later.
+    /// Returns the time since another moment, or zero if the other moment is later.
     pub(crate) fn since(self, other: Self) -> Duration {
         self.0.saturating_sub(other.0)
     }

@@ -38,7 +38,7 @@ pub(crate) struct OperationTable {
 pub(crate) enum Event {
     /// A progress message of the plan becomes visible.
     Progress,
-    /// Half of its time has passed.
+    /// Half of the operation's time has passed.
     Midpoint,
     End,
     /// From now on the operation is not found.

@@ -62,7 +62,8 @@ impl<V> TrackedMap<V> {
         self.map.clear();
     }
 
-    /// Records a change of the row for the listeners of events only, as when time has changed its view.
+    /// Records a change of the row for the listeners of events only. The stored row is unchanged, but the passage of time has
+    /// changed the view of it.
     pub(super) fn touch(&mut self, name: &str) {
         self.watched.record(name);
     }
@@ -82,7 +83,7 @@ impl<V> TrackedMap<V> {
         self.watched.record(name);
     }
 
-    /// Replaces a row for the time of a read, without a record. Returns the previous row.
+    /// Replaces a row during a stale read. The change is not recorded. Returns the previous row.
     pub(super) fn replace_unrecorded(&mut self, name: &str, row: Option<V>) -> Option<V> {
         match row {
             Some(row) => self.map.insert(name.to_owned(), row),

@@ -118,7 +118,7 @@ fn sync_folder(_path: &Path) -> io::Result<()> {
 fn create(path: &Path) -> Result<Database, Cause> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE);
-    // The file is small, and an error on opening is better than a panic during a call.
+    // The check is fast, since the file is small. An error at the start is better than a panic during a call.
     builder.set_check_integrity_on_open(true);
     builder.create(path).map_err(unopened)
 }

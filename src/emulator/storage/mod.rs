@@ -1,8 +1,8 @@
 //! State in a file, an embedded database, so that it survives the process.
 //!
-//! Dropping the guard of the tables hands the changed rows, encoded, to the [`Writer`]. A blocking task commits all rows that have
-//! arrived in one transaction. A response, including one to a read, is sent only after all changes that were handed over
-//! before it are committed. So a crash cannot undo a state that a client has seen.
+//! Dropping the guard of the tables encodes the changed rows and passes them to the [`Writer`]. A blocking task commits all rows
+//! that have arrived in one transaction. A response, including a response to a read, is sent only after all earlier changes are
+//! committed. So a crash cannot undo a state that a client has seen.
 
 mod error;
 mod file;

@@ -111,7 +111,7 @@ impl From<Duration> for Time {
 
 impl Time {
     pub(super) fn read(self) -> Read<Duration> {
-        // More nanoseconds would carry into the seconds and could overflow them.
+        // Rejects more nanoseconds, since their carry could overflow the seconds.
         match self.nanos {
             0..1_000_000_000 => Ok(Duration::new(self.seconds, self.nanos)),
             _ => Err("a time with more than 999,999,999 nanoseconds"),

@@ -25,7 +25,7 @@ struct Store {
     /// Locked while changes are committed. `None` once the file is closed.
     file: Mutex<Option<File>>,
     progress: watch::Sender<Progress>,
-    /// Number of times that the clock was set, as far as it was recorded.
+    /// Number of times that the clock was set before the last recorded change.
     clock_changes: AtomicU64,
 }
 
@@ -85,8 +85,8 @@ impl Journal for Writer {
         }
         drop(queue);
         let guard = FlushGuard(Arc::clone(store));
-        // tokio does not advance a paused clock while a blocking task runs. With a thread of our own, it would advance
-        // the clock during the write.
+        // The flush is a blocking task of tokio, since tokio does not advance a paused clock while a blocking task runs. With a
+        // thread of our own, it would advance the clock during the write.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(guard))),
             Err(_) => drop(guard),

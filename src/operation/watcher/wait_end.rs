@@ -169,3 +169,43 @@ pub(super) fn catch_panic(foreign: impl FnOnce()) {
         mem::forget(payload);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    /// The texts of the errors of a wait that no task polls for any more. [`OperationError`] adds how to continue the wait.
+    #[test]
+    fn each_reason_to_abandon_a_wait_has_a_text_with_its_cause() {
+        let rows = [
+            (
+                AbandonReason::NoRuntime,
+                Code::Cancelled,
+                "no Tokio runtime: a wait by a watcher must be polled within a Tokio runtime",
+            ),
+            (
+                AbandonReason::ShutDown,
+                Code::Cancelled,
+                "the Tokio runtime that polled the operation has been shut down",
+            ),
+            (
+                AbandonReason::Panicked,
+                Code::Cancelled,
+                "the task of the watcher panicked; a runtime must have its time driver enabled",
+            ),
+            (
+                AbandonReason::CallPanicked,
+                Code::Internal,
+                "a transport or a layer panicked in a call of the watcher",
+            ),
+        ];
+        for (reason, code, text) in rows {
+            let error = reason.error();
+            assert_eq!(error.code(), Some(code), "{reason:?}");
+            let status = error.status().expect("a status");
+            assert_eq!(status.message(), text, "{reason:?}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ pub(crate) fn decompress(
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
         Some(b"gzip" | b"x-gzip") => gzip::decompress_response(&body, max_bytes).map(Bytes::from),
-        Some(other) => Err(unknown(other)),
+        Some(other) => Err(unknown(other, "must be gzip or identity")),
     }
 }
 
@@ -30,14 +30,14 @@ pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(()),
-        Some(other) => Err(unknown(other)),
+        Some(other) => Err(unknown(other, "must be identity for a stream")),
     }
 }
 
-fn unknown(encoding: &[u8]) -> Status {
+fn unknown(encoding: &[u8], valid: &str) -> Status {
     let name = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "unsupported content encoding `{name}` of the response"
+        "unsupported content encoding `{name}` of the response: {valid}"
     ))
 }
 

@@ -197,7 +197,7 @@ fn raw(message: &[u8]) -> Result<Option<Content>, String> {
     }
     Ok(Some(Content {
         media: HeaderValue::from_str(media)
-            .map_err(|_| format!("invalid content type `{media}`"))?,
+            .map_err(|_| format!("invalid content type `{}`", media.escape_debug()))?,
         bytes: Bytes::copy_from_slice(bytes(2)?.unwrap_or_default()),
     }))
 }

@@ -60,7 +60,7 @@ fn read_key(
             Some(Ok(_)) => {}
             _ => {
                 return lexer.error(format!(
-                    "invalid key `{name}`: must be a number of the key's type"
+                    "invalid key `{name}`: must be an integer in the range of the key"
                 ));
             }
         },

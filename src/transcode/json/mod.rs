@@ -68,7 +68,7 @@ impl Schema {
         options: JsonOptions,
     ) -> Result<String, Error> {
         write(self, self.known(message)?, wire, options)
-            .map_err(|why| Error::message(format!("a {message} has no JSON form: {why}")))
+            .map_err(|why| Error::message(format!("{message} has no JSON form: {why}")))
     }
 
     fn known(&self, message: &str) -> Result<MessageId, Error> {

@@ -172,10 +172,7 @@ fn message_from_text(schema: &Schema, id: MessageId, text: &str) -> Result<Vec<u
             from_text(schema, field.kind, text, &mut content)?;
         }
         _ => {
-            return Err(format!(
-                "a {} cannot be a path or query value",
-                message.name
-            ));
+            return Err(format!("{} cannot be a path or query value", message.name));
         }
     }
     Ok(content)

@@ -3,7 +3,7 @@
 use crate::transcode::json::base64;
 use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::{Lexer, Token};
-use crate::transcode::json::read::number::{integer, is_number, number, number_text};
+use crate::transcode::json::read::number::{integer, is_number, number};
 use crate::transcode::json::read::{Reader, Written};
 use crate::transcode::json::text::{float, quote, signed, unsigned};
 use crate::transcode::json::wire_reader::WireValue;
@@ -61,6 +61,7 @@ impl Reader<'_> {
         id: EnumId,
         out: &mut Vec<u8>,
     ) -> error::Result<Written> {
+        const ENUM: &str = "expected the name or the number of an enum value";
         let of = self.schema.enumeration(id);
         let number = match lexer.next()? {
             Token::String => {
@@ -78,15 +79,16 @@ impl Reader<'_> {
                 lexer.word("null")?;
                 0
             }
-            _ => match integer::<i32>(&number_text(lexer)?) {
+            Token::Number => match integer::<i32>(lexer.number()?) {
                 Some(number) if of.has(number) => number,
                 // Treat an unknown number of a closed enum as an unknown name.
                 Some(number) if self.strict => {
                     return lexer.error(format!("unknown enum value {number}"));
                 }
                 Some(_) => return Ok(Written::Nothing),
-                None => return lexer.error("expected the name or the number of an enum value"),
+                None => return lexer.error(ENUM),
             },
+            _ => return lexer.error(ENUM),
         };
         put_varint(i64::from(number).cast_unsigned(), out);
         Ok(Written::value(number == 0))

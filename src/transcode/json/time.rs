@@ -12,11 +12,20 @@ const BILLION: i32 = 1_000_000_000;
 
 /// Writes the wire bytes of a timestamp or a duration in JSON.
 pub(crate) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
-    let (what, time) = match shape {
-        Shape::Timestamp => ("timestamp", parse_timestamp(text)),
-        _ => ("duration", parse_duration(text)),
+    let (what, valid, time) = match shape {
+        Shape::Timestamp => (
+            "timestamp",
+            "RFC 3339, such as 2026-01-02T03:04:05Z",
+            parse_timestamp(text),
+        ),
+        _ => (
+            "duration",
+            "seconds with the suffix `s`, such as 1.5s",
+            parse_duration(text),
+        ),
     };
-    let (seconds, nanos) = time.ok_or_else(|| format!("invalid {what} `{text}`"))?;
+    let (seconds, nanos) =
+        time.ok_or_else(|| format!("invalid {what} `{text}`: must be {valid}"))?;
     // Fields 1 and 2, varints both.
     if seconds != 0 {
         out.push(0x08);

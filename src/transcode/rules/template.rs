@@ -191,9 +191,8 @@ impl Template {
                 (Some((index, variable)), _) if variable.begin == at => {
                     let pattern = &self.segments[variable.begin..variable.end];
                     let field = &variable.field;
-                    value(index)
-                        .and_then(|value| expand(&value, pattern, path))
-                        .map_err(|why| format!("`{field}` {why}"))?;
+                    let value = value(index).map_err(|why| format!("`{field}`: {why}"))?;
+                    expand(&value, pattern, path).map_err(|why| format!("`{field}` {why}"))?;
                     at = variable.end;
                     next = variables.next();
                 }

@@ -54,6 +54,7 @@ fn unknown(headers: &HeaderMap) -> Refusal {
             header::ACCEPT_ENCODING,
             HeaderValue::from_static("gzip, identity"),
         )),
+        unreadable: None,
     }
 }
 

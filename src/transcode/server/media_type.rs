@@ -51,6 +51,7 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
                 status: Status::unimplemented(text),
                 http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 header: None,
+                unreadable: None,
             })
         }
         _ => Ok(()),

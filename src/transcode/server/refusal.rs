@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::call::GrpcResponse;
+use crate::call::{GrpcResponse, UnreadableRequest};
 use crate::transcode::error_body;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
@@ -17,6 +17,8 @@ pub(crate) struct Refusal {
     pub(crate) http: StatusCode,
     /// A header that lists the accepted values, such as `Allow`.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    /// The request, if its path has a rule. [`call`](super::request::call) sets it.
+    pub(crate) unreadable: Option<Box<UnreadableRequest>>,
 }
 
 impl From<Status> for Refusal {
@@ -25,6 +27,7 @@ impl From<Status> for Refusal {
             http: http_by_code(status.code()),
             status,
             header: None,
+            unreadable: None,
         }
     }
 }
@@ -34,6 +37,9 @@ impl Refusal {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
         let mut reply = response::json(self.http, body);
         reply.headers_mut().extend(self.header);
+        if let Some(unreadable) = self.unreadable {
+            reply.extensions_mut().insert(*unreadable);
+        }
         reply
     }
 }

@@ -10,7 +10,9 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::{BodyBuffer, GrpcRequest, MESSAGE_PREFIX_LEN, Transcoded};
+use crate::call::{
+    BodyBuffer, GrpcRequest, JsonType, MESSAGE_PREFIX_LEN, Transcoded, UnreadableRequest,
+};
 use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::rules::router::{Route, RuleId};
 use crate::transcode::rules::rule::{RequestBody, Rule};
@@ -45,16 +47,61 @@ pub(crate) async fn call(
     options: JsonOptions,
     max_bytes: usize,
 ) -> Result<Call, Refusal> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let mut body = Incoming {
         is_wanted: !head.headers.contains_key(header::EXPECT),
         body,
     };
-    let call = read(rules, head, &mut body, options, max_bytes).await;
-    if call.is_err() && body.is_wanted {
-        body.drain(max_bytes.saturating_mul(DRAINED)).await;
+    match read(rules, &mut head, &mut body, options, max_bytes).await {
+        Ok(read) => Ok(Call {
+            target: read.target,
+            enums_as_numbers: read.enums_as_numbers,
+            rpc: rpc(rules, head, read),
+        }),
+        Err(refusal) => {
+            if body.is_wanted {
+                body.drain(max_bytes.saturating_mul(DRAINED)).await;
+            }
+            let unreadable = unreadable(rules, head, &refusal.status).map(Box::new);
+            Err(Refusal {
+                unreadable,
+                ..refusal
+            })
+        }
     }
-    call
+}
+
+/// A request that was read: the message, and what else the gRPC call needs.
+struct ReadRequest {
+    target: RuleId,
+    message: Bytes,
+    /// The headers that stand for system parameters.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    enums_as_numbers: bool,
+}
+
+/// Returns a request that was rejected, if its path has a rule.
+fn unreadable(rules: &Rules, mut head: Parts, status: &Status) -> Option<UnreadableRequest> {
+    let (target, segments) = route(rules, &head).ok()?;
+    let (method, rule) = rules.target(target);
+    let mut path_fields = Vec::new();
+    let (schema, input) = (rules.schema(), method.input);
+    // An invalid path sets no fields.
+    let fields = path::put(schema, input, rule, &segments, 0..0, &mut path_fields);
+    let path_fields = fields.map_or_else(|_| Bytes::new(), |()| path_fields.into());
+    drop(segments);
+    remove_connection_headers(&mut head.headers);
+    let media = head.headers.get(header::CONTENT_TYPE).cloned();
+    head.extensions.insert(Transcoded);
+    if let Some(media) = media {
+        head.extensions.insert(JsonType(media));
+    }
+    Some(UnreadableRequest {
+        method: method.path.clone(),
+        head,
+        path_fields,
+        status: status.clone(),
+    })
 }
 
 /// The body of a request.
@@ -105,14 +152,14 @@ impl Incoming {
 
 async fn read(
     rules: &Rules,
-    mut head: Parts,
+    head: &mut Parts,
     body: &mut Incoming,
     options: JsonOptions,
     max_bytes: usize,
-) -> Result<Call, Refusal> {
+) -> Result<ReadRequest, Refusal> {
     media_type::check(&head.headers)?;
-    let is_form = head.method == Verb::POST && take_override(&mut head)?;
-    let (target, segments) = route(rules, &head)?;
+    let is_form = head.method == Verb::POST && take_override(head)?;
+    let (target, segments) = route(rules, head)?;
     let (method, rule) = rules.target(target);
     if method.client_streaming {
         let text = "client streaming is not supported over HTTP/JSON: use gRPC";
@@ -143,12 +190,11 @@ async fn read(
     let query = query.map_err(Invalid::status)?;
     message.extend_from_slice(&query.wire);
     path::put(schema, input, rule, &segments, from_body, &mut message).map_err(invalid)?;
-    let enums_as_numbers = query.enums_as_numbers;
-    drop(segments);
-    Ok(Call {
-        rpc: rpc(head, method, grpc_frames::frame(message)?, query.headers),
+    Ok(ReadRequest {
         target,
-        enums_as_numbers,
+        message: grpc_frames::frame(message)?,
+        headers: query.headers,
+        enums_as_numbers: query.enums_as_numbers,
     })
 }
 
@@ -199,6 +245,7 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(RuleId, Vec<&'p str>), R
                 status: Status::unimplemented(text),
                 http: StatusCode::METHOD_NOT_ALLOWED,
                 header: allow.map(|allow| (header::ALLOW, allow)),
+                unreadable: None,
             })
         }
         Route::Nothing => {
@@ -241,18 +288,31 @@ fn put_body(
     }
 }
 
-fn rpc(
-    mut head: Parts,
-    method: &Method,
-    message: Bytes,
-    system: Vec<(HeaderName, HeaderValue)>,
-) -> GrpcRequest {
+fn rpc(rules: &Rules, mut head: Parts, read: ReadRequest) -> GrpcRequest {
+    let (method, _) = rules.target(read.target);
     head.method = Verb::POST;
     head.version = Version::HTTP_2;
     let mut uri = std::mem::take(&mut head.uri).into_parts();
     uri.path_and_query = method.path.parse().ok();
     // The path of a method is always a valid URI.
     head.uri = Uri::from_parts(uri).unwrap_or_else(|_| method.path.parse().unwrap_or_default());
+    remove_connection_headers(&mut head.headers);
+    let media = HeaderValue::from_static("application/grpc");
+    if let Some(media) = head.headers.insert(header::CONTENT_TYPE, media) {
+        head.extensions.insert(JsonType(media));
+    }
+    let trailers = HeaderValue::from_static("trailers");
+    head.headers.insert(header::TE, trailers);
+    head.extensions.insert(Transcoded);
+    for (name, value) in read.headers {
+        // A header of the request takes precedence over a system parameter.
+        head.headers.entry(name).or_insert(value);
+    }
+    GrpcRequest::from_parts(head, Body::new(Full::new(read.message)))
+}
+
+/// Removes the headers of the connection, of the HTTP body, and of gRPC's compression.
+fn remove_connection_headers(headers: &mut HeaderMap) {
     for name in [
         header::HOST,
         header::CONNECTION,
@@ -264,7 +324,7 @@ fn rpc(
         header::ACCEPT,
         header::ACCEPT_ENCODING,
     ] {
-        head.headers.remove(name);
+        headers.remove(name);
     }
     for name in [
         "keep-alive",
@@ -272,16 +332,6 @@ fn rpc(
         "grpc-encoding",
         "grpc-accept-encoding",
     ] {
-        head.headers.remove(name);
+        headers.remove(name);
     }
-    let media = HeaderValue::from_static("application/grpc");
-    head.headers.insert(header::CONTENT_TYPE, media);
-    let trailers = HeaderValue::from_static("trailers");
-    head.headers.insert(header::TE, trailers);
-    head.extensions.insert(Transcoded);
-    for (name, value) in system {
-        // A header of the request takes precedence over a system parameter.
-        head.headers.entry(name).or_insert(value);
-    }
-    GrpcRequest::from_parts(head, Body::new(Full::new(message)))
 }

@@ -3,9 +3,7 @@
 use http::Uri;
 use http::uri::Scheme;
 
-use super::{
-    DisplayOrigin, EMULATOR_HOST, EndpointSource, is_loopback, is_loopback_for_any_resolver,
-};
+use super::{DisplayOrigin, EndpointSource, is_loopback, is_loopback_for_any_resolver};
 
 /// A credential of a client, by its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +31,8 @@ pub(crate) enum Credential {
 pub(crate) struct CredentialRoute<'a> {
     pub(crate) endpoint: &'a Uri,
     pub(crate) source: EndpointSource,
+    /// The variable that names the emulator, if the endpoint is one.
+    pub(crate) emulator_variable: &'a str,
     pub(crate) proxy: Option<&'a Uri>,
     /// True if a transport or a connector of the user resolves the endpoint's name.
     pub(crate) custom_resolver: bool,
@@ -132,7 +132,8 @@ impl CredentialRoute<'_> {
                 )
             }
             CredentialRefusal::Emulator => format!(
-                "`{EMULATOR_HOST}` is {endpoint}, which is not a loopback address, so no credential is sent to it; use `anonymous`, or set the address as `endpoint`"
+                "`{}` is {endpoint}, which is not a loopback address, so no credential is sent to it; use `anonymous`, or set the address as `endpoint`",
+                self.emulator_variable
             ),
         }
     }
@@ -146,6 +147,7 @@ pub(crate) fn is_plaintext_remote(uri: &Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::EMULATOR_HOST;
     use super::Credential::{Anonymous, Default, Identity, Set};
     use super::CredentialDecision::{Refuse, Send, Withhold};
     use super::EndpointSource::{Emulator, Endpoint, Universe};
@@ -160,6 +162,7 @@ mod tests {
         let route = CredentialRoute {
             endpoint: &endpoint,
             source,
+            emulator_variable: EMULATOR_HOST,
             proxy: proxy.as_ref(),
             custom_resolver,
         };
@@ -462,6 +465,7 @@ mod tests {
         let route = CredentialRoute {
             endpoint: &endpoint,
             source: Endpoint,
+            emulator_variable: EMULATOR_HOST,
             proxy: Some(&proxy),
             custom_resolver: false,
         };

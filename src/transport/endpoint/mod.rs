@@ -38,9 +38,6 @@ const METADATA_HOST: &str = "GCE_METADATA_HOST";
 /// The universe domain of Google Cloud.
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
-/// The service's address for mutual TLS, from its discovery document.
-const MTLS_ENDPOINT: &str = "https://apigateway.mtls.googleapis.com/";
-
 /// Maximum length of a value in an error, in characters.
 const MAX_SHOWN: usize = 120;
 
@@ -49,7 +46,7 @@ const MAX_SHOWN: usize = 120;
 pub(crate) enum EndpointSource {
     /// The builder's `endpoint`.
     Endpoint,
-    /// The variable [`EMULATOR_HOST`].
+    /// The environment variable of an emulator, such as [`EMULATOR_HOST`].
     Emulator,
     /// The universe domain, which is [`DEFAULT_UNIVERSE`] by default.
     Universe,
@@ -65,8 +62,12 @@ pub(crate) struct Endpoint {
 }
 
 /// The settings that determine the address of the service.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct EndpointSettings<'a> {
+    /// The host of the service in the default universe, if it is known.
+    pub(crate) host: Option<&'a str>,
+    /// The environment variable with the address of an emulator, if the service has one.
+    pub(crate) emulator_variable: Option<&'a str>,
     pub(crate) endpoint: Option<&'a str>,
     pub(crate) universe_domain: Option<&'a str>,
     /// True if there is a client certificate.
@@ -74,7 +75,7 @@ pub(crate) struct EndpointSettings<'a> {
 }
 
 impl EndpointSettings<'_> {
-    /// Returns the address: `endpoint`, else the emulator of [`EMULATOR_HOST`], else the service in the universe.
+    /// Returns the address: `endpoint`, else the emulator that a variable names, else the service in the universe.
     ///
     /// # Errors
     ///
@@ -86,7 +87,7 @@ impl EndpointSettings<'_> {
         let universe = self.universe(&variable)?;
         let (uri, source) = match self.endpoint {
             Some(endpoint) => (parse("endpoint", endpoint)?, EndpointSource::Endpoint),
-            None => match emulator(&variable)? {
+            None => match self.emulator(&variable)? {
                 Some(emulator) => (emulator, EndpointSource::Emulator),
                 None => (
                     self.in_universe(&universe, &variable)?,
@@ -110,10 +111,28 @@ impl EndpointSettings<'_> {
             return Ok(DEFAULT_UNIVERSE.to_owned());
         };
         // Also check the host name of the service, which may be too long.
+        let host = self.service().map(|service| format!("{service}.{domain}"));
         check_domain(&domain)
-            .and_then(|()| check_domain(&format!("apigateway.{domain}")))
+            .and_then(|()| host.map_or(Ok(()), |host| check_domain(&host)))
             .map_err(|fault| invalid(setting, &domain, fault))?;
         Ok(domain.to_ascii_lowercase())
+    }
+
+    /// Returns the first part of the host, such as `apigateway`, if the host is below [`DEFAULT_UNIVERSE`].
+    fn service(&self) -> Option<&str> {
+        self.host?.strip_suffix(DEFAULT_UNIVERSE)?.strip_suffix('.')
+    }
+
+    /// Returns the address in the variable of the emulator, if the variable is set.
+    fn emulator(&self, variable: &impl Fn(&str) -> Option<OsString>) -> Result<Option<Uri>, Error> {
+        let Some(name) = self.emulator_variable else {
+            return Ok(None);
+        };
+        let Some(host) = text(name, variable)? else {
+            return Ok(None);
+        };
+        let uri = parse_or("http", &host).map_err(|fault| invalid(name, &host, fault))?;
+        Ok(Some(uri))
     }
 
     fn in_universe(
@@ -132,10 +151,25 @@ impl EndpointSettings<'_> {
             true => "a client certificate".to_owned(),
             false => format!("`{MTLS}` {mode:?}"),
         };
-        match uses_mtls {
-            false => parse("universe_domain", &format!("https://apigateway.{universe}")),
-            true if universe == DEFAULT_UNIVERSE => Ok(Uri::from_static(MTLS_ENDPOINT)),
-            true => Err(Error::configuration(format!(
+        let Some(host) = self.host else {
+            return Err(Error::configuration(
+                "missing `endpoint`: the contract has no default host",
+            ));
+        };
+        // The names follow Google's discovery documents.
+        match (uses_mtls, self.service()) {
+            (false, Some(service)) => {
+                parse("universe_domain", &format!("https://{service}.{universe}"))
+            }
+            (true, Some(service)) if universe == DEFAULT_UNIVERSE => {
+                parse("endpoint", &format!("https://{service}.mtls.{universe}"))
+            }
+            // A host of its own is in no universe.
+            (false, None) => parse("default_host", host),
+            (true, None) => Err(Error::configuration(format!(
+                "the host {host} has no endpoint for mutual TLS, which {reason} requires; set `{MTLS}` to `never`, or set `endpoint`"
+            ))),
+            (true, Some(_)) => Err(Error::configuration(format!(
                 "the universe domain {universe} has no endpoint for mutual TLS, which {reason} requires; set `{MTLS}` to `never`, or set `endpoint`"
             ))),
         }
@@ -188,15 +222,6 @@ fn text(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> Result<Opti
     let value = variable(name).filter(|value| !value.is_empty());
     let text = value.map(OsString::into_string).transpose();
     text.map_err(|_| Error::configuration(format!("invalid `{name}`: not valid Unicode")))
-}
-
-/// Returns the address in [`EMULATOR_HOST`], if the variable is set.
-fn emulator(variable: &impl Fn(&str) -> Option<OsString>) -> Result<Option<Uri>, Error> {
-    let Some(host) = text(EMULATOR_HOST, variable)? else {
-        return Ok(None);
-    };
-    let uri = parse_or("http", &host).map_err(|fault| invalid(EMULATOR_HOST, &host, fault))?;
-    Ok(Some(uri))
 }
 
 /// Checks that the variable for the metadata server's address is `HOST[:PORT]`. google-cloud-auth does not check it.

@@ -1,5 +1,14 @@
 use super::*;
 
+/// The settings of a client of API Gateway that has no setting.
+const API_GATEWAY: EndpointSettings<'static> = EndpointSettings {
+    host: Some("apigateway.googleapis.com"),
+    emulator_variable: Some(EMULATOR_HOST),
+    endpoint: None,
+    universe_domain: None,
+    identity: false,
+};
+
 /// An environment with only these variables.
 fn environment<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
     |name| {
@@ -101,7 +110,7 @@ fn the_endpoint_overrides_the_emulator_and_the_emulator_overrides_the_universe()
     let settings = |endpoint, universe_domain| EndpointSettings {
         endpoint,
         universe_domain,
-        identity: false,
+        ..API_GATEWAY
     };
     let both = [(EMULATOR_HOST, "emulator.test:1"), (UNIVERSE, "env.test")];
     let cases = [
@@ -161,14 +170,14 @@ fn the_emulator_is_named_in_any_form_of_an_address() {
         ("https://[::1]", "https://[::1]/"),
     ];
     for (value, uri) in cases {
-        let found = resolve(EndpointSettings::default(), &[(EMULATOR_HOST, value)]);
+        let found = resolve(API_GATEWAY, &[(EMULATOR_HOST, value)]);
         assert_eq!(
             found,
             Ok((uri.to_owned(), EndpointSource::Emulator)),
             "{value}"
         );
     }
-    let unset = resolve(EndpointSettings::default(), &[(EMULATOR_HOST, "")]).expect("valid");
+    let unset = resolve(API_GATEWAY, &[(EMULATOR_HOST, "")]).expect("valid");
     assert_eq!(unset.1, EndpointSource::Universe);
     for value in [
         "::1",
@@ -180,8 +189,7 @@ fn the_emulator_is_named_in_any_form_of_an_address() {
         "/",
         "http://",
     ] {
-        let error =
-            resolve(EndpointSettings::default(), &[(EMULATOR_HOST, value)]).expect_err(value);
+        let error = resolve(API_GATEWAY, &[(EMULATOR_HOST, value)]).expect_err(value);
         assert!(
             error.starts_with("invalid `APIGATEWAY_EMULATOR_HOST` "),
             "{error}"
@@ -208,7 +216,7 @@ fn a_universe_must_be_a_domain() {
         ] {
             let settings = EndpointSettings {
                 universe_domain: setting,
-                ..EndpointSettings::default()
+                ..API_GATEWAY
             };
             let error = resolve(settings, variables).expect_err(value);
             assert!(
@@ -220,7 +228,7 @@ fn a_universe_must_be_a_domain() {
     let long = format!("{}test", "a.".repeat(123));
     let settings = EndpointSettings {
         universe_domain: Some(&long),
-        ..EndpointSettings::default()
+        ..API_GATEWAY
     };
     let error = resolve(settings, &[]).expect_err("the host name is too long");
     assert!(error.contains("at most 253"), "{error}");
@@ -248,7 +256,7 @@ fn a_client_certificate_selects_the_endpoint_for_mutual_tls_as_in_googles_client
     for (mode, identity, expected) in cases {
         let settings = EndpointSettings {
             identity,
-            ..EndpointSettings::default()
+            ..API_GATEWAY
         };
         let found = resolve(settings, &[(MTLS, mode)]);
         match (found, expected) {
@@ -267,7 +275,7 @@ fn mutual_tls_does_not_change_a_set_endpoint_and_is_an_error_in_another_universe
     let elsewhere = EndpointSettings {
         universe_domain: Some("u.test"),
         identity: true,
-        ..EndpointSettings::default()
+        ..API_GATEWAY
     };
     for (variables, settings) in [
         (
@@ -294,7 +302,7 @@ fn mutual_tls_does_not_change_a_set_endpoint_and_is_an_error_in_another_universe
         assert_eq!(found.0, "https://h/");
     }
     let variables = [(MTLS, "always"), (EMULATOR_HOST, "e:1")];
-    let found = resolve(EndpointSettings::default(), &variables).expect("an emulator is source");
+    let found = resolve(API_GATEWAY, &variables).expect("an emulator is source");
     assert_eq!(found.0, "http://e:1/");
 }
 
@@ -304,7 +312,7 @@ fn the_error_of_a_variable_that_is_not_unicode_names_it() {
     use std::os::unix::ffi::OsStringExt as _;
 
     for name in [EMULATOR_HOST, UNIVERSE, MTLS] {
-        let found = EndpointSettings::default()
+        let found = API_GATEWAY
             .resolve(|asked| (asked == name).then(|| OsString::from_vec(vec![b'h', 0xff])));
         let error = found.expect_err("not Unicode").to_string();
         assert_eq!(error, format!("invalid `{name}`: not valid Unicode"));

@@ -4,6 +4,7 @@ use super::Transport;
 use super::connect::ConnectConfig;
 use super::grpc::Grpc;
 use super::http2::{Keepalive, PoolLimits};
+use crate::contract::Contract;
 use crate::error::Error;
 
 #[cfg(not(feature = "rest"))]
@@ -20,6 +21,12 @@ pub(crate) use with_rest::{ActiveTransport, AnyTransport};
 #[derive(Debug)]
 pub(crate) struct TransportConfig<'a> {
     pub(crate) transport: Transport,
+    /// The methods of the client, for the HTTP rules.
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "only REST has HTTP rules")
+    )]
+    pub(crate) contract: &'a Contract,
     pub(crate) connect: &'a ConnectConfig,
     pub(crate) keepalive: Keepalive,
     pub(crate) limits: PoolLimits,

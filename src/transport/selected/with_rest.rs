@@ -11,6 +11,7 @@ use super::TransportConfig;
 use crate::call::service::{Normalize, NormalizeFuture};
 use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
+use crate::transcode::Rules;
 use crate::transport::Transport;
 use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
 use crate::transport::grpc::Grpc;
@@ -89,7 +90,26 @@ impl TransportConfig<'_> {
     }
 
     fn rest(&self) -> Result<Rest, Error> {
-        Rest::new(self.connect, self.keepalive, self.limits, self.max_response)
+        let rules = self.rules()?;
+        Rest::new(
+            rules,
+            self.connect,
+            self.keepalive,
+            self.limits,
+            self.max_response,
+        )
+    }
+
+    /// Returns the HTTP rules of the contract.
+    fn rules(&self) -> Result<Rules, Error> {
+        let Some((descriptor_set, configs)) = self.contract.http_sources() else {
+            return Ok(Rules::api_gateway());
+        };
+        let mut builder = Rules::builder(descriptor_set);
+        for config in configs {
+            builder = builder.service_config(config);
+        }
+        builder.build()
     }
 }
 

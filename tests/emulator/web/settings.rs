@@ -132,7 +132,7 @@ async fn a_refusal_has_the_form_of_an_error_of_the_service() {
         .send(Link::Remote, Way::Http1, line, &["Host: localhost"])
         .await;
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
-    let text = "the request has no `Authorization`; from an address that is not loopback the admin service needs \
+    let text = "the request has no `Authorization`; from a non-loopback address, the admin service requires \
                 `Authorization: Bearer TOKEN`, with the token of `--admin-token` (`EmulatorBuilder::admin_token`)";
     let expected = json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": text, "details": [{
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -144,7 +144,7 @@ async fn a_refusal_has_the_form_of_an_error_of_the_service() {
     let wrong = ["Host: localhost", "Authorization: Bearer other"];
     let answer = port.send(Link::Remote, Way::Http1, line, &wrong).await;
     let text = answer.body["error"]["message"].as_str().expect("text");
-    let start = "the `Authorization` of the request has another token; from an address";
+    let start = "the `Authorization` of the request does not have the admin token; from a non-loopback address";
     assert!(text.starts_with(start), "{text}");
 }
 
@@ -192,4 +192,104 @@ async fn the_admin_token_is_in_no_recorded_call_and_no_debug_output() {
         emulator.calls()
     );
     assert!(!shown.contains("s3cr3t"), "{shown}");
+}
+
+/// The texts of refusals: a setting, a request, and the text, which names the cause and the setting that allows the request.
+#[tokio::test]
+async fn each_refusal_names_its_cause_and_what_would_allow_the_request() {
+    let plain = Emulator::builder;
+    let with_token = || plain().admin_token("s3cr3t");
+    let calls = "GET /emulator/v1/calls";
+    let mut wrong = Vec::new();
+    for (builder, link, line, headers, expected) in [
+        (
+            plain(),
+            Link::Tcp,
+            calls,
+            &["Host: localhost", "Host: localhost"][..],
+            "more than one `Host`; use a loopback address, localhost, or a name of `--host`",
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            calls,
+            &["Host: a b"],
+            r#"invalid `Host` "a b": whitespace and control characters are not allowed; use a loopback address, localhost, or a name of `--host`"#,
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            calls,
+            &["Host: evil.example"],
+            r#"the admin service does not accept the host "evil.example"; to allow it, use `--host evil.example` (`EmulatorBuilder::host`)"#,
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            "GET http://127.0.0.1/emulator/v1/calls",
+            &["Host: localhost"],
+            "`Host` differs from `:authority` or the request target; use a loopback address, localhost, or a name of `--host`",
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            calls,
+            &["Host: localhost", "Origin: http://evil.example"],
+            "the web page of http://evil.example may not use the emulator; to allow its origin, use `--allow-origin ORIGIN` (`EmulatorBuilder::allow_origin`)",
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            calls,
+            &["Host: localhost", "Origin: null"],
+            r#"a web page with the origin "null" may not use the emulator; to allow its origin, use `--allow-origin ORIGIN` (`EmulatorBuilder::allow_origin`)"#,
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            calls,
+            &["Host: localhost", "Sec-Fetch-Site: cross-site"],
+            "a web page of another origin (`Sec-Fetch-Site: cross-site`) may not use the emulator; to allow its origin, use `--allow-origin ORIGIN` (`EmulatorBuilder::allow_origin`)",
+        ),
+        (
+            plain(),
+            Link::Remote,
+            calls,
+            &["Host: localhost"],
+            "the admin service accepts requests from loopback addresses only; to allow others, use `--admin-token TOKEN` (`EmulatorBuilder::admin_token`)",
+        ),
+        (
+            with_token(),
+            Link::Remote,
+            calls,
+            &["Host: localhost"],
+            "the request has no `Authorization`; from a non-loopback address, the admin service requires `Authorization: Bearer TOKEN`, with the token of `--admin-token` (`EmulatorBuilder::admin_token`)",
+        ),
+        (
+            with_token(),
+            Link::Remote,
+            calls,
+            &["Host: localhost", "Authorization: Bearer other"],
+            "the `Authorization` of the request does not have the admin token; from a non-loopback address, the admin service requires `Authorization: Bearer TOKEN`, with the token of `--admin-token` (`EmulatorBuilder::admin_token`)",
+        ),
+        (
+            plain(),
+            Link::Tcp,
+            "POST /emulator/v1/reset",
+            &[
+                "Host: localhost",
+                "Sec-Fetch-Site: same-origin",
+                "Content-Type: text/plain",
+            ],
+            "a write to the admin service with `Origin` or `Sec-Fetch-*`, as by a web page or Node's fetch, must have `Content-Type: application/json`",
+        ),
+    ] {
+        let port = Port::start(builder).await;
+        let answer = port.send(link, Way::Http1, line, headers).await;
+        let text = answer.message();
+        if text != expected {
+            wrong.push(format!("{line} {headers:?}: {text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 HANG_SECONDS = 30
-# How a request travels, and the option of curl for it.
+# The HTTP versions, and the options of curl for them.
 VERSIONS = {"http1": "--http1.1", "h2c": "--http2-prior-knowledge", "upgrade": "--http2"}
 
 
@@ -26,7 +26,7 @@ class Answer:
 
 
 def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Answer:
-    """One request. The URL goes out as it stands here; `options` are those of curl, which reads `body` as `@-`."""
+    """Sends one request. The URL is sent unchanged. `options` are those of curl, which reads `body` as `@-`."""
     check()
     finished = subprocess.run(
         [
@@ -53,7 +53,7 @@ def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Ans
 
 @cache
 def check() -> None:
-    """Nothing is skipped for want of curl, or of a curl that speaks HTTP/2."""
+    """Fails if there is no curl, or if curl does not support HTTP/2."""
     try:
         told = subprocess.run(["curl", "--version"], capture_output=True, check=True).stdout.decode()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The scenario, played by curl.
+"""Runs the scenario with curl.
 
     python curl_client.py http1|h2c QUICK SLOW PROJECT DOCUMENT
 """
@@ -65,7 +65,7 @@ class Play:
         return refusal(self.ask(target, *options))
 
     def ended(self, operation: dict) -> dict:
-        """What an operation ends in."""
+        """Returns the result of an operation."""
         until = time.monotonic() + SECONDS
         while not operation.get("done"):
             if time.monotonic() > until:
@@ -266,7 +266,7 @@ def failure(operation: dict) -> dict:
 
 
 def code(status: dict) -> str:
-    """By name: the status of an operation has the number of gRPC."""
+    """Returns the name of a code. The status of an operation has gRPC's number."""
     names = {1: "CANCELLED", 3: "INVALID_ARGUMENT", 8: "RESOURCE_EXHAUSTED"}
     return names.get(status["code"], str(status["code"]))
 

@@ -10,7 +10,7 @@ HANG_SECONDS = 20
 
 
 class Emulator:
-    """A running emulator. It says where it listens, and so when."""
+    """A running emulator. It prints its address when it is ready."""
 
     def __init__(self, operation_time: str) -> None:
         self._process = subprocess.Popen(
@@ -24,15 +24,15 @@ class Emulator:
         self.endpoint = line.removeprefix(LISTENING)
 
     def calls(self) -> list[dict]:
-        """What it has received, the oldest first."""
+        """Returns the received calls, the oldest first."""
         return self._admin("calls").get("calls", [])
 
     def fault(self, fault: dict) -> None:
-        """Has something go wrong."""
+        """Injects a fault."""
         self._admin("faults", fault)
 
     def unused(self) -> list[dict]:
-        """What has not gone wrong at all."""
+        """Returns the faults that have not occurred."""
         faults = self._admin("faults").get("faults", [])
         return [fault for fault in faults if int(fault.get("used", 0)) == 0]
 

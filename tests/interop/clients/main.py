@@ -13,7 +13,7 @@ import test_clients
 
 
 def main() -> int:
-    # Asked to stop, end as on Ctrl-C: unittest lets that one through, and what was started is stopped.
+    # On SIGTERM, end as on Ctrl-C: unittest passes it on, and started processes are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loader = unittest.TestLoader()
     if patterns := sys.argv[1:]:

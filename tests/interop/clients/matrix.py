@@ -1,4 +1,4 @@
-"""Which client called which method, as a table to read."""
+"""The table of clients and methods."""
 
 from scenario import CANNOT, METHODS
 
@@ -12,7 +12,7 @@ def cell(client: str, transport: str, method: str, called: set[str]) -> str:
 
 
 def table(called: dict[tuple[str, str], set[str]]) -> str:
-    """A Markdown table, a method a row."""
+    """Returns a Markdown table with one row for each method."""
     names = [f"{client} {transport}" for client, transport in called]
     rows = [["method", *names], ["---"] * (len(names) + 1)]
     for method in METHODS:
@@ -26,7 +26,7 @@ def table(called: dict[tuple[str, str], set[str]]) -> str:
 
 
 def reasons() -> str:
-    """Why a client cannot call a method; a line a reason."""
+    """Returns the reasons why clients cannot call methods, one line each."""
     lines = []
     for (client, transport), methods in CANNOT.items():
         for reason in dict.fromkeys(methods.values()):

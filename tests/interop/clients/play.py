@@ -1,4 +1,4 @@
-"""Has a client's program play the scenario, and reads what it tells."""
+"""Runs a client's program, and compares its results with the scenario."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 from emulator import Emulator
 from scenario import DOCUMENT, METHODS, difference, faults, steps
 
-# For one program. The scenario takes some seconds.
+# Timeout of one program. The scenario takes some seconds.
 HANG_SECONDS = 90
-# Of an operation that is awaited. It is not done at the first look, and soon after.
+# Time of an awaited operation. It is not done at the first poll, and is done soon after.
 QUICK, SLOW = "200ms", "1h"
 
 HERE = Path(__file__).parent
@@ -27,13 +27,13 @@ PROGRAMS = {
 
 @dataclass
 class Played:
-    """What came of a client's play."""
+    """The results of a client's program."""
 
-    # By the name of the step: what is wrong with it, or nothing.
+    # The difference of each step, by its name; None if there is none.
     steps: dict[str, str | None] = field(default_factory=dict)
-    # What went wrong beside the steps.
+    # Failures outside of the steps.
     failure: str | None = None
-    # The methods whose answers it understood, and those that the emulator received.
+    # The methods whose responses it understood, and those that the emulator received.
     understood: set[str] = field(default_factory=set)
     received: set[str] = field(default_factory=set)
 
@@ -76,7 +76,7 @@ def play(client: str, transport: str) -> Played:
 
 
 def received(calls: list[dict], method: str, transport: str) -> bool:
-    """Whether the emulator received calls of a method, all of them as they should come."""
+    """Returns true if the emulator received calls of a method, all of them as expected."""
     name = f"{METHODS[method]}.{method}"
     ways = {call["transport"] for call in calls if call["method"] == name}
     return ways == {"GRPC" if transport == "grpc" else "REST"}
@@ -96,7 +96,7 @@ def judge(client: str, transport: str, project: str, finished: subprocess.Comple
         played.steps[step.name] = wrong
         if wrong is None:
             played.understood.update(step.calls)
-    # A step that the table says it cannot do: then the table is wrong.
+    # The client ran a step that the table `CANNOT` excludes, so the table is wrong.
     for name in told:
         played.steps[name] = "was not expected of this client"
     if finished.returncode != 0:

@@ -1,4 +1,4 @@
-"""The scenario, played by the official Python client.
+"""Runs the scenario with the official Python client.
 
     python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
 
@@ -54,7 +54,7 @@ def tell(step: str, told) -> None:
 
 
 class NoCredentials(AnonymousCredentials):
-    """None are sent. On a 401 the client has them refreshed, at which the anonymous ones raise."""
+    """Sends no credentials. On a 401 the client refreshes them, and the anonymous ones raise an error then."""
 
     def refresh(self, request) -> None:
         pass
@@ -167,7 +167,7 @@ class Play:
         tell("list_gateways", [gateway.name for gateway in everywhere])
 
     def look_at_operations(self) -> None:
-        # The client for gRPC takes no size of a page.
+        # The client for gRPC accepts no page size.
         size = {} if self.grpc else {"page_size": 2}
         listed = self.operations.list_operations(self.home, "", **size)
         tell("list_operations", [operation.done for operation in listed])
@@ -207,7 +207,7 @@ class Play:
 
     def policies(self) -> None:
         stub = iam_policy_pb2_grpc.IAMPolicyStub(self.channel)
-        # Its errors are made those of the clients.
+        # Its errors are converted to those of the clients.
         wrapped = grpc_helpers.wrap_errors(stub.SetIamPolicy)
         names = [self.api, self.configs[0], self.gateway]
 
@@ -277,7 +277,7 @@ class Play:
         tell("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
 
         def create(id: str):
-            # By default some codes are tried again.
+            # By default some codes are retried.
             return self.client.create_api(
                 parent=self.home, api_id=id, api=apigateway.Api(), retry=None
             )
@@ -289,7 +289,7 @@ class Play:
 
 
 def ended(operation):
-    """What an operation ends in; raises what it fails with."""
+    """Returns the result of an operation; raises its error."""
     return operation.result(timeout=SECONDS, polling=OFTEN)
 
 

@@ -1,4 +1,4 @@
-"""What the official Python client's messages and errors say, told as all clients do."""
+"""Describes messages and errors of the official Python client in the form of all clients."""
 
 import requests
 from google.api_core.exceptions import GoogleAPICallError
@@ -51,11 +51,11 @@ def bindings(policy) -> dict:
 
 
 def error(call) -> dict:
-    """How a call is refused, by what the client makes of that."""
+    """Describes the error of a call, as the client shows it."""
     try:
         call()
     except GoogleAPICallError as refused:
-        # Over REST it knows the HTTP status of a call, and not its code.
+        # Over REST it knows the HTTP status of a call, but not its code.
         over_rest = isinstance(refused.response, requests.Response)
         told = {
             "code": int(refused.code) if over_rest else refused.grpc_status_code.name,
@@ -64,7 +64,7 @@ def error(call) -> dict:
             "details": {},
         }
         for detail in refused.details:
-            # Typed over gRPC, and over REST the JSON that they were.
+            # Details are typed over gRPC, and JSON over REST.
             as_json = isinstance(detail, dict)
             name = detail["@type"] if as_json else detail.DESCRIPTOR.full_name
             name = name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""What every client does with an emulator, step by step, and what each step must come to.
+"""The scenario: the steps of every client with an emulator, and their expected results.
 
 This is the one place where it is written down. A client's program plays the steps and tells what it saw
 of each, in words of its own language made alike: enums and codes by name, resources by their main
@@ -30,7 +30,7 @@ METHODS = {
 }
 assert len(METHODS) == 25
 
-# The clients, and how each can travel.
+# The clients and their transports.
 CLIENTS = {
     "python": ("grpc", "rest"),
     "node": ("grpc", "rest"),
@@ -58,30 +58,30 @@ CANNOT = {
 @dataclass(frozen=True)
 class Step:
     name: str
-    # In words, for who writes a client.
+    # A description for the author of a client.
     does: str
-    # The methods that it calls, beside those that await an operation.
+    # The methods that it calls, except those that await an operation.
     calls: tuple[str, ...]
-    # What must be told of it.
+    # The expected result.
     told: object
 
 
 @dataclass(frozen=True)
 class Refused:
-    """What an error must say, by the means of the client."""
+    """The expected error."""
 
     code: str
-    # Of its ErrorInfo.
+    # The reason of its ErrorInfo.
     reason: str | None = None
-    # What its message says, among other things.
+    # A part of its message.
     message: str = ""
-    # Some of its details, by their types, with what is in them.
+    # Some of its details, by type.
     details: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass(frozen=True)
 class AtLeast:
-    """A list that has these items among others."""
+    """A list that contains these items."""
 
     items: tuple
 
@@ -106,11 +106,11 @@ CODES = {
     "DATA_LOSS": 500,
     "UNAUTHENTICATED": 401,
 }
-# With what a line of a header cannot hold as it is.
+# With characters that a header must encode.
 TEXT = "Zürich\n100%"
 NO_QUOTA = "no quota is left"
 
-# A small document, which each client sends as these very bytes.
+# A small document, which each client sends byte for byte.
 DOCUMENT = (
     '{"swagger": "2.0", "info": {"title": "shop", "version": "1"}, "paths": {"/hello": {"get": '
     '{"operationId": "hello", "responses": {"200": {"description": "ü"}}}}}}'
@@ -118,7 +118,7 @@ DOCUMENT = (
 
 
 def steps(client: str, transport: str, project: str) -> list[Step]:
-    """The steps that are asked of a client."""
+    """Returns the steps of a client."""
     cannot = CANNOT.get((client, transport), {})
     unknown = set(cannot) - set(METHODS)
     assert not unknown, unknown
@@ -140,7 +140,7 @@ def all_steps(project: str) -> list[Step]:
         return {"verb": verb, "target": target, "requested": requested} | fields
 
     def not_found(name: str) -> Refused:
-        # Without details, as the live service is recorded to answer.
+        # Without details, as in recorded responses of the live service.
         return Refused("NOT_FOUND", message=f'"{name}" not found')
 
     def about(code: str, reason: str, name: str) -> Refused:
@@ -216,7 +216,7 @@ def all_steps(project: str) -> list[Step]:
              ("TestIamPermissions",), [["apigateway.apis.get"]] * 3),
         Step("not_found", "gets the api `none`",
              ("GetApi",), not_found(f"{home}/apis/none")),
-        # Ids, names and sizes are checked by some clients themselves, filters by none.
+        # Some clients check ids, names and sizes themselves. None checks filters.
         Step("invalid_argument", "lists the apis by the filter `colour = red`, which is no field of theirs",
              ("ListApis",),
              Refused("INVALID_ARGUMENT", "INVALID_ARGUMENT",
@@ -255,14 +255,14 @@ def all_steps(project: str) -> list[Step]:
 
 
 def refusal_of(code: str) -> Refused:
-    """What a client must see of the error that is given to it."""
+    """Returns the expected error of a fault."""
     return Refused(code, f"REASON_{code}", TEXT, (
         ("ErrorInfo", True), ("ResourceInfo", code), ("BadRequest", ["a.b", "c[0]"]),
     ))
 
 
 def faults(project: str) -> list[dict]:
-    """What the slow emulator is told to do wrong, as its admin route has it."""
+    """Returns the faults of the slow emulator, for its admin route."""
     apis = f"projects/{project}/locations/global/apis"
     plan = {"takes": "0.2s", "fails": {"code": 8, "message": NO_QUOTA}}
     doomed = {"method": "CreateApi", "resource": f"{apis}/doomed", "operation": plan}
@@ -271,7 +271,7 @@ def faults(project: str) -> list[dict]:
         {
             "method": "CreateApi",
             "resource": f"{apis}/code-{number}",
-            # Some try again with other credentials.
+            # Some clients retry with other credentials.
             "always": True,
             "fail": {"code": number, "message": TEXT, "details": [
                 {"@type": f"{types}.ErrorInfo", "reason": f"REASON_{code}", "domain": "example.com"},
@@ -287,7 +287,7 @@ def faults(project: str) -> list[dict]:
 
 
 def difference(expected, told) -> str | None:
-    """What is wrong with what was told, or nothing."""
+    """Returns the difference from the expected result, or None."""
     match expected:
         case Refused():
             return refusal_difference(expected, told)
@@ -295,7 +295,7 @@ def difference(expected, told) -> str | None:
             missing = [item for item in expected.items if item not in told]
             return f"{missing} are not in {told}" if missing else None
         case dict():
-            # What more is told of a resource, such as its host name, is not compared.
+            # Further members of a resource, such as its host name, are not compared.
             wrong = {key: told.get(key) for key in expected if told.get(key) != expected[key]}
             return f"{wrong} is wrong, expected {expected}" if wrong else None
         case list() if isinstance(told, list) and len(told) == len(expected):
@@ -311,7 +311,7 @@ def refusal_difference(expected: Refused, told: dict) -> str | None:
         return f"the code is not {expected.code}: {told}"
     if expected.reason is not None and told.get("reason") != expected.reason:
         return f"the reason is not {expected.reason}: {told}"
-    # Some add words of their own to those of the server.
+    # Some clients add text to the server's message.
     if expected.message not in told.get("message", ""):
         return f"the message does not say {expected.message!r}: {told}"
     details = told.get("details") or {}

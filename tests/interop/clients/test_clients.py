@@ -1,4 +1,4 @@
-"""Every client plays the scenario, and so calls every method that it can."""
+"""Every client runs the scenario, which calls every method that the client has."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ PAIRS = [(client, transport) for client, transports in CLIENTS.items() for trans
 
 @functools.cache
 def all_played() -> dict[tuple[str, str], Played]:
-    """They play side by side, each with emulators of its own."""
+    """Runs all clients at the same time, each with its own emulators."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         return dict(zip(PAIRS, pool.map(lambda pair: play(*pair), PAIRS), strict=True))
 

@@ -1,4 +1,4 @@
-"""Our command line is told the same of an operation as curl is, over every transport."""
+"""The command line prints the same operation as curl, over every transport."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Command(unittest.TestCase):
             for transport in ("grpc", "rest", "auto"):
                 with self.subTest(transport=transport):
                     told = describe(operation["name"], emulator.endpoint, transport)
-                    # A default may be said or not.
+                    # A default value may be missing.
                     self.assertEqual(without_false(told), without_false(operation))
 
 

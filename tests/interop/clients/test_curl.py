@@ -1,4 +1,4 @@
-"""What is known of how clients write requests, sent by hand: the emulator takes all of it.
+"""Requests as other clients write them, sent by hand. The emulator accepts all of them.
 
 Each test is played over HTTP/1.1 and over h2c, each time in a project of its own.
 """
@@ -20,7 +20,7 @@ RUNNING, ENDED = "1h", "0s"
 
 @functools.cache
 def emulator(operation_time: str) -> Emulator:
-    """One for all tests, alive until the process ends."""
+    """Returns the emulator of all tests, which runs until the process ends."""
     started = Emulator(operation_time)
     atexit.register(started.__exit__)
     return started
@@ -63,7 +63,7 @@ class CurlTest(unittest.TestCase):
 
 
 def over_both(test):
-    """Plays a test over either version of HTTP, each as a subtest."""
+    """Runs a test over each version of HTTP, as subtests."""
 
     @functools.wraps(test)
     def over_each(self: CurlTest) -> None:
@@ -100,7 +100,7 @@ class Requests(CurlTest):
                 self.assertEqual(self.read(f"{name}:cancel", *options), {})
                 operation = self.read(name)
                 self.assertTrue(operation["done"], operation)
-                # The number of gRPC, not that of HTTP.
+                # gRPC's number, not the HTTP status.
                 self.assertEqual(operation["error"]["code"], 1, operation)
 
     @over_both
@@ -174,7 +174,7 @@ class Requests(CurlTest):
                 self.assertEqual(self.api(f"a{query}")["state"], state)
         shown = self.read(f"{self.home}/apis/a?$alt=json;enum-encoding=int", *JSON)
         target = f"{self.home}/apis/a?updateMask=displayName&$alt=json;enum-encoding=int"
-        # What was read is sent back, numbers and output only fields included.
+        # The resource that was read is sent back, including numbers and output-only fields.
         updating = self.read(target, "-X", "PATCH", *JSON, "-d", json.dumps(shown))
         self.assertEqual(updating["metadata"]["verb"], "update")
 
@@ -227,14 +227,14 @@ class Answers(CurlTest):
         self.create("a")
         apis = f"{self.home}/apis"
         for target, options, http, status, reason in [
-            # As the live service is recorded to answer, without details.
+            # Without details, as in recorded responses of the live service.
             (f"{apis}/none", [], 404, "NOT_FOUND", None),
             (f"{apis}/none", ["-X", "DELETE"], 404, "NOT_FOUND", None),
             (f"{apis}?apiId=a", ["-d", "{}"], 409, "ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS"),
             (f"{apis}/a", ["-X", "DELETE"], 409, "ABORTED", "RESOURCE_BUSY"),
             (f"{apis}?apiId=A_b", ["-d", "{}"], 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
             (f"{apis}?pageSize=-1", [], 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-            # These are found before the emulator is asked, and have no details.
+            # The transcoder rejects these before the emulator receives them, without details.
             (f"{apis}?page=1", [], 400, "INVALID_ARGUMENT", None),
             (f"{apis}?apiId=b", ["-d", '{"nonsense": 1}'], 400, "INVALID_ARGUMENT", None),
             (f"{apis}?apiId=b", ["-d", '{"labels": '], 400, "INVALID_ARGUMENT", None),

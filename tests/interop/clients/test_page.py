@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from emulator import HANG_SECONDS, Emulator
 
-PAGE = Path(__file__).parents[3] / "src/emulator/testing.md"
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "src/emulator/testing.md"
+ADMIN = ROOT / "proto/apigateway_grpc/emulator/v1/admin.proto"
 RUN = {
     "python": [sys.executable, "-c"],
     "js": ["node", "-e"],
@@ -20,10 +22,26 @@ RUN = {
 NOT_RUN = {"text", "yaml", "console"}
 
 
+def examples() -> list[tuple[str, str]]:
+    """The examples that are run, each with its language."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return [(language, text) for language, text in found if language not in NOT_RUN]
+
+
 class Page(unittest.TestCase):
+    def test_the_examples_of_each_language_call_every_method_of_the_admin_service(self) -> None:
+        routes = re.findall(r'(get|post|patch|delete): "/emulator/v1/([^"]+)"', ADMIN.read_text())
+        self.assertGreater(len(routes), 16)
+        for language in RUN:
+            text = "".join(text for found, text in examples() if found == language)
+            for verb, path in routes:
+                # A path that ends with a variable is recognised by its verb.
+                shown = path.rpartition("}")[2] or verb.upper()
+                with self.subTest(language=language, route=f"{verb} {path}"):
+                    self.assertIn(shown, text)
+
     def test_the_examples_of_the_page_run_as_they_stand(self) -> None:
-        examples = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-        found = [(language, text) for language, text in examples if language not in NOT_RUN]
+        found = examples()
         self.assertEqual([language for language, _ in found], 2 * list(RUN))
         with Emulator("0s") as emulator:
             environment = os.environ | {
@@ -44,7 +62,7 @@ class Page(unittest.TestCase):
                     self.assertEqual(ran.returncode, 0, ran.stderr)
                     if language != "sh":
                         self.assertGreater(len(emulator.calls()), before, "it called nothing")
-            # The last of the shell's commands forgets all.
+            # The last of the shell's commands deletes everything.
             self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
 
 

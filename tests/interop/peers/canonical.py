@@ -1,4 +1,4 @@
-"""One form for messages that are equal.
+"""A canonical form of messages.
 
 An Any holds bytes, and the entries of a map may stand in any order in them. JSON takes an Any apart
 and puts it together again, so that the order may be another one afterwards.
@@ -12,7 +12,7 @@ POOL = descriptor_pool.Default()
 
 
 def canonical(message):
-    """The same message, the maps within each Any in the order of a deterministic encoder."""
+    """Returns the message with the maps within each Any in the order of a deterministic encoder."""
     copy = type(message)()
     copy.CopyFrom(message)
     order(copy)

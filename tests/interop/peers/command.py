@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Longer than any deadline in these tests: whoever reaches it hangs.
+# Longer than any deadline in these tests: a command that reaches it hangs.
 HANG_SECONDS = 40
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a user sees of one run."""
+    """The result of one run, as a user sees it."""
 
     arguments: tuple[str, ...]
     exit_code: int
@@ -22,7 +22,7 @@ class Outcome:
     seconds: float
 
     def json(self):
-        """Standard output as JSON. A repeated member would hide one value behind the other."""
+        """Returns standard output as JSON. A duplicate member is an error."""
         return json.loads(self.stdout, object_pairs_hook=without_repeats)
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def apigw(*arguments: str, environment: dict[str, str] | None = None) -> Outcome:
-    """One run in an empty home: no credentials, proxies or settings of this machine reach it."""
+    """Runs the command in an empty home, without credentials, proxies or settings of this machine."""
     home = Path(os.environ["INTEROP_WORK"]) / "home"
     home.mkdir(exist_ok=True)
     started = time.monotonic()
@@ -48,7 +48,7 @@ def apigw(*arguments: str, environment: dict[str, str] | None = None) -> Outcome
     return Outcome(
         arguments,
         finished.returncode,
-        # Strict: output that is no UTF-8 fails the test.
+        # Strict: output that is not UTF-8 fails the test.
         finished.stdout.decode(),
         finished.stderr.decode(),
         time.monotonic() - started,

@@ -1,4 +1,4 @@
-"""HTTP requests as a user types them: by curl, and where there is none, over HTTP/1.1 by Python."""
+"""HTTP requests as a user types them: by curl, or by Python over HTTP/1.1 if there is no curl."""
 
 import http.client
 import json
@@ -34,7 +34,7 @@ def curl(url: str, *options: str, version: str = "1.1") -> Answer:
     finished = subprocess.run(
         [
             "curl", "--disable", "--silent", "--show-error", "--include", "--noproxy", "*",
-            # The URL goes out as it stands here.
+            # The URL is sent unchanged.
             "--path-as-is", "--globoff", "--max-time", "10",
             {"1.1": "--http1.1", "2": "--http2-prior-knowledge"}[version],
             *options,
@@ -56,7 +56,7 @@ def curl(url: str, *options: str, version: str = "1.1") -> Answer:
 
 
 def by_python(url: str, *options: str) -> Answer:
-    """What curl would send for these options."""
+    """Sends the request that curl would send for these options."""
     verb, data, headers = None, None, {}
     for option, value in zip(options[::2], options[1::2], strict=True):
         match option:
@@ -71,7 +71,7 @@ def by_python(url: str, *options: str) -> Answer:
             case _:
                 raise ValueError(option)
     parts = urlsplit(url)
-    # As it stands, a bare question mark included.
+    # Unchanged, even a bare question mark.
     target = url.removeprefix(f"{parts.scheme}://{parts.netloc}")
     connection = http.client.HTTPConnection(parts.netloc, timeout=HANG_SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""Runs a driver: a program that answers questions, one JSON object a line."""
+"""Runs a driver: a program that answers requests, one JSON object per line."""
 
 import base64
 import json
@@ -11,15 +11,15 @@ from google.rpc import code_pb2, status_pb2
 from every_method_server import METHODS
 from samples import class_of
 
-# The header by which a received request is found again.
+# The header that identifies a received request.
 CASE = "interop-case"
 
-# For all the questions of one run.
+# Timeout of all requests of one run.
 HANG_SECONDS = 120
 
 
 def ask(command: list, questions: list[dict]) -> list[dict]:
-    """The answers, as many as there were questions."""
+    """Returns one answer for each request."""
     home = Path(os.environ["INTEROP_WORK"]) / "home"
     home.mkdir(exist_ok=True)
     finished = subprocess.run(
@@ -54,7 +54,7 @@ def to_wire(text: str) -> bytes:
 
 
 class Outcome:
-    """How a call ended for the client: in a reply or in a status."""
+    """The outcome of a call for the client: a response or a status."""
 
     def __init__(self, path: str, answer: dict) -> None:
         self.reply = self.status = None
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def call_all(command: list, cases: list) -> list[Outcome]:
-    """Makes the calls one after the other in one process, each with its number as a header."""
+    """Makes the calls in order in one process, each with its number as a header."""
     questions = [
         {"method": case.path, "request": to_text(wire(case.request)), "case": str(number)}
         for number, case in enumerate(cases)
@@ -82,7 +82,7 @@ def call_all(command: list, cases: list) -> list[Outcome]:
 
 
 def wire(message) -> bytes:
-    """The bytes of a message, for sending and for comparing: a NaN is not equal to itself."""
+    """Returns the bytes of a message, for sending and for comparing, since a NaN is not equal to itself."""
     return message.SerializeToString(deterministic=True)
 
 

@@ -67,7 +67,7 @@ class Envoy:
             self._process.wait()
 
     def _wait_for_ports(self) -> dict[str, int]:
-        """Both listeners bind to port 0; the admin interface knows what they got."""
+        """Waits for the ports of both listeners, which the admin interface knows."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -123,7 +123,7 @@ def listener(name: str, codec: str, filters: list[dict]) -> dict:
 
 
 def extension(name: str, type: str, **config) -> dict:
-    """One of Envoy's extensions, all of which are named after the package of their type."""
+    """Returns one of Envoy's extensions, which are named after the package of their type."""
     url = f"type.googleapis.com/envoy.extensions.{name}.v3.{type}"
     return {"name": f"envoy.{name}", "typed_config": {"@type": url, **config}}
 
@@ -147,10 +147,10 @@ def transcoder(services: list[str], descriptor_set: Path) -> dict:
         match_incoming_request_route=True,
         # google.api.http: a variable of several segments keeps `%2F` and decodes all else.
         url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
-        # Some clients write a blank as `+`; one that sends a bare `+` for itself is found out.
+        # Some clients write a blank as `+`. A client that does not encode a `+` is detected.
         query_param_unescape_plus=True,
         ignored_query_parameters=SYSTEM_PARAMETERS,
-        # Strict, so that a request with anything wrong in it cannot pass unnoticed.
+        # Strict, so that an invalid request fails.
         request_validation_options={
             "reject_unknown_method": True,
             "reject_unknown_query_parameters": True,

@@ -1,4 +1,4 @@
-"""What the tests of every method share: the server, what stands before it, and the comparison."""
+"""The server of every method, the proxies in front of it, and the comparison."""
 
 import atexit
 import functools
@@ -16,7 +16,7 @@ from requests_of import Case
 from stubs import TRANSCODER_SET
 
 
-# google/rpc/code.proto. Spelled out here, as the other side has it from our own table.
+# google/rpc/code.proto, repeated here, since the other side uses our own table.
 HTTP_STATUS = {
     "CANCELLED": 499,
     "UNKNOWN": 500,
@@ -36,7 +36,7 @@ HTTP_STATUS = {
     "UNAUTHENTICATED": 401,
 }
 
-# How a request arrives.
+# The expected form of a received request.
 AS_SENT = attrgetter("request")
 OVER_REST = attrgetter("over_rest")
 OVER_OURS = attrgetter("with_body_as_it_is")
@@ -66,7 +66,7 @@ def peers() -> EveryMethodPeers:
 
 
 class EveryMethodTest(unittest.TestCase):
-    """A test against the server of every method, which starts it with an empty memory."""
+    """A test against the server of every method, which has no recorded requests at its start."""
 
     def setUp(self) -> None:
         self.server = peers().server
@@ -75,7 +75,7 @@ class EveryMethodTest(unittest.TestCase):
         self.server.reset()
 
     def assert_all_arrive(self, client: list, all_cases: list[Case], *, arrives) -> None:
-        """Each request is received once and as it should arrive, each reply returns as it was answered."""
+        """Checks that each request is received once and unchanged, and that each response is returned unchanged."""
         outcomes = call_all(client, all_cases)
         received = {}
         for call in self.server.received():

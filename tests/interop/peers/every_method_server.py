@@ -37,23 +37,23 @@ BEYOND_THE_SCRIPT = Refusal(code_pb2.INTERNAL, "called more often than the test 
 
 
 def reply_to(path: str, request):
-    """The reply to a request, the same whenever it is asked for."""
+    """Returns the response to a request, which is always the same."""
     seed = zlib.crc32(path.encode() + request.SerializeToString(deterministic=True))
     sampler = Sampler(seed)
     method = METHODS[path]
     reply = sampler.message(class_of(method.output_type))
     if isinstance(reply, operations_pb2.Operation):
-        # With an `error` and nothing else its JSON would be that of a failed call.
+        # With only an `error`, its JSON would be that of a failed call.
         reply.name = "projects/p/locations/l/operations/o"
     info = method.GetOptions().Extensions[operations_pb2.operation_info]
     if info.response_type and reply.HasField("response"):
-        # The official client refuses a result of another type than the method's.
+        # The official client rejects a result of another type than the method's.
         reply.response.Pack(sampler.message(result_type(method, info)), deterministic=True)
     return reply
 
 
 def result_type(method, info):
-    """The message an operation ends in, which is named in full or within the method's package."""
+    """Returns the result type of an operation, which has a full name or is in the method's package."""
     file = method.containing_service.file
     name = info.response_type
     full_name = name if "." in name else f"{file.package}.{name}"
@@ -61,7 +61,7 @@ def result_type(method, info):
 
 
 class EveryMethodServer:
-    """Serves on a loopback port of its own and remembers what it received, by gRPC path."""
+    """Serves on a loopback port, and records the received requests by gRPC path."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,14 +93,14 @@ class EveryMethodServer:
         self._server.stop(grace=None).wait()
 
     def reset(self) -> None:
-        """Forgets requests, refusals and answers. Each test starts so."""
+        """Deletes requests, refusals and answers, at the start of each test."""
         with self._lock:
             self._received.clear()
             self._refusals.clear()
             self._answers.clear()
 
     def refuse(self, path: str, refusal: Refusal) -> None:
-        """From now on the method ends in this status."""
+        """From now on the method returns this status."""
         with self._lock:
             self._refusals[path] = refusal
 
@@ -111,7 +111,7 @@ class EveryMethodServer:
             self._answers.setdefault(path, deque()).extend(answers)
 
     def left(self) -> dict[str, int]:
-        """How many answers of each method nobody has asked for."""
+        """Returns the number of unused answers of each method."""
         with self._lock:
             return {path: len(answers) for path, answers in self._answers.items() if answers}
 

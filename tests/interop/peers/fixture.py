@@ -1,4 +1,4 @@
-"""What the tests share: one pair of peers, the ways to reach them, and what an error looks like."""
+"""The peers of the tests, the routes to them, and the check of errors."""
 
 import atexit
 import functools
@@ -20,7 +20,7 @@ ERROR = re.compile(r"^ERROR: \(apigw\.operations\.describe\) (?:([A-Z_]+): )?(.*
 
 @dataclass(frozen=True)
 class Way:
-    """One way from the command line to the operations server."""
+    """One route from the command line to the operations server."""
 
     label: str
     endpoint: str
@@ -54,7 +54,7 @@ def peers() -> Peers:
 
 
 class PeersTest(unittest.TestCase):
-    """A test against the two peers, which start it with an empty memory."""
+    """A test against the two peers, which have no recorded requests at its start."""
 
     def setUp(self) -> None:
         self.peers = peers()
@@ -65,7 +65,7 @@ class PeersTest(unittest.TestCase):
         return describe(name, way.endpoint, way.transport, *options, environment=environment)
 
     def token_file(self, content: str | bytes) -> str:
-        """A file for --access-token-file, gone after the test."""
+        """Creates a file for --access-token-file, which is deleted after the test."""
         file = tempfile.NamedTemporaryFile(dir=os.environ["INTEROP_WORK"])
         self.addCleanup(file.close)
         file.write(content.encode() if isinstance(content, str) else content)
@@ -73,18 +73,18 @@ class PeersTest(unittest.TestCase):
         return file.name
 
     def assert_read(self, outcome: Outcome) -> dict:
-        """The operation was read; gives it, without members that hold their default."""
+        """Checks that the operation was read. Returns it without default values."""
         self.assertEqual(outcome.exit_code, 0, outcome)
         return without_false(outcome.json())
 
     def assert_failed(self, outcome: Outcome, *codes: str, name: str = "") -> str:
-        """One clear error that names the operation, where it is about one; gives all that was said."""
+        """Checks that there is one error that names the operation, if it is about one. Returns the output."""
         assert_failed(self, outcome, *codes, name=name)
         return outcome.stderr
 
 
 def over_every_way(test):
-    """Runs a test once a way, each as a subtest with an empty memory on the server."""
+    """Runs a test over each route, as subtests without recorded requests on the server."""
 
     @functools.wraps(test)
     def over_each(self: PeersTest) -> None:
@@ -97,7 +97,7 @@ def over_every_way(test):
 
 
 def describe(name: str, endpoint: str, transport: str, *options: str, environment=None) -> Outcome:
-    """`apigw operations describe`; whatever it says, it never says the token and never panics."""
+    """Runs `apigw operations describe`, and checks that it never prints the token and never panics."""
     format_option = () if "--format" in options else ("--format", "json")
     outcome = apigw(
         "operations", "describe", name, "--endpoint", endpoint, "--transport", transport, *format_option, *options,
@@ -126,7 +126,7 @@ def assert_failed(test: unittest.TestCase, outcome: Outcome, *codes: str, name: 
 
 
 def without_false(value):
-    """Leaves out `false`, which proto3 JSON may print or not."""
+    """Removes `false`, which proto3 JSON may omit."""
     if isinstance(value, dict):
         return {key: without_false(item) for key, item in value.items() if item is not False}
     if isinstance(value, list):

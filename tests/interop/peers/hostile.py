@@ -14,12 +14,12 @@ HTML = (
     "<body>\x1b[31mPlease sign in\x07</body></html>"
 )
 
-# Long enough that no test ends by the server giving up first.
+# Long enough that the server never times out first.
 PATIENCE_SECONDS = 60
 
 
 class HostileServer:
-    """Listens on a loopback port of its own; `with` starts and ends it."""
+    """A server on a loopback port; `with` starts and ends it."""
 
     def __init__(self, behaviour: Callable[["Connection"], None], host: str = "127.0.0.1") -> None:
         self._behaviour = behaviour
@@ -47,7 +47,7 @@ class HostileServer:
             return list(self._connections)
 
     def received(self) -> list[bytes]:
-        """What each connection brought, in order of arrival."""
+        """Returns the bytes of each connection, in order of arrival."""
         return [bytes(connection.received) for connection in self.connections()]
 
     def _accept(self) -> None:
@@ -67,13 +67,13 @@ class HostileServer:
         try:
             self._behaviour(connection)
         except OSError:
-            pass  # The client went away, which is its right.
+            pass  # The client may close the connection.
         finally:
             connection.close()
 
 
 class Connection:
-    """One accepted connection and the bytes that it brought."""
+    """An accepted connection and its received bytes."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -86,12 +86,12 @@ class Connection:
         return data
 
     def read_head(self) -> None:
-        """Up to the first blank line: a request's head, or HTTP/2's preface, which has one too."""
+        """Reads up to the first blank line: the head of a request, or HTTP/2's preface, which also has one."""
         while b"\r\n\r\n" not in self.received and self.read():
             pass
 
     def finish(self) -> None:
-        """Ends our side and lets the client end its own, so that no reset eats the reply."""
+        """Ends our side and lets the client end its own, so that no reset discards the response."""
         self.sock.shutdown(socket.SHUT_WR)
         while self.read():
             pass
@@ -101,7 +101,7 @@ class Connection:
 
 
 def replying(status: str, body: str | bytes, content_type: str = "application/json", **headers: str):
-    """An HTTP/1.1 server with one reply for everything, HTTP/2's preface included."""
+    """An HTTP/1.1 server with one response for all requests, even for HTTP/2's preface."""
     payload = body.encode() if isinstance(body, str) else body
     lines = [
         f"HTTP/1.1 {status}",
@@ -127,14 +127,14 @@ def html(status: str):
 
 
 def garbage(connection: Connection) -> None:
-    """Bytes that are no protocol at all. The seed keeps one run like the next."""
+    """Bytes of no protocol. With the seed, all runs have the same bytes."""
     connection.read_head()
     connection.sock.sendall(random.Random(7).randbytes(4096))
     connection.finish()
 
 
 def silent(connection: Connection) -> None:
-    """Takes everything and never says a word."""
+    """Reads everything and never answers."""
     while connection.read():
         pass
 
@@ -144,7 +144,7 @@ def closing(connection: Connection) -> None:
 
 
 def endless(connection: Connection) -> None:
-    """A good head and a JSON body that never ends."""
+    """A valid head and a JSON body that never ends."""
     connection.read_head()
     connection.sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n")
     while True:
@@ -152,6 +152,6 @@ def endless(connection: Connection) -> None:
 
 
 def dead_port() -> int:
-    """A port on which nobody listens: one that was free a moment ago."""
+    """Returns a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""An HTTP/2 server that speaks the frames well and gRPC badly."""
+"""An HTTP/2 server with valid frames and invalid gRPC."""
 
 import socket
 import struct
@@ -34,7 +34,7 @@ class Reply:
 
 
 def frame(payload: bytes, declared: int | None = None, compressed: bool = False) -> bytes:
-    """A gRPC message with its prefix, which may lie about the length."""
+    """Returns a gRPC message with its prefix, whose length may be wrong."""
     return struct.pack(">BI", compressed, len(payload) if declared is None else declared) + payload
 
 
@@ -42,7 +42,7 @@ REPLIES = {
     "broken details in the headers": Reply((*GRPC, *BROKEN_DETAILS)),
     "broken details in the trailers": Reply(GRPC, b"", BROKEN_DETAILS),
     "broken details after a message": Reply(GRPC, frame(b""), BROKEN_DETAILS),
-    # Valid base64, but no google.rpc.Status.
+    # Valid base64, but not a google.rpc.Status.
     "details of noise": Reply((*GRPC, *BROKEN_DETAILS[:2], ("grpc-status-details-bin", "/////w"))),
     "html": Reply((("content-type", "text/html"),), b"<html>Please sign in</html>"),
     "html 503": Reply((("content-type", "text/html"),), b"<html>Down</html>", status="503"),
@@ -82,7 +82,7 @@ class Http2:
             tunnel(connection, self._http1_port)
 
     def _serve(self, connection: Connection) -> None:
-        # What leaves us is meant to be wrong, and what arrives is judged by the tests.
+        # Sent data is invalid on purpose, and the tests check received data.
         http2 = H2Connection(H2Configuration(
             client_side=False,
             header_encoding="utf-8",
@@ -114,7 +114,7 @@ class Http2:
 
 
 def tunnel(connection: Connection, port: int) -> None:
-    """Carries bytes both ways until one side ends."""
+    """Forwards bytes in both directions until one side ends."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as upstream:
         upstream.sendall(connection.received)
         back = threading.Thread(target=carry, args=(upstream, connection.sock), daemon=True)
@@ -131,4 +131,4 @@ def carry(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # The other direction sees the end as well.
+        pass  # The other direction ends as well.

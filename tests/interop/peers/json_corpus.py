@@ -1,4 +1,4 @@
-"""What is turned into JSON and back: messages of every type, drawn from fixed seeds."""
+"""The messages of the JSON tests: random messages of every type, from fixed seeds."""
 
 import every_kind_pb2
 from google.api import annotations_pb2  # noqa: F401  registers the contract's own options

@@ -1,4 +1,4 @@
-"""JSON texts by hand, in tables by who reads them: both, neither, we alone, Python alone."""
+"""JSON texts by hand, in tables by reader: both, neither, only we, only Python."""
 
 KNOWN, SCALARS, LISTS = "interop.v1.Known", "interop.v1.Scalars", "interop.v1.Lists"
 MAPS, PRESENT, CHOICE = "interop.v1.Maps", "interop.v1.Present", "interop.v1.Choice"
@@ -132,7 +132,7 @@ REFUSED_ALIKE = [
     (CHOICE, '{"aString": "a", "anInt64": "1"}'),
 ]
 
-# What we read and Python does not, with the reason.
+# Only we read these, with the reason.
 WE_ALONE_READ = [
     (SCALARS, '{"aString": "a", "aString": "b"}', "of a repeated name the last holds (RFC 8259 §4)"),
     (MAPS, '{"strings": {"a": "1", "a": "2"}}', "of a repeated key the last holds, as on the wire"),
@@ -146,7 +146,7 @@ WE_ALONE_READ = [
     ("google.protobuf.FloatValue", "3.4028235e38", "the shortest text of the largest float"),
 ]
 
-# What Python reads and we do not, with the reason.
+# Only Python reads these, with the reason.
 THEY_ALONE_READ = [
     (API, "[]", "a message is an object"),
     (API, '"name"', "a message is an object"),
@@ -161,14 +161,14 @@ THEY_ALONE_READ = [
     (CHOICE, '{"aNull": null, "aValue": null}', "two of one oneof"),
 ]
 
-# What both read, but not as the same message, with the reason.
+# Both read these, but as different messages, with the reason.
 READ_APART = [
     (SCALARS, '{"aDouble": -0}', "Python's json takes -0 for an integer and loses the sign"),
     (KNOWN, '{"any": {}}', "some servers write `metadata: {}` where there is none"),
     (KNOWN, '{"mask": "a,,b"}', "a path is not empty"),
 ]
 
-# What we read and refuse when asked to be strict, as Python does when not asked to be lenient.
+# We read these, and reject them with `strict`. Python rejects them by default.
 STRICTLY_REFUSED = [
     (API, '{"unknown": 1}'),
     (API, '{"unknown": null}'),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    # Asked to stop, end as on Ctrl-C: unittest lets that one through, and Envoy is stopped at exit.
+    # On SIGTERM, end as on Ctrl-C: unittest passes it on, and Envoy is stopped at exit.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loader = unittest.TestLoader()
     if patterns := sys.argv[1:]:

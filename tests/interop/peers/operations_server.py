@@ -1,4 +1,4 @@
-"""A real grpcio server of google.longrunning.Operations that remembers all it received."""
+"""A grpcio server of google.longrunning.Operations that records all requests."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ import script
 
 @dataclass(frozen=True)
 class Received:
-    """One request as grpcio saw it. `at` is monotonic seconds, `remaining` None without deadline."""
+    """One request as grpcio received it. `at` is monotonic seconds, `remaining` None without deadline."""
 
     method: str
     request: object
@@ -27,23 +27,23 @@ class Received:
     at: float = field(default_factory=time.monotonic)
 
     def header(self, name: str) -> list[str | bytes]:
-        """All values of one header, so that a doubled one is seen."""
+        """Returns all values of one header, so that a duplicate one is noticed."""
         return [value for key, value in self.metadata if key == name]
 
     @property
     def over_rest(self) -> bool:
-        """Whether Envoy's transcoder made this call out of an HTTP/JSON request."""
+        """Returns true if Envoy's transcoder converted this call from an HTTP/JSON request."""
         return bool(self.header("x-envoy-original-path"))
 
 
 class OperationsServer(operations_pb2_grpc.OperationsServicer):
-    """Answers by `script.ANSWERS`, on a loopback port of its own."""
+    """Answers by `script.ANSWERS`, on a loopback port."""
 
     def __init__(self, compression=None) -> None:
         self._lock = threading.Lock()
         self._received: list[Received] = []
         self._attempts: Counter[str] = Counter()
-        # Enough workers for a few calls that are asleep in the `slow` script.
+        # Enough workers for a few calls that wait in the `slow` script.
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=16),
             # Without this a second server could share the port unnoticed.
@@ -62,7 +62,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
         self._server.stop(grace=None).wait()
 
     def reset(self) -> None:
-        """Forgets everything, scripted attempts included. Each test starts so."""
+        """Deletes all requests and scripted attempts, at the start of each test."""
         with self._lock:
             self._received.clear()
             self._attempts.clear()
@@ -94,7 +94,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
         return empty_pb2.Empty()
 
     def _record(self, method: str, request, context) -> int:
-        """Keeps the request and tells which attempt at this name it is."""
+        """Records the request, and returns the number of the attempt for this name."""
         metadata = [(item.key, item.value) for item in context.invocation_metadata()]
         received = Received(method, request, metadata, remaining(context), context.peer())
         with self._lock:
@@ -104,7 +104,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
 
     def _answer(self, name: str, attempt: int, context):
         gone = threading.Event()
-        # False means that the call ended before we could ask to be told.
+        # False means that the call ended before the callback was added.
         if not context.add_callback(gone.set):
             gone.set()
         authorization = [v for k, v in context.invocation_metadata() if k == "authorization"]
@@ -116,6 +116,6 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
 
 
 def remaining(context) -> float | None:
-    """Seconds up to the deadline. grpcio says 2^63 nanoseconds and more where there is none."""
+    """Returns the seconds until the deadline. Without one, grpcio returns at least 2^63 nanoseconds."""
     seconds = context.time_remaining()
     return None if seconds is None or seconds > 10**9 else seconds

@@ -1,4 +1,4 @@
-"""Our own server side: a reverse proxy that takes HTTP/JSON and gRPC and speaks gRPC to grpcio."""
+"""Our own server side: a reverse proxy that accepts HTTP/JSON and gRPC and sends gRPC to grpcio."""
 
 import subprocess
 
@@ -6,7 +6,7 @@ from driver import example
 
 
 class Proxy:
-    """A running interop_proxy. It says where it listens, and so when."""
+    """A running interop_proxy. It prints its address when it is ready."""
 
     def __init__(self, grpc_endpoint: str) -> None:
         self._process = subprocess.Popen(

@@ -19,7 +19,7 @@ from stubs import TRANSCODER_SET
 VARIABLE = re.compile(r"\{([a-z_.]+)=([^}]+)\}")
 SAMPLES_PER_BINDING = 6
 
-# Segments of a path that a careless encoder or decoder changes, or takes for a verb.
+# Segments of a path that a wrong encoder or decoder would change, or would read as a verb.
 SEGMENTS = [
     "a b",
     "ü😀",
@@ -37,7 +37,7 @@ SEGMENTS = [
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and what is special about it."""
+    """A request, and its description."""
 
     what: str
     path: str
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def has_unknown_enum(self) -> bool:
-        """Whether an enum of the query has a number without a name."""
+        """Returns true if an enum of the query has a number without a name."""
         return any(
             field.enum_type is not None and value not in field.enum_type.values_by_number
             for field, value in self.request.ListFields()
@@ -84,7 +84,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Binding:
-    """One way to reach a method: HTTP verb, template, and the variable of the template."""
+    """A binding of a method: HTTP verb, template, and the variable of the template."""
 
     path: str
     verb: str
@@ -96,13 +96,13 @@ class Binding:
         return VARIABLE.search(self.template)[1]
 
     def resource(self, segment: str) -> str:
-        """A value for the variable, each of its wildcards the same segment."""
+        """Returns a value for the variable, with the same segment for each wildcard."""
         return VARIABLE.search(self.template)[2].replace("*", segment)
 
 
 @functools.cache
 def bindings() -> list[Binding]:
-    """Every binding of every method, in order."""
+    """Returns every binding of every method, in order."""
     descriptor_set = Path(os.environ["INTEROP_WORK"]) / "generated" / TRANSCODER_SET
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set.read_bytes()).file
     found = []
@@ -119,7 +119,7 @@ def bindings() -> list[Binding]:
 
 @functools.cache
 def cases() -> list[Case]:
-    """All requests, the same in every run."""
+    """Returns all requests, the same in every run."""
     found = []
     for number, binding in enumerate(bindings()):
         found.append(bare(binding))
@@ -132,7 +132,7 @@ def cases() -> list[Case]:
 
 
 def bare(binding: Binding) -> Case:
-    """Nothing but the name: required ids and bodies are empty."""
+    """Returns a request with only the name: required ids and bodies are empty."""
     return of_binding(binding, "bare", empty(binding), binding.resource("s"))
 
 
@@ -147,7 +147,7 @@ def filled(binding: Binding, seed: int) -> Case:
 
 
 def with_text(binding: Binding, text: str) -> Case:
-    """Every text field at the top, which is what goes into a query, holds this text."""
+    """Sets every top-level text field, which is in the query, to this text."""
     request = empty(binding)
     for field in request.DESCRIPTOR.fields:
         if field.type == field.TYPE_STRING and not field.is_repeated:
@@ -160,7 +160,7 @@ def empty(binding: Binding):
 
 
 def of_binding(binding: Binding, what: str, request, resource: str) -> Case:
-    """Sets the variable, which may lie in a message within: `gateway.name`."""
+    """Sets the variable, which may be in a nested message: `gateway.name`."""
     *parents, last = binding.variable.split(".")
     target = request
     for parent in parents:

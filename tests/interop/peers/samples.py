@@ -51,7 +51,7 @@ TIMES = [(0, 0), (-62135596800, 0), (253402300799, 999999999), (1, 500000000), (
 DURATIONS = [(0, 0), (315576000000, 999999999), (-315576000000, -999999999), (0, -1), (1, 500000000)]
 MASKS = [["display_name"], ["display_name", "labels", "api_config"], ["a_b.c_d", "e"]]
 
-# What an Any may hold. All of it is in the contract's descriptor set.
+# The types in an Any. All of them are in the contract's descriptor set.
 PACKED = [
     apigateway_pb2.Api,
     apigateway_pb2.ApiConfig,
@@ -78,7 +78,7 @@ PACKED = [
 
 
 class Sampler:
-    """Fills messages. Each field is set with `density`; below `depth` only scalars are."""
+    """Fills messages. Each field is set with the probability `density`; below `depth` only scalars are set."""
 
     def __init__(self, seed: int, *, density: float = 0.8, depth: int = 4) -> None:
         self._random = random.Random(seed)
@@ -93,7 +93,7 @@ class Sampler:
         }
 
     def message(self, type):
-        """A message of the given class."""
+        """Returns a message of the given class."""
         message = type()
         self._fill(message, 0)
         return message
@@ -177,7 +177,7 @@ class Sampler:
         message.paths.extend(self._random.choice(MASKS))
 
     def _value(self, message, depth: int) -> None:
-        """A Value without a kind has no JSON form, and neither has one that is no finite number."""
+        """Fills a Value. Without a kind, or with a number that is not finite, it would have no JSON form."""
         kinds = ["null_value", "number_value", "string_value", "bool_value"]
         kind = self._random.choice(kinds + ["struct_value", "list_value"] * (depth < self._depth))
         if kind == "number_value":

@@ -1,4 +1,4 @@
-"""What the operations server answers, by operation id.
+"""The answers of the operations server, by operation id.
 
 Every entry of `ANSWERS` is a function from the call to an Operation; raising `Refusal` makes it
 an error with rich details. A test that needs a new situation adds an id here.
@@ -50,7 +50,7 @@ def name_of(operation_id: str) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One received request, as far as an answer depends on it."""
+    """The parts of a received request on which an answer depends."""
 
     name: str
     attempt: int
@@ -96,7 +96,7 @@ def gateway(**more) -> apigateway.Gateway:
 
 
 def done(call: Call) -> longrunning.Operation:
-    """A gateway was created, with a warning on the way."""
+    """A gateway was created, with a warning."""
     diagnostic = apigateway.OperationMetadata.Diagnostic(
         location="openapi.yaml:12", message="operation without an id"
     )
@@ -119,7 +119,7 @@ def running(call: Call) -> longrunning.Operation:
 
 
 def failed(call: Call) -> longrunning.Operation:
-    """The operation itself failed: reading it is still a success."""
+    """The operation failed. Reading it succeeds."""
     violation = error_details_pb2.QuotaFailure.Violation(
         # Beyond 2^53, where a JSON number would lose its last digit.
         subject="project:p", description="too many gateways", quota_value=9007199254740993
@@ -140,7 +140,7 @@ def failed(call: Call) -> longrunning.Operation:
 
 
 def failed_unknown(call: Call) -> longrunning.Operation:
-    """As `failed`, with a detail of a type that nobody here knows."""
+    """As `failed`, with a detail of an unknown type."""
     operation = failed(call)
     operation.error.details.append(unknown())
     return operation
@@ -200,7 +200,7 @@ def missing(call: Call) -> longrunning.Operation:
 
 
 def missing_unknown(call: Call) -> longrunning.Operation:
-    """NOT_FOUND with a detail nobody knows in front of one that everybody knows."""
+    """NOT_FOUND with a detail of an unknown type before one of a known type."""
     refusal = Refusal(
         code_pb2.NOT_FOUND, "gone", error_details_pb2.ErrorInfo(reason="OPERATION_EXPIRED")
     )
@@ -222,14 +222,14 @@ def denied(call: Call) -> longrunning.Operation:
 
 
 def token(call: Call) -> longrunning.Operation:
-    """Only for bearers of the good token; says nothing about the one it was shown."""
+    """Succeeds only with the valid token. The error does not repeat the received token."""
     if call.authorization != [f"Bearer {GOOD_TOKEN}"]:
         raise Refusal(code_pb2.UNAUTHENTICATED, "Request had invalid authentication credentials")
     return done(call)
 
 
 def flaky(call: Call) -> longrunning.Operation:
-    """Twice UNAVAILABLE, then fine."""
+    """UNAVAILABLE twice, then a success."""
     if call.attempt <= 2:
         whole, part = divmod(RETRY_DELAY_SECONDS, 1)
         delay = duration_pb2.Duration(seconds=int(whole), nanos=round(part * 1e9))
@@ -247,12 +247,12 @@ def internal(call: Call) -> longrunning.Operation:
 
 
 def conflict(call: Call) -> longrunning.Operation:
-    """HTTP 409 means ABORTED or ALREADY_EXISTS: only the body says which."""
+    """HTTP 409 means ABORTED or ALREADY_EXISTS; only the body distinguishes them."""
     raise Refusal(code_pb2.ALREADY_EXISTS, "somebody was here before")
 
 
 def slow(call: Call) -> longrunning.Operation:
-    """Longer than anybody waits; ends early when the caller goes away."""
+    """Takes longer than any client waits, and ends early when the client closes the call."""
     call.wait(30)
     return done(call)
 
@@ -281,6 +281,6 @@ ANSWERS: dict[str, Callable[[Call], longrunning.Operation]] = {
 
 
 def answer(call: Call) -> longrunning.Operation:
-    """The scripted answer. Any other id is NOT_FOUND, as the real service says it."""
+    """Returns the scripted answer. Any other id is NOT_FOUND, in the words of the real service."""
     operation_id = call.name.rpartition("/")[2]
     return ANSWERS.get(operation_id, missing)(call)

@@ -16,7 +16,7 @@ TEXT = "a text that is repeated. " * 10_000
 
 
 class Compressing(OperationsServer):
-    """Answers with a large operation, compressed for those who offer gzip."""
+    """Answers with a large operation, compressed if the client offers gzip."""
 
     def __init__(self) -> None:
         super().__init__(compression=grpc.Compression.Gzip)
@@ -30,7 +30,7 @@ class Compressing(OperationsServer):
 
 
 class Tap:
-    """Passes one connection on to a port, and counts the bytes that come back."""
+    """Forwards one connection to a port, and counts the returned bytes."""
 
     def __init__(self, port: int) -> None:
         self.bytes = 0

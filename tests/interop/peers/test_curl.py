@@ -1,4 +1,4 @@
-"""Our server side, asked by hand: what it reads, and what it answers to what it cannot."""
+"""Our server side with requests by hand: valid requests, and the errors of invalid ones."""
 
 from google.cloud.apigateway.v1 import apigateway_pb2 as apigateway
 from google.longrunning import operations_pb2
@@ -23,7 +23,7 @@ class CurlTest(EveryMethodTest):
         return curl(f"{self.proxy.endpoint}{target}", *options, version=version)
 
     def assert_called(self, answer: Answer, path: str, request) -> None:
-        """The server received just this request, and the answer is its reply."""
+        """Checks that the server received only this request, and that the response is its reply."""
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
         (call,) = self.server.received()
@@ -33,7 +33,7 @@ class CurlTest(EveryMethodTest):
         self.assertEqual(wire(canonical(reply)), wire(canonical(expected)))
 
     def assert_refused(self, answer: Answer, http: int, status: str, *words: str) -> dict:
-        """An error of the usual shape that has these words, and nothing reached the server."""
+        """Checks that the response is an error body with these words, and that the server received nothing."""
         self.assertEqual(answer.status, http, answer)
         self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
         self.assertEqual(set(answer.json()), {"error"}, answer)
@@ -152,7 +152,7 @@ class Requests(CurlTest):
         (call,) = self.server.received()
         for name, value in sent.items():
             self.assertEqual(call.header(name), [value])
-        # What belongs to the one connection stays with it.
+        # Headers of the connection are not forwarded.
         own = {"connection", "content-type", "host", "transfer-encoding"}
         self.assertEqual([key for key, _ in call.metadata if key in own], [])
         # A length is that of the gRPC body: the five bytes before a message, and the message.

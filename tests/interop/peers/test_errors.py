@@ -64,10 +64,10 @@ class Errors(PeersTest):
 
 
 class WhatEnvoyCannotPrint(PeersTest):
-    """The transcoder knows a closed set of types, and says so in its own ways."""
+    """Types that Envoy's transcoder does not know, and its errors."""
 
     def test_a_reply_of_unknown_type_is_envoys_502_in_plain_text(self):
-        # HTTP 502 reads as UNAVAILABLE and is retried, in vain.
+        # HTTP 502 is UNAVAILABLE, so it is retried without success.
         outcome = self.describe(self.peers.rest, name_of("unknown-any"))
         said = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unknown-any"))
         self.assertIn("502", said)

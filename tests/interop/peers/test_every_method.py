@@ -18,7 +18,7 @@ WAIT = "/google.longrunning.Operations/WaitOperation"
 
 
 class Cases(unittest.TestCase):
-    """The requests themselves: what the other tests take for granted."""
+    """The requests themselves, on which the other tests rely."""
 
     def test_there_are_requests_for_every_method_and_binding_but_those_of_wait_operation(self):
         self.assertEqual(len(METHODS), 25)

@@ -71,7 +71,7 @@ class Fallback(PeersTest):
         self.assertEqual(self.server.received(), [])
 
     def test_rest_asked_for_stays_rest(self):
-        # grpcio speaks HTTP/2 alone, so REST cannot succeed there.
+        # grpcio speaks only HTTP/2, so REST cannot succeed there.
         outcome = describe(name_of("done"), self.server.endpoint, "rest")
         self.assert_failed(outcome, name=name_of("done"))
         self.assertEqual(self.server.received(), [])

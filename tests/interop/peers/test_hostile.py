@@ -17,12 +17,12 @@ HTTP2 = ("grpc", "auto")
 # Five attempts with the waits of the retry policy at their longest, within the default deadline.
 BOUND_SECONDS = 15
 
-# Whoever cannot make sense of a reply may call it by any of these.
+# The codes that an invalid response may have.
 SENSELESS = ("UNKNOWN", "INTERNAL", "UNAVAILABLE")
 
 
 class Hostile(unittest.TestCase):
-    """Most of each case is waiting between attempts, so all of them run at once, a few at a time."""
+    """Most of the time of a case is the wait between attempts, so several cases run at once."""
 
     outcomes: dict[tuple[str, str], Future]
 
@@ -72,7 +72,7 @@ class Hostile(unittest.TestCase):
         }
 
     def check(self, what: str, transports: tuple[str, ...], *codes: str) -> list[str]:
-        """One error of these codes over each transport; gives what was said."""
+        """Checks that there is one error with these codes over each transport. Returns the output."""
         said = []
         for transport in transports:
             with self.subTest(server=what, transport=transport):
@@ -90,7 +90,7 @@ class Hostile(unittest.TestCase):
     def test_a_page_keeps_its_http_status(self):
         for said in self.check("html 502", ("rest", "auto"), "UNAVAILABLE"):
             self.assertIn("502", said)
-        # A page is not the service's word that something is not there.
+        # An HTML page does not mean that the service has no such resource.
         for said in self.check("html 404", ("rest", "auto"), "UNAVAILABLE"):
             self.assertIn("404", said)
         self.check("html 502", ("grpc",), *SENSELESS)

@@ -44,7 +44,7 @@ class Messages(unittest.TestCase):
         cls.names = [message.DESCRIPTOR.full_name for message in cls.messages]
 
     def check(self, questions: list[dict], member: str, same) -> None:
-        """Asks for all messages at once, and checks each answer as a subtest."""
+        """Converts all messages at once, and checks each answer as a subtest."""
         answers = convert(questions)
         for name, message, answer in zip(self.names, self.messages, answers, strict=True):
             with self.subTest(type=name, wire=to_text(wire(message))):
@@ -102,7 +102,7 @@ def with_null(value):
 
 
 class Floats(unittest.TestCase):
-    """The three numbers that Python does not read back as it wrote them, or writes too long."""
+    """The three numbers that Python does not read back unchanged, or writes with too many digits."""
 
     def ours(self, message) -> str:
         (answer,) = convert([{"type": message.DESCRIPTOR.full_name, "wire": to_text(wire(message))}])
@@ -181,7 +181,7 @@ def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
 
 
 def read_by_us(name: str, answer: dict) -> bytes | None:
-    """An unknown Any stays as it is."""
+    """An unknown Any is unchanged."""
     if "error" in answer:
         return None
     return wire(canonical(class_named(name).FromString(to_wire(answer["wire"]))))

@@ -1,4 +1,4 @@
-"""JSON that Envoy never writes and other servers do, from a server of one fixed reply."""
+"""JSON that other servers write and Envoy never writes, from a server with one fixed response."""
 
 import json
 import unittest
@@ -15,7 +15,7 @@ FORBIDDEN = "403 Forbidden"
 
 
 def describe_reply(status: str, body) -> Outcome:
-    """What the command makes of this reply."""
+    """Returns the output of the command for this response."""
     with HostileServer(replying(status, json.dumps(body))) as server:
         return describe(NAME, server.endpoint, "rest")
 

@@ -1,4 +1,4 @@
-"""Names: what is wrong is refused before anything is sent, what is odd arrives unchanged."""
+"""Names: an invalid one is rejected before anything is sent, and an unusual one arrives unchanged."""
 
 from fixture import PeersTest, over_every_way
 from script import PARENT, name_of
@@ -6,7 +6,7 @@ from script import PARENT, name_of
 # An id needs `--location`, which is gcloud's answer.
 IDS = ["done", ""]
 
-# Refused without asking anybody.
+# Rejected before anything is sent.
 WRONG = [
     "operations/done",
     "projects/p/operations/done",
@@ -81,7 +81,7 @@ class Names(PeersTest):
             with self.subTest(id=operation_id):
                 self.server.reset()
                 outcome = self.describe(way, name_of(operation_id))
-                # Nobody scripted these, so even the one that arrives is an error.
+                # The script has no answer for these, so even the one that arrives is an error.
                 self.assertIn(outcome.exit_code, (1, 2), outcome)
                 for received in self.server.received():
                     self.assertEqual(received.request.name, name_of(operation_id))

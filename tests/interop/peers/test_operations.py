@@ -55,7 +55,7 @@ def handle(result: str = "google.cloud.apigateway.v1.Api", **more) -> dict:
 
 
 def over_every_way(test):
-    """Runs a test once a way; the script it tells must be used up."""
+    """Runs a test over each route. All answers of the script must be used."""
 
     @functools.wraps(test)
     def over_each(self: "Operations") -> None:
@@ -79,19 +79,19 @@ class Operations(EveryMethodTest):
         ]
 
     def do(self, verb: str, **more) -> dict:
-        """Does one thing, in a process of its own."""
+        """Makes one request in a process of its own."""
         (answer,) = ask(self.driver, [{"do": verb, **more}])
         return answer
 
     def create(self, verb: str = "create") -> dict:
-        """Creates an api; what is received is what was given."""
+        """Creates an api, and checks that the server received it."""
         answer = self.do(verb, parent=PARENT, id="a", api=to_text(wire(given())))
         request = self.server.received()[0].request
         self.assertEqual((request.parent, request.api_id, request.api), (PARENT, "a", given()))
         return answer
 
     def plays(self, *lines) -> None:
-        """What is called, in this order, and answered."""
+        """Scripts the calls, in this order, and their answers."""
         self.played = [path for path, _ in lines]
         for path, answer in lines:
             self.server.answer(path, answer)
@@ -123,7 +123,7 @@ class Operations(EveryMethodTest):
 
     @over_every_way
     def test_what_is_done_when_it_is_started_is_not_asked_for(self):
-        # It needs no name then (AIP-151).
+        # A done operation needs no name (AIP-151).
         self.plays((CREATE, longrunning.Operation(done=True, response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 

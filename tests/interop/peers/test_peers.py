@@ -1,4 +1,4 @@
-"""The peers themselves: what the other tests take for granted about grpcio and Envoy.
+"""The behaviour of grpcio and Envoy on which the other tests rely.
 
 None of this runs the command line. When a new version of a peer behaves otherwise, it shows here.
 """
@@ -20,7 +20,7 @@ from script import PARENT, name_of
 
 class Rest(PeersTest):
     def get(self, path: str, endpoint: str | None = None, method: str = "GET", **headers: str):
-        """Status, content type and body; http.client neither follows nor raises nor normalises."""
+        """Returns status, content type and body. http.client follows no redirects, raises no errors and normalises no paths."""
         connection = http.client.HTTPConnection(
             urlsplit(endpoint or self.peers.envoy.endpoint).netloc, timeout=5
         )
@@ -137,7 +137,7 @@ class Grpc(PeersTest):
 
     def test_another_grpc_client_reads_the_hostile_server_as_meant(self):
         expected = {
-            # grpc-core gives up the whole reply for a header that is no base64.
+            # grpc-core drops the whole response for a header that is not base64.
             "broken details in the headers": grpc.StatusCode.INTERNAL,
             "broken details in the trailers": grpc.StatusCode.INTERNAL,
             "details of noise": grpc.StatusCode.NOT_FOUND,

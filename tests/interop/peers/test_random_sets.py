@@ -66,7 +66,7 @@ def order(message, pool) -> None:
             message.value = canonical(inner, pool)
         return
     if message.DESCRIPTOR.full_name == "google.protobuf.Value" and not message.ListFields():
-        # Its JSON form is that of null.
+        # Its JSON form is null.
         message.null_value = 0
         return
     for field, value in message.ListFields():
@@ -100,7 +100,7 @@ class RandomSets(unittest.TestCase):
         self.assertGreaterEqual(count, SETS)
 
     def reads(self, seed: int, answer: dict) -> dict:
-        """Asks us to read the JSON that Python writes."""
+        """Reads the JSON that Python writes with our engine."""
         pool = pool_of(to_wire(answer["set"]))
         reads = []
         for case in answer["cases"]:

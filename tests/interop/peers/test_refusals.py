@@ -1,4 +1,4 @@
-"""A call that is refused: code, message and details reach the caller as the server gave them."""
+"""Failed calls: code, message and details reach the caller unchanged."""
 
 from google.rpc import code_pb2, error_details_pb2
 
@@ -9,7 +9,7 @@ from requests_of import bare, bindings
 from samples import Sampler
 from script import Refusal
 
-# Starts an operation, so that no code makes our client try it again.
+# The method starts an operation, so that our client retries no code.
 UPDATE = "/google.cloud.apigateway.v1.ApiGatewayService/UpdateGateway"
 DETAILS = [
     error_details_pb2.ErrorInfo,
@@ -22,7 +22,7 @@ DETAILS = [
 
 
 def refusal(code: int) -> Refusal:
-    """Every code with details of its own and words that have to be encoded."""
+    """Returns an error of each code, with details, and with characters that must be encoded."""
     details = [Sampler(code).message(type) for type in DETAILS]
     return Refusal(code, f"Zürich 100% 東京: {code_pb2.Code.Name(code)}", *details)
 

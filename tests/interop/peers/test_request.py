@@ -1,4 +1,4 @@
-"""What reaches the server: method, name, headers, credentials."""
+"""The requests that the server receives: method, name, headers, credentials."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ from script import GOOD_TOKEN, PARENT, WRONG_TOKEN, name_of
 
 ROUTING = "name=projects%2Fp%2Flocations%2Fglobal%2Foperations%2Fdone"
 
-# What `gcloud auth application-default login` leaves behind.
+# The file that `gcloud auth application-default login` writes.
 USER_CREDENTIALS = {
     "type": "authorized_user",
     "client_id": "id",
@@ -21,7 +21,7 @@ USER_CREDENTIALS = {
 
 class Headers(PeersTest):
     def received(self, way: Way, *options: str, environment=None):
-        """The one request that describing `done` makes."""
+        """Returns the one request of describing `done`."""
         self.server.reset()
         outcome = self.describe(way, name_of("done"), *options, environment=environment)
         self.assert_read(outcome)
@@ -90,7 +90,7 @@ class Headers(PeersTest):
 
 
 class Wire(PeersTest):
-    """Below what grpcio and Envoy show: the request as it stands on the wire."""
+    """The request on the wire, which grpcio and Envoy do not show."""
 
     def test_the_grpc_request_is_by_the_book(self):
         http2 = Http2(REPLIES["broken details in the headers"])
@@ -126,7 +126,7 @@ class Wire(PeersTest):
         self.assertEqual(len(sent), len(headers), f"a header came twice: {headers}")
         self.assertEqual(sent["host"], authority)
         self.assertEqual(sent["x-goog-request-params"], ROUTING)
-        # What belongs to gRPC stays with gRPC.
+        # Headers of gRPC are not sent over REST.
         self.assertNotIn("te", sent)
         self.assertFalse([name for name in sent if name.startswith("grpc-")])
 
@@ -174,9 +174,9 @@ class Credentials(PeersTest):
 
 
 class Plaintext(PeersTest):
-    """A token never travels in plain text beyond this machine."""
+    """A token is never sent in plaintext beyond this machine."""
 
-    # The first is for documentation (RFC 5737) and leads nowhere; the others try to look local.
+    # The first is for documentation (RFC 5737) and unreachable; the others look like local addresses.
     ENDPOINTS = [
         "http://192.0.2.1:1",
         "http://[::ffff:192.0.2.1]:1",
@@ -185,7 +185,7 @@ class Plaintext(PeersTest):
     ]
 
     def assert_refused(self, outcome):
-        # The client is refused as a whole, before it knows of any operation.
+        # Building the client fails, before any operation is known.
         said = self.assert_failed(outcome)
         self.assertRegex(said, r"(?i)plain|loopback|unencrypted|tls|https")
         self.assertLess(outcome.seconds, 3, outcome)

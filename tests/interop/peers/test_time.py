@@ -1,9 +1,9 @@
-"""Deadlines and retries, as the server sees them and as the user feels them."""
+"""Deadlines and retries, as the server and the user see them."""
 
 from fixture import PeersTest, over_every_way
 from script import RETRY_DELAY_SECONDS, name_of
 
-# Room for a busy machine; on the client's side also for its start.
+# Extra time for a busy machine, and for the start of the client.
 SLACK = 0.5
 
 # The service's retry policy for operations: five attempts, and 10 s for all of them.
@@ -40,7 +40,7 @@ class Deadline(PeersTest):
         self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
         self.assertGreater(outcome.seconds, 0.9, outcome)
         self.assertLess(outcome.seconds, 4, outcome)
-        # The call's own deadline is spent: another attempt would come too late.
+        # The deadline of the call has passed, so there is no further attempt.
         self.assertEqual(len(self.server.received()), 1)
 
     @over_every_way
@@ -64,7 +64,7 @@ class Retry(PeersTest):
         self.assert_read(self.describe(way, name_of("flaky")))
         times = [received.at for received in self.server.received()]
         for before, after in zip(times, times[1:]):
-            # A hair less: the two clocks start at different ends of the wire.
+            # Slightly less, since the two clocks start at different ends of the wire.
             self.assertGreater(after - before, RETRY_DELAY_SECONDS - 0.05)
 
     def test_each_attempt_is_told_what_remains(self):

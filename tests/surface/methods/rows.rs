@@ -22,7 +22,7 @@ pub(crate) struct Row {
     /// The HTTP method and target over REST.
     pub(crate) line: Option<&'static str>,
     pub(crate) routing: &'static str,
-    /// Returns whether these bytes are the expected request.
+    /// Returns true if these bytes are the expected request.
     pub(crate) is_request: Check,
     /// The call in its short form. It returns the mark of its response.
     pub(crate) short: Call<String>,

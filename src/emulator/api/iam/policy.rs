@@ -193,7 +193,7 @@ fn check_binding(field: &str, binding: &Binding, violations: &mut Violations) {
         violations.add(&format!("{field}.role"), why);
     } else if role.contains(WITHCOND) {
         let why = format!(
-            "invalid role `{}`: it stands for a condition that was not read; read the policy at version 3",
+            "invalid role `{}`: it replaces the role of a conditional binding; read the policy at version 3",
             role.escape_debug()
         );
         violations.add(&format!("{field}.role"), why);

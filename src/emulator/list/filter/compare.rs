@@ -60,7 +60,7 @@ impl Comparison {
                 "`{path}` is a map: compare one of its values, as `{path}.key`"
             )),
             FieldType::Message => Err(format!(
-                "`{path}` is a message: compare one of its fields, or ask for `{path}:*`"
+                "`{path}` is a message: compare one of its fields, or test if it is set with `{path}:*`"
             )),
             FieldType::Flag | FieldType::Enum(_) if ordered => {
                 Err(format!("`{path}` has no order: compare it with = or !="))

@@ -9,7 +9,7 @@ const MAX_LENGTH: usize = 8192;
 /// Maximum nesting of parentheses and negations.
 const MAX_DEPTH: usize = 50;
 
-const FUNCTION: &str = "functions are not supported; a word before a parenthesis needs a space";
+const FUNCTION: &str = "functions are not supported; put a space between a word and a parenthesis";
 
 const KEYWORDS: [&str; 3] = ["AND", "OR", "NOT"];
 
@@ -203,7 +203,7 @@ impl<'t> Parser<'t> {
         Ok(Tree::Leaf(Restriction { field, value }))
     }
 
-    /// Parses a path. It is returned as a value too, since only the following operator makes it a field.
+    /// Parses a path, and returns it as a field and as a value. It is a field only if an operator follows.
     fn member(&mut self) -> Parsed<(Member, Literal)> {
         let start = self.at;
         let mut segments = Vec::new();
@@ -301,7 +301,7 @@ impl<'t> Parser<'t> {
 
     fn deeper<T>(&mut self, parse: fn(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == MAX_DEPTH {
-            let why = format!("a filter nests at most {MAX_DEPTH} deep");
+            let why = format!("a filter has at most {MAX_DEPTH} levels of nesting");
             return error(self.at, why);
         }
         self.depth += 1;

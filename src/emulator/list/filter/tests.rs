@@ -277,8 +277,8 @@ fn an_invalid_filter_is_rejected_with_its_position() {
         ("metadata = x", 12, "is a message"),
         ("metadata:x", 10, "is a message"),
         ("state = (name = x)", 10, "only values"),
-        (deep.as_str(), 52, "deep"),
-        (minuses.as_str(), 52, "deep"),
+        (deep.as_str(), 52, "levels of nesting"),
+        (minuses.as_str(), 52, "levels of nesting"),
         (long.as_str(), 8193, "at most"),
     ] {
         let refused = Filter::parse::<Item>(filter).expect_err(filter);

@@ -19,7 +19,7 @@ pub(in crate::emulator) fn to_proto(
     }
 }
 
-/// Returns the message of an operation that is gone, which has its name only.
+/// Returns the message of an operation that was deleted or has expired. Only its name is set.
 pub(in crate::emulator) fn deleted(name: &str) -> OperationState {
     OperationState {
         operation: Some(Operation {

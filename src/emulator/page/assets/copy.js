@@ -70,7 +70,7 @@ export function apigw(origin, { name: method }, request) {
     Object.assign(flags, { project: projects, api: apis, filter: request.filter, location: /Gateway|Operation/.test(kind) && locations });
     name = undefined;
   }
-  // A recorded name can be any text. One that looks like a flag would be a flag of the command.
+  // A name that begins with `-` has no command, since the command would read the name as a flag. Clients can send any name.
   if (name?.startsWith('-')) return '';
   const words = ['apigw', noun, VERBS[verb], name, ...Object.entries(flags).map(([flag, text]) => text && `--${flag}=${text}`)];
   return `APIGATEWAY_EMULATOR_HOST=${quote(origin.replace('http://', ''))} ${words.filter(Boolean).map(quote).join(' ')}`;

@@ -14,7 +14,7 @@ import { renderTree } from './tree.js';
 
 /** Time between two reads of the state while the stream is broken. */
 const POLL = 2000;
-/** Time after which a hidden tab closes its stream. Browsers open six connections to a host. */
+/** Time after which a hidden tab closes its stream. Browsers open at most six connections to one host. */
 const HIDDEN = 30_000;
 
 const store = new Store();
@@ -75,7 +75,7 @@ function renderHeader() {
   byId('operations-panel').hidden = byId('calls-panel').hidden = isEmpty;
 }
 
-/** Writes what changes with time. */
+/** Updates the texts that depend on the time. */
 function tick() {
   if (!store.isLoaded || document.hidden) return;
   write(byId('now'), timeOfDay(store.time), utc(store.time));

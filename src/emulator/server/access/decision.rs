@@ -152,7 +152,7 @@ fn check_host(rules: &AccessRules, facts: &Facts<'_>) -> Result<Authority, Refus
     let target = target.map(|text| parse(":authority", text.as_bytes()));
     let host = match (target.transpose()?, header) {
         (Some(target), Some(header)) if target != header => {
-            let text = "`:authority`, or the request target, and `Host` name two hosts";
+            let text = "`Host` differs from `:authority` or the request target";
             return Err(invalid(text.to_owned()));
         }
         (Some(host), _) | (None, Some(host)) => host,
@@ -167,8 +167,7 @@ fn check_host(rules: &AccessRules, facts: &Facts<'_>) -> Result<Authority, Refus
         code: Code::PermissionDenied,
         reason: "HOST_NOT_ALLOWED",
         text: format!(
-            "{} may not be called by the host {name:?}, which \
-             `--host {name}` (`EmulatorBuilder::host`) would allow",
+            "{} does not accept the host {name:?}; to allow it, use `--host {name}` (`EmulatorBuilder::host`)",
             facts.group.name()
         ),
     })
@@ -224,8 +223,8 @@ fn foreign(page: &str) -> Refusal {
         code: Code::PermissionDenied,
         reason: "ORIGIN_NOT_ALLOWED",
         text: format!(
-            "{page} may not use the emulator; only pages whose origin `--allow-origin ORIGIN` \
-             (`EmulatorBuilder::allow_origin`) names may"
+            "{page} may not use the emulator; to allow its origin, use `--allow-origin ORIGIN` \
+             (`EmulatorBuilder::allow_origin`)"
         ),
     }
 }
@@ -241,8 +240,8 @@ fn check_peer(rules: &AccessRules, facts: &Facts<'_>) -> Result<(), Refusal> {
     }
     let Some(token) = rules.admin_token() else {
         let text = format!(
-            "{} answers loopback addresses only, unless `--admin-token TOKEN` \
-             (`EmulatorBuilder::admin_token`) allows others",
+            "{} accepts requests from loopback addresses only; to allow others, use `--admin-token TOKEN` \
+             (`EmulatorBuilder::admin_token`)",
             facts.group.name()
         );
         return Err(Refusal {
@@ -262,11 +261,11 @@ fn check_peer(rules: &AccessRules, facts: &Facts<'_>) -> Result<(), Refusal> {
     }
     let why = match facts.headers.get_all(header::AUTHORIZATION).iter().count() {
         0 => "the request has no `Authorization`",
-        1 => "the `Authorization` of the request has another token",
+        1 => "the `Authorization` of the request does not have the admin token",
         _ => "the request has more than one `Authorization`",
     };
     let text = format!(
-        "{why}; from an address that is not loopback the admin service needs `Authorization: Bearer TOKEN`, \
+        "{why}; from a non-loopback address, the admin service requires `Authorization: Bearer TOKEN`, \
          with the token of `--admin-token` (`EmulatorBuilder::admin_token`)"
     );
     Err(Refusal {

@@ -7,7 +7,8 @@ use tonic::service::Routes;
 use tonic::transport::Error;
 
 use super::event_stream::EventStreamLayer;
-use crate::emulator::api::decompress::MAX_REQUEST;
+use super::unreadable::RecordUnreadableLayer;
+use crate::emulator::api::decompress::MAX_JSON_REQUEST;
 use crate::emulator::connection::Connection;
 use crate::emulator::messages::json::{self, RULES};
 use crate::emulator::page::PageLayer;
@@ -15,9 +16,6 @@ use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::aux_services::EventSource;
 use crate::emulator::server::http_limits::http_server;
 use crate::transcode::TranscodeLayer;
-
-/// Maximum size of a request in JSON: twice the maximum size of a message, since base64 and field names make JSON longer.
-const MAX_JSON_REQUEST: usize = 2 * MAX_REQUEST;
 
 pub(crate) async fn serve(
     routes: Routes,
@@ -27,13 +25,15 @@ pub(crate) async fn serve(
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let page = PageLayer::new(access.has_page());
+    let unreadable = RecordUnreadableLayer::new(&events.core);
     http_server()
         .accept_http1(true)
         // Access is decided before a request is read or routed.
         .layer(access)
-        // The transcoder has no routes for the page and the events.
+        // The page and the events come before the transcoder, which has no routes for them.
         .layer(page)
         .layer(EventStreamLayer::new(events))
+        .layer(unreadable)
         .layer(
             TranscodeLayer::new(RULES.clone())
                 .json(json::options())

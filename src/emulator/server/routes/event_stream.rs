@@ -156,3 +156,42 @@ fn text(event: &Arc<Event>) -> Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::emulator::Emulator;
+
+    async fn next_text(body: &mut Body) -> Option<String> {
+        let frame = body.frame().await?.expect("no error");
+        let data = frame.into_data().expect("data");
+        Some(String::from_utf8(data.to_vec()).expect("text"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_comment_is_sent_after_each_15_seconds_without_an_event() {
+        let emulator = Emulator::builder().build();
+        let (sender, stopped) = watch::channel(());
+        let core = Arc::clone(&emulator.core);
+        let mut body = respond(&EventSource { core, stopped }, None).into_body();
+        let hello = next_text(&mut body).await.expect("an event");
+        assert!(hello.contains("\nevent: hello\n"), "{hello}");
+        let start = Instant::now();
+        for seconds in [15, 30] {
+            assert_eq!(next_text(&mut body).await.as_deref(), Some(":\n\n"));
+            assert_eq!(start.elapsed().as_secs(), seconds);
+        }
+        // An event starts the time again.
+        tokio::time::advance(Duration::from_secs(10)).await;
+        emulator.clear_calls();
+        let cleared = next_text(&mut body).await.expect("an event");
+        assert!(cleared.contains("\nevent: calls_cleared\n"), "{cleared}");
+        assert_eq!(next_text(&mut body).await.as_deref(), Some(":\n\n"));
+        assert_eq!(start.elapsed().as_secs(), 55);
+        drop(sender);
+        assert_eq!(next_text(&mut body).await, None);
+    }
+}

@@ -6,6 +6,8 @@ mod disabled;
 mod enabled;
 #[cfg(feature = "rest")]
 mod event_stream;
+#[cfg(feature = "rest")]
+mod unreadable;
 
 #[cfg(not(feature = "rest"))]
 pub(super) use disabled::serve;

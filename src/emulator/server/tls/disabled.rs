@@ -13,7 +13,7 @@ pub(crate) struct Acceptor {
     handshake_timeout: Duration,
 }
 
-/// A certificate. It has no values, since a certificate cannot be set without the feature.
+/// A certificate. The type has no values, since a certificate cannot be set without the feature.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {}
 

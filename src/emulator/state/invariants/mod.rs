@@ -6,7 +6,7 @@
 //!    update will set.
 //! 4. A resource in a transitional state (CREATING, ACTIVATING, UPDATING, DELETING) has one running operation with the verb of
 //!    the state, and each running operation has such a resource. Other resources have no running operation.
-//! 5. A resource has a pending version exactly while an update or a deletion of it runs.
+//! 5. A resource has a pending version if and only if an update or a deletion of the resource is running.
 //! 6. A resource that is being deleted is not in use.
 //! 7. A policy belongs to an existing resource and has an etag that was returned to a client.
 //! 8. A running operation holds the lock of its target and its other locks, no two operations hold the same lock, and its end is later than

@@ -62,9 +62,9 @@ impl JsonError {
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { at, path, why, .. } = &*self.0;
-        if !path.is_empty() {
-            write!(f, "`{path}`: ")?;
+        match path.is_empty() {
+            true => write!(f, "byte {at}: {why}"),
+            false => write!(f, "`{path}` at byte {at}: {why}"),
         }
-        write!(f, "{why} at byte {at}")
     }
 }

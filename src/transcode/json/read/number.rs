@@ -19,7 +19,7 @@ pub(crate) fn spelled(
     kind: FieldKind,
     out: &mut Vec<u8>,
 ) -> std::result::Result<bool, &'static str> {
-    const RANGE: &str = "expected a whole number in the range of the field";
+    const RANGE: &str = "expected an integer in the range of the field";
     let zero = match kind {
         FieldKind::Double => {
             let value = double(text).ok_or("expected a number in the range of a double")?;

@@ -91,27 +91,27 @@ fn an_error_has_the_path_of_the_field_and_the_byte() {
         (
             "google.longrunning.ListOperationsResponse",
             r#"{"operations":[{},{"error":{"code":"x"}}]}"#,
-            "`operations[1].error.code`: expected a number at byte 38",
+            "`operations[1].error.code` at byte 38: expected a number",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             r#"{"labels":{"a":1}}"#,
-            "`labels[\"a\"]`: expected a string at byte 15",
+            "`labels[\"a\"]` at byte 15: expected a string",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             r#"{"display_name":[]}"#,
-            "`displayName`: expected a string at byte 16",
+            "`displayName` at byte 16: expected a string",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             "{} x",
-            "unexpected text after the value at byte 3",
+            "byte 3: unexpected text after the value",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             "\u{feff}{}",
-            "the text begins with a byte order mark at byte 0",
+            "byte 0: the text begins with a byte order mark",
         ),
     ];
     for (name, json, why) in cases {

@@ -138,12 +138,21 @@ impl<'s> Writer<'s> {
         let part = |place| self.last(base, place).map_or(0, number);
         let (seconds, nanos) = (part(0).cast_signed(), int32(part(1)));
         out.push(b'"');
-        let written = match message.shape {
-            Shape::Timestamp => time::timestamp(seconds, nanos, out),
-            _ => time::duration(seconds, nanos, out),
+        let (written, valid) = match message.shape {
+            Shape::Timestamp => (
+                time::timestamp(seconds, nanos, out),
+                "from the year 1 to 9999, with nanos from 0 to 999999999",
+            ),
+            _ => (
+                time::duration(seconds, nanos, out),
+                "at most 10,000 years, with seconds and nanos of one sign",
+            ),
         };
         out.push(b'"');
-        written.ok_or_else(|| format!("invalid {}: {seconds} s and {nanos} ns", message.name))
+        written.ok_or_else(|| {
+            let name = &message.name;
+            format!("invalid {name} {{seconds: {seconds}, nanos: {nanos}}}: must be {valid}")
+        })
     }
 
     fn mask(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {

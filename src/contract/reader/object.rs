@@ -1,0 +1,140 @@
+//! A JSON object with a known set of members.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+/// A JSON object whose members are taken one by one. An unknown member is an error, since it is most likely a misspelt one.
+pub(super) struct Object<'a> {
+    /// The place of the object, for error texts, such as `methodConfig[2].retryPolicy`.
+    place: String,
+    members: Option<&'a Map<String, Json>>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads an object. `null` is an object without members, as in proto3 JSON.
+    pub(super) fn read(value: &'a Json, place: impl Into<String>) -> Result<Self, String> {
+        let place = place.into();
+        let members = match value {
+            Json::Null => None,
+            Json::Object(members) => Some(members),
+            other => {
+                return Err(format!(
+                    "invalid {place} {}: must be an object",
+                    shown(other)
+                ));
+            }
+        };
+        Ok(Self {
+            place,
+            members,
+            known: Vec::new(),
+        })
+    }
+
+    /// Returns a member, which has its name in camel case or as in the proto. `null` counts as absent.
+    pub(super) fn get(&mut self, name: &'static str) -> Option<&'a Json> {
+        self.known.push(name);
+        let mut members = self.members?.iter();
+        let member = members.find(|(key, _)| is_named(key, name));
+        member
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_null())
+    }
+
+    /// Returns the place of a member.
+    pub(super) fn place(&self, name: &str) -> String {
+        format!("{}.{name}", self.place)
+    }
+
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<&'a str>, String> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let text = value.as_str();
+        text.map(Some)
+            .ok_or_else(|| self.invalid(name, value, "must be a string"))
+    }
+
+    /// Returns the items of a list, each with its place.
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Vec<(String, &'a Json)>, String> {
+        let Some(value) = self.get(name) else {
+            return Ok(Vec::new());
+        };
+        let list = value
+            .as_array()
+            .ok_or_else(|| self.invalid(name, value, "must be a list"))?;
+        let place = self.place(name);
+        let items = list.iter().enumerate();
+        Ok(items
+            .map(|(index, item)| (format!("{place}[{index}]"), item))
+            .collect())
+    }
+
+    /// Returns a duration in the form of proto3 JSON, such as `1.5s`.
+    pub(super) fn duration(&mut self, name: &'static str) -> Result<Option<Duration>, String> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let duration = value.as_str().and_then(duration);
+        duration.map(Some).ok_or_else(|| {
+            self.invalid(
+                name,
+                value,
+                "must be seconds with the suffix `s`, such as \"1.5s\"",
+            )
+        })
+    }
+
+    pub(super) fn invalid(&self, name: &str, value: &Json, rule: &str) -> String {
+        format!("invalid {} {}: {rule}", self.place(name), shown(value))
+    }
+
+    /// Marks members that a contract does not need as known.
+    pub(super) fn ignore(&mut self, names: &[&'static str]) {
+        self.known.extend(names);
+    }
+
+    /// Checks that all members are known.
+    pub(super) fn finish(self) -> Result<(), String> {
+        let mut members = self.members.into_iter().flatten();
+        let is_known = |key: &str| self.known.iter().any(|name| is_named(key, name));
+        match members.find(|(key, _)| !is_known(key)) {
+            None => Ok(()),
+            Some((key, _)) => Err(format!(
+                "unknown field `{}` of {}: known are {}",
+                key.escape_debug(),
+                self.place,
+                self.known.join(", ")
+            )),
+        }
+    }
+}
+
+/// Returns true if a key is this name in camel case, or the same name in snake case.
+fn is_named(key: &str, name: &str) -> bool {
+    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    key == name || (key.contains('_') && plain(key) == plain(name))
+}
+
+/// Returns a value as shown in an error, shortened.
+fn shown(value: &Json) -> String {
+    const MOST: usize = 80;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let number = text.strip_suffix('s')?;
+    let (seconds, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if seconds.is_empty() || !is_number(seconds) || !is_number(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let nanos = format!("{fraction:0<9}").parse().ok()?;
+    Some(Duration::new(seconds.parse().ok()?, nanos))
+}

@@ -1,0 +1,127 @@
+//! Reads a service configuration (`google.api.Service`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::http::HttpRule;
+use super::object::Object;
+
+/// The parts of service configurations that a contract needs.
+#[derive(Debug, Default)]
+pub(super) struct ServiceConfig {
+    /// The host of the service.
+    pub(super) name: Option<String>,
+    /// HTTP rules by selector. They replace all annotations of the method.
+    pub(super) http: BTreeMap<String, Vec<HttpRule>>,
+    /// Deadlines by selector, in the order of the rules.
+    deadlines: Vec<(String, Duration)>,
+}
+
+/// The fields of `google.api.Service` that a contract does not need. A configuration in YAML begins with its `type`.
+const OTHER: [&str; 24] = [
+    "type",
+    "title",
+    "producerProjectId",
+    "id",
+    "apis",
+    "types",
+    "enums",
+    "documentation",
+    "quota",
+    "authentication",
+    "context",
+    "usage",
+    "endpoints",
+    "control",
+    "logs",
+    "metrics",
+    "monitoredResources",
+    "billing",
+    "logging",
+    "monitoring",
+    "systemParameters",
+    "sourceInfo",
+    "publishing",
+    "configVersion",
+];
+
+impl ServiceConfig {
+    pub(super) fn read(configs: &[Json]) -> Result<Self, String> {
+        let mut read = Self::default();
+        for config in configs {
+            read.add(config)?;
+        }
+        Ok(read)
+    }
+
+    fn add(&mut self, config: &Json) -> Result<(), String> {
+        let mut object = Object::read(config, "service configuration")?;
+        if let Some(name) = object.text("name")? {
+            self.name = Some(name.to_owned());
+        }
+        if let Some(http) = object.get("http") {
+            let mut http = Object::read(http, object.place("http"))?;
+            for (place, rule) in http.list("rules")? {
+                let (selector, rules) = HttpRule::read(&place, rule)?;
+                if selector.is_empty() {
+                    return Err(format!("invalid {place}: it has no `selector`"));
+                }
+                self.http.insert(selector, rules);
+            }
+            http.ignore(&["fullyDecodeReservedExpansion"]);
+            http.finish()?;
+        }
+        if let Some(backend) = object.get("backend") {
+            let mut backend = Object::read(backend, object.place("backend"))?;
+            for (place, rule) in backend.list("rules")? {
+                self.deadlines.extend(backend_rule(&place, rule)?);
+            }
+            backend.finish()?;
+        }
+        object.ignore(&OTHER);
+        object.finish()
+    }
+
+    /// Returns the backend deadline of a method. The last matching rule applies (`google.api.Service`).
+    pub(super) fn deadline(&self, selector: &str) -> Option<Duration> {
+        let selects = |rule: &str| match rule.strip_suffix('*') {
+            Some(prefix) => selector.starts_with(prefix),
+            None => rule == selector,
+        };
+        let mut rules = self.deadlines.iter().rev();
+        let rule = rules.find(|(rule, _)| selects(rule));
+        rule.map(|(_, deadline)| *deadline)
+    }
+}
+
+/// Returns the selector and the deadline of a `google.api.BackendRule`, if the rule has a deadline.
+fn backend_rule(place: &str, rule: &Json) -> Result<Option<(String, Duration)>, String> {
+    let mut object = Object::read(rule, place)?;
+    let selector = object.text("selector")?.unwrap_or_default().to_owned();
+    let deadline = match object.get("deadline") {
+        None => None,
+        Some(value) => {
+            let seconds = value.as_f64();
+            let deadline = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let deadline = deadline
+                .ok_or_else(|| object.invalid("deadline", value, "must be a number of seconds"))?;
+            // Zero is the default value, which a published configuration may write.
+            (!deadline.is_zero()).then_some(deadline)
+        }
+    };
+    object.ignore(&[
+        "address",
+        "minDeadline",
+        "operationDeadline",
+        "pathTranslation",
+        "jwtAudience",
+        "disableAuth",
+        "protocol",
+        "overridesByRequestProtocol",
+        "loadBalancingPolicy",
+    ]);
+    object.finish()?;
+    Ok(deadline.map(|deadline| (selector, deadline)))
+}

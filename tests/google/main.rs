@@ -1,0 +1,4 @@
+//! Clients of any Google service.
+
+#[cfg(feature = "google")]
+mod operations;
