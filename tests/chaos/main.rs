@@ -32,7 +32,7 @@ use lies::LIES;
 use row::{Row, named, table};
 
 /// Number of concurrent faults. Most of each is waiting.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 6;
 
 #[test]
 fn each_call_ends_in_time_with_its_expected_result_under_every_fault() {

@@ -101,7 +101,7 @@ impl Rig {
             .transport(transport)
             .credentials(Credentials::from(Source { trouble, on }))
             .connect_timeout(PATIENCE)
-            .keepalive(DEADLINE / 2, Duration::from_secs(3))
+            .keepalive(DEADLINE / 2, PATIENCE)
             .retry(retry)
             .max_response_size(64 << 10)
             .build()

@@ -27,9 +27,9 @@ const CALLS: usize = 100_000;
 /// Number of calls of a client with the fallback before it is replaced by a new one, which begins with gRPC.
 const LIFE: usize = 100;
 
-/// How much the process may grow from the second fifth of the calls to the last. A leak of 80 bytes in each of the
-/// 60,000 calls in between exceeds it.
-const GROWTH: usize = 4 << 20;
+/// How much the process may grow in each of the last three fifths of the calls. A leak of 70 bytes a call exceeds it in every
+/// fifth. A busy machine may need larger buffers in one of them.
+const GROWTH: usize = 4 << 18;
 
 /// Maximum number of tasks of a client besides those of connections: each of its pools may have an idle check.
 const LOOKING: usize = 2;
@@ -64,7 +64,7 @@ const TRANSPORTS: [Transport; 3] = [
     Transport::GrpcWithRestFallback,
 ];
 
-/// What is held when no call is running and no connection is open.
+/// The tasks, connections and memory that are held when no call is running and no connection is open.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     tasks: usize,
@@ -132,9 +132,13 @@ async fn soak(calls: usize, servers: &Handle) {
         );
     }
     assert_eq!((held[5].tasks, held[5].connections), (0, 0));
-    if let (Some(second), Some(last)) = (held[1].memory, held[4].memory) {
-        assert!(last < second + GROWTH, "from {second} to {last} bytes");
-    }
+    let sizes: Vec<usize> = held[1..5].iter().filter_map(|held| held.memory).collect();
+    let mut fifths = sizes.windows(2);
+    let grows = fifths.all(|sizes| sizes[1] > sizes[0] + GROWTH);
+    assert!(
+        !grows || sizes.len() < 2,
+        "it grows all the time: {sizes:?}"
+    );
 }
 
 async fn start() -> Beyond {
@@ -220,7 +224,7 @@ async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: 
                     .wrapping_add(1);
                 let patience = match its % 8 {
                     0 => Duration::from_micros((random >> 33) % 8000),
-                    _ => Duration::from_secs(10),
+                    _ => Duration::from_secs(120),
                 };
                 match tokio::time::timeout(patience, client.get_api(API)).await {
                     Ok(Ok(api)) => {
@@ -256,7 +260,7 @@ async fn settled(beyond: &Beyond, most: usize) -> Held {
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let tasks = Handle::current().metrics().num_alive_tasks();
-        let late = began.elapsed() > Duration::from_secs(10);
+        let late = began.elapsed() > Duration::from_secs(120);
         if (tasks <= most && beyond.open() == 0) || late {
             return Held {
                 tasks,

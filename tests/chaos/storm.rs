@@ -89,7 +89,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
     let client = ApiGateway::builder()
         .endpoint(proxy.endpoint())
         .access_token(TOKEN)
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_secs(300))
         .retry(RetryPolicy::NEVER)
         .build()
         .expect("valid");
@@ -120,7 +120,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
         }
     });
     let mut row = Row::new(fault, Transport::Grpc);
-    let ended = tokio::time::timeout(Duration::from_secs(120), join_all(lanes)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(600), join_all(lanes)).await;
     let ended = ended.expect("all of them end");
     let made: usize = ended.iter().map(|its| its.len() / 2).sum();
     let made = u64::try_from(made).expect("it is small");

@@ -1,4 +1,4 @@
-//! What a run reports: the names of errors, and panics.
+//! The names of errors, and panics, for the report of a run.
 
 use std::cell::Cell;
 use std::sync::Once;

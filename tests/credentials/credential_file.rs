@@ -16,7 +16,7 @@ use crate::token_server::{
 /// The email of the service account whose key is in a file.
 pub(crate) const EMAIL: &str = "owner@p.iam.gserviceaccount.com";
 
-/// What a credentials file refers to.
+/// The addresses and paths in a credentials file.
 pub(crate) struct Place {
     /// The URL of the token server.
     pub(crate) url: String,

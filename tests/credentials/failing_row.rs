@@ -66,7 +66,7 @@ pub(crate) const SILENT: &str = "DEADLINE_EXCEEDED";
 /// `build` fails.
 pub(crate) const NO_CODE: &str = "";
 /// Long enough for every row that does not wait, even on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(45);
 
 const ROW: Row = Row {
     name: "",

@@ -53,17 +53,15 @@ const NOT_JSON: &str = "responded with text that is not JSON";
 
 /// Nothing is configured, and there is no metadata server.
 const NOTHING: &[Row] = &[
-    Row::new("nothing configured, metadata host refuses")
-        .says(
-            LASTING,
-            [
-                NOTHING_FOUND,
-                "http://127.0.0.1:1 (named by GCE_METADATA_HOST)",
-                "Connection refused",
-                LOG_IN,
-            ],
-        )
-        .within(3),
+    Row::new("nothing configured, metadata host refuses").says(
+        LASTING,
+        [
+            NOTHING_FOUND,
+            "http://127.0.0.1:1 (named by GCE_METADATA_HOST)",
+            "Connection refused",
+            LOG_IN,
+        ],
+    ),
     Row::new("nothing configured, metadata host does not resolve")
         .variables(&[("GCE_METADATA_HOST", "metadata.invalid")])
         .says(
@@ -74,8 +72,7 @@ const NOTHING: &[Row] = &[
                 "failed to lookup address information",
                 LOG_IN,
             ],
-        )
-        .within(3),
+        ),
 ];
 
 const FILES: &[Row] = &[
@@ -238,7 +235,7 @@ const METADATA_ROWS: &[Row] = &[
         .variables(METADATA_HERE)
         .fault(METADATA, Answer::Silence)
         .says(SILENT, [SERVER, "{url}", "no token", CHECK_NETWORK])
-        .within(20),
+        .within(45),
     Row::new("metadata server, silent about its universe")
         .variables(METADATA_HERE)
         .fault(UNIVERSE, Answer::Silence)
@@ -251,7 +248,7 @@ const METADATA_ROWS: &[Row] = &[
                 "retry the call",
             ],
         )
-        .within(20),
+        .within(45),
     Row::new("metadata server, other universe")
         .variables(METADATA_HERE)
         .fault(UNIVERSE, OTHER_UNIVERSE)
@@ -336,7 +333,7 @@ const USER_ROWS: &[Row] = &[
         .json(file::authorized_user)
         .fault(TOKEN, Answer::Silence)
         .says(SILENT, [USER, "{url}/token", "no token", CHECK_NETWORK])
-        .within(20),
+        .within(45),
     Row::new("authorized_user, refuses connections")
         .json(|place| {
             with(
@@ -485,7 +482,7 @@ const IMPERSONATED_ROWS: &[Row] = &[
             SILENT,
             [IMPERSONATED, IMPERSONATION, "no token", CHECK_NETWORK],
         )
-        .within(20),
+        .within(45),
     Row::new("impersonated, expired token")
         .json(file::impersonated_from_user)
         .fault(IAM, Answer::Expired)
@@ -567,7 +564,7 @@ const EXTERNAL_ROWS: &[Row] = &[
         .json(file::external_url_json)
         .fault(SUBJECT_JSON, Answer::Silence)
         .says(SILENT, [EXTERNAL, NAMED, "no token", CHECK_NETWORK])
-        .within(20),
+        .within(45),
     Row::new("external, executable not allowed")
         .json(file::external_executable)
         .says(
@@ -653,7 +650,7 @@ const EXTERNAL_ROWS: &[Row] = &[
         .json(file::external_file_text)
         .fault(STS, Answer::Silence)
         .says(SILENT, [EXTERNAL, "{url}/sts", "no token", CHECK_NETWORK])
-        .within(20),
+        .within(45),
     Row::new("external, impersonation 403")
         .json(|place| file::with_impersonation(place, file::external_file_text(place)))
         .fault(IAM, FORBIDDEN)

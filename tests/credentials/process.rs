@@ -75,7 +75,7 @@ const COMPUTES: u32 = 8;
 const WAITS: u32 = 2;
 
 /// Maximum time of a process.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs a client with this scenario and environment.
 pub(crate) async fn run(client: Client, scenario: &Scenario, environment: &Environment) -> Run {

@@ -20,7 +20,7 @@ use crate::token_server::{
 };
 
 /// How long a client may take to recover: several waits, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const HTML: (&str, Answer) = (
     "HTML",

@@ -69,7 +69,7 @@ async fn advancing_the_clock_ends_what_is_due_and_wakes_waiters() {
     assert_eq!(clock.advanced.map(|it| it.seconds), Some(3600));
     assert!(clock.next_event_time.is_none());
     for wait in waiting {
-        let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        let waited = tokio::time::timeout(Duration::from_secs(120), wait).await;
         let operation = waited.expect("it is woken").expect("no panic").expect("OK");
         assert!(operation.done);
     }
@@ -209,7 +209,7 @@ async fn an_operation_is_finished_as_planned_or_with_an_error() {
         (&done["done"], &done["response"]["state"]),
         (&json!(true), &json!("ACTIVE"))
     );
-    let woken = tokio::time::timeout(Duration::from_secs(10), wait).await;
+    let woken = tokio::time::timeout(Duration::from_secs(120), wait).await;
     assert!(woken.expect("in time").expect("no panic").expect("OK").done);
     let again = send(&server, finish, "", &body).await;
     assert_eq!(again.body["error"]["status"], "FAILED_PRECONDITION");

@@ -14,7 +14,7 @@ use crate::http::ok;
 use crate::state::{admin, client, fill, served};
 use crate::{API, PARENT, create, over};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A stream of server-sent events over a raw connection.
 pub(crate) struct Sse(Lines<BufReader<TcpStream>>);

@@ -29,7 +29,7 @@ pub(crate) async fn send(server: &Server, line: &str, headers: &str, body: &str)
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(120);
     tokio::time::timeout(limit, read)
         .await
         .expect("it ends")

@@ -37,7 +37,7 @@ async fn raw(server: &Server, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(120);
     let read = tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await;
     // A reset ends the connection too.
     read.expect("it ends").ok();

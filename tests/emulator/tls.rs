@@ -49,7 +49,7 @@ async fn all_transports_are_served_over_tls_and_none_without() {
     drop(server);
     let mut rest = Vec::new();
     let ended = silent.read_to_end(&mut rest);
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(120);
     let ended = tokio::time::timeout(limit, ended).await;
     // A reset ends the connection too.
     ended.expect("it ends with the server").ok();

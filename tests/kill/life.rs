@@ -15,7 +15,7 @@ use crate::dice;
 pub(crate) const RUNS: Duration = Duration::from_millis(200);
 
 /// Maximum time until anything ends.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An api, and everything about it that the emulator has acknowledged.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ mod process;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
@@ -32,16 +32,22 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// Runs one life after the other until the process is killed.
-async fn load(client: ApiGateway, project: String, killed: &AtomicBool) -> Vec<Life> {
+async fn load(
+    client: ApiGateway,
+    project: String,
+    led: &AtomicUsize,
+    killed: &AtomicBool,
+) -> Vec<Life> {
     let mut lives = Vec::new();
     loop {
         let mut life = Life::new(&project, lives.len());
-        let led = life.lead(&client).await;
+        let ended = life.lead(&client).await;
         lives.push(life);
-        if let Err(error) = led {
+        if let Err(error) = ended {
             assert!(killed.load(Ordering::SeqCst), "before the kill: {error:?}");
             return lives;
         }
+        led.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -52,15 +58,19 @@ async fn no_acknowledged_change_is_lost_when_the_emulator_is_killed_twenty_times
     let mut settled: Vec<Settled> = Vec::new();
     let (mut operations, mut etags) = (HashSet::new(), HashSet::new());
     for round in 0..KILLS {
-        let killed = AtomicBool::new(false);
+        let (led, killed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let client = process.client();
         let loads = (0..TASKS).map(|task| {
             let project = format!("projects/p-{round}-{task}");
-            load(client.clone(), project, &killed)
+            load(client.clone(), project, &led, &killed)
         });
         let kill = async {
             let moment = Duration::from_millis(150 + dice(400));
             tokio::time::sleep(moment).await;
+            // A slow machine takes longer until there is a load.
+            while led.load(Ordering::SeqCst) < TASKS as usize {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             killed.store(true, Ordering::SeqCst);
             process.kill();
         };

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
@@ -12,6 +12,8 @@ use crate::life::RUNS;
 /// The process, which is killed on drop.
 pub(crate) struct Process {
     child: Child,
+    /// The process ends if it cannot write the lines after the first one.
+    _out: BufReader<ChildStdout>,
     endpoint: String,
 }
 
@@ -37,11 +39,15 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it runs");
         let mut line = String::new();
-        let out = child.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut line).expect("a line");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        out.read_line(&mut line).expect("a line");
         let endpoint = line.trim_end().strip_prefix("listening on ");
         let endpoint = endpoint.expect("its address").to_owned();
-        Self { child, endpoint }
+        Self {
+            child,
+            _out: out,
+            endpoint,
+        }
     }
 
     pub(crate) fn client(&self) -> ApiGateway {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{
@@ -26,7 +26,7 @@ fn within(test: impl FnOnce() + Send + 'static) {
         test();
         sender.send(()).ok();
     });
-    match end.recv_timeout(Duration::from_secs(60)) {
+    match end.recv_timeout(Duration::from_secs(300)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
         _ => thread.join().expect("it holds"),
     }
@@ -67,17 +67,37 @@ fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
     (client, ends)
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway) -> WatchedWait<Api> {
+/// Returns a schedule of a poll every quarter of a second. Its limits are longer than a test may take.
+fn schedule() -> Schedule {
     let quarter = Duration::from_millis(250);
     let schedule = Schedule::default().delays(quarter, 1.0, quarter);
-    let schedule = schedule
+    schedule
         .expect("valid")
-        .total_timeout(Duration::from_secs(30));
+        .total_timeout(Duration::from_secs(3600))
+}
+
+fn wait(watcher: &Watcher, client: &ApiGateway) -> WatchedWait<Api> {
+    wait_with(watcher, client, schedule())
+}
+
+fn wait_with(watcher: &Watcher, client: &ApiGateway, schedule: Schedule) -> WatchedWait<Api> {
     let operation = client.operation(NAME).expect("a name");
     watcher.wait(operation.with_schedule(schedule))
 }
 
-fn is_lost(result: Result<Api, OperationError>, reason: &str) {
+/// Polls a wait once, reports that, and polls it to its end.
+async fn polled_once(mut wait: WatchedWait<Api>, polled: mpsc::Sender<()>) -> Waited {
+    let first = (&mut wait).now_or_never();
+    polled.send(()).expect("the test waits");
+    match first {
+        Some(ended) => ended,
+        None => wait.await,
+    }
+}
+
+type Waited = Result<Api, OperationError>;
+
+fn is_lost(result: Waited, reason: &str) {
     let error = result.expect_err("nobody polls for it");
     assert!(
         matches!(error.kind(), OperationErrorKind::Polling),
@@ -138,12 +158,14 @@ fn a_wait_from_a_blocking_task_of_a_runtime_that_is_dropped_ends_with_an_error()
         let ending = runtime();
         let (sender, shut_down) = mpsc::channel::<()>();
         let (results, result) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
         ending.spawn_blocking(move || {
+            begin.send(()).expect("the test waits");
             shut_down.recv().expect("the runtime is shut down");
             results.send(block_on(wait(&watcher, &client))).ok();
         });
-        // The blocking task has begun. The shutdown does not wait for it.
-        thread::sleep(Duration::from_millis(100));
+        // The shutdown does not wait for a blocking task that has begun. It drops one that has not.
+        begun.recv().expect("it begins");
         ending.shutdown_background();
         sender.send(()).expect("it is received");
         is_lost(result.recv().expect("it ends"), "shut down");
@@ -156,8 +178,10 @@ fn another_runtime_takes_over_when_one_ends() {
         for hangs in [false, true] {
             let ends = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&ends);
+            let (poll, polls) = mpsc::channel();
             let client = client(move |_, _| {
                 let ends = flag.load(Ordering::SeqCst);
+                poll.send(()).ok();
                 async move {
                     // A call is in flight on the first runtime when that runtime ends.
                     if hangs && !ends {
@@ -169,24 +193,21 @@ fn another_runtime_takes_over_when_one_ends() {
             let watcher = client.watcher();
             let (first, second) = (runtime(), runtime());
             let entered = first.enter();
-            let polled = wait(&watcher, &client);
-            let unpolled = wait(&watcher, &client);
+            // A poll that ended with its runtime is repeated at once, not after its timeout, which would be too late for the test.
+            let patient = schedule().poll_timeout(Duration::from_secs(3000));
+            let patient = patient.expect("valid");
+            let polled = wait_with(&watcher, &client, patient.clone());
+            let unpolled = wait_with(&watcher, &client, patient);
             drop(entered);
             // The first runtime makes the first poll, before the second has a wait.
-            thread::sleep(Duration::from_millis(600));
-            let polled = second.spawn(polled);
-            thread::sleep(Duration::from_millis(100));
+            polls.recv().expect("it polls");
+            let (tell, told) = mpsc::channel();
+            let polled = second.spawn(polled_once(polled, tell));
+            told.recv().expect("the second runtime polls the wait");
             // The poll of the first runtime still hangs. A new poll is answered.
             ends.store(true, Ordering::SeqCst);
             drop(first);
-            let began = Instant::now();
             let results = second.block_on(async { (polled.await, unpolled.await) });
-            // A poll that ended with its runtime is repeated at once, not after its timeout.
-            assert!(
-                began.elapsed() < Duration::from_secs(7),
-                "{:?}",
-                began.elapsed()
-            );
             assert_eq!(results.0.expect("it is whole").expect("it ended"), active());
             assert_eq!(results.1.expect("it ended"), active());
         }
@@ -220,8 +241,9 @@ fn a_wait_that_is_polled_outside_of_any_runtime_ends_with_the_last_runtime() {
         let entered = ending.enter();
         let watched = wait(&watcher, &client);
         drop(entered);
-        let waits = thread::spawn(move || block_on(watched));
-        thread::sleep(Duration::from_millis(300));
+        let (tell, told) = mpsc::channel();
+        let waits = thread::spawn(move || block_on(Box::pin(polled_once(watched, tell))));
+        told.recv().expect("it is polled");
         drop(ending);
         is_lost(waits.join().expect("it ends"), "no Tokio runtime");
         assert_eq!(watcher.pending(), 0);

@@ -12,13 +12,10 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::connection::{builder, listener, tasks, tasks_end};
+use crate::connection::{builder, listener, tasks, tasks_end, within_some_limit};
 use crate::http2::{Answer, NAME, Server};
 
-/// The limit of the phase that hangs.
-const SHORT: Duration = Duration::from_millis(200);
-
-/// The limit of all other phases. A call that reaches it fails [`within`].
+/// The limit of the phases that do not hang. A call that reaches it fails its test.
 const LONG: Duration = Duration::from_secs(600);
 
 const TRANSPORTS: [Transport; 2] = [Transport::Grpc, Transport::Rest];
@@ -40,28 +37,42 @@ async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Du
 /// The call ends by the connect timeout or by its deadline. Both errors name the phase.
 async fn is_within_connecting(endpoint: &str, step: &str) {
     for transport in TRANSPORTS {
-        let error = fails(endpoint, transport, SHORT, LONG).await;
-        assert!(error.is_connect() && error.is_unsent(), "{error}");
-        let text =
-            format!("cannot connect to {endpoint}: no connection within 200ms, still {step}");
-        assert!(error.to_string().ends_with(&text), "{transport:?}: {error}");
+        within_some_limit(async |limit| {
+            let error = fails(endpoint, transport, limit, LONG).await;
+            assert!(error.is_connect() && error.is_unsent(), "{error}");
+            let text = format!(
+                "cannot connect to {endpoint}: no connection within {limit:?}, still {step}"
+            );
+            match error.to_string().ends_with(&text) {
+                true => Ok(()),
+                false => Err(format!("{transport:?}: {error}")),
+            }
+        })
+        .await;
         let phase = format!("connecting to {endpoint} ({step})");
         is_within_the_deadline(endpoint, transport, &phase).await;
     }
 }
 
 async fn is_within_the_deadline(endpoint: &str, transport: Transport, phase: &str) {
-    let error = fails(endpoint, transport, LONG, SHORT).await;
-    is_by_deadline(&error, phase);
+    within_some_limit(async |limit| {
+        let error = fails(endpoint, transport, LONG, limit).await;
+        is_by_deadline(&error, limit, phase)
+    })
+    .await;
 }
 
-/// Asserts that the error is one status that names the phase.
-fn is_by_deadline(error: &Error, phase: &str) {
+/// Asserts that the error is a status of the deadline. Returns it if it does not name the phase.
+fn is_by_deadline(error: &Error, limit: Duration, phase: &str) -> Result<(), String> {
     assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
     assert!(error.is_timeout(), "{error}");
-    let text =
-        format!("get operation {NAME}: deadline exceeded: no response within 200ms, still {phase}");
-    assert_eq!(error.to_string(), text);
+    let text = format!(
+        "get operation {NAME}: deadline exceeded: no response within {limit:?}, still {phase}"
+    );
+    match error.to_string() == text {
+        true => Ok(()),
+        false => Err(format!("{error}, not {text}")),
+    }
 }
 
 /// The only blocking thread is busy, so the system's resolver never runs.
@@ -115,14 +126,17 @@ async fn a_hanging_tls_handshake_is_bounded_by_the_connect_timeout_or_the_deadli
 async fn a_silent_proxy_is_bounded_by_the_deadline() {
     let (_silent, proxy) = listener().await;
     for transport in TRANSPORTS {
-        let client = builder("http://far.example.com").proxy(&proxy);
-        let client = client.transport(transport).timeout(SHORT).build();
-        let client = client.expect("valid");
-        let error = client.get_operation(NAME).await.expect_err("it hangs");
-        let phase = format!(
-            "connecting to http://far.example.com through the proxy {proxy} (requesting a tunnel from the proxy)"
-        );
-        is_by_deadline(&error, &phase);
+        within_some_limit(async |limit| {
+            let client = builder("http://far.example.com").proxy(&proxy);
+            let client = client.transport(transport).timeout(limit).build();
+            let client = client.expect("valid");
+            let error = client.get_operation(NAME).await.expect_err("it hangs");
+            let phase = format!(
+                "connecting to http://far.example.com through the proxy {proxy} (requesting a tunnel from the proxy)"
+            );
+            is_by_deadline(&error, limit, &phase)
+        })
+        .await;
     }
 }
 
@@ -158,7 +172,8 @@ async fn missing_settings_are_bounded_by_the_deadline() {
 async fn connecting_to_a_silent_peer_ends_when_the_client_is_dropped() {
     let (listener, endpoint) = listener().await;
     let before = tasks();
-    let client = builder(endpoint).connect_timeout(LONG).timeout(SHORT);
+    let short = Duration::from_millis(200);
+    let client = builder(endpoint).connect_timeout(LONG).timeout(short);
     let client = client.build().expect("valid");
     let (called, accepted) = tokio::join!(client.get_operation(NAME), listener.accept());
     let error = called.expect_err("nothing is said");
@@ -166,7 +181,7 @@ async fn connecting_to_a_silent_peer_ends_when_the_client_is_dropped() {
     drop(client);
     let (mut stream, _) = accepted.expect("the client came");
     let mut said = Vec::new();
-    let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said));
+    let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut said));
     assert!(closed.await.is_ok(), "the connection is still open");
     tasks_end(before).await;
 }
@@ -174,13 +189,16 @@ async fn connecting_to_a_silent_peer_ends_when_the_client_is_dropped() {
 #[tokio::test]
 async fn waiting_for_a_stream_is_bounded_by_the_deadline() {
     for most in [1, 2] {
-        let connections = AtomicUsize::new(0);
-        let endpoint = then_silent(move |stream| {
-            let first = connections.fetch_add(1, Ordering::Relaxed) == 0;
-            one_stream(stream, first)
-        });
-        let phase = "waiting for a free stream";
-        one_has_room(&endpoint.await, Transport::Grpc, most, phase).await;
+        within_some_limit(async |limit| {
+            let connections = AtomicUsize::new(0);
+            let endpoint = then_silent(move |stream| {
+                let first = connections.fetch_add(1, Ordering::Relaxed) == 0;
+                one_stream(stream, first)
+            });
+            let phase = "waiting for a free stream";
+            one_has_room(&endpoint.await, Transport::Grpc, most, limit, phase).await
+        })
+        .await;
     }
 }
 
@@ -202,47 +220,53 @@ async fn one_stream(stream: TcpStream, first: bool) -> Option<TcpStream> {
 #[tokio::test]
 async fn waiting_for_a_connection_is_bounded_by_the_deadline() {
     let (_silent, endpoint) = listener().await;
-    one_has_room(
-        &endpoint,
-        Transport::Rest,
-        1,
-        "waiting for a free connection",
-    )
+    let phase = "waiting for a free connection";
+    within_some_limit(async |limit| {
+        one_has_room(&endpoint, Transport::Rest, 1, limit, phase).await
+    })
     .await;
 }
 
 /// Meanwhile one call waits for its response, longer than the two others wait for a connection.
-async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: &str) {
+async fn one_has_room(
+    endpoint: &str,
+    transport: Transport,
+    most: usize,
+    limit: Duration,
+    phase: &str,
+) -> Result<(), String> {
     let client = builder(endpoint).transport(transport).max_connections(most);
     let client = client.timeout(LONG).build().expect("valid");
-    let short = CallOptions::default().timeout(SHORT);
-    let hurried = client.with_options(short);
+    let hurried = client.with_options(CallOptions::default().timeout(limit));
     let others = async {
         let calls = (0..2).map(|_| hurried.get_operation(NAME));
         for result in futures_util::future::join_all(calls).await {
-            is_by_deadline(&result.expect_err("it has no turn"), phase);
+            is_by_deadline(&result.expect_err("it has no turn"), limit, phase)?;
         }
+        Ok(())
     };
     tokio::select! {
         biased;
         result = client.get_operation(NAME) => panic!("nobody answers: {result:?}"),
-        () = others => {}
+        named = others => named,
     }
 }
 
 #[tokio::test]
 async fn missing_headers_are_bounded_by_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
-    is_within_the_deadline(
-        &server.endpoint(),
-        Transport::Grpc,
-        "waiting for the response",
-    )
+    within_some_limit(async |limit| {
+        let error = fails(&server.endpoint(), Transport::Grpc, LONG, limit).await;
+        is_by_deadline(&error, limit, "waiting for the response")?;
+        match server.calls() {
+            0 => Err("the server received no call".to_owned()),
+            calls => Ok(assert_eq!(calls, 1)),
+        }
+    })
     .await;
-    assert_eq!(server.calls(), 1);
     let endpoint = then_silent(|mut stream| async {
-        let read = stream.read(&mut [0; 4096]).await.expect("it asks");
-        assert!(read > 0, "it asks");
+        // A call that ends early sends nothing.
+        stream.read(&mut [0; 4096]).await.ok();
         stream
     })
     .await;
@@ -266,8 +290,8 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
     .await;
     is_within_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
     let endpoint = then_silent(|mut stream| async {
-        let read = stream.read(&mut [0; 4096]).await.expect("it asks");
-        assert!(read > 0, "it asks");
+        // A call that ends early sends nothing.
+        stream.read(&mut [0; 4096]).await.ok();
         let head = "HTTP/1.1 200 -\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
         stream.write_all(head.as_bytes()).await.expect("it reads");
         stream
@@ -305,13 +329,16 @@ mod credentials {
     async fn hanging_credentials_are_bounded_by_the_deadline() {
         let (_silent, endpoint) = listener().await;
         for transport in TRANSPORTS {
-            let client = ApiGateway::builder()
-                .endpoint(&endpoint)
-                .transport(transport)
-                .credentials(Hanging);
-            let client = client.timeout(SHORT).build().expect("valid");
-            let error = client.get_operation(NAME).await.expect_err("they hang");
-            is_by_deadline(&error, "waiting for credentials");
+            within_some_limit(async |limit| {
+                let client = ApiGateway::builder()
+                    .endpoint(&endpoint)
+                    .transport(transport)
+                    .credentials(Hanging);
+                let client = client.timeout(limit).build().expect("valid");
+                let error = client.get_operation(NAME).await.expect_err("they hang");
+                is_by_deadline(&error, limit, "waiting for credentials")
+            })
+            .await;
         }
     }
 }

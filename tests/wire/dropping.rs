@@ -20,7 +20,7 @@ async fn give_up(client: &ApiGateway, asked: impl Future<Output = ()>) {
 }
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
-    let soon = tokio::time::timeout(Duration::from_secs(10), what);
+    let soon = tokio::time::timeout(Duration::from_secs(60), what);
     soon.await.expect("the server hears of it")
 }
 

@@ -163,7 +163,8 @@ async fn no_call_is_written_before_the_servers_first_frame() {
     let silent = tokio::spawn(async move {
         // The first connection ends without a frame, and has received no call.
         let (mut stream, _) = listener.accept().await.expect("a client");
-        let mut seen = Vec::new();
+        let mut seen = vec![0; 24];
+        stream.read_exact(&mut seen).await.expect("a preface");
         let reading = stream.read_to_end(&mut seen);
         let ended = tokio::time::timeout(Duration::from_millis(200), reading).await;
         assert!(ended.is_err(), "the client waits");
@@ -209,13 +210,20 @@ async fn a_client_finds_a_server_that_was_restarted_on_its_port() {
     let (address, client) = (server.address, once(server.endpoint()));
     client.get_operation(NAME).await.expect("an operation");
     drop(server);
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    // A socket that does not listen keeps the port from others as soon as the server's task has ended.
+    let held = async {
+        while socket.bind(address).is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let held = tokio::time::timeout(Duration::from_secs(60), held).await;
+    held.expect("the same port");
     // The client takes a moment to notice the connection's end.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let error = client.get_operation(NAME).await.expect_err("it is gone");
     assert!(error.is_unavailable(), "{error}");
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("an option");
-    socket.bind(address).expect("the same port");
     let server = Server::on(socket.listen(16).expect("it listens"), |_| {
         Answer::Operation
     });

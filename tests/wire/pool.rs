@@ -1,5 +1,6 @@
 //! The number of connections and their calls, as the server counts them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
@@ -45,8 +46,8 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let seen = tokio::time::timeout(Duration::from_secs(10), seen).await;
-    seen.expect("it happens within seconds");
+    let seen = tokio::time::timeout(Duration::from_secs(120), seen).await;
+    seen.expect("it happens within two minutes");
 }
 
 /// Long enough for an unwanted event to happen.
@@ -64,8 +65,8 @@ async fn ended(mut begun: JoinSet<()>) {
             .is_some()
         {}
     };
-    let ended = tokio::time::timeout(Duration::from_secs(20), all).await;
-    ended.expect("they end within seconds");
+    let ended = tokio::time::timeout(Duration::from_secs(120), all).await;
+    ended.expect("they end within two minutes");
 }
 
 #[tokio::test]
@@ -185,17 +186,18 @@ async fn waiting_calls_are_not_overtaken_by_later_calls() {
     })
     .await;
     let client = once(&server).max_connections(1).build().expect("valid");
+    let ended = AtomicUsize::new(0);
     let turns = || async {
-        let began = tokio::time::Instant::now();
         for _ in 0..40 {
             client.get_operation(NAME).await.expect("an operation");
+            ended.fetch_add(1, Ordering::SeqCst);
         }
-        began.elapsed()
+        ended.load(Ordering::SeqCst)
     };
-    let took = join_all((0..4).map(|_| turns())).await;
-    let (first, last) = (took.iter().min(), took.iter().max());
-    let (first, last) = (first.expect("four"), last.expect("four"));
-    assert!(*first * 2 > *last, "each has its turn: {took:?}");
+    // The calls of all four that have ended when one of them is at its end.
+    let calls = join_all((0..4).map(|_| turns())).await;
+    let first = calls.iter().min().expect("four");
+    assert!(*first > 2 * 40, "each has its turn: {calls:?}");
 }
 
 #[tokio::test]

@@ -223,7 +223,7 @@ fn patient(server: &Server) -> ApiGateway {
     ApiGateway::builder()
         .endpoint(server.endpoint())
         .transport(Transport::Rest)
-        .timeout(Duration::from_millis(300))
+        .timeout(Duration::from_secs(20))
         .anonymous()
         .build()
         .expect("valid")

@@ -60,7 +60,7 @@ impl Server {
 
     /// Returns the next data of the request, or nothing at its end.
     async fn read(&mut self) -> Option<Result<Bytes, h2::Error>> {
-        let data = tokio::time::timeout(Duration::from_secs(20), self.request.data());
+        let data = tokio::time::timeout(Duration::from_secs(60), self.request.data());
         let data = data.await.expect("data or an end")?;
         if let Ok(data) = &data {
             let control = self.request.flow_control();
@@ -142,7 +142,7 @@ async fn a_response_may_be_larger_than_the_windows() {
         while !left.is_empty() {
             server.reply.reserve_capacity(left.len());
             let room = std::future::poll_fn(|cx| server.reply.poll_capacity(cx));
-            let room = tokio::time::timeout(Duration::from_secs(20), room).await;
+            let room = tokio::time::timeout(Duration::from_secs(60), room).await;
             let room = room.expect("it is read").expect("open").expect("whole");
             let piece = left.split_to(room.min(left.len()));
             server
@@ -168,7 +168,7 @@ async fn dropping_a_response_resets_the_request() {
     drop(reply);
     let error = server.read().await.expect("no end").expect_err("no data");
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
-    let closed = tokio::time::timeout(Duration::from_secs(10), frames.closed());
+    let closed = tokio::time::timeout(Duration::from_secs(60), frames.closed());
     closed.await.expect("nobody reads what is sent");
 }
 

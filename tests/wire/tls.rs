@@ -377,6 +377,7 @@ mod rest {
             tokio::time::resume();
             tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         }
+        crate::pool::until(|| server.ended() == 1).await;
         client.get_operation(NAME).await.expect("an operation");
         assert_eq!((server.connections(), server.ended()), (2, 1));
     }

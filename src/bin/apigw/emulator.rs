@@ -388,7 +388,7 @@ pub(crate) fn ended() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Resolves at a signal to end the process.
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn ended() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         // Without a handler for the signal, the system ends the process itself.

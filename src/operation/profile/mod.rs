@@ -87,6 +87,9 @@ pub trait ServiceProfile: fmt::Debug + Send + Sync + 'static {
     /// operation is done with neither a response nor an error. The future is polled until its timeout at most, and its calls
     /// make a single attempt. NOT_FOUND means that the target does not exist.
     ///
+    /// A ready target proves that a create succeeded, and becomes its result. A missing target proves that a delete succeeded,
+    /// with `google.protobuf.Empty` as its result. A ready target is also the result of an operation that is done without one.
+    ///
     /// The default is `None`: the target proves nothing.
     fn read_target(&self, request: TargetRequest) -> Option<TargetFuture> {
         drop(request);

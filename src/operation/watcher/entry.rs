@@ -338,9 +338,14 @@ fn decoded(known: &[u8], name: &str) -> Snapshot {
 }
 
 impl PendingWait {
-    pub(super) fn new(tracked: &TrackedOperation, wait: WaitState, due: Instant) -> Self {
+    pub(super) fn new(
+        tracked: &TrackedOperation,
+        wait: WaitState,
+        due: Instant,
+        cell: WaitCell,
+    ) -> Self {
         Self {
-            cell: Arc::default(),
+            cell: Arc::new(cell),
             wait,
             due,
             own_due: due,

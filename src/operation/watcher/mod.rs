@@ -34,7 +34,7 @@ use rate_limit::RateLimit;
 use table::Table;
 use task::Driver;
 use wait::{Finished, Inner, TableWait};
-use wait_end::AbandonReason;
+use wait_end::{AbandonReason, WaitCell};
 
 /// Waits for many operations with few calls.
 ///
@@ -203,8 +203,7 @@ impl Watcher {
             // A failed probe of its target is retried by this schedule.
             let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
-            let result_type = operation.waiter.result_type.clone();
-            return WatchedWait::new(Inner::Finished(Finished::new(operation)), result_type);
+            return WatchedWait::new(Inner::Finished(Finished::new(operation)));
         }
         let now = Instant::now();
         let (mut tracked, settings, result_type) = operation.into_parts();
@@ -227,7 +226,8 @@ impl Watcher {
                 Next::Sleep(delay) => delay,
                 _ => Duration::ZERO,
             };
-            table.add(&tracked, parent, wait, delay, now)
+            let cell = WaitCell::new(result_type);
+            table.add(&tracked, parent, wait, cell, delay, now)
         });
         // Without a runtime here, the future checks for one when it is polled.
         self.shared.ensure_driver().ok();
@@ -238,7 +238,7 @@ impl Watcher {
             shared: Arc::clone(&self.shared),
             read: None,
         };
-        WatchedWait::new(Inner::Table(wait), result_type)
+        WatchedWait::new(Inner::Table(wait))
     }
 }
 

@@ -96,12 +96,13 @@ impl Table {
         tracked: &TrackedOperation,
         parent: &str,
         wait: WaitState,
+        cell: WaitCell,
         delay: Duration,
         now: Instant,
     ) -> (Arc<str>, Arc<WaitCell>) {
         let due = later(now, delay);
         let deadline = wait.deadline();
-        let waiter = PendingWait::new(tracked, wait, due);
+        let waiter = PendingWait::new(tracked, wait, due, cell);
         let cell = Arc::clone(waiter.cell());
         let name = self.entry_of(tracked, parent);
         if let Some(entry) = self.entries.get_mut(&name) {

@@ -28,7 +28,6 @@ use crate::operation::wait_span::WaitSpan;
 #[must_use = "futures do nothing unless polled"]
 pub struct WatchedWait<R: OperationResult> {
     inner: Inner,
-    result_type: ResultType,
     result: PhantomData<fn() -> R>,
 }
 
@@ -41,6 +40,7 @@ pub(super) enum Inner {
 /// The wait for an operation that was done at the start. At most its target is probed.
 pub(super) struct Finished {
     wait: Pin<Box<dyn Future<Output = WaitEnd> + Send>>,
+    result_type: ResultType,
     /// The end, once `wait` has returned it.
     end: Option<Arc<WaitEnd>>,
     /// The end to report if there is no runtime; set if the target must be probed.
@@ -114,10 +114,9 @@ impl TableWait {
 }
 
 impl<R: OperationResult> WatchedWait<R> {
-    pub(super) fn new(inner: Inner, result_type: ResultType) -> Self {
+    pub(super) fn new(inner: Inner) -> Self {
         Self {
             inner,
-            result_type,
             result: PhantomData,
         }
     }
@@ -186,6 +185,7 @@ impl Finished {
             })
         });
         let unread = Some(Box::new(tracked.snapshot.clone()));
+        let result_type = operation.waiter.result_type.clone();
         let wait = async move {
             let waiter = &mut operation.waiter;
             let waited = waiter.run(|_| {}).await;
@@ -199,6 +199,7 @@ impl Finished {
         };
         Box::new(Self {
             wait: Box::pin(wait),
+            result_type,
             end: None,
             end_without_runtime,
             unread,
@@ -234,16 +235,16 @@ impl<R: OperationResult> Future for WatchedWait<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            inner, result_type, ..
-        } = &mut *self;
-        let ended = match inner {
-            Inner::Finished(finished) => ready!(finished.poll(cx)).result(result_type),
+        let ended = match &mut self.inner {
+            Inner::Finished(finished) => {
+                let end = ready!(finished.poll(cx));
+                end.result(&finished.result_type)
+            }
             Inner::Table(wait) => {
                 let end = ready!(wait.poll(cx));
                 let profile = wait.shared.clients.profile();
                 let target = || metadata_facts(&end.snapshot, profile).target;
-                let ended = end.result(result_type);
+                let ended = end.result(&wait.cell.result_type);
                 let polls = end.progress.polls;
                 wait.span.close(&end.snapshot, polls, &ended);
                 ended.map_err(|error| error.on_if_unknown(target))

@@ -75,9 +75,11 @@ impl WaitEnd {
 }
 
 /// Hands the end of a wait to its future.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WaitCell {
     state: Mutex<State>,
+    /// The expected type of the result. It is kept here, since futures that hold a wait may have room for it twice.
+    pub(super) result_type: ResultType,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicU32,
     /// True once `next` was called. From then on, each change of the operation wakes the future.
@@ -98,6 +100,15 @@ impl Default for State {
 }
 
 impl WaitCell {
+    pub(super) fn new(result_type: ResultType) -> Self {
+        Self {
+            state: Mutex::default(),
+            result_type,
+            index: AtomicU32::new(0),
+            observed: AtomicBool::new(false),
+        }
+    }
+
     /// Ends the wait. Returns the waker of its future.
     pub(super) fn end(&self, end: Arc<WaitEnd>) -> Option<Waker> {
         let before = mem::replace(&mut *self.state(), State::Ended(end));

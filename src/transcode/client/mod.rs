@@ -36,11 +36,11 @@ const DEFAULT_MAX_REPLY: usize = 4 << 20;
 
 /// Sends gRPC calls over HTTP/JSON, through any HTTP client that is a tower service.
 ///
-/// It takes the place of a `Channel` under a generated client. Calls that HTTP/JSON cannot express fail with
-/// UNIMPLEMENTED before anything is sent: calls of methods without a rule, and of methods that stream their requests.
-/// [`Rules::unserved`] lists rules that are not served. An error response becomes its [`Status`], with details. A
-/// broken connection becomes UNAVAILABLE, and so does a response from a captive portal or a proxy. Redirects are not
-/// followed. There is no timeout: add one around the service. Dropping the future of a call drops its HTTP request.
+/// It replaces a `Channel` under a generated client. Calls that HTTP/JSON cannot express fail with UNIMPLEMENTED before
+/// anything is sent: calls of methods without a rule, and of methods that stream their requests. [`Rules::unserved`]
+/// lists rules that are not served. An error response becomes its [`Status`], with details. A broken connection becomes
+/// UNAVAILABLE, and so does a response from a captive portal or a proxy. Redirects are not followed. There is no
+/// timeout: add one around the service. Dropping the future of a call drops its HTTP request.
 ///
 /// # Values in the path
 ///

@@ -61,13 +61,13 @@ impl Scene {
 }
 
 async fn next(server: &mut Handle<GrpcRequest, GrpcResponse>) -> SendResponse<GrpcResponse> {
-    let request = tokio::time::timeout(Duration::from_secs(1), server.next_request());
-    let request = request.await.expect("a call within a second");
+    let request = tokio::time::timeout(Duration::from_secs(60), server.next_request());
+    let request = request.await.expect("a call within a minute");
     request.expect("the client exists").1
 }
 
 async fn ended(call: JoinHandle<Result<GrpcResponse, Status>>) -> Result<GrpcResponse, Status> {
-    let ended = tokio::time::timeout(Duration::from_secs(1), call);
+    let ended = tokio::time::timeout(Duration::from_secs(60), call);
     ended.await.expect("it ends").expect("no panic")
 }
 

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 
-HANG_SECONDS = 30
+HANG_SECONDS = 120
 # The HTTP versions, and the options of curl for them.
 VERSIONS = {"http1": "--http1.1", "h2c": "--http2-prior-knowledge", "upgrade": "--http2"}
 

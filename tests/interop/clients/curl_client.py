@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from curl import Answer, curl
 
-SECONDS = 30
+SECONDS = 120
 OFTEN_SECONDS = 0.1
 JSON = ("-H", "Content-Type: application/json")
 

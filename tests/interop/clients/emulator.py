@@ -6,7 +6,7 @@ import subprocess
 import urllib.request
 
 LISTENING = "listening on "
-HANG_SECONDS = 20
+HANG_SECONDS = 120
 
 
 class Emulator:

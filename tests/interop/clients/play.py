@@ -11,7 +11,7 @@ from emulator import Emulator
 from scenario import DOCUMENT, METHODS, difference, faults, steps
 
 # Timeout of one program. The scenario takes some seconds.
-HANG_SECONDS = 90
+HANG_SECONDS = 400
 # Time of an awaited operation. It is not done at the first poll, and is done soon after.
 QUICK, SLOW = "200ms", "1h"
 

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2, field_mask_pb2
 
 from python_told import bindings, contents, error, look, metadata, resource
 
-SECONDS = 30
+SECONDS = 120
 OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
 
 

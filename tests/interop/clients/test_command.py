@@ -15,7 +15,7 @@ def describe(name: str, endpoint: str, transport: str) -> dict:
     command = [os.environ["APIGW"], "operations", "describe", name, "--endpoint", endpoint]
     command += ["--transport", transport, "--format", "json"]
     environment = {"HOME": os.environ["INTEROP_WORK"], "PATH": os.environ["PATH"]}
-    finished = subprocess.run(command, env=environment, capture_output=True, timeout=40)
+    finished = subprocess.run(command, env=environment, capture_output=True, timeout=180)
     if finished.returncode != 0:
         raise AssertionError(f"{transport}: exit {finished.returncode}: {finished.stderr.decode()}")
     return json.loads(finished.stdout)

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-HANG_SECONDS = 20
+HANG_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from samples import class_of
 CASE = "interop-case"
 
 # Timeout of all requests of one run.
-HANG_SECONDS = 120
+HANG_SECONDS = 400
 
 
 def ask(command: list, questions: list[dict]) -> list[dict]:

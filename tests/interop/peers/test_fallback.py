@@ -61,9 +61,15 @@ class Fallback(PeersTest):
                 self.assertEqual({r.over_rest for r in received}, {False})
 
     def test_a_deadline_never_leads_to_rest(self):
-        outcome = self.describe(self.both, name_of("slow"), "--request-timeout", "1s")
-        self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
-        self.assertEqual([r.over_rest for r in self.server.received()], [False])
+        # On a busy machine, a call may not arrive within a short deadline.
+        for seconds in (1, 4, 16):
+            self.server.reset()
+            outcome = self.describe(self.both, name_of("slow"), "--request-timeout", f"{seconds}s")
+            self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
+            received = [r.over_rest for r in self.server.received()]
+            if received:
+                break
+        self.assertEqual(received, [False])
 
     def test_grpc_asked_for_stays_grpc(self):
         outcome = describe(name_of("done"), self.peers.envoy.http1_endpoint, "grpc")

@@ -15,7 +15,7 @@ EVERY = ("grpc", "rest", "auto")
 HTTP2 = ("grpc", "auto")
 
 # Five attempts with the waits of the retry policy at their longest, within the default deadline.
-BOUND_SECONDS = 15
+BOUND_SECONDS = 60
 
 # The codes that an invalid response may have.
 SENSELESS = ("UNKNOWN", "INTERNAL", "UNAVAILABLE")
@@ -103,7 +103,8 @@ class Hostile(unittest.TestCase):
         self.check("silent", EVERY, "DEADLINE_EXCEEDED")
         for transport in EVERY:
             outcome = self.outcomes["silent", transport].result()
-            self.assertLess(outcome.seconds, 5, outcome)
+            # The default deadline is 10 s.
+            self.assertLess(outcome.seconds, 9.5, outcome)
 
     def test_a_closed_connection_and_a_dead_port_are_unavailable(self):
         self.check("closing", EVERY, *SENSELESS)

@@ -22,7 +22,7 @@ class Rest(PeersTest):
     def get(self, path: str, endpoint: str | None = None, method: str = "GET", **headers: str):
         """Returns status, content type and body. http.client follows no redirects, raises no errors and normalises no paths."""
         connection = http.client.HTTPConnection(
-            urlsplit(endpoint or self.peers.envoy.endpoint).netloc, timeout=5
+            urlsplit(endpoint or self.peers.envoy.endpoint).netloc, timeout=60
         )
         self.addCleanup(connection.close)
         connection.request(method, path, headers=headers)
@@ -103,7 +103,7 @@ class Rest(PeersTest):
 
 
 class Grpc(PeersTest):
-    def call(self, endpoint: str, operation_id: str, timeout: float = 3):
+    def call(self, endpoint: str, operation_id: str, timeout: float = 30):
         with grpc.insecure_channel(urlsplit(endpoint).netloc) as channel:
             stub = operations_pb2_grpc.OperationsStub(channel)
             request = operations_pb2.GetOperationRequest(name=name_of(operation_id))
@@ -116,7 +116,7 @@ class Grpc(PeersTest):
             self.assertTrue(self.call(endpoint, "done").done)
             (call,) = self.server.received()
             self.assertFalse(call.over_rest)
-            self.assertLessEqual(call.remaining, 3.1)
+            self.assertLessEqual(call.remaining, 30.1)
         with self.assertRaises(grpc.RpcError) as raised:
             self.call(self.peers.envoy.http1_endpoint, "done")
         self.assertEqual(raised.exception.code(), grpc.StatusCode.UNAVAILABLE)
@@ -133,7 +133,8 @@ class Grpc(PeersTest):
                 self.call(self.server.endpoint, "slow", timeout=0.05)
         started = time.monotonic()
         self.call(self.server.endpoint, "done")
-        self.assertLess(time.monotonic() - started, 2)
+        # A sleeper sleeps for 30 s.
+        self.assertLess(time.monotonic() - started, 20)
 
     def test_another_grpc_client_reads_the_hostile_server_as_meant(self):
         expected = {

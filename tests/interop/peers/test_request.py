@@ -95,7 +95,7 @@ class Wire(PeersTest):
     def test_the_grpc_request_is_by_the_book(self):
         http2 = Http2(REPLIES["broken details in the headers"])
         with HostileServer(http2) as server:
-            describe(name_of("done"), server.endpoint, "grpc", "--request-timeout", "3s")
+            describe(name_of("done"), server.endpoint, "grpc", "--request-timeout", "30s")
             authority = f"127.0.0.1:{server.port}"
         (headers,) = http2.requests
         sent = dict(headers)
@@ -188,7 +188,8 @@ class Plaintext(PeersTest):
         # Building the client fails, before any operation is known.
         said = self.assert_failed(outcome)
         self.assertRegex(said, r"(?i)plain|loopback|unencrypted|tls|https")
-        self.assertLess(outcome.seconds, 3, outcome)
+        # A call to a dead address would last for its deadline of 10 s.
+        self.assertLess(outcome.seconds, 9.5, outcome)
 
     def test_a_token_for_a_remote_plaintext_address_is_refused_at_once(self):
         token = self.token_file(GOOD_TOKEN)

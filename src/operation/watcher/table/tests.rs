@@ -1,6 +1,7 @@
 //! The decisions of the table, without calls and without a clock.
 
 use super::*;
+use crate::operation::result::ResultType;
 use crate::operation::state_machine::MissingResult;
 use crate::operation::watcher::batch_list::LISTING_PATIENCE;
 
@@ -22,7 +23,8 @@ fn table(now: Instant) -> (Table, Waits) {
         };
         let schedule = Arc::default();
         let wait = WaitState::new(now, schedule, MissingResult::Fail);
-        table.add(&tracked, LOCATION, wait, Duration::ZERO, now)
+        let cell = WaitCell::new(ResultType::of::<()>());
+        table.add(&tracked, LOCATION, wait, cell, Duration::ZERO, now)
     });
     let waits = waits.collect();
     (table, waits)

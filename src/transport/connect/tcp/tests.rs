@@ -93,11 +93,25 @@ async fn if_one_address_family_is_dead_the_other_one_is_tried_soon() {
     }
     let dead = DeadAddress::at((Ipv6Addr::LOCALHOST, 0).into()).await;
     let (_listener, live) = listener().await;
-    for timeout in [Duration::from_secs(60), Duration::from_millis(400)] {
-        let (result, took) = connect(&[dead.address, live], timeout).await;
-        result.expect("a connection over IPv4");
-        assert!(took < timeout.min(Duration::from_secs(20)), "{took:?}");
+    let addresses = [dead.address, live];
+    let (result, took) = connect(&addresses, Duration::from_secs(120)).await;
+    result.expect("a connection over IPv4");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    within_some_timeout(Duration::from_millis(400), &addresses).await;
+}
+
+/// Connects with longer and longer timeouts until it succeeds, since a slow machine may need a longer one. Returns how long the
+/// last attempt took, as a part of its timeout.
+async fn within_some_timeout(shortest: Duration, addresses: &[SocketAddr]) -> f64 {
+    let mut errors = Vec::new();
+    for factor in [1, 5, 25] {
+        let timeout = shortest * factor;
+        match connect(addresses, timeout).await {
+            (Ok(_), took) => return took.as_secs_f64() / timeout.as_secs_f64(),
+            (Err(error), _) => errors.push(error),
+        }
     }
+    panic!("no connection: {errors:?}");
 }
 
 #[tokio::test]
@@ -105,10 +119,9 @@ async fn dead_addresses_leave_time_for_a_live_one() {
     let (one, other) = (DeadAddress::v4().await, DeadAddress::v4().await);
     let (_listener, live) = listener().await;
     let addresses = [one.address, other.address, live];
-    let timeout = Duration::from_secs(3);
-    let (result, took) = connect(&addresses, timeout).await;
-    result.expect("a connection to the third address");
-    assert!(took >= timeout * 2 / 3, "{took:?}");
+    let took = within_some_timeout(Duration::from_secs(3), &addresses).await;
+    // Each dead address has its third of the time.
+    assert!(took > 0.66, "{took}");
 }
 
 #[tokio::test]
@@ -122,8 +135,18 @@ async fn if_all_addresses_are_dead_the_error_is_the_connect_timeout() {
     // The attempt at the first address times out, and the second address refuses.
     let (listener, refusing) = listener().await;
     drop(listener);
-    let (result, took) = connect(&[one.address, refusing], Duration::from_secs(2)).await;
-    let expected = "cannot connect to http://gateway.test: no connection within 2s, still opening the TCP connection";
-    assert_eq!(result.err().as_deref(), Some(expected));
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    let mut times = Vec::new();
+    for seconds in [2, 10, 50] {
+        let timeout = Duration::from_secs(seconds);
+        let (result, took) = connect(&[one.address, refusing], timeout).await;
+        let expected = format!(
+            "cannot connect to http://gateway.test: no connection within {seconds}s, still opening the TCP connection"
+        );
+        assert_eq!(result.err(), Some(expected));
+        if took < timeout {
+            return;
+        }
+        times.push(took);
+    }
+    panic!("the refusal did not end it: {times:?}");
 }
