@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::{Contract, RetryPolicy};
 use apigateway_grpc::operation::profile::{
-    Facts, ServiceProfile, StandardProfile, TargetFuture, TargetRequest, TargetStage, TargetState,
-    Verb,
+    Facts, ServiceProfile, TargetFuture, TargetRequest, TargetStage, TargetState, Verb,
 };
 use apigateway_grpc::operation::{
     Cancellation, Handle, Operation, OperationErrorKind, Schedule, WatchedWait,
 };
 use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
-use apigateway_grpc::{ApiGateway, google};
+use apigateway_grpc::{ApiGateway, google, proto};
 use futures_util::future::join_all;
 use googleapis_tonic_google_longrunning::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
@@ -89,9 +88,10 @@ struct Received {
 
 type Log = Arc<Mutex<Vec<Received>>>;
 
-/// Returns a client whose server is a function of method and name, and the calls that the server receives.
+/// Returns a client whose server is a function of method and name, and the calls that the server receives. Without a profile,
+/// that of the contract is used.
 fn client_with(
-    profile: impl ServiceProfile,
+    profile: Option<Databases>,
     answer: impl Fn(&str, &str) -> Result<Vec<u8>, Status> + Clone + Send + Sync + 'static,
 ) -> (google::Client, Log) {
     let log = Log::default();
@@ -120,17 +120,34 @@ fn client_with(
             answered.map(response)
         }
     });
-    let client = google::Client::builder(Contract::api_gateway())
-        .profile(profile)
+    let client = google::Client::builder(spanner())
         .transport_service(transport)
         .retry(RetryPolicy::NEVER)
         .anonymous();
+    let client = match profile {
+        Some(profile) => client.profile(profile),
+        None => client,
+    };
     (client.build().expect("the settings are valid"), log)
 }
 
-fn spanner() -> StandardProfile {
-    let template = "/v1/{name=projects/*/instances/*/databases/*/operations}";
-    StandardProfile::new("spanner.googleapis.com").list_templates([template])
+/// Returns the contract of a service with the names and the HTTP rules of Spanner.
+fn spanner() -> Contract {
+    let config = "
+type: google.api.Service
+name: spanner.googleapis.com
+http:
+  rules:
+  - selector: google.longrunning.Operations.ListOperations
+    get: '/v1/{name=projects/*/instances/*/databases/*/operations}'
+  - selector: google.longrunning.Operations.GetOperation
+    get: '/v1/{name=projects/*/instances/*/databases/*/operations/*}'
+";
+    Contract::builder(proto::FILE_DESCRIPTOR_SET)
+        .service_config(config)
+        .service("google.longrunning.Operations")
+        .build()
+        .expect("a contract")
 }
 
 fn response(message: Vec<u8>) -> GrpcResponse {
@@ -154,7 +171,7 @@ fn methods(log: &Log) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_message_of_another_crate_is_awaited_for_a_result_without_a_name() {
-    let (client, log) = client_with(spanner(), |_, name| Ok(succeeded(name).encode_to_vec()));
+    let (client, log) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let name = operation_name(1);
     let started = client.operations();
     let started = started.started_as::<Database>(&running(&name), DATABASE_TYPE);
@@ -175,7 +192,7 @@ async fn an_operation_message_of_another_crate_is_awaited_for_a_result_without_a
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_is_done_at_the_start_needs_no_call() {
-    let (client, log) = client_with(spanner(), |_, _| Err(Status::internal("no call")));
+    let (client, log) = client_with(None, |_, _| Err(Status::internal("no call")));
     let done = succeeded("");
     let operation = client.operations();
     let operation = operation.started_as::<Database>(&done, DATABASE_TYPE);
@@ -194,7 +211,7 @@ async fn an_operation_that_is_done_at_the_start_needs_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_result_of_another_type_is_an_error_with_both_names() {
-    let (client, _) = client_with(spanner(), |_, name| Ok(succeeded(name).encode_to_vec()));
+    let (client, _) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let expected = "google.spanner.admin.database.v1.Backup";
     let operations = client.operations();
     let operation = operations.operation_as::<Database>(operation_name(1), expected);
@@ -210,7 +227,7 @@ async fn a_result_of_another_type_is_an_error_with_both_names() {
 
 #[tokio::test(start_paused = true)]
 async fn names_of_any_form_are_polled() {
-    let (client, log) = client_with(spanner(), |_, name| Ok(succeeded(name).encode_to_vec()));
+    let (client, log) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let names = [
         "operations/o",
         "1234567890",
@@ -232,7 +249,7 @@ async fn names_of_any_form_are_polled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_is_resumed_only_for_its_service_and_its_type() {
-    let (client, _) = client_with(spanner(), |_, name| Ok(succeeded(name).encode_to_vec()));
+    let (client, _) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let operations = client.operations();
     let started = operations.started_as::<Database>(&running(&operation_name(1)), DATABASE_TYPE);
     let handle = started.expect("it has a name").handle();
@@ -270,7 +287,7 @@ async fn a_handle_is_resumed_only_for_its_service_and_its_type() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_is_cancelled_and_its_end_is_awaited() {
-    let (client, log) = client_with(spanner(), |method, name| match method {
+    let (client, log) = client_with(None, |method, name| match method {
         "CancelOperation" => Ok(Vec::new()),
         _ => Ok(ForeignOperation {
             done: true,
@@ -303,7 +320,7 @@ fn cancelled_status() -> googleapis_tonic_google_longrunning::google::rpc::Statu
 
 #[tokio::test]
 async fn operations_are_read_listed_and_deleted_by_names_of_the_service() {
-    let (client, log) = client_with(spanner(), |method, name| match method {
+    let (client, log) = client_with(None, |method, name| match method {
         "ListOperations" => Ok(ListOperationsResponse {
             operations: vec![running(&operation_name(1)), succeeded(&operation_name(2))],
             ..ListOperationsResponse::default()
@@ -345,7 +362,7 @@ async fn a_watcher_lists_by_the_parents_of_the_service_and_polls_the_rest_one_by
             _ => Ok(show(name).encode_to_vec()),
         }
     };
-    let (client, log) = client_with(spanner(), answer);
+    let (client, log) = client_with(None, answer);
     let watcher = client.watcher();
     let wait = |name: String| -> WatchedWait<Database> {
         let operation = client.operations().operation_as(name, DATABASE_TYPE);
@@ -421,7 +438,7 @@ async fn a_profile_that_reads_targets_decides_about_expired_operations() {
         (None, drop, true),
     ];
     for (state, method, succeeds) in cases {
-        let (client, _) = client_with(Databases { state }, gone);
+        let (client, _) = client_with(Some(Databases { state }), gone);
         let operation = client
             .operations()
             .started::<Any>(&running(&operation_name(1)));
@@ -434,7 +451,7 @@ async fn a_profile_that_reads_targets_decides_about_expired_operations() {
         }
     }
     // The standard profile concludes nothing.
-    let (client, _) = client_with(spanner(), gone);
+    let (client, _) = client_with(None, gone);
     let operation = client
         .operations()
         .started::<Any>(&running(&operation_name(1)));
@@ -446,7 +463,7 @@ async fn a_profile_that_reads_targets_decides_about_expired_operations() {
 #[tokio::test(start_paused = true)]
 async fn the_metadata_gives_the_verb_and_the_target_to_handles_and_errors() {
     let profile = Databases { state: None };
-    let (client, _) = client_with(profile, |_, _| Err(Status::not_found("which?")));
+    let (client, _) = client_with(Some(profile), |_, _| Err(Status::not_found("which?")));
     let operation = client
         .operations()
         .started::<Any>(&running(&operation_name(1)));

@@ -50,6 +50,11 @@ use context::{Context, Ended};
 use exit::Exit;
 use failure::Failure;
 
+/// An allocator that returns the memory of an emulator's closed connections to the system. glibc's keeps it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Google API Gateway: manage APIs, configs and gateways, wait for operations, run an emulator.
 ///
 /// Nouns, verbs and flags are those of `gcloud api-gateway`. Data is printed on standard output, and everything else on

@@ -339,6 +339,30 @@ impl FaultEntry {
     }
 }
 
+/// Returns the effects that faults of a method can have, by their names in JSON.
+#[cfg(feature = "emulator-ui")]
+pub(crate) fn effects(method: &Method) -> Vec<&'static str> {
+    let conditional = [
+        ("stale", scope::reads_state(method)),
+        ("notFoundFor", scope::names_existing(method)),
+        ("operation", method.operation.is_some()),
+    ];
+    let possible = conditional
+        .into_iter()
+        .filter(|(_, is_possible)| *is_possible);
+    [
+        "fail",
+        "delay",
+        "dropConnection",
+        "loseResponse",
+        "html",
+        "respond",
+    ]
+    .into_iter()
+    .chain(possible.map(|(name, _)| name))
+    .collect()
+}
+
 /// A fault that can never occur.
 #[derive(Debug)]
 pub(crate) struct ImpossibleFault {

@@ -18,6 +18,7 @@ use tower::{Layer, Service};
 
 use crate::call::{GrpcRequest, GrpcResponse};
 use crate::contract::{self, Body as HttpBody};
+use crate::emulator::faults;
 
 /// Path of the page.
 const ROOT: &str = "/";
@@ -70,9 +71,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!("copy.js", SCRIPT),
     file!("detail.js", SCRIPT),
     file!("dom.js", SCRIPT),
-    file!("events.js", SCRIPT),
     file!("faults.js", SCRIPT),
-    file!("fold.js", SCRIPT),
     file!("main.js", SCRIPT),
     file!("operations.js", SCRIPT),
     file!("store.js", SCRIPT),
@@ -114,7 +113,7 @@ impl Asset {
     }
 }
 
-/// Returns the methods of the contract as JSON, with the first HTTP rule of each, or null.
+/// Returns the methods of the contract as JSON, each with its first HTTP rule, or null, and the faults that can occur.
 fn methods() -> String {
     let methods = contract::Method::all().iter();
     let methods = methods.map(|method| {
@@ -130,6 +129,8 @@ fn methods() -> String {
             "verb": rule.map(contract::HttpRule::verb),
             "template": rule.map(contract::HttpRule::template),
             "body": body,
+            "output": method.output,
+            "effects": faults::effects(method),
         })
     });
     serde_json::Value::from_iter(methods).to_string()

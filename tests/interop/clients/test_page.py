@@ -1,5 +1,6 @@
-"""The examples of the page on testing, in the languages that cargo does not run."""
+"""The examples of the page on testing, and of the emulator's page, in the languages that cargo does not run."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from emulator import HANG_SECONDS, Emulator
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "src/emulator/testing.md"
 ADMIN = ROOT / "proto/apigateway_grpc/emulator/v1/admin.proto"
+PROGRAMS = ROOT / "src/emulator/page/assets/copy.js"
 RUN = {
     "python": [sys.executable, "-c"],
     "js": ["node", "-e"],
@@ -69,6 +71,35 @@ class Page(unittest.TestCase):
                         self.assertGreater(last_call(emulator), before, "it called nothing")
             # The last of the shell's commands deletes everything.
             self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
+
+    def test_the_programs_of_the_emulators_page_run_as_they_stand(self) -> None:
+        load = "import(process.argv[1]).then(({programs}) => console.log(JSON.stringify(programs(new URL(process.argv[2])))))"
+        parent = "projects/demo/locations/global"
+        calls = {
+            "Python": ("python", f"\nassert not list(client.list_apis(parent='{parent}'))"),
+            "Node": ("js", f"\nclient.listApis({{parent: '{parent}'}}).then(() => client.close())"),
+            "Shell": ("sh", ""),
+        }
+        with Emulator("0s") as emulator:
+            printed = subprocess.check_output(["node", "-e", load, PROGRAMS, emulator.endpoint], text=True)
+            programs = json.loads(printed)
+            self.assertEqual(set(programs), {"Rust", *calls})
+            environment = os.environ | {
+                "PATH": os.path.dirname(os.environ["APIGW"]) + os.pathsep + os.environ["PATH"],
+                "NODE_PATH": os.path.join(os.environ["INTEROP_WORK"], "node_modules"),
+            }
+            for name, (language, call) in calls.items():
+                with self.subTest(name):
+                    before = len(emulator.calls())
+                    ran = subprocess.run(
+                        [*RUN[language], programs[name] + call],
+                        env=environment,
+                        capture_output=True,
+                        text=True,
+                        timeout=HANG_SECONDS * 3,
+                    )
+                    self.assertEqual(ran.returncode, 0, ran.stderr)
+                    self.assertGreater(len(emulator.calls()), before, "it called nothing")
 
 
 if __name__ == "__main__":

@@ -56,11 +56,13 @@ export async function startEmulator(options = [], listen = '127.0.0.1:0') {
   };
 }
 
+export const runPython = (program) => promisify(execFile)(`${INTEROP_WORK}/venv/bin/python`, ['-c', program]);
+
 /** Runs a program of the official Python client. `endpoint` is the emulator's address in it, as HOST:PORT. */
-export const python = (endpoint, program) => promisify(execFile)(`${INTEROP_WORK}/venv/bin/python`, ['-c', `
+export const python = (endpoint, program) => runPython(`
 import grpc
 from google.cloud.apigateway_v1 import Api, ApiConfig, ApiGatewayServiceClient, Gateway
 from google.cloud.apigateway_v1.services.api_gateway_service.transports import ApiGatewayServiceGrpcTransport
 client = ApiGatewayServiceClient(transport=ApiGatewayServiceGrpcTransport(channel=grpc.insecure_channel("${endpoint.replace('http://', '')}")))
 parent = "${PARENT}"
-${program}`]);
+${program}`);

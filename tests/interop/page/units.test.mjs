@@ -6,13 +6,13 @@ import { test } from 'node:test';
 
 const ASSETS = new URL('../../../src/emulator/page/assets/', import.meta.url);
 const module = (name) => import(new URL(name, ASSETS));
-const { backoff, follow, parser } = await module('events.js');
-const { fold, isWithin, matches, readFilters, writeFilters } = await module('fold.js');
+const { backoff, follow, parser } = await module('api.js');
+const { fold, isWithin, matches, readFilters, writeFilters } = await module('calls.js');
 const { apigw, curl, grpcurl, httpRequest, quote } = await module('copy.js');
 const { Store, toCall, toOperation } = await module('store.js');
 const { buildTree } = await module('tree.js');
 const { faultCurl, faultRust } = await module('faults.js');
-const { decoded, millis, minutes, parts, shortName, size, span, tail } = await module('text.js');
+const { bytes, decoded, millis, minutes, parts, shortName, size, span, tail } = await module('text.js');
 
 const P = 'projects/demo/locations/global';
 
@@ -27,15 +27,11 @@ function nodesOf(resources, text) {
 }
 
 test('a stream of events is parsed whatever its pieces are', () => {
-  const text = ': a comment\r\n\r\nid: 7\nevent: call\ndata: {"a":\ndata: 1}\n\ndata:x\n\nevent: none\n\nid: 8\rdata: y\r\rdata: cut';
-  const expected = [
-    { id: '7', type: 'call', data: '{"a":\n1}' },
-    { id: '7', type: 'message', data: 'x' },
-    { id: '8', type: 'message', data: 'y' },
-  ];
+  const text = ': a comment\n\nid: 7\nevent: call\ndata: {"a":\ndata: 1}\n\ndata:x\n\nevent: none\n\nid: 8\ndata: y\n\ndata: cut';
+  const expected = ['{"a":\n1}', 'x', 'y'];
   for (let length = 1; length <= text.length; length += 1) {
     const seen = [];
-    const parse = parser((event) => seen.push(event));
+    const parse = parser((data) => seen.push(data));
     for (let at = 0; at < text.length; at += length) parse(text.slice(at, at + length));
     assert.deepEqual(seen, expected, `pieces of ${length}`);
   }
@@ -61,12 +57,12 @@ test('a broken stream is opened again until it is closed', async () => {
     };
     const on = {
       live: () => seen.push('live'),
-      event: ({ id, data }) => seen.push(`${id} ${data}`),
+      event: (data) => seen.push(data),
       lost: (error, failures) => seen.push(`lost ${failures}`),
     };
     close = follow(open, on, async (ms) => assert.ok(ms <= 10_000));
   });
-  assert.deepEqual(seen, ['live', '1 a', 'lost 1', 'live', '2 b', 'lost 1']);
+  assert.deepEqual(seen, ['live', 'a', 'lost 1', 'live', 'b', 'lost 1']);
 });
 
 const call = (sequence, method, resource, more = {}) => ({ sequence, method, resource, via: 'GRPC', code: 'OK', ...more });
@@ -98,7 +94,7 @@ test('the filters go through the address of the page', () => {
   assert.equal(writeFilters(readFilters('?other=1&method=')), '');
 });
 
-test('a call passes the filters by method, transport, status, text and resource', () => {
+test('a call matches the filters by method, transport, status, text and resource', () => {
   const of = (changes) => ({ ...readFilters(''), ...changes });
   const one = call(1, 'GetApi', `${P}/apis/hello`, { message: 'Busy', fault: 'faults/3' });
   for (const [filters, expected] of [
@@ -252,5 +248,5 @@ test('times, sizes and names have short forms', () => {
   assert.deepEqual([12, 2048, 3 << 20].map(size), ['12 B', '2 KiB', '3.0 MiB']);
   assert.deepEqual([shortName(`${P}/apis/a/configs/v1`), shortName(`${P}/apis/a`)], ['a/v1', 'a']);
   assert.deepEqual([tail(`${P}/operations/o`), tail(P)], ['…/operations/o', P]);
-  assert.deepEqual([decoded(btoa('a')), decoded('/w==')], ['a', null]);
+  assert.deepEqual([decoded(bytes('YQ==')), decoded(bytes('/w=='))], ['a', undefined]);
 });

@@ -1,58 +1,96 @@
-// The admin service over HTTP/JSON. All paths are relative, so the page works behind any host name.
+// The admin service: requests, and the stream of events. All paths are relative, so the page works behind any host name. No DOM.
 
-const TOKEN = 'admin-token';
+const ADMIN = 'emulator/v1/';
 
-export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
+export const setToken = token => sessionStorage.setItem('admin-token', token);
 
-/** Moves the token from the fragment `#token=…` to the storage of the tab. A fragment is neither sent nor logged. */
+/** Moves the token from the fragment to the storage of the tab. A fragment is neither sent nor logged. */
 export function takeToken() {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (!token) return;
-  setToken(token);
-  history.replaceState(null, '', location.pathname + location.search);
+	const token = new URLSearchParams(location.hash.slice(1)).get('token');
+	if (!token) return;
+	setToken(token);
+	history.replaceState(null, '', location.pathname + location.search);
 }
 
-/** Sends a request. Throws an error with the HTTP `status`, which is 0 without a response. */
-async function send(method, path, body, headers, signal) {
-  const token = sessionStorage.getItem(TOKEN);
-  const all = { ...(token && { Authorization: `Bearer ${token}` }), ...(method !== 'GET' && { 'Content-Type': 'application/json' }), ...headers };
-  const unreachable = () => ({ status: 0, text: () => '' });
-  const response = await fetch(path, { method, headers: all, body: body && JSON.stringify(body), signal, cache: 'no-store' }).catch(unreachable);
-  if (response.ok) return response;
-  const text = await response.text();
-  let message = response.status ? `HTTP ${response.status}: ${text.slice(0, 200)}` : 'The emulator does not respond';
-  try {
-    message = JSON.parse(text).error.message;
-  } catch {
-    // The response is not from the emulator.
-  }
-  throw Object.assign(new Error(message), { status: response.status });
+/** Sends a request. Throws an error with the HTTP `status`, which is undefined without a response. */
+export async function send(method, path, body, more, signal) {
+	const token = sessionStorage.getItem('admin-token');
+	const headers = {'Content-Type': 'application/json', ...(token && {Authorization: `Bearer ${token}`}), ...more};
+	const response = await fetch(path.replace(/^(?!ui)/, ADMIN), {method, headers, body: body && JSON.stringify(body), signal, cache: 'no-store'}).catch(() => {});
+	if (response?.ok) return response;
+	const text = await response?.text();
+	let message = response ? `HTTP ${response.status}: ${text.slice(0, 200)}` : 'The emulator does not respond';
+	try {
+		message = JSON.parse(text).error.message;
+	} catch {}
+	throw Object.assign(new Error(message), {status: response?.status});
 }
 
-/** Lets the browser paint between two long steps. */
-export const breathe = () => new Promise((done) => setTimeout(done));
+export const post = (path, body = {}) => send('POST', path, body);
 
-async function read(path) {
-  const text = await (await send('GET', path)).text();
-  await breathe();
-  return JSON.parse(text);
+/** Lets the browser paint. */
+export const breathe = () => new Promise(done => setTimeout(done));
+
+export async function read(path) {
+	const text = await (await send('GET', path)).text();
+	await breathe();
+	return JSON.parse(text);
 }
 
-const admin = 'emulator/v1';
-const post = (path, body = {}) => send('POST', `${admin}/${path}`, body);
+// Events are read by `fetch`, since `EventSource` can send no token and hides the status of a refusal.
+export const openEvents = (after, signal) => send('GET', 'events', undefined, {Accept: 'text/event-stream', 'Last-Event-ID': String(after)}, signal);
 
-export const methods = () => read('ui/methods.json');
-export const state = () => read(`${admin}/state`);
-export const calls = (view = 'FULL') => read(`${admin}/calls?view=CALL_VIEW_${view}`);
-export const call = async (sequence) => (await read(`${admin}/calls?after=${sequence - 1}&pageSize=${sequence > 1 ? 1 : 0}`)).calls?.[0];
-export const files = (name) => read(`${admin}/${encodeURI(name)}:files`);
-export const events = (after, signal) => send('GET', `${admin}/events`, undefined, { Accept: 'text/event-stream', 'Last-Event-ID': String(after) }, signal);
-export const clearCalls = () => post('calls:clear');
-export const advance = (by) => post('clock:advance', { by });
-export const pause = () => post('clock:pause');
-export const resume = () => post('clock:resume');
-export const finish = (name, fails) => post('operations:finish', { name, fails });
-export const reset = () => post('reset');
-export const createFault = (fault) => post('faults', fault);
-export const setFault = (name, disabled) => send('PATCH', `${admin}/${name}`, { disabled });
-export const deleteFault = (name) => send('DELETE', `${admin}/${name}`);
+/** Returns a function that accepts the pieces of a stream, and passes the data of each event on. */
+export function parser(dispatch) {
+	let rest = '';
+	return piece => {
+		const events = (rest + piece).split('\n\n');
+		rest = events.pop();
+		for (const event of events) {
+			const data = event.split('\n').filter(line => line.startsWith('data:'));
+			if (data.length) dispatch(data.map(line => line.slice(5).trimStart()).join('\n'));
+		}
+	};
+}
+
+/** The time before the next attempt: 0.5 s to 10 s, with jitter. */
+export const backoff = (failures, random = Math.random) => Math.min(10_000, 500 * 2 ** (failures - 1)) * (0.75 + random() / 4);
+
+/** Time without a byte after which the stream counts as broken. The server sends a comment every 15 seconds. */
+const SILENCE = 40_000;
+
+/** Reads a stream of events, and opens it again when it breaks. Returns a function that closes it. */
+export function follow(open, on, wait = ms => new Promise(done => setTimeout(done, ms))) {
+	let isClosed = false;
+	let failures = 0;
+	let abort;
+	const read = async () => {
+		abort = new AbortController();
+		const response = await open(abort.signal);
+		on.live();
+		const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+		const parse = parser(on.event);
+		for (;;) {
+			const timer = setTimeout(() => abort.abort(), SILENCE);
+			const {value, done} = await reader.read().finally(() => clearTimeout(timer));
+			if (done) throw new Error('the event stream has ended');
+			failures = 0;
+			parse(value);
+		}
+	};
+	const run = async () => {
+		while (!isClosed) {
+			await read().catch(error => {
+				if (isClosed) return;
+				failures += 1;
+				on.lost(error, failures);
+				return wait(backoff(failures));
+			});
+		}
+	};
+	run();
+	return () => {
+		isClosed = true;
+		abort.abort();
+	};
+}

@@ -1,163 +1,190 @@
 // The list of faults, and the form that adds one.
 
-import * as api from './api.js';
-import { quote } from './copy.js';
-import { ask, button, byId, copyText, el, keyed, write } from './dom.js';
-import { CODES, codeName, millis, tail } from './text.js';
+import {post, send} from './api.js';
+import {quote} from './copy.js';
+import {$, ask, button, copyText, el, keyed, write} from './dom.js';
+import {CODES, codeName, millis, tail} from './text.js';
 
-const label = (text, control) => el('label', {}, text, control);
-const input = (name, value = '', attributes) => el('input', { name, value, autocomplete: 'off', ...attributes });
-const select = (name, options) => el('select', { name }, options.map(([value, text]) => el('option', { value }, text)));
-const lines = (name) => el('textarea', { name, rows: 2, spellcheck: 'false' });
+export const field = (text, name, value = '', attributes) => el('label', text, el('input', {name, value, ...attributes}));
+const lines = (text, name, value = '') => el('label', text, el('textarea', {name, rows: 2}, value));
+const optionsOf = options => options.map(([value, text = value]) => el('option', {value}, text));
+const choice = (text, name, options) => el('label', text, el('select', {name}, optionsOf(options)));
 
-/** Returns the fields of a status. `first` is the option without an error. */
-export function codes(first) {
-  const options = CODES.map((name, code) => [code, name]).slice(1);
-  const code = select('code', first ? [['', first], ...options] : options);
-  if (!first) code.value = 14;
-  return [label('Code', code), label('Message', input('message', 'injected on the page'))];
+/** The fields of a status. `none` is the option without an error. */
+export function codes(none) {
+	const code = choice('Code', 'code', CODES.map((name, number) => [number, number ? name : none]).slice(none ? 0 : 1));
+	if (!none) code.lastChild.value = 14;
+	return [code, field('Message', 'message', 'injected on the page')];
 }
 
-const time = () => [label('Duration', input('time', '3s')), el('p', { class: 'soft' }, 'It is real time: advancing the clock does not shorten a delay.')];
-const status = (field) => ({ code: Number(field('code')), message: field('message') });
-const pairs = (text, names) => text.split('\n').filter((line) => line.trim()).map((line) => {
-  const [, first, rest] = line.trim().match(/^(\S+)\s*(.*)$/);
-  return { [names[0]]: first, [names[1]]: rest };
-});
+const status = ({code, message}) => ({code: Number(code), message});
 
-/** Returns a plan, without the members that are not set. */
-function plan(field) {
-  const cancel = field('cancel');
-  const all = {
-    takes: field('takes'),
-    forgottenAfter: field('forgotten'),
-    fails: field('code') && status(field),
-    progress: pairs(field('progress'), ['after', 'message']),
-    diagnostics: pairs(field('diagnostics'), ['location', 'message']),
-    [cancel]: cancel && ({ cancelledAfter: '5s', cancelFails: { code: 9, message: 'injected on the page' } }[cancel] ?? {}),
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => (Array.isArray(value) ? value.length : value)));
-}
+/** An object for each line of a text: its first word, and the rest. */
+const pairs = (text, first, second) => Array.from(text.matchAll(/(\S+)[^\S\n]*(.*)/g), ([, word, rest]) => ({[first]: word, [second]: rest}));
 
-const string = (text = '') => JSON.stringify(text).replace(/\\u(....)/g, '\\u{$1}');
-const rustTime = (text) => `Duration::from_millis(${Math.round(millis(text))})`;
-const rustStatus = ({ code, message }) => `Status::${codeName(code).toLowerCase()}(${string(message)})`;
-const rustPlan = (it) => [
-  'OperationPlan::default()',
-  it.takes && `takes(${rustTime(it.takes)})`,
-  it.forgottenAfter && `forgotten_after(${rustTime(it.forgottenAfter)})`,
-  it.fails && `fails(${rustStatus(it.fails)})`,
-  ...(it.progress ?? []).map(({ after, message }) => `progress(${rustTime(after)}, ${string(message)})`),
-  ...(it.diagnostics ?? []).map(({ location, message }) => `diagnostic(${string(location)}, ${string(message)})`),
-  it.cancelledAfter && `cancel_behavior(CancelBehavior::HonouredAfter(${rustTime(it.cancelledAfter)}))`,
-  it.cancelIgnored && 'cancel_behavior(CancelBehavior::Ignored)',
-  it.cancelFails && `cancel_behavior(CancelBehavior::Fails(${rustStatus(it.cancelFails)}))`,
-  it.cancelUnimplemented && 'cancel_behavior(CancelBehavior::Unimplemented)',
-].filter(Boolean).join('\n        .');
-
-/** The effects by member: label and fields of the form, value of the member, text in the list, and Rust code. */
-const EFFECTS = {
-  fail: ['Fail with a status', codes, status, (it) => `fails with ${codeName(it.code)}`, (it) => `fail(${rustStatus(it)})`],
-  delay: ['Delay the call', time, (field) => field('time'), (it) => `is delayed by ${it}`, (it) => `delay(${rustTime(it)})`],
-  dropConnection: ['Drop the connection, and do not process the call', () => [], () => ({}), () => 'loses its connection', () => 'drop_connection()'],
-  loseResponse: ['Process the call, and lose the response', () => [], () => ({}), () => 'loses its response', () => 'lose_response()'],
-  stale: ['Respond with the state before the last change', () => [], () => ({}), () => 'reads an old state', () => 'stale()'],
-  notFoundFor: ['NOT_FOUND shortly after a create', time, (field) => field('time'), (it) => `is NOT_FOUND for ${it} after a create`, (it) => `not_found_for(${rustTime(it)})`],
-  html: ['Respond with an HTML page, as a proxy', () => [label('HTTP status', input('http', 502, { type: 'number' }))], (field) => Number(field('http')), (it) => `gets an HTML page with ${it}`, (it) => `html(StatusCode::from_u16(${it})?)`],
-  respond: ['Respond with a message', () => [label('JSON with @type', lines('json'))], (field) => JSON.parse(field('json') || '{"@type": "type.googleapis.com/google.longrunning.Operation"}'), (it) => `gets ${it['@type']?.split(/[./]/).pop()}`, () => 'respond(&message)'],
-  operation: ['Plan the operation that the call starts', () => [
-    label('Running time', input('takes', '', { placeholder: '30s' })), label('NOT_FOUND after', input('forgotten', '', { placeholder: 'never' })),
-    ...codes('none, it succeeds'),
-    label('Progress, such as 2s rolling out, a line each', lines('progress')),
-    label('Diagnostics, such as openapi.yaml:7 message, a line each', lines('diagnostics')),
-    label('A cancel', select('cancel', [['', 'ends it at once'], ['cancelledAfter', 'ends it after 5s'], ['cancelIgnored', 'is ignored'], ['cancelFails', 'ends it with an error'], ['cancelUnimplemented', 'is UNIMPLEMENTED']])),
-  ], plan, (it) => `plans its operation: ${Object.keys(it).join(', ')}`, (it) => `operation(\n        ${rustPlan(it)},\n    )`],
+const CANCELS = {
+	cancelledAfter: ['ends it after 5s', 'HonouredAfter', '5s'],
+	cancelIgnored: ['is ignored', 'Ignored', {}],
+	cancelFails: ['ends it with an error', 'Fails', {code: 9, message: 'injected on the page'}],
+	cancelUnimplemented: ['is UNIMPLEMENTED', 'Unimplemented', {}],
 };
 
-const effectOf = (fault) => Object.keys(EFFECTS).find((name) => fault[name] !== undefined);
+const planFields = () => [
+	field('Running time', 'takes', '', {placeholder: '30s'}),
+	field('NOT_FOUND after', 'forgottenAfter', '', {placeholder: 'never'}),
+	...codes('none, it succeeds'),
+	lines('Progress, such as 2s rolling out, a line each', 'progress'),
+	lines('Diagnostics, such as openapi.yaml:7 message, a line each', 'diagnostics'),
+	choice('A cancel', 'cancel', [['', 'ends it at once'], ...Object.entries(CANCELS).map(([name, [text]]) => [name, text])]),
+];
 
-/** Returns the fault of the form. Throws an error if its JSON is invalid. */
-function faultOf(elements) {
-  const field = (name) => elements[name].value.trim();
-  const action = field('action');
-  const limit = field('times') === 'always' ? { always: true } : { times: Number(field('times')) };
-  return { method: field('method'), ...(field('resource') && { resource: field('resource') }), ...limit, [action]: EFFECTS[action][2](field) };
+function plan(form) {
+	const {takes, forgottenAfter, code, progress, diagnostics, cancel} = form;
+	const all = {
+		takes,
+		forgottenAfter,
+		fails: code !== '0' && status(form),
+		progress: pairs(progress, 'after', 'message'),
+		diagnostics: pairs(diagnostics, 'location', 'message'),
+		[cancel]: CANCELS[cancel]?.[2],
+	};
+	return Object.fromEntries(Object.entries(all).filter(([, value]) => value && value.length !== 0));
 }
 
-/** Returns the Rust code that sets a fault on an emulator in the same process. */
+const time = note => () => [field('Duration', 'time', '3s'), note && el('p.soft', note)].filter(Boolean);
+const nothing = [() => [], () => ({})];
+
+/** The effects by member: label, fields of the form, and value of the member. */
+const EFFECTS = {
+	fail: ['Fail with a status', () => codes(), status],
+	delay: ['Delay the call', time('Advancing the clock shortens neither a delay nor the timers of clients.'), form => form.time],
+	dropConnection: ['Drop the connection, and do not process the call', ...nothing],
+	loseResponse: ['Process the call, and lose the response', ...nothing],
+	stale: ['Respond with the state before the last change', ...nothing],
+	notFoundFor: ['NOT_FOUND shortly after a create', time(), form => form.time],
+	html: ['Respond with an HTML page, as a proxy', () => [field('HTTP status', 'http', 502, {type: 'number'})], form => Number(form.http)],
+	respond: ['Respond with a message', ({output}) => [lines('JSON', 'json', `{"@type": "type.googleapis.com/${output}"}`)], form => JSON.parse(form.json)],
+	operation: ['Plan the operation that the call starts', planFields, plan],
+};
+
+const effectOf = fault => Object.keys(EFFECTS).find(name => fault[name] !== undefined);
+
+function faultOf(form) {
+	const all = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
+	const {method, resource, times, action} = all;
+	return {method, ...(resource && {resource}), ...(times === 'always' ? {always: true} : {times: Number(times)}), [action]: EFFECTS[action][2](all)};
+}
+
+const snake = name => name.replace(/(?<=.)([A-Z])/g, '_$1').toLowerCase();
+const rustText = (text = '') => JSON.stringify(text).replace(/\\u(....)/g, '\\u{$1}');
+
+function rust(name, value) {
+	if (/^(delay|notFoundFor|takes|after|\w+After)$/.test(name)) return `Duration::from_millis(${Math.round(millis(value))})`;
+	if (name === 'html') return `StatusCode::from_u16(${value})?`;
+	if (name === 'respond') return '&message';
+	if (name === 'operation') return `\n        ${['OperationPlan::default()', ...Object.entries(value).flatMap(rustPlan)].join('\n        .')},\n    `;
+	if (typeof value === 'string') return rustText(value);
+	if (value.code) return `Status::${codeName(value.code).toLowerCase()}(${rustText(value.message)})`;
+	return Object.entries(value).map(([inner, it]) => rust(inner, it)).join(', ');
+}
+
+const rustPlan = ([name, values]) => [values].flat().map(value => {
+	const inner = rust(name, value);
+	const cancel = CANCELS[name]?.[1];
+	return cancel ? `cancel_behavior(CancelBehavior::${cancel}${inner && `(${inner})`})` : `${snake(name).replace('diagnostics', 'diagnostic')}(${inner})`;
+});
+
+/** The Rust code that sets a fault. */
 export function faultRust(fault) {
-  const action = effectOf(fault);
-  const method = fault.method.replace(/(?<=.)([A-Z])/g, '_$1').toUpperCase();
-  const limit = fault.always ? 'always()' : fault.times > 1 && `times(${fault.times})`;
-  return `${[`emulator.on(Method::${method})`, fault.resource && `named(${string(fault.resource)})`, limit, EFFECTS[action][4](fault[action])].filter(Boolean).join('\n    .')};`;
+	const {method, resource, always, times} = fault;
+	const action = effectOf(fault);
+	const calls = [`emulator.on(Method::${snake(method).toUpperCase()})`, resource && `named(${rustText(resource)})`, always ? 'always()' : times > 1 && `times(${times})`, `${snake(action)}(${rust(action, fault[action])})`];
+	return `${calls.filter(Boolean).join('\n    .')};`;
 }
 
 export const faultCurl = (origin, fault) => `curl --json ${quote(JSON.stringify(fault))} ${quote(`${origin}/emulator/v1/faults`)}`;
 
-/** Shows the form, and beside it the shell command and the Rust code that set the same fault. */
+/** Shows the form, and beside it a shell command and Rust code that set the same fault. */
 export function addFault(store, page) {
-  const fields = el('fieldset');
-  const shell = el('pre', { tabindex: 0 });
-  const rust = el('pre', { tabindex: 0 });
-  const names = [...store.resources.keys(), ...store.operations.keys()].slice(0, 500);
-  const method = select('method', page.methods.map(({ name }) => [name, name]));
-  const action = select('action', Object.entries(EFFECTS).map(([name, [text]]) => [name, text]));
-  const showFields = () => fields.replaceChildren(...EFFECTS[action.value][1]());
-  method.value = 'GetOperation';
-  const form = ask('Add a fault', el('div', { class: 'two' },
-    el('div', {},
-      label('Method', method),
-      label('Resource; all calls of the method if empty', input('resource', page.filters.resource, { list: 'names' })), el('datalist', { id: 'names' }, names.map((value) => el('option', { value }))),
-      label('Number of calls, or always', input('times', 1, { list: 'limits', pattern: '[1-9][0-9]*|always' })), el('datalist', { id: 'limits' }, ['1', '2', '3', 'always'].map((value) => el('option', { value }))),
-      label('Effect', action), fields),
-    el('div', {}, el('h3', {}, 'The same from a shell ', button('Copy', () => copyText(shell.textContent))), shell, el('h3', {}, 'The same in Rust ', button('Copy', () => copyText(rust.textContent))), rust)),
-  'Add fault', (elements) => api.createFault(faultOf(elements)));
-  const refresh = () => {
-    fields.hidden = !fields.firstChild;
-    try {
-      const fault = faultOf(form.elements);
-      write(shell, faultCurl(location.origin, fault));
-      write(rust, faultRust(fault));
-    } catch (error) {
-      write(shell, error.message);
-    }
-  };
-  showFields();
-  action.addEventListener('input', showFields);
-  form.addEventListener('input', refresh);
-  refresh();
+	const fields = el('fieldset');
+	const [shell, code] = [0, 0].map(tabindex => el('pre', {tabindex}));
+	const names = el('datalist', {id: 'names'});
+	const same = (title, text) => [el('h3', title, button('Copy', () => copyText(text.textContent), {'aria-label': `Copy ${title}`})), text];
+	const form = ask('Add a fault', el('div.two',
+		el('div', choice('Method', 'method', page.methods.map(({name}) => [name])),
+			field('Resource; all calls of the method if empty', 'resource', '', {list: 'names'}), names,
+			field('Number of calls, or always', 'times', 1, {pattern: '[1-9][0-9]*|always'}),
+			choice('Effect', 'action', []), fields),
+		el('div', same('The same from a shell', shell), same('The same in Rust', code))),
+	'Add fault', () => post('faults', faultOf(form)));
+	const {method, action, resource} = form.elements;
+	const methodOf = () => page.methods[method.selectedIndex];
+	const showFields = () => {
+		fields.replaceChildren(...EFFECTS[action.value][1](methodOf()));
+		fields.hidden = !fields.firstChild;
+	};
+	const showChoices = () => {
+		const {effects, template} = methodOf();
+		const old = action.value;
+		action.replaceChildren(...optionsOf(Object.entries(EFFECTS).filter(([name]) => effects.includes(name)).map(([name, [text]]) => [name, text])));
+		if (effects.includes(old)) action.value = old;
+		showFields();
+		const [, pattern] = template?.match(/=(.*?)}/) ?? [, 'projects/*/locations/*/operations/*'];
+		const fits = name => new RegExp(`^${pattern.replaceAll('*', '[^/]+')}$`).test(name);
+		names.replaceChildren(...optionsOf([...store.resources.keys(), ...store.operations.keys()].filter(fits).slice(0, 500).map(name => [name])));
+		resource.value ||= fits(page.filters.resource) ? page.filters.resource : '';
+	};
+	const refresh = () => {
+		try {
+			const fault = faultOf(form);
+			write(shell, faultCurl(location.origin, fault));
+			write(code, faultRust(fault));
+		} catch (error) {
+			write(shell, error.message);
+		}
+	};
+	method.value = 'GetOperation';
+	showChoices();
+	refresh();
+	method.addEventListener('input', showChoices);
+	action.addEventListener('input', showFields);
+	form.addEventListener('input', refresh);
 }
 
-const methodOf = (fault) => (fault.method ?? '').split('.').pop();
-
 export function renderFaults(store, page) {
-  const faults = [...store.faults.values()];
-  write(byId('faults-count'), String(faults.length || ''));
-  byId('no-faults').hidden = faults.length > 0;
-  if (!keyed(byId('faults'), faults, (it) => it.name, (it) => create(it, page), update)) page.render('faults');
+	const faults = [...store.faults.values()];
+	write($('faults-count'), String(faults.length || ''));
+	$('no-faults').hidden = faults.length > 0;
+	if (!keyed($('faults'), faults, it => it.name, it => create(it, page), update)) page.render('faults');
+}
+
+/** An effect in a few words, such as `not found for: 3s`. */
+function words(fault) {
+	const action = effectOf(fault) ?? '';
+	const value = fault[action] ?? {};
+	const inner = value.code ? `${codeName(value.code)} ${value.message ?? ''}` : value['@type']?.split(/[./]/).pop() ?? Object.keys(value).join(', ');
+	const text = typeof value === 'object' ? inner : value;
+	return snake(action).replaceAll('_', ' ') + (text && `: ${text}`);
 }
 
 function create(fault, page) {
-  const { name, resource } = fault;
-  const action = effectOf(fault);
-  const effect = action ? EFFECTS[action][3](fault[action]) : '';
-  const toggle = (event) => {
-    // The switch changes when the stream reports the change.
-    event.preventDefault();
-    page.act(api.setFault(name, !event.target.checked));
-  };
-  return el('li', {},
-    el('p', {}, el('strong', {}, methodOf(fault)), ` ${effect}`),
-    el('p', { class: 'mono', title: resource }, tail(resource)),
-    el('p', { class: 'buttons' }, el('small', { class: 'used' }), el('label', {}, el('input', { type: 'checkbox', role: 'switch', 'aria-label': `${methodOf(fault)} ${effect}`, click: toggle }), ' on'),
-      button('Delete', () => page.act(api.deleteFault(name)), { 'aria-label': `Delete ${name}: ${methodOf(fault)} ${effect}` })));
+	const {name, resource, method = ''} = fault;
+	const [title, effect] = [method.split('.').pop(), words(fault)];
+	const toggle = event => {
+		// The switch changes when the stream reports the change.
+		event.preventDefault();
+		page.act(send('PATCH', name, {disabled: !event.target.checked}));
+	};
+	return el('li', el('p', el('strong', title), ` ${effect}`), el('p.mono', {title: resource}, tail(resource)),
+		el('p.buttons', el('small.used'), el('label', el('input', {type: 'checkbox', role: 'switch', 'aria-label': `${title} ${effect}`, click: toggle}), ' on'),
+			button('Delete', () => page.act(send('DELETE', name)), {'aria-label': `Delete ${name}: ${title} ${effect}`})));
 }
 
-function update(row, { used = 0, times = 0, always, disabled }) {
-  const text = row.querySelector('.used');
-  const limit = always || !Number(times) ? '' : ` of ${times}`;
-  write(text, Number(used) ? `used ${used}${limit}` : `⚠ not used yet${limit && `, 0${limit}`}`);
-  text.classList.toggle('busy', !Number(used));
-  row.toggleAttribute('data-off', Boolean(disabled));
-  row.querySelector('input').checked = !disabled;
+function update(row, {used = 0, times = 0, always, disabled}) {
+	const text = row.querySelector('.used');
+	const limit = always || !Number(times) ? '' : ` of ${times}`;
+	write(text, Number(used) ? `used ${used}${limit}` : `⚠ not used yet${limit && `, 0${limit}`}`);
+	text.classList.toggle('busy', !Number(used));
+	row.toggleAttribute('data-off', Boolean(disabled));
+	row.querySelector('input').checked = !disabled;
 }
