@@ -151,6 +151,12 @@ impl CallContext {
         self.payload.is_some() && !self.method.as_ref().is_some_and(is_stream)
     }
 
+    /// Returns true if the request is one message, and the response a stream of messages.
+    pub(crate) fn is_server_stream(&self) -> bool {
+        let is_stream = |method: &MethodRef| method.server_streaming;
+        self.payload.is_some() && self.method.as_ref().is_some_and(is_stream)
+    }
+
     /// Returns the time until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline

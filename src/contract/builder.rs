@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value as Json;
 use tonic::Code;
 
-use super::loaded::{Contract, Loaded};
+use super::loaded::{Contract, Loaded, Unsupported};
 use super::reader::{self, ContractData, Sources};
 use super::routing::{RoutingPattern, Segment};
 use super::{CodeSet, HttpRule, Method, OperationTypes, RetryPolicy, RoutingKey};
@@ -54,6 +54,16 @@ pub struct ContractBuilder<'a> {
     service_configs: Vec<&'a str>,
     grpc_configs: Vec<&'a str>,
     services: Vec<&'a str>,
+}
+
+impl Contract {
+    /// Returns a builder for the contract of an encoded `google.protobuf.FileDescriptorSet`.
+    ///
+    /// The set must include its imports, and have the options as extensions. `protoc --include_imports --descriptor_set_out`
+    /// and `protox::Compiler::encode_file_descriptor_set` write such a set; prost's own types drop the extensions.
+    pub fn builder(descriptor_set: &[u8]) -> ContractBuilder<'_> {
+        ContractBuilder::new(descriptor_set)
+    }
 }
 
 impl<'a> ContractBuilder<'a> {
@@ -220,36 +230,6 @@ impl fmt::Display for InvalidContract {
 }
 
 impl std::error::Error for InvalidContract {}
-
-/// A part of a contract's sources that is not served.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Unsupported(reader::Unsupported);
-
-impl Unsupported {
-    /// Returns the full name of the method, `package.Service.Method`.
-    #[must_use]
-    pub fn selector(&self) -> &str {
-        &self.0.selector
-    }
-
-    /// Returns the part that is not served, and the reason.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.0.reason
-    }
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.selector(), self.reason())
-    }
-}
-
-impl fmt::Debug for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 #[cfg(feature = "google")]
-use super::builder::{ContractBuilder, Unsupported};
+use super::reader;
 use super::{METHODS, Method, MethodRef};
 
 /// The methods of a service, with the settings that the layers have for each.
@@ -119,14 +119,6 @@ impl Contract {
 
 #[cfg(feature = "google")]
 impl Contract {
-    /// Returns a builder for the contract of an encoded `google.protobuf.FileDescriptorSet`.
-    ///
-    /// The set must include its imports, and have the options as extensions. `protoc --include_imports --descriptor_set_out`
-    /// and `protox::Compiler::encode_file_descriptor_set` write such a set; prost's own types drop the extensions.
-    pub fn builder(descriptor_set: &[u8]) -> ContractBuilder<'_> {
-        ContractBuilder::new(descriptor_set)
-    }
-
     pub(super) fn of_loaded(loaded: Loaded) -> Self {
         Self {
             source: Source::Loaded(Arc::new(loaded)),
@@ -161,5 +153,39 @@ impl Loaded {
     fn index(&self, path: &str) -> Option<usize> {
         let by_path = |method: &Method| (*method.path).cmp(path);
         self.methods.binary_search_by(by_path).ok()
+    }
+}
+
+/// A part of a contract's sources that is not served.
+#[cfg(feature = "google")]
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unsupported(pub(super) reader::Unsupported);
+
+#[cfg(feature = "google")]
+impl Unsupported {
+    /// Returns the full name of the method, `package.Service.Method`.
+    #[must_use]
+    pub fn selector(&self) -> &str {
+        &self.0.selector
+    }
+
+    /// Returns the part that is not served, and the reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+}
+
+#[cfg(feature = "google")]
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.selector(), self.reason())
+    }
+}
+
+#[cfg(feature = "google")]
+impl fmt::Debug for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }

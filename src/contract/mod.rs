@@ -28,8 +28,10 @@ use std::time::Duration;
 use tonic::Code;
 
 #[cfg(feature = "google")]
-pub use builder::{ContractBuilder, InvalidContract, Unsupported};
+pub use builder::{ContractBuilder, InvalidContract};
 pub use loaded::Contract;
+#[cfg(feature = "google")]
+pub use loaded::Unsupported;
 pub(crate) use method_ref::MethodRef;
 pub use routing::RoutingKey;
 

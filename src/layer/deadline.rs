@@ -1,14 +1,18 @@
-//! Ends a call at its deadline. The time for credentials, connecting and all attempts counts.
+//! Ends a call at its deadline. The time for credentials, connecting and all attempts counts, and so does the time for the
+//! messages of a stream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::{HeaderName, HeaderValue};
+use http_body::Frame;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
+use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::call::phase::{self, Phase};
@@ -62,11 +66,16 @@ where
             return Either::Right(self.inner.call(request));
         };
         call.deadline = Some(deadline);
+        let is_stream = call
+            .method
+            .as_ref()
+            .is_some_and(|method| method.server_streaming);
         let sleep = tokio::time::sleep_until(deadline);
         Either::Left(DeadlineFuture {
             call: self.inner.call(request),
             sleep,
             timeout,
+            is_stream,
             phase: Phase::default(),
         })
     }
@@ -81,6 +90,8 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         timeout: Duration,
+        // True if the response is a stream of messages.
+        is_stream: bool,
         phase: Phase,
     }
 }
@@ -92,7 +103,13 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
         let this = self.project();
         // The call is polled before the timer, so that the error names the current phase.
         if let Poll::Ready(result) = phase::poll_in(this.phase, || this.call.poll(cx)) {
-            return Poll::Ready(result);
+            if !*this.is_stream {
+                return Poll::Ready(result);
+            }
+            let (deadline, timeout) = (this.sleep.deadline(), *this.timeout);
+            return Poll::Ready(result.map(|response| {
+                response.map(|body| Body::new(DeadlineBody::new(body, deadline, timeout)))
+            }));
         }
         this.sleep.poll(cx).map(|()| {
             Err(Status::deadline_exceeded(format!(
@@ -100,6 +117,44 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
                 this.timeout, this.phase
             )))
         })
+    }
+}
+
+/// The body of a stream of messages, which ends at the deadline of its call.
+struct DeadlineBody {
+    body: Body,
+    sleep: Pin<Box<Sleep>>,
+    timeout: Duration,
+}
+
+impl DeadlineBody {
+    fn new(body: Body, deadline: Instant, timeout: Duration) -> Self {
+        Self {
+            body,
+            sleep: Box::pin(tokio::time::sleep_until(deadline)),
+            timeout,
+        }
+    }
+}
+
+impl http_body::Body for DeadlineBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        ready!(self.sleep.as_mut().poll(cx));
+        let text = format!("the stream did not end within {:?}", self.timeout);
+        Poll::Ready(Some(Err(Status::deadline_exceeded(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 

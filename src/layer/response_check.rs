@@ -7,9 +7,12 @@
 //! if they fit; the message says what was dropped. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
 //!
 //! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, up to the size
-//! limit. So every generated client can read a compressed response, even one of a user's transport. The response of another
-//! service's method is not read, since it may be a stream. Such a call offers only the encodings that the generated client
-//! sets.
+//! limit. So every generated client can read a compressed response, even one of a user's transport. Other calls offer only the
+//! encodings that the generated client sets.
+//!
+//! The response of a server-streaming call of the contract is returned with its first frame, so that a call that fails before
+//! its first message is retried. The other frames are passed on as they arrive. The response of a method that is not in the
+//! contract, or that streams its requests, is not read, since such a response may need further requests.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -70,14 +73,18 @@ where
     }
 
     fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
-        // The response of a method that is not in the contract may be a stream, so it is not read.
-        let unary = request
-            .extensions()
-            .get::<CallContext>()
-            .is_some_and(CallContext::is_unary);
+        let call = request.extensions().get::<CallContext>();
+        let reading = if call.is_some_and(CallContext::is_unary) {
+            Reading::Whole(offer(request.headers_mut()))
+        } else if call.is_some_and(CallContext::is_server_stream) {
+            Reading::First
+        } else {
+            // The response of a method that is not in the contract may be a stream, so it is not read.
+            Reading::Nothing
+        };
         let bounds = Bounds {
             limits: self.limits,
-            encodings: unary.then(|| offer(request.headers_mut())),
+            reading,
         };
         phase::enter(Phase::Response);
         ResponseCheckFuture {
@@ -89,12 +96,22 @@ where
     }
 }
 
-/// The limits of a response, and its possible encodings.
+/// The limits of a response, and the part of it that is read here.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     limits: ResponseCheckLayer,
-    /// `None` for a method that is not in the contract.
-    encodings: Option<Encodings>,
+    reading: Reading,
+}
+
+/// The part of a response's body that is read before the call returns.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// The whole body of a unary call, which may have these encodings.
+    Whole(Encodings),
+    /// The first frame of a stream of messages: a call that fails before its first message can be retried.
+    First,
+    /// Nothing: the call is not retried.
+    Nothing,
 }
 
 /// The encodings that a call offers.
@@ -135,6 +152,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         Calling { #[pin] call: F, bounds: Bounds },
+        FirstFrame { stream: Option<StreamReader> },
         BodyReader { reading: BodyReader },
     }
 }
@@ -147,13 +165,29 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckF
         loop {
             let (response, bounds) = match state.as_mut().project() {
                 StateProj::Calling { call, bounds } => (ready!(call.poll(cx))?, *bounds),
+                StateProj::FirstFrame { stream } => return StreamReader::poll(stream, cx),
                 StateProj::BodyReader { reading } => return reading.poll(cx),
             };
             let (mut head, body) = response.into_parts();
             let excess = check_head(&mut head, bounds.limits.max_metadata)?;
-            let Some(encodings) = bounds.encodings else {
-                let response = GrpcResponse::from_parts(head, body);
-                return Poll::Ready(excess.map_or(Ok(response), |excess| Err(excess.status())));
+            let encodings = match (bounds.reading, excess) {
+                (Reading::Whole(encodings), _) => encodings,
+                (_, Some(excess)) => return Poll::Ready(Err(excess.status())),
+                (Reading::Nothing, None) => {
+                    return Poll::Ready(Ok(GrpcResponse::from_parts(head, body)));
+                }
+                (Reading::First, None) => {
+                    phase::enter(Phase::ReadingResponse);
+                    let stream = StreamReader {
+                        head,
+                        body,
+                        max_metadata: bounds.limits.max_metadata,
+                    };
+                    state.set(State::FirstFrame {
+                        stream: Some(stream),
+                    });
+                    continue;
+                }
             };
             let reading = BodyReader {
                 head,
@@ -167,6 +201,81 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckF
             phase::enter(Phase::ReadingResponse);
             state.set(State::BodyReader { reading });
         }
+    }
+}
+
+/// A stream of messages whose first frame is awaited.
+struct StreamReader {
+    head: Parts,
+    body: Body,
+    max_metadata: usize,
+}
+
+impl StreamReader {
+    /// Returns the response once its first frame is there.
+    fn poll(this: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<Result<GrpcResponse, Status>> {
+        let Some(mut reader) = this.take() else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(first) = Pin::new(&mut reader.body).poll_frame(cx) else {
+            *this = Some(reader);
+            return Poll::Pending;
+        };
+        let mut body = CheckedStream {
+            first: None,
+            body: reader.body,
+            max_metadata: reader.max_metadata,
+        };
+        if let Some(frame) = first {
+            let frame = frame.map_err(|status| TransportError::after_head(status.into()))?;
+            body.first = Some(body.check(frame)?);
+        }
+        Poll::Ready(Ok(GrpcResponse::from_parts(reader.head, Body::new(body))))
+    }
+}
+
+/// The body of a stream of messages. Its trailers are checked before tonic reads them.
+struct CheckedStream {
+    /// The frame that was read before the call returned.
+    first: Option<Frame<Bytes>>,
+    body: Body,
+    max_metadata: usize,
+}
+
+impl CheckedStream {
+    /// Returns the frame, or the status of the trailers if it is an error.
+    fn check(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+        let mut trailers = match frame.into_trailers() {
+            Ok(trailers) => trailers,
+            Err(frame) => return Ok(frame),
+        };
+        let excess = limit(&mut trailers, self.max_metadata);
+        match (outcome(&mut trailers), excess) {
+            (Some(Err(status)), Some(excess)) => Err(excess.note(&status)),
+            (Some(Err(status)), None) => Err(status),
+            (_, Some(excess)) => Err(excess.status()),
+            (_, None) => Ok(Frame::trailers(trailers)),
+        }
+    }
+}
+
+impl http_body::Body for CheckedStream {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| self.check(frame?)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.body.is_end_stream()
     }
 }
 

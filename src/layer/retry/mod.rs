@@ -5,6 +5,8 @@
 //! server's pushback; a longer `RetryInfo` replaces it. A retry whose delay would exceed the deadline is not made. Retries are
 //! throttled while too many attempts of the client fail. A call that the server did not process because its connection was
 //! closing is retried transparently, independent of its policy (gRFC A6). Attempts never overlap.
+//!
+//! A server-streaming call is retried until its first message has arrived. A call that streams its requests is not retried.
 
 use std::fmt;
 use std::pin::Pin;

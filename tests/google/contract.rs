@@ -1,0 +1,373 @@
+//! Contracts that are loaded at run time: their routing headers, their settings, and the errors of invalid sources.
+
+use std::time::Duration;
+
+use apigateway_grpc::Error;
+use apigateway_grpc::contract::{Contract, InvalidContract, Unsupported};
+use tonic::Code;
+
+use crate::tables::{
+    SERVICE, TableRequest, call, client, descriptor_set, message, response, routing, trailers,
+};
+
+fn contract() -> Contract {
+    let contract = Contract::builder(&descriptor_set()).build();
+    contract.expect("valid sources")
+}
+
+/// Returns the routing header that the server receives for a call.
+async fn routing_of(method: &str, table_name: &str, app_profile_id: &str) -> Option<String> {
+    let (client, log) = client(contract(), |_| {
+        Ok(response(
+            vec![Ok(message("a")), Ok(trailers(Code::Ok))],
+            false,
+        ))
+    });
+    let request = TableRequest {
+        table_name: table_name.into(),
+        app_profile_id: app_profile_id.into(),
+        row: 7,
+    };
+    let row = call(&client, method, request).await.expect("an answer");
+    assert_eq!(row.text, "a");
+    routing(&log).map(|header| header.replace("%2F", "/"))
+}
+
+#[tokio::test]
+async fn the_examples_of_routing_proto_have_the_headers_that_it_shows() {
+    const TABLE: &str = "projects/proj_foo/instances/instance_bar/table/table_baz";
+    let cases = [
+        ("Example1", Some("app_profile_id=profiles/prof_qux")),
+        ("Example2", Some("routing_id=profiles/prof_qux")),
+        (
+            "Example3A",
+            Some("table_name=projects/proj_foo/instances/instance_bar/table/table_baz"),
+        ),
+        ("Example3B", None),
+        (
+            "Example3C",
+            Some("table_name=projects/proj_foo/instances/instance_bar/table/table_baz"),
+        ),
+        ("Example4", Some("routing_id=projects/proj_foo")),
+        (
+            "Example5",
+            Some("routing_id=projects/proj_foo/instances/instance_bar"),
+        ),
+        (
+            "Example6A",
+            Some("project_id=projects/proj_foo&instance_id=instances/instance_bar"),
+        ),
+        (
+            "Example6B",
+            Some("project_id=projects/proj_foo&instance_id=instances/instance_bar"),
+        ),
+        (
+            "Example7",
+            Some("project_id=projects/proj_foo&routing_id=profiles/prof_qux"),
+        ),
+        ("Example8", Some("routing_id=profiles/prof_qux")),
+    ];
+    for (method, expected) in cases {
+        let header = routing_of(method, TABLE, "profiles/prof_qux").await;
+        assert_eq!(header.as_deref(), expected, "{method}");
+    }
+    // The template of this example has `tables`, unlike the message of the others.
+    let table = TABLE.replace("table/", "tables/");
+    let header = routing_of("Example9", &table, "profiles/prof_qux").await;
+    assert_eq!(
+        header.as_deref(),
+        Some("table_location=instances/instance_bar&routing_id=prof_qux")
+    );
+}
+
+#[tokio::test]
+async fn a_routing_parameter_that_does_not_match_or_is_empty_is_not_sent() {
+    let cases = [
+        ("Example6A", "projects/p", "", None),
+        ("Example6B", "projects/p", "", Some("project_id=projects/p")),
+        ("Example7", "regions/r", "q", Some("routing_id=q")),
+        ("Example8", "regions/r/x", "", Some("routing_id=regions/r")),
+        ("Example9", "projects/p", "", Some("routing_id=projects/p")),
+        ("Example9", "projects/p", "q", Some("routing_id=q")),
+        ("Example1", "projects/p", "", None),
+    ];
+    for (method, table, profile, expected) in cases {
+        let header = routing_of(method, table, profile).await;
+        assert_eq!(header.as_deref(), expected, "{method} {table} {profile}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_routing_annotation_the_variables_of_the_first_http_rule_are_sent() {
+    let table = "projects/p/tables/t";
+    let header = routing_of("GetTable", table, "profiles/q").await;
+    assert_eq!(header.as_deref(), Some("table_name=projects/p/tables/t"));
+    let header = routing_of("GetRow", table, "").await;
+    assert_eq!(header.as_deref(), Some("table_name=projects/p/tables/t"));
+    // An annotation without a parameter replaces the HTTP rule.
+    assert_eq!(routing_of("Unrouted", table, "").await, None);
+}
+
+#[test]
+fn the_settings_of_a_method_precede_those_of_its_service_and_the_default() {
+    let set = descriptor_set();
+    let contract = Contract::builder(&set)
+        .service_config(
+            "
+type: google.api.Service
+name: other.googleapis.com
+http:
+  rules:
+  - selector: tables.v1.Tables.GetTable
+    post: /v2/{app_profile_id=profiles/*}:get
+    body: '*'
+    additional_bindings:
+    - put: /v2/{table_name=tables/*}
+backend:
+  rules:
+  - selector: '*'
+    deadline: 90
+  - selector: tables.v1.Tables.*
+    deadline: 4.5
+  - selector: tables.v1.Tables.GetRow
+    deadline: 2
+",
+        )
+        .grpc_service_config(
+            r#"{"methodConfig": [
+                {"name": [{}], "timeout": "9s"},
+                {"name": [{"service": "tables.v1.Tables"}], "timeout": "1.5s",
+                 "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "60s",
+                                 "backoffMultiplier": 1.3, "retryableStatusCodes": ["UNAVAILABLE", "UNKNOWN"]}},
+                {"name": [{"service": "tables.v1.Tables", "method": "ReadRows"}],
+                 "retryPolicy": {"initialBackoff": "1s", "maxBackoff": "2s",
+                                 "backoffMultiplier": 2, "retryableStatusCodes": [14]}}
+            ]}"#,
+        )
+        .build()
+        .expect("valid sources");
+    assert_eq!(contract.default_host(), Some("other.googleapis.com"));
+    assert_eq!(contract.services().collect::<Vec<_>>(), [SERVICE]);
+    let find = |method: &str| {
+        contract
+            .find(&format!("/{SERVICE}/{method}"))
+            .expect(method)
+    };
+    let get = find("GetTable");
+    let rules: Vec<_> = get
+        .http()
+        .iter()
+        .map(|rule| (rule.verb(), rule.template()))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            ("POST", "/v2/{app_profile_id=profiles/*}:get"),
+            ("PUT", "/v2/{table_name=tables/*}")
+        ]
+    );
+    assert_eq!(get.timeout(), Some(Duration::from_millis(1500)));
+    assert_eq!(get.server_deadline(), Some(Duration::from_millis(4500)));
+    let retry = get.retry().expect("a policy");
+    assert_eq!((retry.max_attempts, retry.multiplier), (Some(4), 1.3));
+    // A policy with UNKNOWN does not make a POST idempotent.
+    assert!(!get.is_idempotent());
+    assert!(find("GetRow").is_idempotent(), "a GET");
+    assert_eq!(
+        find("GetRow").server_deadline(),
+        Some(Duration::from_secs(2))
+    );
+    let read = find("ReadRows");
+    assert!(read.is_server_streaming() && !read.is_client_streaming());
+    assert_eq!(read.timeout(), None, "the config of the method has none");
+    assert!(
+        read.retry()
+            .is_some_and(|retry| retry.codes.contains(Code::Unavailable))
+    );
+}
+
+#[test]
+fn parts_that_are_not_served_are_listed_with_the_reason() {
+    let set = descriptor_set();
+    let contract = Contract::builder(&set)
+        .service_config(r#"{"http": {"rules": [{"selector": "tables.v1.Tables.Gone", "get": "/v1/gone"}]}}"#)
+        .grpc_service_config(
+            r#"{"methodConfig": [{"name": [{"service": "tables.v1.Tables", "method": "Lost"}], "timeout": "1s"}]}"#,
+        )
+        .build()
+        .expect("valid sources");
+    let unsupported: Vec<String> = contract
+        .unsupported()
+        .iter()
+        .map(Unsupported::to_string)
+        .collect();
+    assert_eq!(
+        unsupported,
+        [
+            "tables.v1.Tables.GetRow: routing header: `row` is not a string",
+            "tables.v1.Tables.WriteRows: the requests are a stream: no routing header, no retries, no REST",
+            "tables.v1.Tables.ExchangeRows: the requests are a stream: no routing header, no retries, no REST",
+            "tables.v1.Tables.Gone: a configuration selects this method, which the descriptor set lacks",
+            "tables.v1.Tables.Lost: a configuration selects this method, which the descriptor set lacks",
+        ]
+    );
+}
+
+/// The text of the error for these configurations.
+fn refused(service_config: Option<&str>, grpc_config: Option<&str>) -> String {
+    let set = descriptor_set();
+    let mut builder = Contract::builder(&set);
+    if let Some(config) = service_config {
+        builder = builder.service_config(config);
+    }
+    if let Some(config) = grpc_config {
+        builder = builder.grpc_service_config(config);
+    }
+    let error: InvalidContract = builder.build().expect_err("invalid");
+    let text = error.to_string();
+    let error = Error::from(error);
+    assert!(error.is_invalid_setting());
+    assert_eq!(error.to_string(), text);
+    text
+}
+
+#[test]
+fn an_invalid_service_configuration_is_one_error_that_names_the_place() {
+    let cases = [
+        ("{", "invalid service configuration: not JSON: "),
+        ("a: [", "invalid service configuration: not YAML: "),
+        (
+            "- a",
+            "invalid service configuration [\"a\"]: must be an object",
+        ),
+        (
+            "htp: {}",
+            "unknown field `htp` of service configuration: known are name, http, ",
+        ),
+        (
+            "http: 1",
+            "invalid service configuration.http 1: must be an object",
+        ),
+        (
+            "http: {rules: {}}",
+            "invalid service configuration.http.rules {}: must be a list",
+        ),
+        (
+            "http: {rules: [{get: /v1/a}]}",
+            "invalid service configuration.http.rules[0]: it has no `selector`",
+        ),
+        (
+            "http: {rules: [{selector: a.B.C}]}",
+            "invalid service configuration.http.rules[0]: it has no HTTP method",
+        ),
+        (
+            "http: {rules: [{selector: a.B.C, gett: /v1/a, get: /v1/b}]}",
+            "unknown field `gett` of service configuration.http.rules[0]",
+        ),
+        (
+            "backend: {rules: [{selector: '*', deadline: -1}]}",
+            "invalid service configuration.backend.rules[0].deadline -1: must be a number of seconds",
+        ),
+    ];
+    for (config, expected) in cases {
+        let error = refused(Some(config), None);
+        assert!(error.starts_with(expected), "{config}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn an_invalid_grpc_service_config_is_one_error_that_names_the_place() {
+    let policy = |change: (&str, &str)| {
+        let policy = r#"{"maxAttempts": 5, "initialBackoff": "1s", "maxBackoff": "2s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}"#;
+        let policy = policy.replace(change.0, change.1);
+        format!(r#"{{"methodConfig": [{{"name": [{{}}], "retryPolicy": {policy}}}]}}"#)
+    };
+    let cases = [
+        (
+            "nothing".to_owned(),
+            "invalid gRPC service config: not JSON: ",
+        ),
+        (
+            "[]".to_owned(),
+            "invalid gRPC service config []: must be an object",
+        ),
+        (
+            r#"{"methodconfig": []}"#.to_owned(),
+            "unknown field `methodconfig` of gRPC service config: known are methodConfig, ",
+        ),
+        (
+            r#"{"methodConfig": [{"timeout": "5"}]}"#.to_owned(),
+            "invalid gRPC service config.methodConfig[0].timeout \"5\": must be seconds with the suffix `s`",
+        ),
+        (
+            r#"{"methodConfig": [{"timeout": "-5s"}]}"#.to_owned(),
+            "invalid gRPC service config.methodConfig[0].timeout \"-5s\": ",
+        ),
+        (
+            r#"{"methodConfig": [{"name": [{"method": "M"}]}]}"#.to_owned(),
+            "invalid gRPC service config.methodConfig[0].name[0]: the method `M` has no `service`",
+        ),
+        (
+            r#"{"methodConfig": [{"name": [{}, {}]}]}"#.to_owned(),
+            "duplicate name gRPC service config.methodConfig[0].name[1] {}: ",
+        ),
+        (
+            policy(("5", "1")),
+            "invalid gRPC service config.methodConfig[0].retryPolicy.maxAttempts 1: must be an integer above 1",
+        ),
+        (
+            policy(("initialBackoff", "initialBackof")),
+            "missing gRPC service config.methodConfig[0].retryPolicy.initialBackoff",
+        ),
+        (
+            policy((": 2,", ": 0,")),
+            "invalid gRPC service config.methodConfig[0].retryPolicy.backoffMultiplier 0: must be a number above zero",
+        ),
+        (
+            policy(("UNAVAILABLE", "GONE")),
+            "invalid gRPC service config.methodConfig[0].retryPolicy.retryableStatusCodes[0] \"GONE\": ",
+        ),
+        (
+            policy(("\"UNAVAILABLE\"", "")),
+            "missing gRPC service config.methodConfig[0].retryPolicy.retryableStatusCodes",
+        ),
+    ];
+    for (config, expected) in cases {
+        let error = refused(None, Some(&config));
+        assert!(error.starts_with(expected), "{config}: {error}");
+    }
+}
+
+#[test]
+fn an_invalid_descriptor_set_or_service_is_one_error() {
+    let error = |set: &[u8]| {
+        Contract::builder(set)
+            .build()
+            .expect_err("invalid")
+            .to_string()
+    };
+    assert!(error(b"no set").starts_with("invalid descriptor set: "));
+    assert_eq!(error(b""), "invalid descriptor set: it has no service");
+    let set = descriptor_set();
+    let truncated = error(&set[..set.len() - 3]);
+    assert!(
+        truncated.starts_with("invalid descriptor set: "),
+        "{truncated}"
+    );
+    let missing = Contract::builder(&set).service("tables.v1.Table").build();
+    assert_eq!(
+        missing.expect_err("invalid").to_string(),
+        "the descriptor set has no service `tables.v1.Table`: it has tables.v1.Tables"
+    );
+    let mut compiler = protox::Compiler::new(["proto"]).expect("a folder");
+    compiler.include_imports(false);
+    compiler
+        .open_file("google/cloud/apigateway/v1/apigateway_service.proto")
+        .expect("a file");
+    let alone = error(&compiler.encode_file_descriptor_set());
+    assert!(
+        alone.ends_with("ApiGatewayService.ListGateways: it must include its imports"),
+        "{alone}"
+    );
+}

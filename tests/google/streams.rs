@@ -1,0 +1,139 @@
+//! Streaming calls through the stack of a contract that is loaded at run time.
+
+use std::time::Duration;
+
+use apigateway_grpc::CallOptions;
+use apigateway_grpc::contract::Contract;
+use apigateway_grpc::google::Client;
+use tonic::{Code, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use crate::tables::{
+    Frames, Log, Row, SERVICE, TableRequest, client, descriptor_set, message, response, routing,
+    trailers,
+};
+
+fn contract() -> Contract {
+    let contract = Contract::builder(&descriptor_set()).build();
+    contract.expect("valid sources")
+}
+
+async fn read_rows(client: &Client) -> Result<Streaming<Row>, Status> {
+    let path = format!("/{SERVICE}/ReadRows").parse().expect("a path");
+    let mut grpc = tonic::client::Grpc::new(client.stack());
+    grpc.ready().await?;
+    let request = tonic::Request::new(TableRequest {
+        table_name: "projects/p/tables/t".into(),
+        ..TableRequest::default()
+    });
+    let codec = ProstCodec::<TableRequest, Row>::default();
+    let response = grpc.server_streaming(request, path, codec).await?;
+    Ok(response.into_inner())
+}
+
+/// Returns the rows of a stream, and the status of its end.
+async fn collect(mut stream: Streaming<Row>) -> (Vec<String>, Code) {
+    let mut rows = Vec::new();
+    loop {
+        match stream.message().await {
+            Ok(Some(row)) => rows.push(row.text),
+            Ok(None) => return (rows, Code::Ok),
+            Err(status) => return (rows, status.code()),
+        }
+    }
+}
+
+fn attempts(log: &Log) -> usize {
+    log.lock().expect("not poisoned").len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_stream_is_retried_if_it_fails_before_its_first_message() {
+    let (client, log) = client(contract(), |attempt| match attempt {
+        0 => Err(Status::unavailable("away")),
+        1 => Ok(response(vec![Ok(trailers(Code::Unavailable))], false)),
+        2 => Ok(response(vec![Err(Status::unavailable("broken"))], false)),
+        _ => {
+            let frames: Frames = vec![Ok(message("a")), Ok(message("b")), Ok(trailers(Code::Ok))];
+            Ok(response(frames, false))
+        }
+    });
+    let stream = read_rows(&client).await.expect("the fourth attempt");
+    assert_eq!(
+        collect(stream).await,
+        (vec!["a".into(), "b".into()], Code::Ok)
+    );
+    assert_eq!(attempts(&log), 4);
+    let header = routing(&log).expect("a routing header");
+    assert_eq!(header, "table_name=projects%2Fp%2Ftables%2Ft");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_stream_is_not_retried_after_its_first_message() {
+    let (client, log) = client(contract(), |_| {
+        let frames: Frames = vec![Ok(message("a")), Ok(trailers(Code::Unavailable))];
+        Ok(response(frames, false))
+    });
+    let stream = read_rows(&client).await.expect("a first message");
+    assert_eq!(collect(stream).await, (vec!["a".into()], Code::Unavailable));
+    assert_eq!(attempts(&log), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_server_stream_ends_without_an_error() {
+    let (client, _) = client(contract(), |_| {
+        Ok(response(vec![Ok(trailers(Code::Ok))], false))
+    });
+    let stream = read_rows(&client).await.expect("a stream");
+    assert_eq!(collect(stream).await, (Vec::new(), Code::Ok));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_stream_ends_at_its_deadline_and_has_none_by_default() {
+    let (client, log) = client(contract(), |_| Ok(response(vec![Ok(message("a"))], true)));
+    let options = CallOptions::default().timeout(Duration::from_secs(3));
+    let stream = read_rows(&client.with_options(options))
+        .await
+        .expect("a first message");
+    assert_eq!(
+        collect(stream).await,
+        (vec!["a".into()], Code::DeadlineExceeded)
+    );
+    let timeout = |log: &Log| {
+        let log = log.lock().expect("not poisoned");
+        log.last()
+            .expect("a request")
+            .headers
+            .contains_key("grpc-timeout")
+    };
+    assert!(timeout(&log));
+    read_rows(&client).await.expect("a first message");
+    assert!(!timeout(&log));
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_requests_have_headers_and_a_deadline_but_no_retries() {
+    let (client, log) = client(contract(), |_| Err(Status::unavailable("away")));
+    let options = CallOptions::default().timeout(Duration::from_secs(3));
+    let stack = client.with_options(options).stack();
+    let rows = || {
+        let rows = ["a", "b"].map(|text| Row { text: text.into() });
+        tonic::Request::new(futures_util::stream::iter(rows))
+    };
+    let path = |method| format!("/{SERVICE}/{method}").parse().expect("a path");
+    let mut grpc = tonic::client::Grpc::new(stack);
+    let codec = ProstCodec::<Row, Row>::default;
+    grpc.ready().await.expect("always ready");
+    let failed = grpc
+        .client_streaming(rows(), path("WriteRows"), codec())
+        .await;
+    assert_eq!(failed.expect_err("away").code(), Code::Unavailable);
+    let failed = grpc.streaming(rows(), path("ExchangeRows"), codec()).await;
+    assert_eq!(failed.expect_err("away").code(), Code::Unavailable);
+    assert_eq!(attempts(&log), 2);
+    for head in &*log.lock().expect("not poisoned") {
+        for name in ["grpc-timeout", "x-goog-api-client", "user-agent"] {
+            assert!(head.headers.contains_key(name), "{name} of {}", head.uri);
+        }
+    }
+}
