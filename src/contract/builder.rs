@@ -132,16 +132,18 @@ impl<'a> ContractBuilder<'a> {
         for part in &unsupported {
             tracing::debug!("{part}");
         }
-        let http_configs = sources.service_configs.iter().filter_map(|config| {
-            let http = config.get("http")?;
-            Some(serde_json::json!({ "http": http }).to_string())
-        });
         Ok(Contract::of_loaded(Loaded {
             methods: methods.into_iter().map(method).collect::<Vec<_>>().into(),
             default_host,
             unsupported,
+            #[cfg(feature = "rest")]
             descriptor_set: self.descriptor_set.into(),
-            http_configs: http_configs.collect(),
+            #[cfg(feature = "rest")]
+            http_configs: sources
+                .service_configs
+                .iter()
+                .filter_map(http_config)
+                .collect(),
         }))
     }
 }
@@ -157,6 +159,13 @@ fn parse_config(text: &str) -> Result<Json, String> {
         let first = error.lines().next().unwrap_or_default();
         format!("invalid service configuration: not YAML: {first}")
     })
+}
+
+/// Returns the `http` section of a service configuration, as a configuration of its own in JSON.
+#[cfg(feature = "rest")]
+fn http_config(config: &Json) -> Option<String> {
+    let http = config.get("http")?;
+    Some(serde_json::json!({ "http": http }).to_string())
 }
 
 fn method(read: reader::Method) -> Method {
