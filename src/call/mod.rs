@@ -198,8 +198,8 @@ pub(crate) struct Transcoded;
 pub(crate) struct JsonType(pub(crate) HeaderValue);
 
 /// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The extensions of the
-/// response have it.
-#[derive(Clone, Debug)]
+/// response have it. It has no `Debug`, since the head may have a token.
+#[derive(Clone)]
 #[cfg(feature = "rest")]
 #[cfg_attr(
     not(feature = "emulator"),

@@ -563,10 +563,6 @@ impl Import {
 }
 
 /// Returns the name of a fault that is given by its name or its number.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the form of a parser of arguments"
-)]
 fn fault_name(text: &str) -> Result<String, String> {
     Ok(match text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => format!("faults/{text}"),
