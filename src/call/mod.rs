@@ -191,12 +191,20 @@ pub(crate) struct Transcoded;
 /// The media type of a request that was received as HTTP/JSON. The `content-type` of the converted request is that of gRPC.
 #[derive(Clone, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
+#[cfg_attr(
+    not(feature = "emulator"),
+    expect(dead_code, reason = "only the emulator reads it")
+)]
 pub(crate) struct JsonType(pub(crate) HeaderValue);
 
 /// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The extensions of the
-/// response have it.
-#[derive(Clone, Debug)]
+/// response have it. It has no `Debug`, since the head may have a token.
+#[derive(Clone)]
 #[cfg(feature = "rest")]
+#[cfg_attr(
+    not(feature = "emulator"),
+    expect(dead_code, reason = "only the emulator reads it")
+)]
 pub(crate) struct UnreadableRequest {
     /// The gRPC path of the method.
     pub(crate) method: String,

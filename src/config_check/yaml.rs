@@ -271,7 +271,7 @@ fn key(map: &Map, node: &Node, at: Position, report: &mut Report) -> Key {
 pub(super) fn duplicate(map: &Map, key: &str, at: Position, report: &mut Report) {
     if let Some(first) = map.entry(key) {
         let (line, key) = (first.at.line, excerpt(key));
-        let text = format!("duplicate key `{key}`, first in line {line}: the last value is used");
+        let text = format!("duplicate key `{key}`, first in line {line}: remove one of the two");
         report.at(&rules::DUPLICATE_KEY, at, text);
     }
 }

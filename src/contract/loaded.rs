@@ -43,8 +43,10 @@ pub(super) struct Loaded {
     pub(super) default_host: Option<String>,
     pub(super) unsupported: Vec<Unsupported>,
     /// The sources of the HTTP rules.
+    #[cfg(feature = "rest")]
     pub(super) descriptor_set: Box<[u8]>,
     /// The `http` sections of the service configurations, each as a configuration in JSON.
+    #[cfg(feature = "rest")]
     pub(super) http_configs: Vec<String>,
 }
 

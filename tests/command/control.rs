@@ -47,7 +47,7 @@ fn the_status_and_the_calls_of_an_emulator_are_printed() {
         calls.contains(" GetApi projects/p/locations/global/apis/a "),
         "{calls}"
     );
-    assert!(calls.contains(" Ok "), "{calls}");
+    assert!(calls.contains(" OK "), "{calls}");
     let json = control(0, &emulator, &["calls", "--json", "--limit", "1"]);
     let json: Value = serde_json::from_str(&json).expect("one object");
     assert_eq!(
@@ -124,11 +124,11 @@ fn faults_and_the_clock_are_set() {
     describe_api(&emulator, 1);
     control(0, &emulator, &["faults", "disable", "faults/1"]);
     describe_api(&emulator, 0);
-    control(0, &emulator, &["faults", "enable", "faults/1"]);
+    control(0, &emulator, &["faults", "enable", "1"]);
     assert!(control(0, &emulator, &["faults", "list"]).contains(r#""used":"1""#));
     control(0, &emulator, &["faults", "delete", "faults/1"]);
     assert_eq!(control(0, &emulator, &["faults", "list"]), "");
-    assert!(control(1, &emulator, &["faults", "delete", "faults/1"]).contains("NotFound"));
+    assert!(control(1, &emulator, &["faults", "delete", "faults/1"]).contains("NOT_FOUND"));
     assert!(control(1, &emulator, &["faults", "create", "{"]).contains("ERROR"));
 
     assert!(control(0, &emulator, &["clock", "pause"]).contains(", paused"));
@@ -203,7 +203,7 @@ fn the_variables_of_an_emulator_are_printed() {
     // Nobody listens there.
     let output = run(&["emulator", "status", "--endpoint", "http://127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("Unavailable"), "{}", err(&output));
+    assert!(err(&output).contains("UNAVAILABLE"), "{}", err(&output));
 }
 
 #[test]

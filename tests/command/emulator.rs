@@ -220,8 +220,8 @@ fn without_a_page_no_address_of_it_is_printed() {
 fn the_demo_stays_with_its_page_until_a_signal() {
     let mut command = apigw(&["demo", "--stay"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
-    let out = BufReader::new(child.stdout.take().expect("piped"));
-    let mut lines = out.lines().map(|line| line.expect("text"));
+    let printed = BufReader::new(child.stdout.take().expect("piped"));
+    let mut lines = printed.lines().map(|line| line.expect("text"));
     let page = lines.find_map(|line| Some(line.strip_prefix("page: ")?.to_owned()));
     let page = page.expect("the address of the page");
     lines
@@ -236,6 +236,18 @@ fn the_demo_stays_with_its_page_until_a_signal() {
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("a response");
     assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    // There are resources to look at.
+    let endpoint = format!("http://{address}");
+    let listed = run(&[
+        "gateways",
+        "list",
+        "--project=demo",
+        "--anonymous",
+        "--format=value(name)",
+        "--endpoint",
+        &endpoint,
+    ]);
+    assert_eq!(out(&listed), "hello\n", "{}", err(&listed));
     let pid = child.id().to_string();
     let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
     assert!(sent.expect("kill runs").success());

@@ -295,6 +295,28 @@ fn wrong_usage_exits_2() {
 }
 
 #[test]
+fn without_a_verb_the_error_lists_the_verbs_and_no_flags() {
+    for (arguments, name, verb) in [
+        (&[][..], "apigw", "  operations "),
+        (&["operations"], "apigw.operations", "  describe "),
+        (
+            &["emulator", "faults"],
+            "apigw.emulator.faults",
+            "  disable ",
+        ),
+    ] {
+        let output = run(arguments);
+        assert_eq!((output.status.code(), out(&output)), (Some(2), ""));
+        let text = err(&output);
+        let start = format!("ERROR: ({name}) Command name argument expected.\n\nUsage: apigw ");
+        assert!(text.starts_with(&start) && text.contains(verb), "{text}");
+        assert!(!text.contains("--endpoint"), "{text}");
+        let end = format!("For all flags, run:\n  {} --help\n", name.replace('.', " "));
+        assert!(text.ends_with(&end), "{text}");
+    }
+}
+
+#[test]
 fn the_error_of_an_import_names_the_file() {
     let output = run(&["emulator", "import", "nope.json"]);
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));

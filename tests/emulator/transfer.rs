@@ -331,3 +331,44 @@ async fn an_import_is_a_reset_for_listeners() {
     let revision = emulator.state().revision;
     assert_eq!(revision, next.number);
 }
+
+/// The texts of the errors of seed files: the content, and the error after the path of the file.
+#[test]
+fn each_invalid_seed_file_is_reported_with_its_place() {
+    let folder = std::env::temp_dir().join(format!("invalid-seed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("seed.yaml");
+    let shown = file.display().to_string();
+    let mut wrong = Vec::new();
+    for (content, expected) in [
+        ("apis: [", "FILE:1:7: unclosed bracket '['"),
+        (
+            "apis: 1",
+            "invalid apigateway_grpc.emulator.v1.StateExport: `apis` at byte 8: expected `[`",
+        ),
+        (
+            "apis:\n- nam: a\n",
+            "invalid apigateway_grpc.emulator.v1.StateExport: `apis[0]` at byte 16: unknown field `nam` of google.cloud.apigateway.v1.Api",
+        ),
+        (
+            "apis:\n- name: a\n",
+            "state.apis[0]: name: must be projects/{project}/locations/global/apis/{api}, not `a`",
+        ),
+        (
+            "apis: []\napis: []\n",
+            "FILE:2:1: duplicate key `apis`, first in line 1: remove one of the two",
+        ),
+    ] {
+        std::fs::write(&file, content).expect("a file");
+        let error = Emulator::builder().seed(&file).expect_err(content);
+        let text = error.to_string().replace(&shown, "FILE");
+        if text != format!("invalid `seed` FILE: {expected}") {
+            wrong.push(format!("{content:?}: {text}"));
+        }
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder exists");
+    let missing = Emulator::builder().seed(&file).expect_err("no file");
+    let start = format!("invalid `seed` {shown}: ");
+    assert!(missing.to_string().starts_with(&start), "{missing}");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

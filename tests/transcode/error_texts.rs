@@ -48,7 +48,11 @@ async fn each_refusal_of_the_server_names_its_cause_and_what_is_valid() {
             invalid,
             "`open`: invalid boolean: must be true or false",
         ),
-        (find("kind=NO"), invalid, "`kind`: unknown enum value `NO`"),
+        (
+            find("kind=NO"),
+            invalid,
+            "`kind`: unknown enum value `NO`: must be one of KIND_UNSPECIFIED, PAPER, SCREEN",
+        ),
         (find("weight=x"), invalid, "`weight`: invalid number"),
         (find("mark=*"), invalid, "`mark`: invalid base64"),
         (

@@ -27,7 +27,7 @@ paths:
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Keep the emulator running afterwards, until a signal arrives, so that its page can be used.
+    /// Keep the emulator running afterwards with a gateway, until a signal arrives, so that its page can be used.
     #[arg(long)]
     stay: bool,
 }
@@ -44,10 +44,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         let client = ApiGateway::builder()
             .endpoint(&endpoint)
             .transport(transport);
-        through(&client.anonymous().build()?, label).await?;
+        let client = client.anonymous().build()?;
+        output::line(&format!("over {label}:"))?;
+        create(&client, label).await?;
+        delete(&client).await?;
     }
     output::line("done: created and deleted a gateway over each transport")?;
     if arguments.stay {
+        let client = ApiGateway::builder().endpoint(&endpoint).anonymous();
+        output::line("created again, to look at:")?;
+        create(&client.build()?, "gRPC").await?;
         let ended = emulator::ended()?;
         output::line("the emulator runs until Ctrl-C")?;
         ended.await;
@@ -58,15 +64,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| error.to_string().into())
 }
 
-/// Creates a gateway with all resources that it needs, and deletes them again.
-async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
-    let api = ApiName::new(PROJECT, "hello")?;
-    let config = ApiConfigName::new(PROJECT, "hello", "v1")?;
-    let gateway = GatewayName::new(PROJECT, "us-central1", "hello")?;
+/// Returns the names of the resources.
+fn names() -> Result<(ApiName, ApiConfigName, GatewayName), Failure> {
+    Ok((
+        ApiName::new(PROJECT, "hello")?,
+        ApiConfigName::new(PROJECT, "hello", "v1")?,
+        GatewayName::new(PROJECT, "us-central1", "hello")?,
+    ))
+}
+
+/// Creates a gateway with all resources that it needs.
+async fn create(client: &ApiGateway, label: &str) -> Result<(), Failure> {
+    let (api, config, gateway) = names()?;
     let global = format!("projects/{PROJECT}/locations/global");
     let region = format!("projects/{PROJECT}/locations/us-central1");
 
-    output::line(&format!("over {label}:"))?;
     let operation = client.create_api(global, "hello", Api::default()).await?;
     let name = operation.name().to_owned();
     ended("created", &api, operation).await?;
@@ -83,7 +95,12 @@ async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
     let operation = client.create_gateway(region, "hello", serving).await?;
     let made = ended("created", &gateway, operation).await?;
     output::line(&format!("  it would serve at {}", made.default_hostname))?;
+    Ok(())
+}
 
+/// Deletes the gateway and all resources that it needed.
+async fn delete(client: &ApiGateway) -> Result<(), Failure> {
+    let (api, config, gateway) = names()?;
     ended("deleted", &gateway, client.delete_gateway(&gateway).await?).await?;
     ended("deleted", &config, client.delete_api_config(&config).await?).await?;
     ended("deleted", &api, client.delete_api(&api).await?).await?;

@@ -384,6 +384,12 @@ impl Run<'_> {
             }))?,
             false => output::line(&url)?,
         }
+        if !self.is_changed {
+            context.note(&output::one_line(&format!(
+                "Nothing was changed: {} serves {}.",
+                plan.gateway, plan.config
+            )));
+        }
         if let Some(previous) = &self.previous_config {
             let (location, id) = split(&plan.gateway);
             // The gateway may have served a config of another API.

@@ -26,7 +26,7 @@ use super::client::duration;
 use super::emulator::{self, ADMIN_TOKEN, Secret};
 use super::output;
 use crate::config::Settings;
-use crate::failure::Failure;
+use crate::failure::{Failure, code_name};
 
 /// The address of an emulator that is started without `--listen`.
 const DEFAULT: &str = "http://127.0.0.1:8470";
@@ -148,8 +148,8 @@ enum Faults {
 
 #[derive(Debug, Args)]
 struct OneFault {
-    /// Name of the fault, such as faults/1.
-    #[arg(value_name = "FAULT")]
+    /// Name of the fault, such as faults/1, or its number.
+    #[arg(value_name = "FAULT", value_parser = fault_name)]
     name: String,
     #[command(flatten)]
     access: Access,
@@ -446,10 +446,8 @@ fn call_text(call: &Call) -> String {
         call::Transport::Unspecified => "-",
     };
     let time = call.start_time.map(|time| time.to_string());
-    let code = call.status.as_ref().map(|status| {
-        let code = Code::from_i32(status.code);
-        format!("{code:?}")
-    });
+    let code = call.status.as_ref();
+    let code = code.map(|status| code_name(Code::from_i32(status.code)));
     let latency = call.latency.and_then(|time| Duration::try_from(time).ok());
     let latency = latency.map(|time| format!(" {:.1}ms", time.as_secs_f64() * 1000.0));
     let fault = match call.fault.as_str() {
@@ -564,9 +562,17 @@ impl Import {
     }
 }
 
+/// Returns the name of a fault that is given by its name or its number.
+fn fault_name(text: &str) -> Result<String, String> {
+    Ok(match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => format!("faults/{text}"),
+        false => text.to_owned(),
+    })
+}
+
 fn failed(status: &Status) -> Failure {
     let text = output::printable(status.message());
-    Failure::from(format!("{:?}: {text}", status.code()))
+    Failure::from(format!("{}: {text}", code_name(status.code())))
 }
 
 /// Returns a message as JSON on one line.

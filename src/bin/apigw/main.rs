@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod api_configs;
@@ -133,6 +134,17 @@ fn parse() -> Result<(Arguments, String), Exit> {
             return Exit::Success;
         }
         let text = error.to_string();
+        let without_verb = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        if error.kind() == without_verb
+            && let Some(usage) = usage(&text)
+        {
+            let name = name_of_arguments();
+            output::note(&format!(
+                "ERROR: ({name}) Command name argument expected.\n\n{usage}\n\nFor all flags, run:\n  {} --help",
+                name.replace('.', " ")
+            ));
+            return Exit::Usage;
+        }
         let text = text.strip_prefix("error: ").unwrap_or(&text);
         output::note(&format!(
             "ERROR: ({}) {}",
@@ -152,6 +164,12 @@ fn parse() -> Result<(Arguments, String), Exit> {
     }
     let arguments = Arguments::from_arg_matches(&matches).map_err(fault)?;
     Ok((arguments, name))
+}
+
+/// Returns the part of a help text with the usage and the commands, without the flags.
+fn usage(help: &str) -> Option<&str> {
+    let (start, end) = (help.find("Usage: ")?, help.find("\n\nOptions:")?);
+    help.get(start..end)
 }
 
 /// Returns the name of the command whose arguments are invalid.

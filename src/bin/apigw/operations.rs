@@ -35,6 +35,8 @@ pub(crate) enum Command {
     /// Wait for operations to complete.
     Wait(Wait),
     /// Print the changes of operations as JSON, one event per line, until they complete.
+    ///
+    /// `elapsed` and `delay` of an event are numbers of seconds.
     Watch(Watch),
 }
 

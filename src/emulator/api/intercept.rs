@@ -298,7 +298,7 @@ pub(crate) fn record_unreadable(core: &Core, request: &UnreadableRequest) {
         return;
     };
     let CallTarget { name, parent } = CallTarget::read(method, &request.path_fields);
-    // The id of a new resource is in the query, which may be what could not be read.
+    // The name of a create ends with `/` here, since its id is in the query, which may be unreadable. Records the parent instead.
     let name = if name.ends_with('/') { parent } else { name };
     let received = received(method, &request.head, &name, None);
     let mut record = CallRecord::new(core);
@@ -510,7 +510,7 @@ mod tests {
         let mut service = Intercept::new(&emulator.core, Panics);
         let call = AssertUnwindSafe(service.call(get_api()));
         call.catch_unwind().await.expect_err("it panics");
-        // The emulator works on.
+        // The emulator accepts further calls.
         let mut service = emulator.service();
         let response = service.call(get_api()).await.expect("a response");
         assert_eq!(response.headers()[Status::GRPC_STATUS], "3");

@@ -251,7 +251,7 @@ impl FaultGuard {
         self.entry.used()
     }
 
-    /// Disables or enables the fault. A disabled fault applies to no call. A fault that is used up stays so.
+    /// Disables or enables the fault. A disabled fault applies to no call. The method has no effect on a fault that is used up.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

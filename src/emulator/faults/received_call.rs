@@ -393,7 +393,8 @@ impl Log {
     }
 }
 
-/// Returns the headers as the client sent them. The transcoder has added those of gRPC. The values of secret headers are masked.
+/// Returns the headers that the client sent, without the headers that the transcoder has added. The values of secret headers are
+/// masked.
 fn recorded_headers(new: &NewCall<'_>) -> HeaderMap {
     let mut headers = new.headers.clone();
     if new.via == Via::Rest {

@@ -148,7 +148,9 @@ fn from_text(schema: &Schema, kind: FieldKind, text: &str, out: &mut Vec<u8>) ->
             let null = (of.is_null && text == "null").then_some(0);
             let number = of.number(text).or_else(numbered).or(null);
             let number = number.filter(|number| of.has(*number));
-            let number = number.ok_or_else(|| format!("unknown enum value `{text}`"))?;
+            let number = number.ok_or_else(|| {
+                format!("unknown enum value `{text}`: must be one of {}", of.names())
+            })?;
             put_varint(i64::from(number).cast_unsigned(), out);
         }
         FieldKind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),

@@ -278,6 +278,18 @@ impl Enum {
         Some(self.numbers[self.by_name.find(name)?])
     }
 
+    /// Returns the names of the values in the order of their numbers, separated by commas. A long list is cut.
+    pub(crate) fn names(&self) -> String {
+        const MOST: usize = 20;
+        let names = self.by_number.iter().take(MOST);
+        let names: Vec<&str> = names.map(|(_, name)| name.trim_matches('"')).collect();
+        let rest = match self.by_number.len() > MOST {
+            true => ", …",
+            false => "",
+        };
+        format!("{}{rest}", names.join(", "))
+    }
+
     /// Returns whether a number is a value of the enum.
     pub(crate) fn has(&self, number: i32) -> bool {
         !self.closed || self.quoted(number).is_some()

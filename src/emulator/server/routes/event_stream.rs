@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(next_text(&mut body).await.as_deref(), Some(":\n\n"));
             assert_eq!(start.elapsed().as_secs(), seconds);
         }
-        // An event starts the time again.
+        // An event restarts the 15 seconds.
         tokio::time::advance(Duration::from_secs(10)).await;
         emulator.clear_calls();
         let cleared = next_text(&mut body).await.expect("an event");
