@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use apigateway_grpc::contract::Contract;
+use apigateway_grpc::google;
 use apigateway_grpc::google_cloud_auth::credentials::{
     CacheableResource, Credentials, CredentialsProvider, EntityTag,
 };
 use apigateway_grpc::google_cloud_auth::errors::CredentialsError;
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
 use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+use apigateway_grpc::proto::{FILE_DESCRIPTOR_SET, SERVICE_CONFIG};
+use apigateway_grpc::stack::Stack;
 use apigateway_grpc::{ApiGateway, Transport};
 use google_cloud_apigateway_v1::client::ApiGatewayService;
 use http::{Extensions, HeaderMap, HeaderValue, header};
@@ -46,6 +50,16 @@ pub(crate) async fn client(kind: &str, addresses: &str, calls: usize) -> Duratio
                 client.get_operation(request()).await.expect("an operation");
             }
             began.elapsed()
+        }
+        super::BUILT_IN => {
+            let builder = ApiGateway::builder().credentials(Token::credentials());
+            let client = builder.endpoint(grpc).build().expect("valid");
+            by_stack(client.stack(), calls).await
+        }
+        "ours, run-time contract" => {
+            let builder = google::Client::builder(contract()).credentials(Token::credentials());
+            let client = builder.endpoint(grpc).build().expect("valid");
+            by_stack(client.stack(), calls).await
         }
         "ours over gRPC" => ours(grpc, Transport::Grpc, Some(Token::credentials()), calls).await,
         super::OURS => ours(rest, Transport::Rest, Some(Token::credentials()), calls).await,
@@ -145,6 +159,27 @@ async fn ours(
         client.get_operation(NAME).await.expect("an operation");
     }
     began.elapsed()
+}
+
+/// Makes the calls with a generated client over the stack.
+async fn by_stack(stack: Stack, calls: usize) -> Duration {
+    let mut client = OperationsClient::new(stack);
+    let began = Instant::now();
+    for _ in 0..calls {
+        client.get_operation(request()).await.expect("an operation");
+    }
+    began.elapsed()
+}
+
+/// Returns API Gateway's own contract, loaded at run time.
+fn contract() -> Contract {
+    Contract::builder(FILE_DESCRIPTOR_SET)
+        .service_config(SERVICE_CONFIG)
+        .grpc_service_config(include_str!(
+            "../../proto/apigateway_grpc_service_config.json"
+        ))
+        .build()
+        .expect("the contract is valid")
 }
 
 async fn official(endpoint: &str, calls: usize) -> Duration {

@@ -1,7 +1,7 @@
 //! Compares the client-side cost of one `get_operation` call: this crate over gRPC and REST, bare tonic, a bare HTTP client
 //! with serde_json, reqwest with serde_json, and Google's own crate. All use the same server process and bearer token.
 //!
-//! `cargo bench --features emulator --bench get_operation` prints a table. If valgrind is installed, the table shows
+//! `cargo bench --features emulator,google --bench get_operation` prints a table. If valgrind is installed, the table shows
 //! instructions per call: the difference between 1,000 and 200 calls, which excludes the start-up. Otherwise it shows
 //! medians of interleaved time ratios, which are noisier.
 
@@ -17,10 +17,12 @@ const NAME: &str =
     "projects/my-project-1/locations/us-central1/operations/operation-1790000000000-0";
 
 /// The clients, each with its baseline.
-const CLIENTS: [(&str, &str); 8] = [
+const CLIENTS: [(&str, &str); 10] = [
     ("bare tonic", "bare tonic"),
     ("bare tonic with our headers", "bare tonic"),
     ("ours over gRPC", "bare tonic with our headers"),
+    (BUILT_IN, BUILT_IN),
+    ("ours, run-time contract", BUILT_IN),
     (BARE_HTTP, BARE_HTTP),
     (OURS, BARE_HTTP),
     ("ours over REST, access_token", BARE_HTTP),
@@ -28,6 +30,8 @@ const CLIENTS: [(&str, &str); 8] = [
     ("google-cloud-apigateway-v1", BARE_HTTP),
 ];
 
+/// A generated client over the stack, with the contract of the build.
+const BUILT_IN: &str = "ours, built-in contract";
 const BARE_HTTP: &str = "bare HTTP/1.1 with serde_json";
 /// The baseline of REST clients. It uses the same credentials as Google's crate.
 const OURS: &str = "ours over REST";

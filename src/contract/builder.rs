@@ -22,9 +22,10 @@ use super::{CodeSet, HttpRule, Method, OperationTypes, RetryPolicy, RoutingKey};
 ///   which precedes one without a name. Without a timeout, the deadline of the service configuration's `backend` rules applies;
 ///   without this deadline, the timeout of a unary call is 60 seconds, and a stream has none.
 /// - **A method is idempotent** if its first HTTP rule is a GET or a DELETE, or if its published policy retries UNAVAILABLE and
-///   not UNKNOWN: by AIP-194, a service publishes a policy only for methods that are safe to repeat. A policy with UNKNOWN is a
-///   template that methods such as creates have too. Of the common services, CancelOperation, WaitOperation, GetIamPolicy and
-///   TestIamPermissions are idempotent too. [`CallOptions::idempotent`](crate::CallOptions::idempotent) overrides the rule.
+///   not UNKNOWN. By AIP-194, a service publishes a policy only for methods that are safe to repeat. But services also have a
+///   common policy with UNKNOWN for methods that are not safe, such as creates. CancelOperation and WaitOperation of
+///   `google.longrunning.Operations`, and GetIamPolicy and TestIamPermissions of `google.iam.v1.IAMPolicy`, are always
+///   idempotent. [`CallOptions::idempotent`](crate::CallOptions::idempotent) overrides the rule.
 /// - **The types of an operation** are those of `google.longrunning.operation_info`.
 ///
 /// ```
@@ -99,9 +100,12 @@ impl<'a> ContractBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// If the bytes are not a descriptor set, or lack a service or the request message of a method; if a configuration is
-    /// malformed, or has a field that its message does not have; if the set has no service with a name that was added. The error
-    /// converts into an [`Error`](crate::Error), as an invalid setting.
+    /// In each of these cases:
+    /// - The bytes are not a valid descriptor set.
+    /// - The set has no service, lacks a service that was added, or lacks the request message of a method.
+    /// - A configuration is malformed, or has a field that its message does not have.
+    ///
+    /// The error converts into an [`Error`](crate::Error), as an invalid setting.
     pub fn build(self) -> Result<Contract, InvalidContract> {
         self.read().map_err(InvalidContract)
     }
@@ -228,7 +232,8 @@ fn retry_policy(read: &reader::Retry) -> RetryPolicy {
     }
 }
 
-/// The error for sources that are not a contract. It converts into an [`Error`](crate::Error), as an invalid setting.
+/// The error of [`ContractBuilder::build`]: a source is invalid. It converts into an [`Error`](crate::Error), as an invalid
+/// setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidContract(String);
 

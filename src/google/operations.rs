@@ -16,8 +16,9 @@ use crate::proto::google::longrunning::{
 
 /// The long-running operations of a service. [`Client::operations`](super::Client::operations) returns this.
 ///
-/// A method of a generated client that starts an operation returns a `google.longrunning.Operation`, of whichever crate. Give
-/// this message to [`started`](Self::started), and await, watch, cancel or resume the [`Operation`] that it returns:
+/// A method of a generated client that starts an operation returns a `google.longrunning.Operation`. Its Rust type may come
+/// from any crate. Give this message to [`started`](Self::started), and await, watch, cancel or resume the [`Operation`] that
+/// it returns:
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]
@@ -52,8 +53,8 @@ use crate::proto::google::longrunning::{
 /// # fn main() {}
 /// ```
 ///
-/// The type of the result is that of `operation_info` in the method's definition. A type without [`Name`], as generated crates
-/// of others have them, is given with its full name: [`started_as`](Self::started_as). With [`Any`](prost_types::Any) as the
+/// The type of the result is that of `operation_info` in the method's definition. If the type does not implement [`Name`], as
+/// in some generated crates, give its full name to [`started_as`](Self::started_as). With [`Any`](prost_types::Any) as the
 /// type, a result of any type is returned as received.
 ///
 /// Names of operations may have any form: `projects/{project}/locations/{location}/operations/{operation}`,
@@ -75,8 +76,8 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// Returns an error if the response is no such message, or if the operation is not done and has no name: without a name it
-    /// cannot be polled.
+    /// Returns an error if the response is not such a message, or if the operation is not done and has no name. Without a name,
+    /// it cannot be polled.
     pub fn started<R: OperationResult + Name>(
         &self,
         response: &impl Message,
@@ -240,8 +241,8 @@ impl Operations {
         .await
     }
 
-    /// Lets the server wait for an operation, for `timeout` or a shorter time of the server's choice. Returns the latest state,
-    /// which may not be done. Few services offer this method; to wait with any service, await an
+    /// Lets the server wait for an operation, for at most `timeout`; the server may choose a shorter time. Returns the latest
+    /// state, which may not be done. Few services offer this method; to wait with any service, await an
     /// [`operation`](Self::operation).
     ///
     /// # Errors

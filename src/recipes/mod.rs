@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 ```
 
-and goes on with
+and continues with
 
 ```text"
 )]

@@ -163,7 +163,6 @@ async fn in_process(
             .expect("text")
     };
     let fault = || value(&emulator.state().faults[0]);
-    let done = |(): ()| json!({});
     match method {
         "GetState" => value(&emulator.state()),
         "GetConfigFiles" => value(&emulator.config_files(text("/name")).expect(method)),
@@ -190,7 +189,10 @@ async fn in_process(
             guard.set_disabled(request["fault"]["disabled"] == true);
             fault()
         }
-        "DeleteFault" => done(drop(guard.take())),
+        "DeleteFault" => {
+            drop(guard.take());
+            json!({})
+        }
         "ListCalls" => {
             let calls = emulator.calls().into_iter();
             let calls = calls.filter(|call| call.method.name() == text("/method"));
@@ -198,7 +200,10 @@ async fn in_process(
                 calls.map(|call| json!({"status": {"code": call.code.map(|code| code as i32)}}));
             json!({"calls": calls.collect::<Value>()})
         }
-        "ClearCalls" => done(emulator.clear_calls()),
+        "ClearCalls" => {
+            emulator.clear_calls();
+            json!({})
+        }
         "GetClock" => value(&emulator.clock()),
         "AdvanceClock" => {
             let seconds = text("/by").trim_end_matches('s').parse().expect("seconds");
@@ -221,8 +226,14 @@ async fn in_process(
             value(&finished.expect(method))
         }
         "ExportState" => value(&emulator.export()),
-        "ImportState" => done(emulator.import(message(&request["state"])).expect(method)),
-        "Reset" => done(emulator.reset()),
+        "ImportState" => {
+            emulator.import(message(&request["state"])).expect(method);
+            json!({})
+        }
+        "Reset" => {
+            emulator.reset();
+            json!({})
+        }
         _ => panic!("unknown method {method}"),
     }
 }
@@ -291,10 +302,10 @@ async fn call_every_method(caller: &mut Caller) {
 
     let paused = ("/paused", json!(true));
     caller
-        .expect("PauseClock", json!({}), &[paused.clone()])
+        .expect("PauseClock", json!({}), std::slice::from_ref(&paused))
         .await;
     caller
-        .expect("GetClock", json!({}), &[paused.clone()])
+        .expect("GetClock", json!({}), std::slice::from_ref(&paused))
         .await;
     let advanced = [paused, ("/advanced", json!("600s"))];
     caller

@@ -85,6 +85,7 @@ impl<S: tracing::Subscriber> Layer<S> for Told {
 impl Told {
     /// Captures spans and events on this thread until the guard is dropped.
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        crate::accept_every_span();
         let subscriber = tracing_subscriber::registry().with(self.clone());
         tracing::subscriber::set_default(subscriber)
     }
@@ -157,6 +158,29 @@ async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
     ];
     assert_eq!(told.wait().all(), expected);
     assert_eq!(told.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_of_a_watcher_is_a_span_too() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let (client, mut server) = talk(|it| it);
+    let operation = client.operation::<Api>(NAME).expect("valid");
+    let wait = client.watcher().wait(operation);
+    let (result, ()) = tokio::join!(wait, async {
+        let response = Any::from_msg(&Api::default()).expect("there is memory");
+        let response = ok(&ended(OperationResult::Response(response)));
+        server.asked().await.1.send_response(response);
+    });
+    result.expect("it succeeded");
+    let wait = told.wait();
+    for (name, value) in [
+        ("apigateway.wait.outcome", "succeeded"),
+        ("gcp.longrunning.name", NAME),
+        ("gcp.longrunning.poll_attempt_count", "1"),
+    ] {
+        assert_eq!(wait.get(name), Some(value), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

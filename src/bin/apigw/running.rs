@@ -37,7 +37,7 @@ pub(crate) async fn find(client: &ApiGateway, target: &str) -> Result<Option<Str
 ///
 /// # Errors
 ///
-/// If a call fails, or the time of the command is over.
+/// If a call fails, or the timeout of the command has passed.
 pub(crate) async fn wait(
     context: &Context,
     client: &ApiGateway,

@@ -292,8 +292,9 @@ impl Reader<'_> {
 /// Returns true if a call may be repeated when its outcome is unknown.
 ///
 /// A GET changes nothing, and a DELETE has the same effect when it is repeated (RFC 9110 §9.2.2). A method of another verb is
-/// idempotent if its published policy retries UNAVAILABLE and not UNKNOWN: by AIP-194, a service publishes a policy only for
-/// methods that are safe to repeat. A policy with UNKNOWN is a template that methods such as creates have too.
+/// idempotent if its published policy retries UNAVAILABLE and not UNKNOWN. By AIP-194, a service publishes a policy only for
+/// methods that are safe to repeat. But services also have a common policy with UNKNOWN for methods that are not safe, such as
+/// creates.
 fn is_idempotent(selector: &str, http: &[HttpRule], retry: Option<&Retry>) -> bool {
     let verb = http.first().map(|rule| rule.verb.as_str());
     let by_policy = |retry: &Retry| retry.has(UNAVAILABLE) && !retry.has(UNKNOWN);

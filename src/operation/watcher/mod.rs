@@ -25,6 +25,7 @@ use super::result::OperationResult;
 use super::schedule::Schedule;
 use super::state_machine::{Next, WaitState};
 use super::tracked::metadata_facts;
+use super::wait_span::WaitSpan;
 use crate::error::Error;
 
 pub use wait::WatchedWait;
@@ -231,6 +232,7 @@ impl Watcher {
         // Without a runtime here, the future checks for one when it is polled.
         self.shared.ensure_driver().ok();
         let wait = TableWait {
+            span: WaitSpan::open(&name, 0),
             name,
             cell,
             shared: Arc::clone(&self.shared),

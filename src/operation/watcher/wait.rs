@@ -17,6 +17,7 @@ use crate::operation::result::{OperationResult, ResultType};
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 use crate::operation::tracked::metadata_facts;
+use crate::operation::wait_span::WaitSpan;
 
 /// A wait by a [`Watcher`](super::Watcher). Awaiting it returns the same result as [`Operation::wait`]. Until then,
 /// [`next`](Self::next) returns the progress. A wait that is polled again after its end returns the same result again.
@@ -55,6 +56,7 @@ pub(super) struct TableWait {
     pub(super) shared: Arc<Shared>,
     /// The latest snapshot that `next` returned.
     pub(super) read: Option<Box<Snapshot>>,
+    pub(super) span: WaitSpan,
 }
 
 impl TableWait {
@@ -243,6 +245,8 @@ impl<R: OperationResult> Future for WatchedWait<R> {
                 let profile = wait.shared.clients.profile();
                 let target = || metadata_facts(&end.snapshot, profile).target;
                 let ended = end.result(&wait.cell.result_type);
+                let polls = end.progress.polls;
+                wait.span.close(&end.snapshot, polls, &ended);
                 ended.map_err(|error| error.on_if_unknown(target))
             }
         };

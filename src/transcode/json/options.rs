@@ -17,10 +17,12 @@ pub struct JsonOptions {
     /// Reads `{"@type": url, "value": "<base64>"}` without other members as the bytes of an `Any`, if the type is
     /// unknown. An `Any` of an unknown type is written in this form. By default, `value` is read as a string.
     pub any_bytes: bool,
-    /// Rejects unknown fields, unknown enum names (and unknown numbers of a closed enum), duplicate keys, and an `Any`
-    /// whose `@type` is not a URL or whose members do not fit its type. By default, unknown fields and enum values are
-    /// ignored, at most 16 duplicate keys are accepted in the JSON of a message, the last value of a duplicate key is
-    /// kept (the first of `@type`), and an invalid `Any` is carried unchanged.
+    /// Rejects JSON that the default accepts:
+    /// - Unknown fields and enum names, and unknown numbers of a closed enum. By default, they are ignored.
+    /// - Duplicate keys. By default, at most 16 are accepted in the JSON of a message, and the last value is kept (the
+    ///   first of `@type`).
+    /// - An `Any` whose `@type` is not a URL, or whose members do not fit its type. By default, it is carried
+    ///   unchanged.
     ///
     /// An `Any` that is `{}`, in a singular field outside a oneof, is read as set if this is true. By default, the
     /// field is not set.

@@ -199,10 +199,13 @@ impl<'a> RulesBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// If the bytes are not a descriptor set; if the set lacks a type that it names; if a field number is invalid or
-    /// duplicate; if a configuration is not JSON, or its `http` section is not an object with a list of rules; if
-    /// [`newline_delimited`](Self::newline_delimited) names a method that the set lacks or that does not stream its
-    /// responses; if no method has a rule, for example because the set was encoded without its extensions.
+    /// In each of these cases:
+    /// - The bytes are not a descriptor set.
+    /// - The set lacks a type that it names, or a field number is invalid or duplicate.
+    /// - A configuration is not JSON, or its `http` section is not an object with a list of rules.
+    /// - [`newline_delimited`](Self::newline_delimited) names a method that the set lacks, or that does not stream its
+    ///   responses.
+    /// - No method has a rule, for example because the set was encoded without its extensions.
     pub fn build(self) -> Result<Rules, Error> {
         let rules = self.compile().map_err(Error::configuration)?;
         rules.log_unserved();

@@ -234,7 +234,7 @@ where
         }
         Err(status) => status,
     };
-    // End the attempt before the call over REST, since the result of that call says nothing about gRPC.
+    // End the attempt before the call over REST, since the result of that call is no evidence about gRPC.
     drop(attempt);
     let Some(payload) = repetition.payload_after(&grpc_error) else {
         return Err(grpc_error);

@@ -71,8 +71,8 @@ impl State {
     /// Returns the next state and the action after an event.
     ///
     /// The late result of a call that began over gRPC before the last change of transport is ignored: it neither closes nor
-    /// prolongs the fallback, and does not open the fallback in a later round. Such a call says nothing about the current
-    /// network path, since its connection is older than the change.
+    /// prolongs the fallback, and does not open the fallback in a later round. The connection of such a call is older than the
+    /// change, so its result does not describe the current network path.
     pub(super) fn step(self, event: FallbackEvent, now: Instant) -> (Self, Action) {
         match (self, event) {
             (Self::Grpc { round }, FallbackEvent::Begins { .. }) => {
