@@ -90,7 +90,8 @@ impl<'a> ContractBuilder<'a> {
         self
     }
 
-    /// Adds a service, by its full name. The default is all services of the descriptor set.
+    /// Adds a service, by its full name. The default is all services of the descriptor set. `google.longrunning.Operations` is
+    /// always read if the set has it.
     pub fn service(mut self, full_name: &'a str) -> Self {
         self.services.push(full_name);
         self

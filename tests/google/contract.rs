@@ -309,8 +309,8 @@ fn an_invalid_grpc_service_config_is_one_error_that_names_the_place() {
             "invalid gRPC service config.methodConfig[0].name[0]: the method `M` has no `service`",
         ),
         (
-            r#"{"methodConfig": [{"name": [{}, {}]}]}"#.to_owned(),
-            "duplicate name gRPC service config.methodConfig[0].name[1] {}: ",
+            r#"{"methodConfig": [{"name": [{}]}, {"timeout": "5s", "name": [{}]}]}"#.to_owned(),
+            "duplicate name gRPC service config.methodConfig[1].name[0] {}: ",
         ),
         (
             policy(("5", "1")),
@@ -333,6 +333,38 @@ fn an_invalid_grpc_service_config_is_one_error_that_names_the_place() {
         let error = refused(None, Some(&config));
         assert!(error.starts_with(expected), "{config}: {error}");
     }
+}
+
+/// Published configs of Google have a policy without a code, or the same name twice.
+#[test]
+fn a_policy_without_a_code_and_a_repeated_config_are_accepted() {
+    let method = r#"{"service": "tables.v1.Tables", "method": "GetRow"}"#;
+    let policy = r#"{"initialBackoff": "1s", "maxBackoff": "2s", "backoffMultiplier": 2}"#;
+    let config = format!(
+        r#"{{"methodConfig": [{{"name": [{method}, {method}], "timeout": "5s", "retryPolicy": {policy}}}]}}"#
+    );
+    let set = descriptor_set();
+    let contract = Contract::builder(&set).grpc_service_config(&config).build();
+    let contract = contract.expect("valid sources");
+    let method = contract.find(&format!("/{SERVICE}/GetRow"));
+    let method = method.expect("in the set");
+    assert_eq!(method.timeout(), Some(Duration::from_secs(5)));
+    let retry = method.retry().expect("a policy");
+    assert_eq!(retry.codes.iter().count(), 0);
+}
+
+#[test]
+fn a_selection_of_services_includes_the_operations() {
+    let contract = Contract::builder(apigateway_grpc::proto::FILE_DESCRIPTOR_SET)
+        .service("google.cloud.location.Locations")
+        .build()
+        .expect("valid sources");
+    let services: Vec<_> = contract.services().collect();
+    let expected = [
+        "google.cloud.location.Locations",
+        "google.longrunning.Operations",
+    ];
+    assert_eq!(services, expected);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) struct GrpcConfig {
     default: Option<MethodConfig>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct MethodConfig {
     pub(super) timeout: Option<Duration>,
     pub(super) retry: Option<Retry>,
@@ -99,10 +99,11 @@ impl GrpcConfig {
             }
         };
         match previous {
-            None => Ok(()),
-            Some(_) => Err(format!(
-                "duplicate name {place} {name}: each name may occur once"
+            // Some published configs repeat a name with the same settings.
+            Some(previous) if previous != *config => Err(format!(
+                "duplicate name {place} {name}: each name may have one config"
             )),
+            _ => Ok(()),
         }
     }
 

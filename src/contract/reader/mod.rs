@@ -129,7 +129,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
     })
 }
 
-/// Returns the services with these names, or all services of the set.
+/// Returns the services with these names and the operations service, or all services of the set.
 fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, String> {
     let all = set.services();
     if all.is_empty() {
@@ -145,7 +145,10 @@ fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, St
             known.join(", ")
         ));
     }
-    let is_selected = |service: &Service<'_>| names.is_empty() || names.contains(&&*service.name);
+    // Waits for operations need their service, whatever the selection is.
+    let is_selected = |service: &Service<'_>| {
+        names.is_empty() || service.name == OPERATIONS || names.contains(&&*service.name)
+    };
     Ok(all.into_iter().filter(is_selected).collect())
 }
 
