@@ -50,14 +50,17 @@ impl Seen {
         self.add(&text);
     }
 
-    /// Captures the logs of this thread, of all crates and levels, until the guard is dropped.
-    pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
+    /// Captures the logs of this thread, of all crates and levels, until the guards are dropped.
+    pub(crate) fn capture(&self) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
+        // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the event is
+        // enabled. That thread may belong to another test.
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
             .with_writer(self.clone())
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        (second, tracing::subscriber::set_default(subscriber))
     }
 
     /// Returns the problem: the first line that contains the secret, or that the text `but_has` was not captured.

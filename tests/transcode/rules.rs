@@ -366,6 +366,9 @@ fn rules_that_are_not_served_are_logged_once() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the event is
+    // enabled. That thread may belong to another test.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     tracing::subscriber::with_default(subscriber, || {
         let rules = Rules::builder(&SET).build().expect("there are rules");
         drop(rules.clone());
