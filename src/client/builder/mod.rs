@@ -34,7 +34,8 @@ use settings::Settings;
 /// Builds an [`ApiGateway`], or another client `C`. [`ApiGateway::builder`] returns one.
 ///
 /// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
-/// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials.
+/// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials. The calls of a `google::Client` go to
+/// the default host of its contract, and `emulator_variable` sets the variable of its emulator.
 ///
 /// # Where credentials are sent
 ///
