@@ -55,8 +55,9 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Requires a token in every call, as `authorization: Bearer TOKEN`. Each call of this method adds an accepted token. A call with
-    /// a missing or unknown token fails with UNAUTHENTICATED. By default calls need no token. The admin service never needs one.
+    /// Requires a token in every call, as `authorization: Bearer TOKEN`. Each call of this method adds an accepted token. A
+    /// call with a missing or unknown token fails with UNAUTHENTICATED. By default calls need no token. Calls of the admin
+    /// service do not need these tokens.
     pub fn require_token(mut self, token: impl Into<String>) -> Self {
         self.tokens.add(token.into(), TokenGrant::All);
         self
@@ -69,10 +70,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists
-    /// over all locations omit it and name it in `unreachable`. A list of operations does so only with
-    /// `return_partial_success`, and otherwise fails with UNAVAILABLE. An unknown location is ignored. Each call of this
-    /// method adds one location; by default all are reachable.
+    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists over all
+    /// locations omit it and name it in `unreachable`. A list of operations over all locations omits it only with
+    /// `return_partial_success`, and otherwise fails with UNAVAILABLE. An unknown location is ignored. Each call of this method
+    /// adds one location; by default all are reachable.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -92,9 +93,9 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the service accounts that exist, each as its email or as `projects/{project}/serviceAccounts/{email}`. A config with
-    /// another account, or none, fails with FAILED_PRECONDITION, and so does a gateway for such a config. Each call of this method
-    /// adds accounts. By default any account, or none, is accepted.
+    /// Sets the service accounts that exist, each as its email or as `projects/{project}/serviceAccounts/{email}`. A config
+    /// with another account, or none, fails with FAILED_PRECONDITION, and so does a gateway for such a config. Each call of
+    /// this method adds accounts. By default any account, or none, is accepted.
     pub fn service_accounts<A: Into<String>>(
         mut self,
         accounts: impl IntoIterator<Item = A>,
@@ -132,8 +133,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Chooses the details of errors. The default is [`Details::Standard`]: the details of AIP-193, but none for NOT_FOUND. Most of
-    /// them are this crate's invention; see [Error details](super::testing#error-details).
+    /// Chooses the details of errors. The default is [`Details::Standard`]: the details of AIP-193, but none for NOT_FOUND.
+    /// Most of them are this crate's invention; see [Error details](super::testing#error-details).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -168,9 +169,9 @@ impl EmulatorBuilder {
 
     /// Accepts a name as the host of requests to the admin service. Each call of this method adds one name.
     ///
-    /// By default the host must be a loopback address, `localhost`, a name below it, or the address of the listener, with any port.
-    /// This rejects a web page whose name resolves to localhost (DNS rebinding). In a container the emulator needs the name by
-    /// which others call it. The API itself accepts any host.
+    /// By default the host must be a loopback address, `localhost`, a name below it, or the address of the listener, with any
+    /// port. This rejects a web page whose name resolves to localhost (DNS rebinding). In a container the emulator needs the
+    /// name by which others call it. The API itself accepts any host.
     ///
     /// The name is a host name or an IP address, without a port. If it is invalid, serving fails.
     pub fn host(mut self, name: impl Into<String>) -> Self {
@@ -181,9 +182,9 @@ impl EmulatorBuilder {
     /// Lets the web pages of an origin, such as `http://localhost:3000`, use the emulator. Each call of this method adds
     /// one origin.
     ///
-    /// By default no web page can use the API, and only the emulator's own pages can use the admin service. Pages of an allowed origin
-    /// can use both: their browsers get CORS headers and responses to preflight requests. Their writes to the admin service
-    /// must have `Content-Type: application/json`. If the origin is invalid, serving fails.
+    /// By default no web page can use the API, and only the emulator's own pages can use the admin service. Pages of an allowed
+    /// origin can use both: their browsers get CORS headers and responses to preflight requests. Their writes to the admin
+    /// service must have `Content-Type: application/json`. If the origin is invalid, serving fails.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -202,11 +203,11 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets whether the page of the emulator is served, at `/` for clients that accept `text/html`, and at `/ui/`. The default is
-    /// true.
+    /// Sets whether the page of the emulator is served, at `/` for clients that accept `text/html`, and at `/ui/`. The default
+    /// is true.
     ///
-    /// The page shows the state and has the test controls: clock, faults, and the ends of operations. Every host, origin and machine
-    /// that can use the admin service can use the page. See [The page](super::testing#the-page).
+    /// The page shows the state and has the test controls: clock, faults, and the ends of operations. Every host, origin and
+    /// machine that can use the admin service can use the page. See [The page](super::testing#the-page).
     #[cfg(feature = "emulator-ui")]
     pub fn page(mut self, is_served: bool) -> Self {
         self.port.access.is_page_off = !is_served;
@@ -215,9 +216,9 @@ impl EmulatorBuilder {
 
     /// Lets other machines call the admin service with this token, as `Authorization: Bearer TOKEN`.
     ///
-    /// By default only loopback addresses and Unix sockets can call the service, and they never need the token. For an emulator in a
-    /// container, no client outside has a loopback address. The token must have visible ASCII characters only; if it is invalid or empty,
-    /// serving fails. It is sent in plaintext unless the emulator has a certificate.
+    /// By default only loopback addresses and Unix sockets can call the service, and they never need the token. For an emulator
+    /// in a container, no client outside has a loopback address. The token must have visible ASCII characters only; if it is
+    /// invalid or empty, serving fails. It is sent in plaintext unless the emulator has a certificate.
     pub fn admin_token(mut self, token: impl Into<String>) -> Self {
         self.port.access.admin_token = Some(token.into());
         self
@@ -233,18 +234,19 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the time at which the emulator's clock starts. The default is the system's time. From then on the clock advances with
-    /// tokio's, so that with a paused clock all times in responses are the same in every run.
+    /// Sets the time at which the emulator's clock starts. The default is the system's time. From then on the clock advances
+    /// with tokio's clock. If a test pauses tokio's clock, all times in responses are the same in every run.
     pub fn begins_at(mut self, time: SystemTime) -> Self {
         self.begins_at = Some(time);
         self
     }
 
     /// Starts with the state in a file, in YAML or JSON. The format is that of
-    /// [`StateExport`](super::messages::StateExport) as proto3 JSON, as `apigw emulator export` prints it. Only names are required.
+    /// [`StateExport`](super::messages::StateExport) as proto3 JSON, as `apigw emulator export` prints it. Only names are
+    /// required.
     ///
-    /// A file of a config that has a `path` and no `contents` is read from this path, relative to the seed file. An emulator that
-    /// [opens](Self::open) a data file with resources or operations ignores the seed.
+    /// A file of a config that has a `path` and no `contents` is read from this path, relative to the seed file. An emulator
+    /// that [opens](Self::open) a data file with resources or operations ignores the seed.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -282,11 +284,11 @@ impl EmulatorBuilder {
 
     /// Returns an emulator with its state in a file, and loads the state from it. The file is created if it is missing.
     ///
-    /// No call returns before its changes, and all changes that its response shows, are in the file. They survive the end of the
-    /// process and a power failure. Faults, recorded calls and the data of
-    /// [stale reads](super::FaultBuilder::stale) are not stored. Time continues between two runs: an operation whose end has
-    /// passed meanwhile has ended. If the system's clock was set back, time continues from the last change. If writing to the file
-    /// fails, that call and all further calls fail with INTERNAL.
+    /// A call returns only after its changes, and all changes that its response shows, are in the file. They survive the end of
+    /// the process and a power failure. Faults, recorded calls and the data of [stale reads](super::FaultBuilder::stale) are
+    /// not stored. Time continues while no emulator runs: an operation that was due to end in this time is done when the file
+    /// is opened. If the system's clock was set back, time continues from the last change. If writing to the file fails, that
+    /// call and all further calls fail with INTERNAL.
     ///
     /// This method blocks on disk I/O. Dropping the last clone of the emulator, its services and servers closes the file,
     /// which blocks too.

@@ -1,8 +1,8 @@
 //! An emulator of API Gateway, in process or on a port.
 //!
 //! It implements the generated server traits with all 25 methods: apis, their configs and gateways with their dependencies,
-//! operations, locations and policies. It serves gRPC and, on a port and with the feature `rest`, HTTP/JSON. An operation runs for a
-//! set time of `tokio::time`, so a test with a paused clock is deterministic. [`Emulator::on`] injects faults, and
+//! operations, locations and policies. It serves gRPC and, on a port and with the feature `rest`, HTTP/JSON. An operation runs
+//! for a set time of `tokio::time`, so a test with a paused clock is deterministic. [`Emulator::on`] injects faults, and
 //! [`Emulator::calls`] returns the received calls. [`testing`] shows how to test your own code against it, in Rust, Python and
 //! Node.
 //!
@@ -10,10 +10,11 @@
 //!
 //! # What it checks
 //!
-//! The emulator checks names, states, masks and etags as the service does. It checks bearer tokens if
-//! [`EmulatorBuilder::require_token`] sets one, but no permissions. It checks the files of a config with
-//! [`config_check`](crate::config_check): OpenAPI 2.0, 3.0 and 3.1 documents, descriptor sets and service configurations. If a file
-//! has an error, the operation of the create fails with a diagnostic for each error, with file and line, and the config is FAILED.
+//! The emulator checks names, states, masks and etags as the service does. If [`EmulatorBuilder::require_token`] sets a token,
+//! it checks bearer tokens. It does not check IAM permissions. It checks the files of a config with
+//! [`config_check`](crate::config_check): OpenAPI 2.0, 3.0 and 3.1 documents, descriptor sets and service configurations. If a
+//! file has errors, the operation of the create fails and the config is FAILED. The metadata of the operation has a diagnostic
+//! for each of the first 20 errors, with file and line.
 //!
 //! # Filters
 //!
@@ -29,17 +30,18 @@
 //!
 //! # Update masks
 //!
-//! A mask may have output-only fields, which are ignored. It may have immutable fields if the request repeats their values (AIP-161,
-//! AIP-203). A mask must not be empty: the live service rejects an empty mask, although AIP-134 allows it.
+//! A mask may have output-only fields, which are ignored. It may have immutable fields if the request repeats their values
+//! (AIP-161, AIP-203). A mask must not be empty: the live service rejects an empty mask, although AIP-134 allows it.
 //!
-//! The paths of a message are in snake case, as `google/protobuf/field_mask.proto` requires. A path in camel case is rejected over
-//! gRPC. Over REST `displayName` and `display_name` are both read as the path `display_name`.
+//! The paths of a message are in snake case, as `google/protobuf/field_mask.proto` requires. A path in camel case is rejected
+//! over gRPC. Over REST `displayName` and `display_name` are both read as the path `display_name`.
 //!
 //! # Policies
 //!
 //! Policies have versions as in `google/iam/v1/policy.proto`. Conditions are written at version 3, and returned if version 3 is
-//! requested. Otherwise the role of their binding ends with `_withcond_` and a hash. A policy with conditions can be written with
-//! its etag at version 3 only. Without a mask, SetIamPolicy writes `bindings` only.
+//! requested. At a lower version, a conditional binding is returned without its condition, and its role ends with `_withcond_`
+//! and a hash. A request that has the etag of a policy with conditions must write version 3. Without a mask, SetIamPolicy
+//! writes `bindings` only.
 //!
 //! # Example
 //!
@@ -144,9 +146,10 @@ impl Emulator {
         Server::start(self, address).await
     }
 
-    /// Serves the connections of a stream as [`start`](Self::start) serves those of a port: Unix sockets, a simulated network, or
-    /// pipes within the process, such as [`tokio::io::duplex`](https://docs.rs/tokio/latest/tokio/io/fn.duplex.html). Errors in the
-    /// stream are skipped. The admin service accepts TCP connections from loopback addresses, Unix sockets, and the token of
+    /// Serves the connections of a stream as [`start`](Self::start) serves the connections of a port. The connections can be
+    /// Unix sockets, a simulated network, or pipes within the process, such as
+    /// [`tokio::io::duplex`](https://docs.rs/tokio/latest/tokio/io/fn.duplex.html). Errors in the stream are skipped. The admin
+    /// service accepts calls over TCP from loopback addresses, calls over Unix sockets, and calls with the token of
     /// [`EmulatorBuilder::admin_token`]. A client must open its connection within [`EmulatorBuilder::handshake_timeout`].
     ///
     /// The future completes when the stream has ended and the last connection is closed.
@@ -259,7 +262,8 @@ impl Emulator {
         self.core.calls.count(method)
     }
 
-    /// Returns the state: resources, operations, faults, clock and settings, with the last 100 operations that are done.
+    /// Returns the resources, operations, faults, clock and settings. Of the operations that are done, the last 100 are
+    /// included.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -293,11 +297,11 @@ impl Emulator {
         admin::state::config_files(&self.core, name)
     }
 
-    /// Returns the events from now on. The first one is `hello`. The stream never ends. If more than 1,024 events happen before the
-    /// next read, the next event is `lost`.
+    /// Returns the events from now on. The first one is `hello`. The stream never ends. If more than 1,024 events happen before
+    /// the next read, the next event is `lost`.
     ///
-    /// Polling the stream applies the ends of operations when they are due, so a test can wait for the end of an operation without
-    /// a call.
+    /// Polling the stream applies the ends of operations when they are due, so a test can wait for the end of an operation
+    /// without a call.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -353,7 +357,8 @@ impl Emulator {
         admin::state::clock(&self.core)
     }
 
-    /// Advances the clock, and ends the operations that are due by then. Waiters continue at once. The clock has no effect on `delay`
+    /// Advances the clock, and ends the operations that are due by then. Waiters continue at once. The clock does not affect
+    /// `delay` faults and the timers of clients.
     /// faults and on the timers of clients.
     ///
     /// ```
@@ -399,7 +404,8 @@ impl Emulator {
         admin::state::pause_clock(&self.core, false)
     }
 
-    /// Ends a running operation now: with an error status, or with the result that it was planned to have. Returns the operation.
+    /// Ends a running operation now: with this error status, or, if there is none, with its planned result. Returns the
+    /// operation.
     ///
     /// # Errors
     ///
@@ -443,18 +449,18 @@ impl Emulator {
         admin::transfer::export(&self.core)
     }
 
-    /// Replaces the whole state except for the recorded calls. A state whose clock is paused does not pause the emulator's clock
-    /// while a test has paused tokio's clock.
+    /// Replaces the whole state except for the recorded calls. If the clock of the new state is paused, the emulator's clock is
+    /// paused too, unless a test has paused tokio's clock.
     ///
     /// # Errors
     ///
-    /// INVALID_ARGUMENT with the field that is invalid. Nothing changes then.
+    /// INVALID_ARGUMENT with the field that is invalid. In that case nothing changes.
     pub fn import(&self, state: messages::StateExport) -> Result<(), Status> {
         admin::transfer::import(&self.core, state)
     }
 
-    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns. The
-    /// clock is unchanged.
+    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns.
+    /// The clock is unchanged.
     pub fn reset(&self) {
         self.core.reset();
     }

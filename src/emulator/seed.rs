@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::proto::google::cloud::apigateway::v1::api_config::File;
 
 impl StateExport {
-    /// Reads and checks a state from a file in YAML or JSON. A file of a config that has a `path` and no `contents` is read from
-    /// this path, relative to the file.
+    /// Reads and checks a state from a file in YAML or JSON. A file of a config that has a `path` and no `contents` is read
+    /// from this path, relative to the file.
     ///
     /// # Errors
     ///
@@ -32,8 +32,8 @@ impl StateExport {
 /// Maximum size of a seed file, which is the maximum size of an imported state in JSON.
 const MAX_SIZE: usize = MAX_JSON_REQUEST;
 
-/// The lists of files in a config, each with the members of an entry that are files. If no member is named, the entry itself is a
-/// file.
+/// The lists of files in a config, each with the members of an entry that are files. If no member is named, the entry itself is
+/// a file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),

@@ -91,7 +91,7 @@ fn stored(name: &str, record: &OperationRecord) -> StoredOperation {
 pub(in crate::emulator) struct NewState {
     tables: Tables,
     faults: Vec<NewFault>,
-    /// The time, and true if the clock is paused at it.
+    /// The time, and true if the clock is paused at this time.
     clock: Option<(Moment, bool)>,
 }
 
@@ -124,7 +124,7 @@ pub(in crate::emulator) fn import(core: &Core, state: StateExport) -> Result<(),
 pub(in crate::emulator) fn fill(tables: &mut Tables, new: Tables, clock: Option<(Moment, bool)>) {
     tables.clear();
     if let Some((time, is_paused)) = clock {
-        // If a test has paused tokio's clock, that clock drives the emulator's clock, which is not paused here.
+        // If a test has paused tokio's clock, the emulator's clock is not paused as well: tokio's clock drives it.
         tables
             .clock
             .set(time, is_paused && !Clock::is_tokio_paused());

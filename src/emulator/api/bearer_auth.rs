@@ -113,7 +113,7 @@ fn denied(method: &Method, name: &str) -> Status {
 fn permission(method: &Method, name: &str) -> String {
     let lists = method.name.starts_with("List");
     let collection = match name.rsplit('/').nth(1) {
-        // A list has its parent in the request, and the collection at the end of its path.
+        // The name in a list request is the parent. The collection is the last part of the HTTP path.
         _ if lists => method
             .http
             .first()

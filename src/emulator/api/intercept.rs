@@ -36,7 +36,7 @@ use crate::emulator::state::operation::OPERATION;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
-/// The header of a partial response. Over REST it is the query parameter `fields`.
+/// The request header that asks for a partial response. Over REST, the query parameter `fields` has the same meaning.
 const FIELD_MASK: &str = "x-goog-fieldmask";
 
 /// The code INTERNAL in the headers of a response.
@@ -92,14 +92,14 @@ where
     }
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
-        // Calls the service that is ready, and keeps a clone of it for the next call.
+        // This instance was polled ready, so it serves this call. Its clone serves the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let core = Arc::clone(&self.core);
         Box::pin(async move {
             let mut record = CallRecord::new(&core);
             let response = mark_legacy(intercept(&core, service, request, &mut record).await?);
-            // No response may report a state that a crash could undo, so this waits for the storage.
+            // Waits for the storage, so that no response reports a state that a crash could undo.
             let durable = core.state.durable().await;
             let response = durable.map_or_else(Status::into_http, |()| response);
             Ok(record.end(response).await)
@@ -107,10 +107,11 @@ where
     }
 }
 
-/// Records the end of a call. A call that is dropped before has been cancelled by its client, or has panicked.
+/// Records the end of a call. If the record is dropped without an end, the client has cancelled the call or the call has
+/// panicked.
 struct CallRecord<'c> {
     core: &'c Core,
-    /// The number of the call. `None` before it is recorded, and after its end is.
+    /// The number of the call. `None` before the call is recorded, and after its end is recorded.
     sequence: Option<u64>,
     fault: Option<u64>,
     html: Option<StatusCode>,
@@ -279,7 +280,8 @@ where
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
     let response = service.call(with_payload(head, payload.clone())).await?;
-    // An invalid message gets INVALID_ARGUMENT, as from the transcoder, since it is a mistake of the client. tonic returns INTERNAL.
+    // tonic returns INTERNAL for an invalid message. It is a mistake of the client, so return INVALID_ARGUMENT, as the
+    // transcoder does.
     let code = response.headers().get(Status::GRPC_STATUS);
     if code.map(HeaderValue::as_bytes) == Some(INTERNAL)
         && let Some(message) = call::single_message(&payload)
@@ -294,11 +296,11 @@ where
 #[cfg(feature = "rest")]
 pub(crate) fn record_unreadable(core: &Core, request: &UnreadableRequest) {
     let Some(method) = Method::find(&request.method) else {
-        // A method of the admin service.
+        // Calls of the admin service are not recorded.
         return;
     };
     let CallTarget { name, parent } = CallTarget::read(method, &request.path_fields);
-    // The name of a create ends with `/` here, since its id is in the query, which may be unreadable. Records the parent instead.
+    // For a create, records the parent: the id is in the query, which may be unreadable, so here the name ends with `/`.
     let name = if name.ends_with('/') { parent } else { name };
     let received = received(method, &request.head, &name, None);
     let mut record = CallRecord::new(core);
@@ -424,7 +426,8 @@ impl CallTarget {
     }
 }
 
-/// Closes the connection of a call, before the response can be written. In process, the call ends with this response.
+/// Closes the connection of a call, before the response can be written. A call in the same process ends with the returned
+/// response.
 fn broken_connection(connection: Option<ConnectionHandle>) -> GrpcResponse {
     if let Some(connection) = connection {
         connection.close();

@@ -12,18 +12,18 @@ const NOT_FOUND: &str = "5";
 
 /// Chooses the details of the emulator's errors.
 ///
-/// AIP-193 requires details for every error. The only recorded error of the live service is NOT_FOUND over REST, which has none.
-/// The details of quotas (`google/api/error_reason.proto`), credentials and permissions are documented. All other details are
-/// this crate's invention.
+/// AIP-193 requires details for every error. The only recorded error of the live service is NOT_FOUND over REST, and it has no
+/// details. The details of quotas (`google/api/error_reason.proto`), credentials and permissions are documented. All other
+/// details are this crate's invention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Details {
     /// Documented details only. A test that passes here reads no details that the live service might not send.
     Documented,
-    /// Details as AIP-193 says, but none for NOT_FOUND. This is the default.
+    /// Details as AIP-193 requires, but none for NOT_FOUND. This is the default.
     #[default]
     Standard,
-    /// Details as AIP-193 says, for NOT_FOUND too.
+    /// Details as AIP-193 requires, for NOT_FOUND too.
     All,
 }
 

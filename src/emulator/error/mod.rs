@@ -1,8 +1,8 @@
 //! The statuses of the emulator, with details.
 //!
-//! The details follow AIP-193. Details that no recorded response of the service has are our invention: their domain is that of
-//! the service, and [`Details`](super::Details) removes them by this domain. The details of a quota are documented in
-//! `google/api/error_reason.proto`.
+//! The details follow AIP-193. Details that no recorded response of the service contains are our invention. Their domain is the
+//! domain of the service, and [`Details`](super::Details) removes details of this domain. The details of a quota are documented
+//! in `google/api/error_reason.proto`.
 
 pub(super) mod details;
 pub(super) mod violations;
@@ -25,8 +25,9 @@ const GOOGLE: &str = "googleapis.com";
 /// The retry delay of an error that is caused by another operation.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Maximum number of violations, and of bytes of each, so that they fit into the headers of a response.
+/// Maximum number of violations in an error, so that they fit into the headers of a response.
 const MAX_VIOLATIONS: usize = 10;
+/// Maximum number of bytes of the description of a violation, and of a text of the client in an error.
 const MAX_TEXT: usize = 300;
 
 /// Returns an ErrorInfo whose metadata has the variables of the message (AIP-193).
@@ -201,7 +202,8 @@ pub(super) fn request_too_large(most: usize) -> Status {
     Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
-/// Returns UNIMPLEMENTED for a path that is not one of a method, with the methods of its service, or the services.
+/// Returns UNIMPLEMENTED for a path that belongs to no method. The message lists the methods of the service, or all services if
+/// the service is unknown.
 pub(super) fn unknown_method(path: &str) -> Status {
     let all = Method::all().iter();
     let service = path.trim_start_matches('/').split('/').next();

@@ -3,7 +3,8 @@
 //! Nothing is recorded until someone listens or reads the revision. From then on the [`Hub`] keeps the last events, so that a
 //! listener can continue after a lost connection. The hub stops recording after 1,024 events without a listener.
 //!
-//! A listener has a position and no queue. So a slow listener needs no additional memory: it misses events, and gets `lost`.
+//! A listener has a position and no queue, so a slow listener needs no additional memory. A listener that is too slow misses
+//! events and gets `lost`.
 
 mod listener;
 
@@ -71,12 +72,12 @@ enum Next {
 }
 
 impl Hub {
-    /// Creates a hub without events. The first number is the time of the machine in microseconds, so that a number from an
-    /// earlier process is smaller. The emulator's clock may be paused or set, so it is not used.
+    /// Creates a hub without events. The first number is the system's time in microseconds, so that a number from an earlier
+    /// process is smaller. The emulator's clock is not used, since it may be paused or set.
     pub(super) fn new(clock: Clock) -> Self {
         let time = SystemTime::now().duration_since(UNIX_EPOCH);
         let time = time.unwrap_or_default().as_micros();
-        // Below 2^53, the largest integer of JavaScript, until the year 2112.
+        // JavaScript represents integers up to 2^53 exactly. The time stays below 2^52 until the year 2112.
         let first = u64::try_from(time).unwrap_or_default().min(1 << 52);
         Self {
             is_recording: AtomicBool::new(false),
@@ -152,7 +153,7 @@ impl Hub {
         self.publish(|| Kind::Clock(clock::to_proto(tables)));
     }
 
-    /// Records that the state was deleted or replaced. The changes of the single rows are not recorded.
+    /// Records that the state was deleted or replaced. The changes of individual rows are not recorded.
     pub(super) fn reset(&self, tables: &mut Tables) {
         if self.is_recording() {
             drop(taken(tables));

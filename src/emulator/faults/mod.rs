@@ -18,9 +18,10 @@ use operation_plan::OperationPlan;
 
 /// Builds a fault for calls of one method. [`Emulator::on`](super::Emulator::on) returns it.
 ///
-/// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default it is the next call
-/// of the method. Any other method chooses the effect on these calls, sets the fault, and returns its [`FaultGuard`]. Several
-/// faults of one method are a queue: the first fault that matches and is not used up applies to the call.
+/// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default the fault applies
+/// to the next call of the method. Any other method chooses the effect on these calls, sets the fault, and returns its
+/// [`FaultGuard`]. Several faults of one method are a queue: the first fault that matches and is not used up applies to the
+/// call.
 ///
 /// # Panics
 ///
@@ -118,7 +119,8 @@ pub(crate) struct FaultEntry {
 
 /// Receives the changes of the faults.
 pub(crate) trait FaultObserver: std::fmt::Debug + Send + Sync {
-    /// A fault was set, was changed, or was applied to a call. `is_removed` is true if it is used up or was withdrawn.
+    /// Called when a fault was set, was changed, or was applied to a call. `is_removed` is true if the fault is used up or was
+    /// withdrawn.
     fn fault_changed(&self, entry: &FaultEntry, is_removed: bool);
 }
 
@@ -167,7 +169,7 @@ impl FaultBuilder {
         self.set(FaultAction::Fail(status))
     }
 
-    /// Delays the call by this time, and then processes it.
+    /// Delays the call by this time, by tokio's clock, and then processes it.
     #[track_caller]
     pub fn delay(self, time: Duration) -> FaultGuard {
         self.set(FaultAction::Delay(time))
@@ -186,8 +188,9 @@ impl FaultBuilder {
         self.set(FaultAction::LoseResponse)
     }
 
-    /// Answers a get or a list from an earlier state: with resources as they were before the last change to a resource of
-    /// their kind, or with operations as they were when they were started. The method must be such a get or list.
+    /// Answers a get or a list from an earlier state. The response has resources as they were before the last change to any
+    /// resource of the same kind, and operations as they were at their start. The method must be a get or a list of resources
+    /// or operations.
     #[track_caller]
     pub fn stale(self) -> FaultGuard {
         self.set(FaultAction::Stale)
@@ -275,8 +278,8 @@ impl FaultGuard {
         drop(self.faults.set_disabled(self.entry.number(), is_disabled));
     }
 
-    /// Leaves the fault set until it is used up or the emulator is reset.
-    /// [`Emulator::unused_faults`](super::Emulator::unused_faults) reports it meanwhile.
+    /// Leaves the fault set until it is used up or the emulator is reset. Until it has occurred as often as requested,
+    /// [`Emulator::unused_faults`](super::Emulator::unused_faults) describes it.
     pub fn leave(mut self) {
         self.left = true;
     }

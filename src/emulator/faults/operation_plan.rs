@@ -8,8 +8,8 @@ use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
 /// A plan for an operation: how long it runs, how it ends, what its metadata has, and what a cancellation does.
 ///
-/// [`FaultBuilder::operation`](crate::emulator::FaultBuilder::operation) applies a plan to the operation that a call starts. The
-/// default plan changes nothing.
+/// [`FaultBuilder::operation`](crate::emulator::FaultBuilder::operation) applies a plan to the operation that a call starts.
+/// The default plan changes nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,9 +40,10 @@ pub struct OperationPlan {
 
 /// The effect of a cancellation on a running operation. CancelOperation itself returns at once.
 ///
-/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the operation
-/// continues and its metadata has `requested_cancellation`. With [`HonouredAfter`](Self::HonouredAfter), a creation continues
-/// for some time after its cancellation; a call that would use the resource in this time fails with FAILED_PRECONDITION.
+/// A cancelled creation removes its resource. If the resource is in use by then (for example, an API that has a config), the
+/// operation continues and its metadata has `requested_cancellation`. With [`HonouredAfter`](Self::HonouredAfter), a creation
+/// continues for some time after its cancellation; a call that would use the resource in this time fails with
+/// FAILED_PRECONDITION.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum CancelBehavior {

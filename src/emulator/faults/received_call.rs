@@ -38,8 +38,9 @@ pub struct ReceivedCall {
     /// The headers of the request, except those of the connection. For a REST call `accept` and the headers of compression are
     /// absent too. The values of secret headers are `(masked)`.
     pub headers: HeaderMap,
-    /// The encoded request message, for REST calls too. `None` if it could not be read, was too large, or was dropped. Names, headers, errors and
-    /// messages of all calls have at most 16 MiB; above that the oldest messages are dropped, and then the oldest calls.
+    /// The encoded request message, for REST calls too. `None` if the message could not be read, was too large, or was dropped.
+    /// Names, headers, errors and messages of all calls have at most 16 MiB; above that the oldest messages are dropped, and
+    /// then the oldest calls.
     pub message: Option<Bytes>,
     /// Time between the creation of the emulator and the call, by the clock of `tokio::time`.
     pub at: Duration,
@@ -148,13 +149,14 @@ pub(crate) struct CallLog {
 
 #[derive(Debug)]
 struct Log {
-    /// A time of the emulator's clock, and the instant at which the clock had this time. `None` if the clock is paused.
+    /// A time of the emulator's clock, and the instant at which the clock had this time. The instant is `None` if the clock is
+    /// paused.
     now: (SystemTime, Option<Instant>),
     /// Number of calls that have ever arrived.
     arrived: u64,
     /// The recorded calls, with consecutive numbers.
     last: VecDeque<ReceivedCall>,
-    /// Size of the names, headers and messages of these calls.
+    /// Size of the names, headers, errors and messages of the recorded calls.
     bytes: usize,
     /// Number of calls, by the path of the method.
     counts: BTreeMap<&'static str, u64>,
@@ -253,8 +255,8 @@ impl CallLog {
     }
 
     /// Returns at most `most` of the recorded calls that match and have a higher number than `after`, and the number of all
-    /// such calls. If there are more, the first ones are returned; if `after` is 0, the last ones. The order is that in which
-    /// the calls were received.
+    /// such calls. If more than `most` calls match, returns the first ones, or the last ones if `after` is 0. The calls are in
+    /// the order in which they were received.
     pub(crate) fn list(
         &self,
         after: u64,
@@ -393,8 +395,8 @@ impl Log {
     }
 }
 
-/// Returns the headers that the client sent, without the headers that the transcoder has added. The values of secret headers are
-/// masked.
+/// Returns the headers that the client sent, without the headers that the transcoder has added. The values of secret headers
+/// are masked.
 fn recorded_headers(new: &NewCall<'_>) -> HeaderMap {
     let mut headers = new.headers.clone();
     if new.via == Via::Rest {

@@ -41,8 +41,8 @@ pub(super) fn reads_state(method: &Method) -> bool {
             .any(|service| service == method.service)
 }
 
-/// Returns true if requests of a method name a resource or operation that must exist: the one that the request is about, or the
-/// parent of a list.
+/// Returns true if requests of a method name a resource or operation that must exist: the resource or operation to read or
+/// change, or the parent of a list.
 pub(super) fn names_existing(method: &Method) -> bool {
     let is_below_location = |pattern: &String| pattern.split('/').count() > LOCATION_SEGMENTS;
     !method.name.starts_with("Create") && patterns(method).iter().any(is_below_location)

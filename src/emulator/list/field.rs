@@ -52,7 +52,8 @@ pub(crate) enum FieldValue<'v> {
     Message,
 }
 
-/// Returns the numbers and names of an enum. All enums of the API have numbers below 16. Number 0 is the value of an unset field.
+/// Returns the numbers and names of an enum. All enums of the API have numbers below 16. Number 0 is the value of an unset
+/// field.
 pub(crate) fn enum_names(
     name: fn(i32) -> Option<&'static str>,
 ) -> impl Iterator<Item = (i32, &'static str)> {

@@ -11,8 +11,8 @@ use tonic::Status;
 use super::field::FieldValue;
 use crate::emulator::error;
 
-/// The last item of a page: its name and its sort key. The next page starts after them, even if the item was deleted
-/// meanwhile.
+/// The last item of a page: its name and its sort key. The next page starts after this name and key, even if the item has been
+/// deleted since.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PageToken {
     #[prost(string, tag = "1")]
@@ -72,7 +72,7 @@ impl PageToken {
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
         let page_token = bytes.and_then(|bytes| Self::decode(bytes.as_slice()).ok());
-        // A token with a wrong checksum differs from its encoding, which has the right checksum.
+        // Encodes the token again with the correct checksum. A token with a wrong checksum differs from the result.
         if let Some(page_token) =
             page_token.filter(|page_token| page_token.clone().into_text(list) == token)
         {

@@ -58,8 +58,8 @@ pub(crate) fn addresses(io: &impl Connected) -> Addresses {
     }
 }
 
-/// Returns the connections that are ready to be served. A connection whose TLS handshake fails is closed without a log line. Each
-/// connection holds a clone of `open` until it is closed.
+/// Returns the connections that are ready to be served. A connection whose TLS handshake fails is closed without a log line.
+/// Each connection holds a clone of `open` until it is closed.
 pub(crate) fn incoming<I: connection::Stream + 'static>(
     connections: impl Stream<Item = (I, Addresses)>,
     acceptor: Acceptor,

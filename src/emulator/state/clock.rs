@@ -21,7 +21,7 @@ const LATEST: Moment = Moment(Duration::new(LAST_SECOND, 999_999_999));
 pub(crate) struct Clock {
     /// The instant at which the emulator was created in this process.
     pub(crate) started_at: Instant,
-    /// The time at `since`, or now if the clock is paused.
+    /// The time at `since`, plus later advances. If the clock is paused, this is the current time.
     wall: Moment,
     since: Instant,
     is_paused: bool,
@@ -94,7 +94,7 @@ impl Clock {
         self.advanced
     }
 
-    /// Advances the clock. Returns false, and changes nothing, if its time would be beyond the year 9999.
+    /// Advances the clock. Returns false, and changes nothing, if the new time would be beyond the year 9999.
     pub(crate) fn advance(&mut self, by: Duration) -> bool {
         let is_valid = self.now().0.saturating_add(by) <= LATEST.0;
         if is_valid {
@@ -124,7 +124,7 @@ impl Clock {
 
     /// Returns true if a test has paused tokio's clock. Then only tokio can advance the emulator's clock.
     ///
-    /// tokio has no method for this, so both clocks are compared for a moment.
+    /// Waits two microseconds and checks that tokio's clock has not advanced, since tokio has no method for this.
     pub(crate) fn is_tokio_paused() -> bool {
         let (tokio, system) = (Instant::now(), std::time::Instant::now());
         while system.elapsed() < Duration::from_micros(2) {

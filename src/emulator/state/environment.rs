@@ -8,7 +8,8 @@ use super::limits::Limits;
 use super::location::LOCATIONS;
 use crate::emulator::error;
 
-/// The settings of the environment. By default all locations are reachable, every service account exists, and there are no limits.
+/// The settings of the environment. By default all locations are reachable, every service account exists, and there are no
+/// limits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     unreachable: BTreeSet<String>,

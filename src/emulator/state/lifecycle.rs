@@ -65,8 +65,8 @@ pub(crate) fn cancel(tables: &mut Tables, name: &str) -> Result<bool, Status> {
     Ok(true)
 }
 
-/// Ends a running operation now: with an error status, or as its plan or its cancellation has it. Returns false if the
-/// operation is done.
+/// Ends a running operation now: with an error status, or with the result that its plan or its cancellation sets. Returns false
+/// if the operation is done.
 pub(crate) fn finish(tables: &mut Tables, name: &str, status: Option<Status>) -> bool {
     let now = tables.clock.now();
     let record = tables.operations.rows.get(name);

@@ -68,7 +68,7 @@ pub(crate) fn project(name: &str) -> &str {
     name.split('/').nth(1).unwrap_or_default()
 }
 
-/// Returns the code of the region of a name in hostnames.
+/// Returns the code that hostnames use for the region of a resource name.
 pub(crate) fn region_code(name: &str) -> &'static str {
     let region = name.split('/').nth(3).unwrap_or_default();
     let found = REGIONS.iter().find(|(known, _)| *known == region);

@@ -210,7 +210,7 @@ impl OperationTable {
         self.events.pop_first()
     }
 
-    /// Ends a running operation with a status at a moment, unless it ends before.
+    /// Ends a running operation with a status at a moment. Has no effect if the operation is due to end before that moment.
     pub(super) fn end_with(&mut self, name: &str, status: Status, at: Moment) {
         if let Some(record) = self.rows.get_mut(name)
             && at <= record.ends_at
@@ -296,7 +296,7 @@ impl OperationRecord {
         }
     }
 
-    /// Returns the operation as clients see it. A stale read sees it as it was when it was started.
+    /// Returns the operation as clients see it. A stale read sees the operation as it was at its start.
     pub(crate) fn to_operation(&self, name: &str, now: Moment, is_stale: bool) -> Operation {
         let mut metadata = OperationMetadata {
             create_time: Some(self.started_at.into()),

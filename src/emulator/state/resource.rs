@@ -53,7 +53,7 @@ pub(crate) trait Resource:
     /// Checks a new resource, and sets the fields that the service sets, except the common ones.
     fn prepare(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
 
-    /// Returns the diagnostics of the files. With an error the resource is created and its operation fails.
+    /// Returns the diagnostics of the files. If one of them is an error, the resource is created and its operation fails.
     fn diagnostics(&self) -> Vec<Diagnostic> {
         Vec::new()
     }

@@ -62,13 +62,13 @@ impl<V> TrackedMap<V> {
         self.map.clear();
     }
 
-    /// Records a change of the row for the listeners of events only. The stored row is unchanged, but the passage of time has
-    /// changed the view of it.
+    /// Records a change of the row for the listeners of events only. The stored row is unchanged, but clients see it
+    /// differently, since time has passed.
     pub(super) fn touch(&mut self, name: &str) {
         self.watched.record(name);
     }
 
-    /// Starts or stops to record changes for the listeners of events.
+    /// Starts or stops recording changes for the listeners of events.
     pub(crate) fn watch(&mut self, is_watched: bool) {
         self.watched.enable(is_watched);
     }

@@ -24,7 +24,7 @@ pub(super) type Row = (String, Vec<u8>);
 /// The key of a row with its new value, or `None` if the row was deleted.
 pub(super) type Change = (String, Option<Vec<u8>>);
 
-/// An open database, which no other emulator can open meanwhile.
+/// An open database. No other emulator can open it at the same time.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
@@ -65,7 +65,7 @@ impl File {
         Ok((file, found.unwrap_or_default()))
     }
 
-    /// Commits changes. When this returns, they survive the end of the process and a power failure.
+    /// Commits changes. Committed changes survive the end of the process and a power failure.
     pub(super) fn commit(&self, changes: &[Change]) -> Result<(), redb::Error> {
         // Transactions are durable by default.
         let transaction = self.database.begin_write()?;
@@ -82,13 +82,13 @@ impl File {
     }
 }
 
-/// Creates a database beside its path and then links it to the path, so that an emulator that is killed meanwhile leaves no partial
-/// file.
+/// Creates a database beside its path and then links it to the path, so that an emulator that is killed meanwhile leaves no
+/// partial file.
 fn create_linked(path: &Path) -> Result<(), Cause> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
-    // A killed process may have had the same id, as in a container.
+    // Removes the file of a killed process with the same id. In a container, ids often repeat.
     std::fs::remove_file(&beside).ok();
     drop(create(&beside)?);
     // Unlike a rename, a link never replaces a file that another process has created meanwhile.

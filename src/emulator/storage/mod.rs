@@ -1,8 +1,8 @@
 //! State in a file, an embedded database, so that it survives the process.
 //!
-//! Dropping the guard of the tables encodes the changed rows and passes them to the [`Writer`]. A blocking task commits all rows
-//! that have arrived in one transaction. A response, including a response to a read, is sent only after all earlier changes are
-//! committed. So a crash cannot undo a state that a client has seen.
+//! Dropping the guard of the tables encodes the changed rows and passes them to the [`Writer`]. A blocking task commits all
+//! rows that have arrived in one transaction. A response, including a response to a read, is sent only after all earlier
+//! changes are committed. So a crash cannot undo a state that a client has seen.
 
 mod error;
 mod file;
@@ -21,8 +21,8 @@ use error::Cause;
 use file::{File, Row};
 use writer::Writer;
 
-/// Opens or creates a file, and loads it. The clock starts at the time of the last change or later, so that no operation runs longer
-/// if the system's clock was set back. A paused clock stays paused.
+/// Opens or creates a file, and loads it. The clock starts at the time of the last change or later, so that no operation runs
+/// longer if the system's clock was set back. A paused clock stays paused.
 pub(super) fn open(path: &Path, wall: Moment) -> Result<(Tables, Box<dyn Journal>), DataError> {
     // The file is first read without write access, so that a rejected file stays unchanged.
     if let Some(rows) = aside(path, File::look)? {

@@ -1,7 +1,7 @@
 //! The rows of a file, and their conversion from and to the tables.
 //!
-//! A key is the kind of the row and a name, such as `apis/projects/p/locations/global/apis/a`. The pending version of a resource
-//! has the prefix `coming/`. A value is an encoded message. Faults, recorded calls and the previous version of a
+//! A key is the kind of the row and a name, such as `apis/projects/p/locations/global/apis/a`. The pending version of a
+//! resource has the prefix `coming/`. A value is an encoded message. Faults, recorded calls and the previous version of a
 //! resource are not stored.
 
 use prost::Message;

@@ -85,8 +85,8 @@ impl Journal for Writer {
         }
         drop(queue);
         let guard = FlushGuard(Arc::clone(store));
-        // The flush is a blocking task of tokio, since tokio does not advance a paused clock while a blocking task runs. With a
-        // thread of our own, it would advance the clock during the write.
+        // The flush is a blocking task of tokio, since tokio does not advance a paused clock while a blocking task runs. If the
+        // write ran in a thread of our own, tokio would advance the clock during the write.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(guard))),
             Err(_) => drop(guard),
@@ -152,7 +152,7 @@ impl Store {
     }
 }
 
-/// Ends all writing when it is dropped with a reason, as when the database panics.
+/// When the guard is dropped with a reason, writing fails for good. The drop also runs if the database panics.
 struct FailureGuard<'s>(&'s Store, Option<String>);
 
 impl Drop for FailureGuard<'_> {

@@ -19,7 +19,7 @@ pub(super) enum Comparison {
     Key(String),
     /// The text contains this text.
     Within(String),
-    /// The text matches the pattern, or does not if the flag is false.
+    /// The text matches the pattern if the flag is true, and does not match it if the flag is false.
     Like(Pattern, bool),
     Text(Operator, String),
     Flag(Operator, bool),
@@ -164,7 +164,7 @@ impl Pattern {
         let (before, after) = value.stars;
         let text = value.text.as_str();
         let text = text.strip_prefix('*').filter(|_| before).unwrap_or(text);
-        // For a single star, the text is empty.
+        // For a single star, the first strip leaves an empty text.
         let text = text.strip_suffix('*').filter(|_| after).unwrap_or(text);
         Self {
             text: text.to_owned(),

@@ -53,7 +53,7 @@ pub(super) enum Operator {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Literal {
     pub(super) text: String,
-    /// The value begins, and ends, with a star that is not escaped.
+    /// The first flag is true if the value begins with an unescaped star, the second if it ends with one.
     pub(super) stars: (bool, bool),
     pub(super) at: usize,
 }

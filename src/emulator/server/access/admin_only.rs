@@ -9,8 +9,8 @@ use crate::emulator::error;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdminAllowed;
 
-/// Accepts only requests with the mark. So if the router and the access decision parse a path differently, its request cannot
-/// reach the admin service.
+/// Accepts only requests with the mark. Even if the router and the access decision parse a path differently, a request that was
+/// not allowed cannot reach the admin service.
 ///
 /// # Errors
 ///

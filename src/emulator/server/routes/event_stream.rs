@@ -83,7 +83,8 @@ where
     }
 }
 
-/// Returns the number after which the stream continues, or `None` if the request is not for a stream of events.
+/// Returns the number of the event after which the stream continues, or `Some(None)` for a stream that starts now. Returns
+/// `None` if the request is not for a stream of events, or if its query is invalid.
 fn after(request: &GrpcRequest) -> Option<Option<u64>> {
     let uri = request.uri();
     let is_stream = uri.path() == PATH && *request.method() == Method::GET && !is_grpc(request);

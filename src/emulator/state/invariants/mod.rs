@@ -2,17 +2,16 @@
 //!
 //! 1. A row has the name of its key. It was changed no earlier than it was created, and no later than now.
 //! 2. The API of a config exists. It is not being deleted, and no cancelled creation will remove it.
-//! 3. A gateway's config exists and is ACTIVE, or is being updated and was ACTIVE. The same is true of the config that a running
-//!    update will set.
+//! 3. A gateway's config exists and is ACTIVE, or is being updated and was ACTIVE. The same is true of the config that a
+//!    running update will set.
 //! 4. A resource in a transitional state (CREATING, ACTIVATING, UPDATING, DELETING) has one running operation with the verb of
 //!    the state, and each running operation has such a resource. Other resources have no running operation.
 //! 5. A resource has a pending version if and only if an update or a deletion of the resource is running.
 //! 6. A resource that is being deleted is not in use.
 //! 7. A policy belongs to an existing resource and has an etag that was returned to a client.
-//! 8. A running operation holds the lock of its target and its other locks, no two operations hold the same lock, and its end is later than
-//!    now. An operation that is done holds no lock, and its only event is its expiry.
-//! 9. A hidden operation is running and is in no list. Every other operation is in the list of those that run or of those that are
-//!    done.
+//! 8. A running operation holds the lock of its target and its other locks, and ends later than now. No two operations hold
+//!    the same lock. An operation that is done holds no lock, and its only event is its expiry.
+//! 9. A hidden operation is running and is in no list. Every other operation is in one of two lists: running, or done.
 
 mod random;
 
