@@ -28,8 +28,8 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Reads the method with this index in the contract. `facts` names, for a method without an HTTP rule, another method
-    /// whose HTTP rule has the pattern of its resource name.
+    /// Reads the method with this index in the contract. For a method without an HTTP rule, `named_as` in `facts` names
+    /// another method, whose HTTP rule has the same pattern of the resource name.
     pub(super) fn read(
         pool: &DescriptorPool,
         contract: &ContractData,
@@ -134,7 +134,7 @@ impl Request {
         out
     }
 
-    /// Returns the resource of an update method, which has a field mask.
+    /// Returns the result type of an update method, whose request has a field mask; `None` for any other method.
     fn updated(&self) -> Option<&str> {
         let masked = self.method.name().starts_with("Update");
         self.result.as_deref().filter(|_| masked)

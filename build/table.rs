@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::Result;
 use super::reader::{ContractData, HttpRule, Method, Retry, RoutingKey};
 
-/// Renders the table. `facts` lists the idempotent methods, which must be those of the contract.
+/// Renders the table. Fails if the list of idempotent methods in `facts` differs from the contract.
 pub(super) fn table(contract: &ContractData, facts: &Json) -> Result<String> {
     let mut out = format!(
         "pub(crate) static METHODS: [Method; {}] = [\n",
