@@ -186,8 +186,8 @@ impl Delete {
     }
 }
 
-/// Deletes a config as one step of a command, and waits. An operation in progress on the config is waited for: it may be
-/// the deletion that an earlier run started. A config that does not exist any more is a success.
+/// Deletes a config as one step of a command, and waits for the deletion. If another operation is in progress on the config,
+/// waits for its end first: an earlier run may have started the deletion. Succeeds if the config does not exist.
 pub(crate) async fn delete(
     context: &Context,
     client: &ApiGateway,

@@ -23,7 +23,7 @@ use crate::failure::Failure;
 const TABLE: &str = "table(check,result,detail)";
 /// Timeout of one check.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Minimum difference of the clocks that is an error, since Google's token service rejects it.
+/// Clock difference from which the check fails, since Google's token service rejects tokens of such a clock.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 const DEFAULT_HOST: &str = "apigateway.googleapis.com";
 

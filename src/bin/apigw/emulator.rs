@@ -20,7 +20,7 @@ use super::client::{content, duration};
 use super::output;
 use crate::failure::Failure;
 
-/// The environment variable for `--admin-token`. Unlike a flag, it is not in a list of processes.
+/// The environment variable for `--admin-token`. Unlike a flag, the variable does not appear in a list of processes.
 pub(crate) const ADMIN_TOKEN: &str = "APIGW_ADMIN_TOKEN";
 
 #[derive(Debug, Args)]
@@ -251,7 +251,8 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     Ok((method, duration(time)?))
 }
 
-/// Time that calls have to end after the first signal. Docker Compose kills a process ten seconds after the signal.
+/// Maximum time that calls in progress may take to end after the first signal. Docker Compose kills a process ten seconds after
+/// the signal.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal arrives. Calls in progress then have [`GRACE`] to end, unless a second signal arrives.

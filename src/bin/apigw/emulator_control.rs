@@ -31,7 +31,7 @@ use crate::failure::{Failure, code_name};
 /// The address of an emulator that is started without `--listen`.
 const DEFAULT: &str = "http://127.0.0.1:8470";
 
-/// Maximum size of a state in JSON, as of a seed file.
+/// Maximum size in bytes of a state from standard input. A seed file has the same limit.
 const MAX_STATE: u64 = 32 << 20;
 
 /// Time between two attempts of `status --wait`.

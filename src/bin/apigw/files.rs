@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::labels;
 use crate::output;
 
-/// The argument for standard input. The two names below are those of its document in a config.
+/// The argument for standard input. In a config, a document from standard input has one of the two names below.
 const STDIN: &str = "-";
 const STDIN_YAML: &str = "stdin.yaml";
 const STDIN_JSON: &str = "stdin.json";
@@ -188,7 +188,8 @@ fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     Ok(sources)
 }
 
-/// The names in a `google.protobuf.FileDescriptorSet`. The other fields of a crafted set could take a gigabyte.
+/// The names of the files in a `google.protobuf.FileDescriptorSet`. Only the names are decoded, since the other fields of a
+/// crafted set could take a gigabyte of memory.
 #[derive(Clone, PartialEq, prost::Message)]
 struct SourceNames {
     #[prost(message, repeated, tag = "1")]

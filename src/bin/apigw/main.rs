@@ -1,7 +1,7 @@
 //! `apigw`: Google API Gateway on the command line, and an emulator of the service.
 //!
-//! Each noun is a module, and each verb a few lines over the library: parse, call, print. Formats, progress, settings and
-//! exit codes are each in one place.
+//! Each noun of the command line is a module. Each verb parses its arguments, calls the library and prints the result. Formats,
+//! progress, settings and exit codes are each in one module.
 
 use std::process::ExitCode;
 
@@ -51,7 +51,8 @@ use context::{Context, Ended};
 use exit::Exit;
 use failure::Failure;
 
-/// An allocator that returns the memory of an emulator's closed connections to the system. glibc's keeps it.
+/// An allocator that returns the memory of an emulator's closed connections to the system. The allocator of glibc keeps this
+/// memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

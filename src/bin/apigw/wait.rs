@@ -160,7 +160,8 @@ pub(crate) async fn follow<R: OperationResult>(
 
 /// Waits for the operation with this name, whatever its result is, and shows its progress. Returns the result as JSON.
 ///
-/// The operation is read first, for the type of its result. `title` gets its verb.
+/// The operation is read first, for the type of its result. `title` returns the title of the progress for the verb of the
+/// operation.
 pub(crate) async fn follow_any(
     context: &Context,
     client: &ApiGateway,
@@ -201,8 +202,8 @@ pub(crate) async fn follow_any(
     }
 }
 
-/// Returns the response of a successful operation, if its type is not the one that the target suggests. Any other error is
-/// returned.
+/// Returns the response of an operation that succeeded with another type of result than its target suggests. Returns any other
+/// error unchanged.
 fn other_result(error: OperationError) -> Result<Value, Failure> {
     match error.kind() {
         OperationErrorKind::WrongResult { found, .. } => output::json(found),

@@ -291,7 +291,7 @@ impl Settings {
             property: Some(("billing", "quota_project")),
             later: &[],
         });
-        // gcloud uses these words for "no quota project". They are no project ids and must not be sent.
+        // gcloud uses these words for "no quota project". The words are not project ids, so they must not be sent.
         let is_word = |value: &String| {
             ["LEGACY", "CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK"].contains(&value.as_str())
         };

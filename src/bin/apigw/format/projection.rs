@@ -292,8 +292,9 @@ fn snake(name: &str) -> String {
 }
 
 impl Column {
-    /// Completes the key from the command's own column with the same path, or with the key as its label. A missing label is
-    /// added and, if requested, missing transforms. So `value(name)` of a list prints the same as the list's column `name`, as
+    /// Completes the key from a column of the command's own table: the column with the same path, or else the column whose
+    /// label is the key. A key without a label gets the label of the column. If `with_transforms` is true, a key without
+    /// transforms gets the transforms of the column. So `value(name)` of a list prints the same as the list's column `name`, as
     /// in gcloud.
     pub(crate) fn inherit(&mut self, defaults: &[Self], with_transforms: bool) {
         let alias = |default: &&Self| matches!(&self.path[..], [Step::Name(name)] if default.has_label && *name == default.label);
