@@ -82,7 +82,8 @@ fn read(
     let read = match format {
         Format::Json => json::read(text, allowance, report).map(Some),
         Format::Yaml if text.trim_start().starts_with('{') => {
-            // JSON in a YAML file is read as JSON: unlike the YAML parser, the JSON reader does not limit the length of keys and strings.
+            // JSON in a YAML file is read as JSON: unlike the YAML parser, the JSON reader does not limit the length of keys
+            // and strings.
             match json::read(text, allowance, &mut Report::default()) {
                 Ok(_) => {
                     *allowance = before;

@@ -20,8 +20,9 @@
 //! # What is checked
 //!
 //! The rules for OpenAPI 2.0 are those of the service's documentation and of its published converter
-//! (`googleapis/api-compiler`). If the two differ, the documentation takes precedence. The rules for OpenAPI 3.0 and 3.1 are those
-//! of the documentation alone. Where these sources have no rule, a document is accepted, with or without a warning. In particular:
+//! (`googleapis/api-compiler`). If the two differ, the documentation takes precedence. The rules for OpenAPI 3.0 and 3.1 are
+//! those of the documentation alone. Where these sources have no rule, a document is accepted, with or without a warning. In
+//! particular:
 //!
 //! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
 //!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as strings elsewhere, since the
@@ -31,22 +32,22 @@
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
 //!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
 //!   aliases. The others keep time and memory within bounds.
-//! - A config may have no host, or several hosts. The converter rejects both only if it is not given the name of the service, and
-//!   API Gateway gives it this name.
+//! - A config may have no host, or several hosts. The converter rejects both only if its caller does not give the name of the
+//!   service, and API Gateway gives this name.
 //! - Parameters and bodies may have any type, as the documentation says. The converter rejects some types, such as files
 //!   and lists of lists.
-//! - The converter derives the name of a field from each parameter of an operation and from each property of a schema: in snake
-//!   case, with letters, digits and `_` only. So two parameters of an operation, or two properties of a schema, must not have
-//!   the same field name, such as `X-Id` and `xId`.
+//! - The converter derives the name of a field from each parameter of an operation and from each property of a schema: in
+//!   snake case, with letters, digits and `_` only. So two parameters of an operation, or two properties of a schema, must not
+//!   have the same field name, such as `X-Id` and `xId`.
 //! - A `pattern` must be a regular expression of ECMA-262, of any version. The converter rejects the syntax of newer
 //!   versions, such as `(?<=a)`. The service does not enforce patterns.
 //! - Schemas of OpenAPI 3.x are not checked.
 //!
 //! # Errors of the call and of the operation
 //!
-//! The call fails with INVALID_ARGUMENT if the config has no files, mixes kinds of files, or exceeds the limits. If the files have
-//! errors, the operation fails, and its metadata has the diagnostics. The documentation does not distinguish the two cases. We
-//! infer them from the field `diagnostics` of `OperationMetadata`, which would have no use otherwise.
+//! The call fails with INVALID_ARGUMENT if the config has no files, mixes kinds of files, or exceeds the limits. If the files
+//! have errors, the operation fails, and its metadata has the diagnostics. The documentation does not distinguish the two
+//! cases. We infer them from the field `diagnostics` of `OperationMetadata`, which would have no use otherwise.
 
 #[cfg(all(feature = "emulator", feature = "rest"))]
 mod as_json;

@@ -30,8 +30,8 @@ pub(super) struct Operation<'t> {
 pub(super) struct Operations<'t> {
     pub(super) all: Vec<Operation<'t>>,
     pub(super) templates: Vec<Template<'t>>,
-    /// Paths that refer to the operations of another path. These are read at the other path only, so that the time stays
-    /// linear.
+    /// Paths that refer to the operations of another path. Operations that several paths share are read at one path only, so
+    /// that the time stays linear.
     pub(super) repeated: Vec<&'t Entry>,
 }
 

@@ -1,4 +1,4 @@
-//! The syntax of the regular expressions in `pattern`: that of ECMA-262, with the extensions for web browsers.
+//! Checks the syntax of the regular expressions in `pattern`: ECMA-262, with its extensions for web browsers.
 
 /// Checks a regular expression. The error completes a sentence about the expression. Syntax is an error only if every version
 /// of ECMA-262 rejects it: the service's converter reads an old version, but the service does not enforce patterns.
@@ -86,7 +86,8 @@ fn class(text: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// Reads a character of a class, or `None` for an escape whose value is not known here.
+/// Reads a character of a class. The character is `None` for an escape whose value is not known here. Returns `None` at the end
+/// of the pattern.
 fn class_atom(text: &str) -> Option<(Option<char>, &str)> {
     let char = text.chars().next()?;
     let rest = &text[char.len_utf8()..];

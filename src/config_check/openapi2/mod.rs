@@ -138,7 +138,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         Some(name) if !name.is_empty() => name,
         _ => root.text_of("host").unwrap_or_default(),
     };
-    // The first of three parts is the major version. Any other text is the version as a whole.
+    // In a version of three parts, such as `1.2.3`, the first part is the major version. Any other version is used whole.
     let mut parts = version_text.split('.').filter(|part| !part.is_empty());
     let major = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(major), Some(_), Some(_), None) => major,

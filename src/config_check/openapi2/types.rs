@@ -2,8 +2,8 @@
 //! contain themselves.
 //!
 //! The converter creates a type for each definition. A definition that is an object may refer to itself. A definition that is a
-//! reference, a list or a map may not, since it has no type of its own. Like the converter, this check follows definitions in the
-//! order of their names.
+//! reference, a list or a map may not, since it has no type of its own. Like the converter, this check follows definitions in
+//! the order of their names.
 
 use std::collections::{HashMap, HashSet};
 
