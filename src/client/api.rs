@@ -62,7 +62,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to update the API that `api` names. Only the fields in the mask are written.
+    /// Starts to update the API with the name `api.name`. Only the fields in the mask are written.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -107,7 +107,7 @@ impl ApiGateway {
         self.send(GetApiConfigRequest { name, view }).await
     }
 
-    /// Starts to update the config that `config` names. Only the fields in the mask are written.
+    /// Starts to update the config with the name `config.name`. Only the fields in the mask are written.
     ///
     /// # Errors
     ///

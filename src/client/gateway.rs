@@ -59,8 +59,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to update the gateway that `gateway` names. Only the fields in the mask are written. The mask `["api_config"]`
-    /// makes the gateway serve another config.
+    /// Starts to update the gateway with the name `gateway.name`. Only the fields in the mask are written. The mask
+    /// `["api_config"]` makes the gateway serve another config.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is not that of a gateway, an API or a config, nothing is sent. If the call fails, the error names the
+    /// If `resource` is not the name of a gateway, an API or a config, nothing is sent. If the call fails, the error names the
     /// resource.
     pub async fn get_iam_policy(&self, resource: impl Into<String>) -> Result<Policy, Error> {
         let request = GetIamPolicyRequest {
@@ -60,8 +60,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Returns those of the given permissions that the caller has on a gateway, an API or a config. A permission is a name such
-    /// as `apigateway.gateways.get`. For a resource that does not exist, the result is empty.
+    /// Returns the subset of `permissions` that the caller has on a gateway, an API or a config. A permission is a name such as
+    /// `apigateway.gateways.get`. For a resource that does not exist, the result is empty.
     ///
     /// # Errors
     ///

@@ -90,7 +90,8 @@ impl ApiGateway {
 
     /// Returns the transport that carries calls now; `None` for a transport of yours.
     ///
-    /// With [`Transport::GrpcWithRestFallback`] it is [`Transport::Grpc`] until a fallback happens.
+    /// With [`Transport::GrpcWithRestFallback`], the result is [`Transport::Rest`] during a fallback, and [`Transport::Grpc`]
+    /// otherwise.
     #[must_use]
     pub fn active_transport(&self) -> Option<Transport> {
         self.active.as_ref().map(ActiveTransport::transport)

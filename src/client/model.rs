@@ -58,8 +58,8 @@ impl ApiConfig {
 
     /// Returns a config with the OpenAPI documents in these files. The service refers to each by its file name.
     ///
-    /// It reads any file. With the feature `config-check`, `config_check::load_openapi` also rejects two files of the same
-    /// name, and a file whose name does not end in `.json`, `.yaml` or `.yml`.
+    /// This function accepts any file. With the feature `config-check`, `config_check::load_openapi` also rejects two files of
+    /// the same name, and a file whose name does not end in `.json`, `.yaml` or `.yml`.
     ///
     /// Blocks while it reads the files.
     ///

@@ -171,7 +171,7 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// Returns an error if the operation is one of another service, if its result is not an `R`, or if the name, the verb or
+    /// Returns an error if the operation belongs to another service, if its result is not an `R`, or if the name, the verb or
     /// the start time in the handle is invalid. Handles of earlier versions, which may lack the service, the verb and the time,
     /// are accepted.
     pub fn resume<R: OperationResult + Name>(

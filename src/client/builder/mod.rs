@@ -34,8 +34,9 @@ use settings::Settings;
 /// Builds an [`ApiGateway`], or another client `C`. [`ApiGateway::builder`] returns one.
 ///
 /// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
-/// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials. The calls of a `google::Client` go to
-/// the default host of its contract, and `emulator_variable` sets the variable of its emulator.
+/// `APIGATEWAY_EMULATOR_HOST` names an emulator, calls go to the emulator without these credentials. The calls of a
+/// `google::Client` go to the default host of its contract instead. Such a client uses an emulator only if the setting
+/// `emulator_variable` names the environment variable with its address.
 ///
 /// # Where credentials are sent
 ///
@@ -50,12 +51,12 @@ use settings::Settings;
 /// | plaintext on loopback, through a proxy on another machine | not used | `build` fails | not shown |
 /// | plaintext on another machine | `build` fails | `build` fails | not shown |
 /// | an emulator that `APIGATEWAY_EMULATOR_HOST` names, on loopback | not used | sent | not shown |
-/// | an emulator that this variable names, on another machine, with `https` too | not used | `build` fails | not shown |
+/// | an emulator that this variable names, on another machine, even with `https` | not used | `build` fails | not shown |
 ///
 /// Loopback is 127.0.0.0/8, ::1, `localhost` and the names below `localhost`, such as `a.localhost`, which are not looked up in
-/// DNS. A transport or a connector of yours may look them up, so with either of these, the names below `localhost` do not count
-/// as loopback. Redirects are never followed. If the credentials belong to another universe than the client, the first call
-/// fails before anything is sent.
+/// DNS. With a transport or a connector of yours, the names below `localhost` do not count as loopback, since the transport or
+/// the connector may look them up in DNS. Redirects are never followed. If the credentials belong to another universe than the
+/// client, the first call fails before anything is sent.
 #[must_use = "nothing is built before `build`"]
 pub struct Builder<C = ApiGateway> {
     /// The methods of the client.
@@ -82,7 +83,7 @@ pub(crate) mod sealed {
     }
 
     pub trait FromParts {
-        /// Returns the profile of the service if none is set.
+        /// Returns the profile of the service that applies if none is set.
         fn profile(contract: &Contract) -> Arc<dyn ServiceProfile>;
 
         fn from_parts(parts: Parts) -> Self;

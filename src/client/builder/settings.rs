@@ -55,7 +55,8 @@ impl Default for Settings {
             user_agent: None,
             options: CallOptions::default(),
             retry_throttling: Some(RetryThrottling::default()),
-            // Shorter than the shortest deadline of a call, so that the error names a dead address.
+            // Shorter than the shortest deadline of a call, so that a call to a dead address fails with an error that names the
+            // address, not with an exceeded deadline.
             connect_timeout: Duration::from_secs(5),
             // Google's front ends allow about one ping a minute. A half-open connection is detected within 80 s.
             keepalive: Keepalive {
