@@ -188,7 +188,7 @@ fn make(pattern: &str, parts: &[(&str, &str)]) -> Result<String, Error> {
     Ok(name)
 }
 
-/// Returns the segment of a name at which the pattern has `part`.
+/// Returns the segment of `name` at the position of the segment `part` in `pattern`.
 fn part<'a>(pattern: &str, name: &'a str, part: &str) -> &'a str {
     let mut both = pattern.split('/').zip(name.split('/'));
     let found = both.find(|(segment, _)| *segment == part);

@@ -79,8 +79,8 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     )))
 }
 
-/// Returns whether a name matches a pattern. It runs for every call, so it compares bytes and detects control characters
-/// without a branch for each byte.
+/// Returns true if a name matches a pattern. This function runs for every call, so it compares bytes and detects control
+/// characters without a branch for each byte.
 fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool {
     let bytes = name.as_bytes();
     let mut segments = bytes.split(|byte| *byte == b'/');
