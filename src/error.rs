@@ -73,7 +73,7 @@ enum Cause {
     Operation {
         kind: ErrorKind,
         status: Option<Status>,
-        /// The typed error. Its type belongs to a module above this one.
+        /// The typed error. It is boxed, since this module must not import the module that defines its type.
         error: BoxError,
     },
 }
@@ -87,8 +87,8 @@ enum Cause {
 pub enum ErrorKind {
     /// A setting of the client, or a variable of the environment, is invalid. Correct it; nothing was sent.
     InvalidSetting,
-    /// An argument is invalid. Correct it. This client found it before anything was sent, or the service did
-    /// (INVALID_ARGUMENT); [`Error::is_unsent`] distinguishes the two.
+    /// An argument is invalid. Correct it. Either this client rejected the argument before anything was sent, or the service
+    /// rejected it (INVALID_ARGUMENT); [`Error::is_unsent`] distinguishes the two.
     InvalidArgument,
     /// The server violated the protocol: for example, a result has another type than expected. Report it; a retry does not
     /// help.
@@ -107,7 +107,7 @@ pub enum ErrorKind {
     NotFound,
     /// A resource of this name exists. Read it, or choose another name.
     AlreadyExists,
-    /// The caller may not do this. Grant the permission.
+    /// The caller lacks a permission. Grant the permission.
     PermissionDenied,
     /// A quota or a size limit is exhausted. Wait, or ask for less.
     ResourceExhausted,
@@ -289,8 +289,8 @@ impl Error {
         matches!(self.0.cause, Cause::Name)
     }
 
-    /// Returns true if an argument is invalid: a name, an id, a mask, a page size. This client refused it before anything was
-    /// sent, or the service did.
+    /// Returns true if an argument is invalid: a name, an id, a mask, a page size. Either this client rejected the argument
+    /// before anything was sent, or the service rejected it.
     #[must_use]
     pub fn is_invalid_argument(&self) -> bool {
         self.kind() == ErrorKind::InvalidArgument
@@ -308,7 +308,7 @@ impl Error {
         self.kind().code() == Code::DeadlineExceeded
     }
 
-    /// Returns true if the caller has no valid credentials, or may not do this.
+    /// Returns true if the caller has no valid credentials, or lacks a permission.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         self.is_unauthenticated() || self.is_permission_denied()
@@ -320,7 +320,7 @@ impl Error {
         self.kind() == ErrorKind::Unauthenticated
     }
 
-    /// Returns true if the caller may not do this.
+    /// Returns true if the caller lacks a permission.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.kind() == ErrorKind::PermissionDenied
@@ -408,7 +408,7 @@ impl Error {
         typed_details(self.raw_details())
     }
 
-    /// Returns the error details of a failed call or operation, as received.
+    /// Returns the error details of a failed call or operation, as received. For any other error, the list is empty.
     #[must_use]
     pub fn raw_details(&self) -> Vec<prost_types::Any> {
         let details = self.status().map(Status::details).unwrap_or_default();
@@ -498,7 +498,7 @@ impl From<Error> for Status {
             } => status,
             _ => Self::new(error.kind().code(), error.to_string()),
         };
-        // The metadata has the headers of the failed call's connection, which must not reach another one.
+        // The metadata has the response headers of the failed call. A server must not forward them to its own caller.
         status.metadata_mut().clear();
         status
     }
