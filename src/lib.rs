@@ -103,8 +103,8 @@ not serve traffic at a gateway's host name.
 //! # Credentials
 //!
 //! By default, the client uses the application default credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, else
-//! the file that `gcloud auth application-default login` writes, else the metadata server. A credential is sent only to the host
-//! that it is meant for, and never in plaintext beyond loopback. [`Builder`] has a table of all cases.
+//! the file that `gcloud auth application-default login` writes, else the metadata server. A credential is sent only to the
+//! host that it is meant for, and never in plaintext beyond loopback. [`Builder`] has a table of all cases.
 //!
 //! # Configuration
 //!
