@@ -56,4 +56,4 @@
 //! ## Emulators
 //!
 //! `emulator_variable` names the environment variable of the service's emulator. If the variable is set, the client connects to its
-//! address without TLS and without credentials.
+//! address in plaintext, or over TLS for `https://`, and never with the application default credentials.
