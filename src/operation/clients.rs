@@ -50,7 +50,7 @@ impl Clients {
         }
     }
 
-    /// Returns the methods of the client.
+    /// Returns the contract of the client.
     #[cfg(feature = "google")]
     pub(crate) fn contract(&self) -> &Contract {
         &self.contract

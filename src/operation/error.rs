@@ -132,7 +132,7 @@ impl OperationError {
         self
     }
 
-    /// Returns an error for a wait of which not even the last snapshot is known.
+    /// Returns the error of a wait whose last snapshot is unknown.
     pub(crate) fn unseen() -> Self {
         let kind = OperationErrorKind::Polling;
         Self::new(kind, Snapshot::default(), Progress::default())
@@ -156,7 +156,7 @@ impl OperationError {
         &self.0.snapshot
     }
 
-    /// Returns the number of polls.
+    /// Returns the number of polls, including those of earlier waits for the same [`Operation`](super::Operation).
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.0.progress.polls
@@ -357,7 +357,7 @@ impl fmt::Debug for OperationError {
 impl std::error::Error for OperationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let failure = self.0.progress.failure.as_deref();
-        // The text of this error includes the text of the failure itself.
+        // The text of this error includes the text of the failure, so the failure itself is left out of the chain of sources.
         failure.filter(|_| self.is_of_wait())?.source()
     }
 }

@@ -36,11 +36,11 @@
 //! If a create that is [`idempotent`](crate::CallOptions::idempotent) is repeated, the resource of its first attempt may
 //! already exist. The create then adopts the newest operation that creates the target and did not begin before the call. The
 //! start of the call is computed from the `date` header of the server's responses. Without this header, the clock of this
-//! machine is used, which must be right to within two seconds. If someone else creates a resource of the same name after the
-//! call began, that operation may be adopted instead.
+//! machine is used, which must be right to within two seconds. If someone else starts to create a resource of the same name
+//! after the call began, their operation may be adopted instead.
 //!
-//! What differs between services is in a [profile](profile::ServiceProfile): the parent of a list, the default schedule, the
-//! meaning of the metadata, and the target of an operation.
+//! A [profile](profile::ServiceProfile) has the properties that differ between services: the parent of a list, the default
+//! schedule, the meaning of the metadata, and the target of an operation.
 //!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
@@ -137,18 +137,19 @@ impl<R: OperationResult> Operation<R> {
         Self::of(Waiter::resumed(clients, name, verb, result))
     }
 
-    /// Adds the target, the verb and the start time that the handle has.
+    /// Copies the target, the verb and the start time from the handle.
     pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
         handle.describe(&mut self.waiter.tracked);
         self
     }
 
-    /// Sets the method that started the operation and the full name of its target, for a service whose metadata does not have
-    /// them. The profile of the service says [which methods delete](profile::ServiceProfile::deletes) their target; the verb
-    /// of another method is the first word of its name.
+    /// Sets the verb of the operation and the full name of its target, for a service whose metadata does not have them. The
+    /// verb is `delete` if the profile says that the method [deletes](profile::ServiceProfile::deletes) its target. Otherwise
+    /// the verb is the first word of the method's name.
     ///
-    /// The verb and the target matter only if the profile [reads targets](profile::ServiceProfile::read_target): they then
-    /// decide what proves the success of an operation whose outcome the server does not report.
+    /// The profile may choose the default [schedule](profile::ServiceProfile::schedule) by the verb and the target. If the
+    /// profile [reads targets](profile::ServiceProfile::read_target), they also decide which state of the target proves success
+    /// when the server does not report the outcome.
     pub fn started_by(mut self, method: &str, target: impl Into<String>) -> Self {
         let verb = match self.waiter.clients.profile().deletes(method) {
             true => Verb::Delete,
@@ -216,9 +217,14 @@ impl<R: OperationResult> Operation<R> {
     /// example by a timeout around it. By default the operation continues.
     ///
     /// If there is a Tokio runtime, a separate task sends the request, with a timeout of five seconds. A runtime that is
-    /// shutting down drops this task, so no request is sent. No request is sent after a method has reported the end, after the
-    /// server accepted a request to cancel, after [`delete`](Self::delete), or if the operation is awaited and the wait ends by
-    /// itself. For a wait that times out, see [`cancel_on_timeout`](Self::cancel_on_timeout).
+    /// shutting down drops this task, so no request is sent.
+    ///
+    /// No request is sent after any of these events:
+    /// - A method has reported the end of the operation.
+    /// - The server has answered a request to cancel: it accepted the request, or it does not support cancellation.
+    /// - [`delete`](Self::delete) was called.
+    /// - The operation was awaited, and the wait has returned its result or any error, including a timeout. To cancel after a
+    ///   timeout, use [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
         self.waiter.arm();
         self
@@ -257,7 +263,7 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Panics
     ///
-    /// If it is polled outside of a Tokio runtime with a time driver, or within one that has shut down.
+    /// Panics if the future is polled outside of a Tokio runtime with a time driver, or within a runtime that has shut down.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
         self.wait_with(|_| {}).await
     }

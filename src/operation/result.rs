@@ -10,11 +10,10 @@ use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
 use crate::proto::google::longrunning::operation::Result as Outcome;
 
-/// The result of an operation: any message type. [`Any`] stands for a result whose type is not known, which is returned as
-/// received.
+/// The result of an operation: any message type. With [`Any`], a result of any type is returned as received.
 ///
-/// A result is decoded only if the type URL of the response has the expected full name. Types with a [`Name`], such as
-/// [`Api`](crate::model::Api), bring this name. For other types the name is given beside the type.
+/// A result is decoded only if the type URL of the response has the expected full name. A type that implements [`Name`], such
+/// as [`Api`](crate::model::Api), supplies this name. For another type, the caller passes the name.
 pub trait OperationResult: Message + Default + Debug + 'static {}
 
 impl<M: Message + Default + Debug + 'static> OperationResult for M {}
@@ -22,15 +21,15 @@ impl<M: Message + Default + Debug + 'static> OperationResult for M {}
 /// The full name of the message type of a result, such as `google.cloud.apigateway.v1.Api`.
 #[derive(Clone)]
 pub(crate) enum ResultType {
-    /// Returns the name of the type.
+    /// The function that returns the name of a type with [`Name`].
     Known(fn() -> String),
-    /// The name that was given beside the type.
+    /// The name that the caller passed.
     #[cfg(feature = "google")]
     Named(std::sync::Arc<str>),
 }
 
 impl ResultType {
-    /// Returns the name that the type itself brings.
+    /// Returns the result type of messages of type `R`.
     pub(crate) fn of<R: Name>() -> Self {
         Self::Known(R::full_name)
     }

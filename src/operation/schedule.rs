@@ -87,8 +87,7 @@ impl Schedule {
     }
 
     /// Sets the total time of a wait, 20 minutes by default. A last poll is made at the end of this time, so a wait ends at
-    /// most one poll timeout after its total. With [`Duration::MAX`] there is no limit: the wait ends only with the operation.
-    /// With zero, one poll is made.
+    /// most one poll timeout after its total. With [`Duration::MAX`] the time is not limited. With zero, one poll is made.
     #[must_use]
     pub fn total_timeout(self, total: Duration) -> Self {
         Self { total, ..self }
@@ -116,8 +115,8 @@ impl Schedule {
         Self { failures, ..self }
     }
 
-    /// Sets how long after the start of the wait NOT_FOUND is retried, since a server may not yet know its own operation. The
-    /// default is ten seconds.
+    /// Sets the time from the start of the wait during which polls that fail with NOT_FOUND are retried, ten seconds by
+    /// default. A server may not know an operation that has just been started.
     #[must_use]
     pub fn not_found_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }

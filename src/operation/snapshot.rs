@@ -52,7 +52,8 @@ impl Snapshot {
         &self.message
     }
 
-    /// Returns the metadata as API Gateway has it. Metadata that cannot be decoded is not an error: it is returned as received.
+    /// Returns the metadata, decoded as that of API Gateway. Metadata of another type, or that cannot be decoded, is returned
+    /// as received.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let Some(any) = &self.message.metadata else {
@@ -77,13 +78,13 @@ impl Snapshot {
         self.metadata_named(&M::full_name())
     }
 
-    /// Returns the metadata as a message whose full name is `type_name`, such as
-    /// `google.spanner.admin.database.v1.CreateDatabaseMetadata`, for a type without [`Name`]; `None` if the operation has no
-    /// metadata.
+    /// Returns the metadata as a message of type `M`, for a type that does not implement [`Name`]; `None` if the operation has
+    /// no metadata. `type_name` is the full name of the message, such as
+    /// `google.spanner.admin.database.v1.CreateDatabaseMetadata`.
     ///
     /// # Errors
     ///
-    /// As [`metadata_as`](Self::metadata_as).
+    /// Returns the errors of [`metadata_as`](Self::metadata_as).
     pub fn metadata_named<M: Message + Default>(
         &self,
         type_name: &str,

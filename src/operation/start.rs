@@ -1,6 +1,6 @@
 //! The start of an operation, and the search for one whose response was lost.
 //!
-//! A create that is repeated, and was processed the first time, fails with ALREADY_EXISTS: it conflicts with its own resource.
+//! A repeated create fails with ALREADY_EXISTS if its first attempt was processed: the resource of that attempt already exists.
 //! The service has no request ids, so the operation of the first attempt is found by its time: the newest operation that
 //! creates the target and began no earlier than the call. See [`CallStart`] for the clock that decides this.
 
@@ -22,8 +22,8 @@ use crate::call::MaybeProcessed;
 use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 
-/// Tolerance when the start of an operation is compared with the start of its call: the operation may seem to be this much
-/// older. HTTP dates have whole seconds, and the clocks of the server's machines differ.
+/// Maximum time by which an operation may seem to have begun before its own call. HTTP dates have whole seconds, and the clocks
+/// of the server's machines differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 
 /// Timeout of the search for an operation.

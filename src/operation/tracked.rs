@@ -37,9 +37,9 @@ pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 impl TrackedOperation {
     /// Returns what is known of the operation. `profile` is that of its service.
     ///
-    /// The target and the verb from the method or the handle have precedence over the metadata. If the metadata contradicts
-    /// them, the state of another resource must not count as proof; nor must the ready target of an update, if the metadata
-    /// has the verb `create`.
+    /// The target and the verb from the method or the handle have precedence over the metadata. Metadata that contradicts them
+    /// must not cause a false proof: by the state of another resource, or by the ready target of an update whose metadata has
+    /// the verb `create`.
     pub(crate) fn facts(&self, profile: &dyn ServiceProfile) -> Facts {
         let known = metadata_facts(&self.snapshot, profile);
         Facts {

@@ -47,7 +47,7 @@ pub(crate) struct Waiter {
     due: Option<Instant>,
     /// Time at which the latest poll would have timed out.
     round_deadline: Instant,
-    /// True if the next wait polls without a delay, since this process has not polled the operation yet.
+    /// True if the next wait polls without a delay: this process has not polled the operation yet, or `poll_now` was called.
     poll_at_once: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
@@ -55,7 +55,7 @@ pub(crate) struct Waiter {
     routing: Option<Box<str>>,
 }
 
-/// How an operation is waited for.
+/// The settings of a wait.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     /// `None` for the schedule that fits the verb and the target.
@@ -133,7 +133,8 @@ impl Waiter {
             .ok();
     }
 
-    /// Returns whether the server accepted a request to cancel; `None` if a further request may change that.
+    /// Returns true if the server accepted a request to cancel, and false if it does not cancel operations; `None` if there is
+    /// no final answer yet.
     pub(crate) fn is_cancelling(&self) -> Option<bool> {
         match self.cancelling.load(Ordering::Relaxed) {
             UNANSWERED => None,
@@ -258,8 +259,8 @@ impl Waiter {
         let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
         if self.tracked.snapshot.is_done() {
-            // A wait that is dropped during the probe continues with a poll. Otherwise each further wait would have a new total
-            // timeout.
+            // If the wait is dropped during the probe, the next call continues it with a poll, since `due` is set. Without
+            // this, each call would begin a new wait with a new total timeout.
             self.due = Some(now);
             // The operation is done without a result, so its target is probed, as if a poll had just been answered. If the
             // total timeout is zero, this is the last round.

@@ -48,7 +48,7 @@ impl<R: OperationResult> WatchTask<R> {
             sender.send_replace(snapshot.clone());
         };
         let result = operation.wait_with(sends).await;
-        // The wait has ended by itself, so the drop must not cancel.
+        // The wait has ended, so the drop of the operation must not cancel it.
         operation.waiter.disarm();
         self.has_result = true;
         result

@@ -19,8 +19,9 @@ use crate::proto::google::cloud::apigateway::v1::{
 
 /// The profile of API Gateway.
 ///
-/// Operations are listed by their location. The schedule is that of [`Schedule::fitting`]. The metadata names the verb, the
-/// target and the time at which an operation began, and an API, a config or a gateway can prove how its operation ended.
+/// Operations are listed by their location. The schedule is that of [`Schedule::fitting`]. The metadata has the verb, the
+/// target and the start time of an operation. The state of an API, a config or a gateway can prove how an operation on it
+/// ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ApiGatewayProfile;
 
@@ -41,7 +42,10 @@ fn fitting(verb: &str, target: &str) -> &'static Arc<Schedule> {
 
 impl Schedule {
     /// Returns the default schedule of API Gateway for a verb (`create`, `update`, `delete`) and the name of the target.
-    /// Operations on APIs take seconds, and operations on configs and gateways take minutes; but deleting a config is fast.
+    /// Operations on APIs take seconds. Operations on configs and gateways take minutes, but a config is deleted in seconds.
+    ///
+    /// The first and the longest delay are 10 s and 30 s for a gateway, 5 s and 20 s for a config that is not deleted, and
+    /// otherwise 1 s and 20 s.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
         **fitting(verb, target)

@@ -1,9 +1,9 @@
-//! Profiles: what the engine must know of a service to wait for its operations.
+//! Profiles of services. A profile has the properties of a service that are needed to wait for its operations.
 //!
-//! Each client has a profile. [`ApiGatewayProfile`] is the one of [`ApiGateway`](crate::ApiGateway); [`StandardProfile`] is the
-//! one of a service without special rules. Every method of
-//! [`ServiceProfile`] but the name has a default that is sound for any service: operations are polled and listed, and nothing
-//! is concluded from their metadata or their targets.
+//! Each client has a profile. [`ApiGatewayProfile`] is the profile of [`ApiGateway`](crate::ApiGateway), and
+//! [`StandardProfile`] that of a service without special rules. Every method of [`ServiceProfile`] except
+//! [`service`](ServiceProfile::service) has a default that is sound for any service: operations are polled and listed, and
+//! nothing is concluded from their metadata or their targets.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -50,10 +50,10 @@ pub use super::verb::Verb;
 pub use api_gateway::ApiGatewayProfile;
 pub use standard::StandardProfile;
 
-/// The properties of a service that decide how its operations are waited for.
+/// The properties of a service that are needed to wait for its operations.
 ///
-/// Its methods are called by waits, and never under a lock of this crate. A method that panics makes the wait or the call
-/// panic that needed it.
+/// No method is called under a lock of this crate. If a method panics, the wait or the call that needed the method panics. If
+/// it panics in a probe by a [`Watcher`](super::Watcher), the waits that needed the probe end with an error.
 pub trait ServiceProfile: fmt::Debug + Send + Sync + 'static {
     /// Returns the name of the service, which is its host, such as `spanner.googleapis.com`. A [`Handle`](super::Handle) keeps
     /// this name, and only a client of the same service resumes the handle.
@@ -77,15 +77,16 @@ pub trait ServiceProfile: fmt::Debug + Send + Sync + 'static {
         Arc::clone(&DEFAULT)
     }
 
-    /// Returns what the metadata of an operation says about it. The default is nothing.
+    /// Returns the facts in the metadata of an operation. The default is no facts.
     fn facts(&self, metadata: &Any) -> Facts {
         let _ = metadata;
         Facts::default()
     }
 
-    /// Reads the target of an operation whose outcome the server does not report: it no longer knows the operation, or the
-    /// operation is done with neither a response nor an error. The future is polled until its timeout at most, and its calls
-    /// make a single attempt. NOT_FOUND means that the target does not exist.
+    /// Reads the target of an operation whose outcome the server does not report: the server no longer knows the operation, or
+    /// the operation is done with neither a response nor an error. The future is dropped after the [poll
+    /// timeout](Schedule::poll_timeout) at the latest. The calls of the request's stack make a single attempt. NOT_FOUND means
+    /// that the target does not exist.
     ///
     /// A ready target proves that a create succeeded, and becomes its result. A missing target proves that a delete succeeded,
     /// with `google.protobuf.Empty` as its result. A ready target is also the result of an operation that is done without one.
@@ -108,15 +109,15 @@ pub(crate) fn simple_name(method: &str) -> &str {
     method.rsplit(['/', '.']).next().unwrap_or_default()
 }
 
-/// What is known of an operation beside its state.
+/// The verb, the target and the start time of an operation, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
     /// The verb of the method that started the operation.
     pub verb: Verb,
-    /// The full name of the resource that the operation is about.
+    /// The full name of the resource that the operation is about; `None` if it is unknown.
     pub target: Option<String>,
-    /// The time at which the operation began, by the server's clock.
+    /// The time at which the operation began, by the server's clock; `None` if it is unknown.
     pub began: Option<SystemTime>,
 }
 
@@ -157,7 +158,8 @@ impl TargetRequest {
 pub struct TargetState {
     /// The stage of the target's life.
     pub stage: TargetStage,
-    /// The time at which the target was created, by the server's clock. A target that is older than a create proves nothing.
+    /// The time at which the target was created, by the server's clock; `None` if it is unknown. A target that is older than a
+    /// create proves nothing.
     pub created: Option<SystemTime>,
     /// The target itself, which becomes the result of the operation if the target proves its success.
     pub resource: Any,

@@ -1,10 +1,11 @@
-//! The profile of a service of which only the names are known.
+//! The profile of a service without special rules.
 
 use std::borrow::Cow;
 
 use super::ServiceProfile;
 
-/// The profile of a service without any special rule. It lists operations as the HTTP rules of the service say.
+/// The profile of a service without special rules. [`list_templates`](Self::list_templates) sets the parents by which
+/// operations are listed.
 ///
 /// ```
 /// use apigateway_grpc::operation::profile::{ServiceProfile, StandardProfile};
@@ -25,7 +26,7 @@ pub struct StandardProfile {
 #[derive(Clone, Debug)]
 struct ParentPattern {
     segments: Vec<String>,
-    /// True if `/operations` follows the name in the path, so that it is no part of the name.
+    /// True if `/operations` follows the name in the template. The name itself then ends before `/operations`.
     is_followed: bool,
 }
 
@@ -83,7 +84,8 @@ impl ParentPattern {
         })
     }
 
-    /// Returns true if a name matches the pattern: `*` stands for one segment, and a last `**` for all that follow.
+    /// Returns true if a name matches the pattern: `*` matches one segment that is not empty, and a final `**` matches all
+    /// remaining segments, at least one.
     fn matches(&self, name: &str) -> bool {
         let mut found = name.split('/');
         for segment in &self.segments {

@@ -1,5 +1,5 @@
-//! Tables of events and of the steps that follow them. The numbers are the lines about clients of operations in the checklist,
-//! see `tests/CHECKLIST.md`.
+//! Tables of events and of the steps that follow them. The number of a claim is that of the line about clients of operations in
+//! `tests/CHECKLIST.md`.
 
 use std::sync::Arc;
 use std::time::Duration;

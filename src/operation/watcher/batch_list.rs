@@ -56,7 +56,7 @@ pub(super) struct Location {
     failures: u32,
     /// No listing begins before this time.
     no_listing_before: Option<Instant>,
-    /// True if the next call is for a page. Pages and polls that are both due alternate.
+    /// True if the next call is for a page when a page and a poll are both due. Pages and polls then alternate.
     page_next: bool,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Location {
 pub(super) enum QueuePosition {
     #[default]
     None,
-    /// In the queue of the locations whose next call is later.
+    /// In the queue of the locations whose next call is not due yet.
     Timed(Instant),
     /// In the queue of the locations whose call is due.
     Ready,

@@ -12,7 +12,7 @@ use crate::operation::schedule::later;
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// Time after the timeout of a call at which the call is aborted, if it has not ended.
+/// Time from the timeout of a call to its abort, if the call has not ended by then.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
 
 /// A call to make.
@@ -65,7 +65,7 @@ impl CallSubject {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) subject: CallSubject,
-    /// The location whose call it is.
+    /// The location that the call belongs to.
     pub(super) location: Arc<str>,
     pub(super) driver: u64,
     pub(super) started: Instant,

@@ -87,7 +87,7 @@ struct OwnFacts {
 
 /// The result of a call, for one wait.
 pub(super) enum WaitEvent {
-    /// The result counts as the result of the wait's own poll.
+    /// This event counts as the result of the wait's own call.
     Own(Event, Option<Arc<Error>>),
     /// The probe of the wait's target had this result.
     Probed(Verdict, Option<Any>),
@@ -138,7 +138,7 @@ impl Entry {
         decoded(&self.known, name)
     }
 
-    /// Adopts the state that another wait has, if the entry has no metadata yet.
+    /// Applies the state that a new wait has. Its snapshot is adopted only if it has metadata and the entry has none.
     pub(super) fn merge_state(&mut self, name: &str, tracked: &TrackedOperation) {
         let snapshot = &tracked.snapshot;
         self.last_seen = self.last_seen.max(tracked.last_seen);
@@ -176,7 +176,7 @@ impl Entry {
         timeout
     }
 
-    /// Ends a poll. Returns true if some wait still needed the poll, since it has received no result of the poll.
+    /// Ends a poll. Returns true if a wait that needed the poll has received no result of it.
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
@@ -373,8 +373,8 @@ impl PendingWait {
     }
 
     /// Returns the time at which the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout
-    /// has passed. At the end of the total timeout, a poll in flight counts only if the last poll was already due when it
-    /// began.
+    /// has passed. At the end of the total timeout, a poll in flight counts only if it began after the wait's last poll was
+    /// due.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
         let polling = self.own_poll.map(|own| own.started).or(polling);
         match (self.probe, polling) {
@@ -397,8 +397,8 @@ impl PendingWait {
         self.own_poll.is_some_and(|own| own.call == call)
     }
 
-    /// Returns true if the wait needs a call of its own now, in place of a listing: a listing that hangs would leave no time for
-    /// a poll before the wait ends.
+    /// Returns true if no listing may replace the next call of the wait: the call is a probe, or a listing that hangs would
+    /// leave no time for a poll before the wait ends.
     fn is_single(&self) -> bool {
         let is_short = match self.wait.is_last() {
             true => self.wait.poll_limit() < 2 * LISTING_PATIENCE,
@@ -427,8 +427,8 @@ impl PendingWait {
         match completion {
             Completion::Result => Some(WaitEvent::Own(event, None)),
             Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
-            // An answer without a result leads to a probe, and a probe that proves nothing ends the wait. So such an answer
-            // counts only if the wait's own poll was due.
+            // If an operation is done without a result, its target is probed, and a probe that proves nothing ends the wait. So
+            // this answer counts only if the wait's own poll was due.
             Completion::NoResult => self
                 .is_due(started, now)
                 .then_some(WaitEvent::Own(event, None)),

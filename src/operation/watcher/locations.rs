@@ -12,7 +12,7 @@ use super::batch_list::{Location, QueuePosition};
 #[derive(Debug, Default)]
 pub(super) struct Locations {
     all: HashMap<Arc<str>, Location>,
-    /// The locations whose next call is later, by the time of that call.
+    /// The locations whose next call is not due yet, by the time of that call.
     timed: BTreeSet<(Instant, Arc<str>)>,
     /// The locations whose next call is due. They take turns.
     ready: VecDeque<Arc<str>>,
@@ -65,7 +65,7 @@ impl Locations {
         self.ready.len()
     }
 
-    /// Returns the time at which the next call of the other locations is due.
+    /// Returns the earliest time at which a call of a location that is not ready becomes due.
     pub(super) fn next_timed(&self) -> Option<Instant> {
         self.timed.first().map(|(at, _)| *at)
     }

@@ -38,11 +38,12 @@ use wait_end::{AbandonReason, WaitCell};
 
 /// Waits for many operations with few calls.
 ///
-/// Waits for one operation share its polls. Each wait has its own schedule, policy and target. If many operations of a location
-/// are due, one listing of the location replaces their polls, and only operations that the listing does not show are polled on
-/// their own. For a service without locations, a location is the [parent](super::profile::ServiceProfile::list_parent) by which
-/// operations are listed; operations without a parent count as one location, and are polled one by one. All calls of a watcher share one rate limit, 20 calls per second by default. The limit is lowered when the server
-/// returns RESOURCE_EXHAUSTED, and recovers afterwards.
+/// All waits for the same operation share its polls. Each wait has its own schedule, policy and target. If many operations of a
+/// location are due, one listing of the location replaces their polls, and only operations that the listing does not show are
+/// polled on their own. For a service without locations, a location is the
+/// [parent](super::profile::ServiceProfile::list_parent) by which operations are listed; operations without a parent count as
+/// one location, and are polled one by one. All calls of a watcher share one rate limit, 20 calls per second by default. The
+/// limit is lowered when the server returns RESOURCE_EXHAUSTED, and recovers afterwards.
 ///
 /// A watcher is cheap to clone, and its clones share all state.
 ///
@@ -73,11 +74,12 @@ use wait_end::{AbandonReason, WaitCell};
 /// - A wait ends no later than one poll timeout after its total timeout. Other waits, locations, calls and listings do not
 ///   delay this end. If the rate limit leaves no time for the last poll, the wait ends without that poll.
 /// - At most 32 calls are in flight, at most 8 of them in one location. A location without a call in flight may make one even
-///   beyond the 32, and locations with due calls take turns. So before such a location makes its call, each other location
-///   makes at most one, and slow calls of other locations do not delay it. If eight calls of one location hang, its other waits
+///   beyond the 32, so slow calls of other locations do not delay its first call. Locations with due calls take turns: before
+///   this first call begins, each other location begins at most one call. If eight calls of one location hang, its other waits
 ///   get no call until one of the eight reaches its poll timeout; a wait that ends earlier ends without a poll.
 /// - A listing takes at most a minute, and reads no more pages than the number of polls that it replaces. While a listing
-///   lasts, an operation that has been due for five seconds is polled on its own, or at once if its total timeout ends before.
+///   lasts, an operation that has been due for five seconds is polled on its own. If its total timeout ends sooner, it is
+///   polled as soon as it is due.
 ///
 /// # Runtimes
 ///
@@ -163,7 +165,8 @@ impl Watcher {
         Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// Returns another watcher of the same client with this schedule. The default is the schedule that fits each operation.
+    /// Returns another watcher of the same client with this schedule. A [schedule of the operation](Operation::with_schedule)
+    /// has precedence. The default is the schedule of the service's profile.
     #[must_use]
     pub fn with_schedule(&self, schedule: Schedule) -> Self {
         let settings = Settings {
@@ -191,8 +194,8 @@ impl Watcher {
     /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total timeout
     /// begins with this call. An operation that is done is not polled, and needs no runtime unless its target must be probed.
     ///
-    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is polled within one. Otherwise,
-    /// and after that runtime has shut down, the future ends with an error.
+    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is polled within one. If there is
+    /// no such runtime, or if it has shut down, the future ends with an error.
     ///
     /// # Cancel safety
     ///

@@ -15,12 +15,13 @@ const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 /// Maximum burst after a pause: the number of calls that the rate allows in this time.
 const BURST: Duration = Duration::from_secs(1);
 
-/// Limits the calls of a watcher to a number per second. A call is counted when it is made, so an unused turn is not lost.
+/// Limits the calls of a watcher to a number per second. A call is counted only when it is made, so a turn without a call does
+/// not use up the limit.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     set: f64,
     rate: f64,
-    /// Time of the next call.
+    /// Earliest time of the next call.
     next: Instant,
     /// Time of the last change of the rate.
     changed: Instant,

@@ -37,7 +37,7 @@ impl Drop for Driver {
             if !table.drivers.is_empty() {
                 table.notify_drivers();
             } else if self.panicked {
-                // The waits are not woken, since a new task might panic too, again and again.
+                // The waits are ended, and not woken to start a new task, which might panic again.
                 table.abandon_all(AbandonReason::Panicked);
             } else if relied_on {
                 table.wake_all();

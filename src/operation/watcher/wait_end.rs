@@ -78,7 +78,8 @@ impl WaitEnd {
 #[derive(Debug)]
 pub(super) struct WaitCell {
     state: Mutex<State>,
-    /// The expected type of the result. It is kept here, since futures that hold a wait may have room for it twice.
+    /// The expected type of the result. It is in the cell, which keeps the wait small: a future that moves a wait may reserve
+    /// space for the wait twice.
     pub(super) result_type: ResultType,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicU32,
@@ -131,8 +132,8 @@ impl WaitCell {
 
     /// Returns the end if the wait has ended, or else keeps the waker.
     pub(super) fn poll(&self, waker: &Waker) -> Option<Arc<WaitEnd>> {
-        // Wakers are foreign code: this one is cloned before the lock is taken, and the old one is dropped after it is
-        // released.
+        // Wakers are foreign code. So the new one is cloned before the lock is taken, and the old one is dropped after the lock
+        // is released.
         let mut waker = Some(waker.clone());
         let mut state = self.state();
         let end = match &mut *state {
@@ -169,7 +170,7 @@ impl WaitCell {
     }
 
     pub(super) fn set_index(&self, index: usize) {
-        // Memory ends before an operation has four billion waits.
+        // An operation cannot have four billion waits: the memory would not suffice.
         self.index.store(index as u32, Ordering::Relaxed);
     }
 }
