@@ -36,7 +36,7 @@ impl Client {
         self.clients.stack()
     }
 
-    /// Returns the operations of the service: those that its methods start, and those that others have started.
+    /// Returns the interface to the long-running operations of the service.
     #[must_use]
     pub fn operations(&self) -> Operations {
         Operations::new(&self.clients)
@@ -65,7 +65,7 @@ impl Client {
         }
     }
 
-    /// Returns the transport that carries calls now; `None` for a transport of yours.
+    /// Returns the transport that calls use now; `None` for a custom transport.
     ///
     /// With [`Transport::GrpcWithRestFallback`] it is [`Transport::Grpc`] until a fallback happens.
     #[must_use]
@@ -93,8 +93,8 @@ impl Builder<Client> {
         self.set_emulator_variable(name.into())
     }
 
-    /// Sets the profile of the service, which says how its operations are waited for. The default is a
-    /// [`StandardProfile`] with the name and the HTTP rules of the contract.
+    /// Sets the profile of the service, which decides how to wait for its operations. The default is a [`StandardProfile`] with
+    /// the name and the HTTP rules of the contract, or [`ApiGatewayProfile`] for API Gateway.
     pub fn profile(mut self, profile: impl ServiceProfile) -> Self {
         self.profile = Some(Arc::new(profile));
         self
@@ -112,7 +112,7 @@ impl sealed::FromParts for Client {
     }
 }
 
-/// Returns the profile of a service of which only the contract is known.
+/// Returns the default profile of the service of a contract.
 fn standard_profile(contract: &Contract) -> Arc<dyn ServiceProfile> {
     let host = contract.default_host();
     let service = host.or_else(|| contract.services().next());

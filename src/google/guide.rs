@@ -1,9 +1,9 @@
 //! # Any Google service
 //!
-//! A [`Client`](super::Client) has what [`ApiGateway`](crate::ApiGateway) has, for any Google service: routing headers, timeouts,
-//! retries, credentials, REST, and the operations. The messages and the methods come from a generated tonic client, such as the
-//! published crates `googleapis-tonic-*`, or one of your own. The client does not know the service at build time: it reads the
-//! service's [`Contract`](crate::contract::Contract) when the program starts.
+//! A [`Client`](super::Client) offers the features of [`ApiGateway`](crate::ApiGateway) for any Google service: routing
+//! headers, timeouts, retries, credentials, REST, and operations. The messages and the methods come from a generated tonic
+//! client: from a published crate `googleapis-tonic-*`, or your own. The client does not know the service at build time: it
+//! reads the service's [`Contract`](crate::contract::Contract) when the program starts.
 //!
 //! ## A complete program
 //!
@@ -22,36 +22,39 @@
 //!
 //! ## The three files of a contract
 //!
-//! All three are in [googleapis](https://github.com/googleapis/googleapis), in the folder of the service's protos. A program can
-//! also embed them by `include_bytes!` and `include_str!`.
+//! All three files are in [googleapis](https://github.com/googleapis/googleapis), in the folder of the service's protos. A
+//! program can also embed them by `include_bytes!` and `include_str!`.
 //!
-//! | file | gives | without it |
-//! |---|---|---|
-//! | an encoded descriptor set | methods, routing headers, HTTP routes, types of operations | there is no contract |
-//! | the service configuration, `spanner.yaml` | host, HTTP routes of the mixin services | the host is that of the protos, and operations have no routes |
-//! | the gRPC service config, `spanner_admin_database_grpc_service_config.json` | timeouts and retry policies | a timeout of 60 seconds, and a retry only if the server certainly did not process the call |
+//! - An encoded descriptor set has the methods, the routing headers, the HTTP routes and the types of operations. It is
+//!   required.
+//! - The service configuration, `spanner.yaml`, has the host, backend deadlines, and the HTTP routes of the mixin services.
+//!   Without it, the host is that of the protos, and operations have no routes.
+//! - The gRPC service config, `spanner_admin_database_grpc_service_config.json`, has the timeouts and the retry policies.
+//!   Without it, the timeout of a unary call is its backend deadline, or else 60 seconds, and the retry policy is
+//!   [`RetryPolicy::DEFAULT`](crate::RetryPolicy::DEFAULT).
 //!
-//! A descriptor set is made by `protoc`, by `buf`, or in a build script by `protox`:
+//! Make a descriptor set with `protoc` or `buf`, or with `protox` in a build script:
 //!
 //! ```sh
 //! protoc --include_imports --descriptor_set_out=spanner.fds -I googleapis \
 //!   google/spanner/admin/database/v1/spanner_database_admin.proto google/longrunning/operations.proto
 //! ```
 //!
-//! Name `google/longrunning/operations.proto` too, so that the contract has the methods of operations.
+//! The last argument, `google/longrunning/operations.proto`, adds the methods of operations to the contract.
 //!
 //! ## Operations
 //!
-//! The start method of a service returns a `google.longrunning.Operation`, which each generated crate has as a type of its own.
-//! `started_as` accepts all of them. The type of the result is a parameter, and its full name is an argument, since most generated
-//! types do not have their names. For a type with a name, which implements `prost::Name`, `started` needs no argument.
+//! A method that starts an operation returns a `google.longrunning.Operation`. Each generated crate has its own Rust type for
+//! this message, and `started_as` accepts all these types. The type of the operation's result is a type parameter. The full
+//! name of this type is an argument, since most generated types do not implement `prost::Name`. For a type that implements it,
+//! use `started`, which needs no name.
 //!
-//! The [`Operation`](crate::operation::Operation) is the same as for API Gateway: await it, watch it, cancel it, or keep its handle
-//! and resume it in another process. A handle also names the service, and a client of another service refuses it.
+//! The [`Operation`](crate::operation::Operation) is the same as for API Gateway: await it, watch it, cancel it, or keep its
+//! handle and resume it in another process. A handle also names the service, and a client of another service rejects it.
 //! [`watcher`](super::Client::watcher) waits for many operations, and lists their parents instead of polling each one.
 //!
-//! What differs between services is in a [`ServiceProfile`](crate::operation::profile::ServiceProfile): the poll schedule, the
-//! parent to list, and how to read the target of an operation. The default is made from the contract.
+//! A [`ServiceProfile`](crate::operation::profile::ServiceProfile) has the properties that differ between services: the poll
+//! schedule, the parent to list, and how to read the target of an operation. The default profile is made from the contract.
 //!
 //! ## Emulators
 //!

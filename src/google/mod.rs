@@ -1,4 +1,5 @@
-//! Any Google service: the stack of this crate under any generated client, by a contract that is loaded at run time.
+//! A client for any Google service. It loads the contract of the service at run time, and generated clients make their calls
+//! through its stack.
 //!
 //! The page [`guide`] has a complete program.
 

@@ -17,8 +17,8 @@ use crate::proto::google::longrunning::{
 /// The long-running operations of a service. [`Client::operations`](super::Client::operations) returns this.
 ///
 /// A method of a generated client that starts an operation returns a `google.longrunning.Operation`. Its Rust type may come
-/// from any crate. Give this message to [`started`](Self::started), and await, watch, cancel or resume the [`Operation`] that
-/// it returns:
+/// from any crate. Pass this message to [`started`](Self::started), which returns an [`Operation`] to await, watch, cancel or
+/// resume:
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]
@@ -53,9 +53,9 @@ use crate::proto::google::longrunning::{
 /// # fn main() {}
 /// ```
 ///
-/// The type of the result is that of `operation_info` in the method's definition. If the type does not implement [`Name`], as
-/// in some generated crates, give its full name to [`started_as`](Self::started_as). With [`Any`](prost_types::Any) as the
-/// type, a result of any type is returned as received.
+/// The type of the result is the `response_type` of `google.longrunning.operation_info` in the method's definition. If the Rust
+/// type does not implement [`Name`], as in some generated crates, pass its full name to [`started_as`](Self::started_as). With
+/// [`Any`](prost_types::Any) as the type, a result of any type is returned as received.
 ///
 /// Names of operations may have any form: `projects/{project}/locations/{location}/operations/{operation}`,
 /// `operations/{operation}`, or a number.
@@ -85,12 +85,12 @@ impl Operations {
         self.start(response, ResultType::of::<R>())
     }
 
-    /// Returns the operation that a method has started, whose result has this full name, such as
-    /// `google.spanner.admin.database.v1.Database`. See [`started`](Self::started).
+    /// Returns the operation that a method has started, as [`started`](Self::started) does. `result` is the full name of the
+    /// type of its result, such as `google.spanner.admin.database.v1.Database`.
     ///
     /// # Errors
     ///
-    /// As [`started`](Self::started).
+    /// Returns the errors of [`started`](Self::started).
     pub fn started_as<R: OperationResult>(
         &self,
         response: &impl Message,
@@ -124,11 +124,12 @@ impl Operations {
         self.resumed(name.into(), ResultType::of::<R>())
     }
 
-    /// Returns an operation that was started elsewhere, by its name, and the full name of its result's type.
+    /// Returns an operation that was started elsewhere, as [`operation`](Self::operation) does. `result` is the full name of
+    /// the type of its result.
     ///
     /// # Errors
     ///
-    /// As [`operation`](Self::operation).
+    /// Returns the errors of [`operation`](Self::operation).
     pub fn operation_as<R: OperationResult>(
         &self,
         name: impl Into<String>,
@@ -155,8 +156,8 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// Returns an error if the operation is one of another service, if its result is not an `R`, or if the name, the verb or
-    /// the start time in the handle is invalid.
+    /// Returns an error if the operation is of another service, if its result is not an `R`, or if the name, the verb or the
+    /// start time in the handle is invalid.
     pub fn resume<R: OperationResult + Name>(
         &self,
         handle: &Handle,
@@ -164,11 +165,12 @@ impl Operations {
         self.resume_by(handle, ResultType::of::<R>())
     }
 
-    /// Returns an operation by its handle, and the full name of its result's type.
+    /// Returns an operation by its handle, as [`resume`](Self::resume) does. `result` is the full name of the type of its
+    /// result.
     ///
     /// # Errors
     ///
-    /// As [`resume`](Self::resume).
+    /// Returns the errors of [`resume`](Self::resume).
     pub fn resume_as<R: OperationResult>(
         &self,
         handle: &Handle,
@@ -191,7 +193,8 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// If the name is invalid, nothing is sent. If the call fails, the error names the operation.
+    /// Returns an error if the name is invalid, in which case nothing is sent, or if the call fails. The error names the
+    /// operation.
     pub async fn get(&self, name: impl Into<String>) -> Result<OperationMessage, Error> {
         let name = name.into();
         self.call("get operation", &name, async |name| {
@@ -217,7 +220,11 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get). A service without cancellation returns UNIMPLEMENTED.
+    /// Returns the errors of [`get`](Self::get). A service without cancellation returns UNIMPLEMENTED.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the service may or may not have received the request.
     pub async fn cancel(&self, name: impl Into<String>) -> Result<(), Error> {
         let name = name.into();
         self.call("cancel operation", &name, async |name| {
@@ -231,7 +238,11 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Returns the errors of [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the service may or may not have deleted the record.
     pub async fn delete(&self, name: impl Into<String>) -> Result<(), Error> {
         let name = name.into();
         self.call("delete operation", &name, async |name| {
@@ -247,15 +258,19 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get). The call fails with UNIMPLEMENTED if the server does not offer the method, and over REST, which
-    /// has no such method.
+    /// Returns the errors of [`get`](Self::get). The call fails with UNIMPLEMENTED if the server does not offer the method, and
+    /// always over REST, which has no such method.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing on the server.
     pub async fn wait(
         &self,
         name: impl Into<String>,
         timeout: Duration,
     ) -> Result<OperationMessage, Error> {
         let name = name.into();
-        // A timeout that the message cannot represent is sent as none.
+        // A timeout that the message cannot represent is omitted.
         let timeout = prost_types::Duration::try_from(timeout).ok();
         self.call("wait for operation", &name, async |name| {
             let request = WaitOperationRequest { name, timeout };
