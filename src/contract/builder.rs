@@ -18,13 +18,14 @@ use super::{CodeSet, HttpRule, Method, OperationTypes, RetryPolicy, RoutingKey};
 ///   method.
 /// - **The routing header** has the parameters of `google.api.routing`, or else the variables of the method's first HTTP rule
 ///   (AIP-4222).
-/// - **Timeouts and retry policies** are those of the gRPC service config. A config of a method precedes one of its service,
-///   which precedes one without a name. Without a timeout, the deadline of the service configuration's `backend` rules applies;
-///   without this deadline, the timeout of a unary call is 60 seconds, and a stream has none.
+/// - **Timeouts and retry policies** are those of the gRPC service config. The config of a method has precedence over that of
+///   its service, which has precedence over a config for all methods. Without a timeout, the deadline of the service
+///   configuration's `backend` rules applies; without this deadline, the timeout of a unary call is 60 seconds, and a stream
+///   has none.
 /// - **A method is idempotent** if its first HTTP rule is a GET or a DELETE, or if its published policy retries UNAVAILABLE and
-///   not UNKNOWN. By AIP-194, a service publishes a policy only for methods that are safe to repeat. But services also have a
-///   common policy with UNKNOWN for methods that are not safe, such as creates. CancelOperation and WaitOperation of
-///   `google.longrunning.Operations`, and GetIamPolicy and TestIamPermissions of `google.iam.v1.IAMPolicy`, are always
+///   not UNKNOWN. By AIP-194, a service publishes a policy only for methods that are safe to repeat. A policy with UNKNOWN is
+///   an exception: services also publish it for methods that are not safe, such as creates. CancelOperation and WaitOperation
+///   of `google.longrunning.Operations`, and GetIamPolicy and TestIamPermissions of `google.iam.v1.IAMPolicy`, are always
 ///   idempotent. [`CallOptions::idempotent`](crate::CallOptions::idempotent) overrides the rule.
 /// - **The types of an operation** are those of `google.longrunning.operation_info`.
 ///
@@ -101,7 +102,7 @@ impl<'a> ContractBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// In each of these cases:
+    /// Returns an error in each of these cases:
     /// - The bytes are not a valid descriptor set.
     /// - The set has no service, lacks a service that was added, or lacks the request message of a method.
     /// - A configuration is malformed, or has a field that its message does not have.

@@ -1,4 +1,4 @@
-//! The contract of a client: the methods that the layers know.
+//! The contract: the methods of a service, with their settings.
 
 #[cfg(feature = "google")]
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::reader;
 use super::{METHODS, Method, MethodRef};
 
-/// The methods of a service, with the settings that the layers have for each.
+/// The methods of a service, each with the settings that the layers apply to its calls.
 ///
 /// [`Contract::api_gateway`] is built in; `Contract::builder` loads another one at run time (feature `google`). A contract is
 /// cheap to clone.
@@ -165,7 +165,7 @@ pub struct Unsupported(pub(super) reader::Unsupported);
 
 #[cfg(feature = "google")]
 impl Unsupported {
-    /// Returns the full name of the method, `package.Service.Method`.
+    /// Returns the full name of the method, `package.Service.Method`, or the selector of a rule that selects no method.
     #[must_use]
     pub fn selector(&self) -> &str {
         &self.0.selector

@@ -36,8 +36,8 @@ pub use loaded::Unsupported;
 pub(crate) use method_ref::MethodRef;
 pub use routing::RoutingKey;
 
-/// Timeout of a unary call whose method has neither a timeout nor a server deadline: the one of Google's clients for most
-/// methods.
+/// Timeout of a unary call whose method has neither a timeout nor a server deadline. Google's clients use the same timeout for
+/// most methods.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A method of the contract.
@@ -69,7 +69,7 @@ pub struct HttpRule {
 }
 
 impl HttpRule {
-    /// Returns the HTTP method, in capitals.
+    /// Returns the HTTP method, in capitals; `*` for any method.
     #[must_use]
     pub fn verb(&self) -> &str {
         &self.verb
@@ -168,11 +168,11 @@ impl CodeSet {
         Self(bits)
     }
 
-    /// Reads codes by their names, such as `UNAVAILABLE`, or their numbers, such as `14`.
+    /// Parses codes: names such as `UNAVAILABLE`, or numbers such as `14`.
     ///
     /// # Errors
     ///
-    /// If a text is neither the name nor the number of a code.
+    /// Returns an error if a text is neither the name nor the number of a code.
     pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, UnknownCode> {
         let parse = |text: T| {
             let text = text.as_ref();
@@ -279,7 +279,7 @@ impl OperationTypes {
 include!(concat!(env!("OUT_DIR"), "/contract.rs"));
 
 impl Method {
-    /// Returns all methods, sorted by path.
+    /// Returns all methods of API Gateway, sorted by path.
     #[must_use]
     pub fn all() -> &'static [Self] {
         &METHODS
@@ -293,7 +293,7 @@ impl Method {
         self.timeout.or(self.server_deadline).or(default)
     }
 
-    /// Returns the method with this gRPC path.
+    /// Returns the method of API Gateway with this gRPC path.
     #[must_use]
     pub fn find(path: &str) -> Option<&'static Self> {
         METHODS
@@ -452,8 +452,8 @@ impl RetryPolicy {
         codes: CodeSet::of(&[]),
     };
 
-    /// The policy of methods that have none in the service config. It retries UNAVAILABLE if the call is idempotent or was
-    /// certainly not processed (AIP-194). The delays are those that the config has for polls.
+    /// The policy of methods that have none in the gRPC service config. It retries UNAVAILABLE if the call is idempotent or was
+    /// certainly not processed (AIP-194). The delays are those of `GetOperation` in the gRPC service config of API Gateway.
     pub const DEFAULT: Self = Self {
         max_attempts: Some(5),
         initial_backoff: Duration::from_millis(500),

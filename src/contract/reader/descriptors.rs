@@ -219,8 +219,9 @@ impl<'a> Names<'a> {
         self.0.contains_key(name)
     }
 
-    /// Returns the full name of a message that is named within a package: the message itself, or the one in the innermost scope
-    /// of the package. A name with a dot that the set lacks is a full name.
+    /// Returns the full name of a message. `name` is from an option in a file of `package`. It is looked up as a full name
+    /// first, and then in the scopes of the package, from the innermost outwards. If the set lacks the message, a name with a
+    /// dot counts as a full name, and any other name as one of the package.
     pub(super) fn resolve(&self, name: &str, package: &str) -> String {
         let name = name.trim_start_matches('.');
         if name.is_empty() || self.has_message(name) {

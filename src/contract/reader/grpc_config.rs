@@ -151,7 +151,7 @@ fn retry(policy: &Json, place: String) -> Result<Retry, String> {
             format!("invalid {place} {code}: must be a name such as \"UNAVAILABLE\", or a number from 0 to 16")
         })?);
     }
-    // Published configs have policies without a code, which retry nothing.
+    // A policy without a code is valid, since some published configs have one. It retries nothing.
     codes.sort_unstable();
     codes.dedup();
     object.ignore(&["perAttemptRecvTimeout"]);

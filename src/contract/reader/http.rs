@@ -41,7 +41,7 @@ impl HttpRule {
         .collect()
     }
 
-    /// Reads the rule of a service configuration and its additional bindings, in order, and the selector.
+    /// Reads a rule of a service configuration. Returns its selector, and the rule and its additional bindings, in order.
     pub(super) fn read(place: &str, rule: &Json) -> Result<(String, Vec<Self>), String> {
         let mut object = Object::read(rule, place)?;
         let selector = object.text("selector")?.unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! Reads the methods of a contract from an encoded descriptor set, service configurations and gRPC service configs.
 //!
-//! The build script includes this folder too, and prints the built-in table from what it reads. So the folder imports nothing
-//! of the crate.
+//! The build script also includes this folder, and generates the built-in table with it. So no file of the folder imports
+//! anything else of the crate.
 
 mod descriptors;
 mod grpc_config;
@@ -28,15 +28,15 @@ use service_config::ServiceConfig;
 pub(crate) struct Sources<'a> {
     /// An encoded `google.protobuf.FileDescriptorSet`, with its options as extensions.
     pub(crate) descriptor_set: &'a [u8],
-    /// Each a `google.api.Service`. Where several have a rule for a method, the last is used.
+    /// The service configurations (`google.api.Service`). If several have a rule for a method, the last is used.
     pub(crate) service_configs: Vec<Json>,
-    /// Each a `grpc.service_config.ServiceConfig`.
+    /// The gRPC service configs (`grpc.service_config.ServiceConfig`).
     pub(crate) grpc_configs: Vec<Json>,
     /// The full names of the services; empty for all services of the set.
     pub(crate) services: Vec<&'a str>,
 }
 
-/// The methods of a contract, and what cannot be served of its sources.
+/// The methods of a contract, and the parts of its sources that are not served.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContractData {
     /// Sorted by path.
@@ -45,7 +45,7 @@ pub(crate) struct ContractData {
     pub(crate) unsupported: Vec<Unsupported>,
 }
 
-/// A method as its sources have it.
+/// A method, as read from the sources.
 #[derive(Clone, Debug)]
 pub(crate) struct Method {
     pub(crate) path: String,
@@ -76,11 +76,11 @@ pub(crate) struct Unsupported {
 const OPERATIONS: &str = "google.longrunning.Operations";
 const OPERATION: &str = "google.longrunning.Operation";
 
-/// The method without an HTTP rule whose resource is its field `name`.
+/// The method whose routing header has its field `name`, although it has no HTTP rule.
 const WAIT_OPERATION: &str = "google.longrunning.Operations.WaitOperation";
 
-/// Methods of other verbs than GET and DELETE that can be repeated safely, in services that many Google services include
-/// (AIP-151, `google.iam.v1`).
+/// Methods that are safe to repeat although they are not mapped to GET or DELETE. They belong to services that many Google
+/// services include (AIP-151, `google.iam.v1`).
 const IDEMPOTENT: [&str; 4] = [
     "google.longrunning.Operations.CancelOperation",
     WAIT_OPERATION,
@@ -92,7 +92,7 @@ const IDEMPOTENT: [&str; 4] = [
 ///
 /// # Errors
 ///
-/// If a source is malformed. The error names the source, the value, and what would be valid.
+/// Returns an error if a source is malformed. The error names the source, the value, and what would be valid.
 pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
     let set = FileSet::decode(sources.descriptor_set)
         .map_err(|error| format!("invalid descriptor set: {error}"))?;
@@ -129,7 +129,8 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
     })
 }
 
-/// Returns the services with these names and the operations service, or all services of the set.
+/// Returns the services with these names, and the operations service if the set has it. Without names, returns all services of
+/// the set.
 fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, String> {
     let all = set.services();
     if all.is_empty() {
@@ -296,8 +297,8 @@ impl Reader<'_> {
 ///
 /// A GET changes nothing, and a DELETE has the same effect when it is repeated (RFC 9110 §9.2.2). A method of another verb is
 /// idempotent if its published policy retries UNAVAILABLE and not UNKNOWN. By AIP-194, a service publishes a policy only for
-/// methods that are safe to repeat. But services also have a common policy with UNKNOWN for methods that are not safe, such as
-/// creates.
+/// methods that are safe to repeat. A policy with UNKNOWN is an exception: services also publish it for methods that are not
+/// safe, such as creates.
 fn is_idempotent(selector: &str, http: &[HttpRule], retry: Option<&Retry>) -> bool {
     let verb = http.first().map(|rule| rule.verb.as_str());
     let by_policy = |retry: &Retry| retry.has(UNAVAILABLE) && !retry.has(UNKNOWN);

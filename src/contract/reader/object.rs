@@ -33,7 +33,7 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Returns a member, which has its name in camel case or as in the proto. `null` counts as absent.
+    /// Returns a member by its name, which may be in camel case or in snake case. `null` counts as absent.
     pub(super) fn get(&mut self, name: &'static str) -> Option<&'a Json> {
         self.known.push(name);
         let mut members = self.members?.iter();
@@ -91,7 +91,7 @@ impl<'a> Object<'a> {
         format!("invalid {} {}: {rule}", self.place(name), shown(value))
     }
 
-    /// Marks members that a contract does not need as known.
+    /// Accepts these members, which a contract does not need.
     pub(super) fn ignore(&mut self, names: &[&'static str]) {
         self.known.extend(names);
     }
