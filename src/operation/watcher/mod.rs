@@ -83,17 +83,18 @@ use wait_end::{AbandonReason, WaitCell};
 ///
 /// # Runtimes
 ///
-/// The calls are made by one task on each Tokio runtime on which waits are polled; the tasks end with the last clone of the
-/// watcher and the last wait. When a runtime ends, the tasks on the other runtimes take over. If no runtime is left for a wait,
-/// the wait ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
+/// Each Tokio runtime on which waits are polled has one task that makes calls. The tasks end after the last clone of the
+/// watcher and the last wait have been dropped. When a runtime ends, the tasks on the other runtimes take over. If no runtime
+/// is left for a wait, the wait ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
 /// [`last_failure`](super::OperationError::last_failure) returns the reason. Each runtime needs its time driver. A runtime that
 /// exists but is not polled, such as a `current_thread` runtime outside of `block_on`, makes no calls. If the watcher was used
 /// on this runtime only, its waits continue as soon as the runtime is polled again.
 ///
 /// # Panics
 ///
-/// If a transport or a layer panics in a poll or a probe, the waits that needed this call end with an error as above. If it
-/// panics in a listing, the operations are polled on their own. Other waits continue, and the watcher stays usable.
+/// If a transport or a layer panics in a poll or a probe, the waits that needed this call end with an error as above. If a
+/// transport or a layer panics in a listing, the operations are polled on their own. Other waits continue, and the watcher
+/// stays usable.
 #[derive(Clone)]
 pub struct Watcher {
     shared: Arc<Shared>,
