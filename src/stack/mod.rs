@@ -62,7 +62,7 @@ pub(crate) struct Layers {
     pub(crate) response_check: ResponseCheckLayer,
 }
 
-/// Assembles the stack over a transport. The layers of each part are in order, outermost first.
+/// Assembles the stack over a transport. `calls` and `attempts` list their layers outermost first.
 pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
     let calls = ServiceBuilder::new()
         .layer(layers.trace) // its span includes all layers below
@@ -70,7 +70,7 @@ pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
         .layer(layers.headers) // sets the headers that all attempts share
         .layer(DeadlineLayer) // limits all attempts and the waits between them
         .layer(layers.retry) // repeats the attempts
-        .layer(NormalizeLayer); // converts the body and the error of what follows
+        .layer(NormalizeLayer); // converts the body and the error of the service below
     let attempts = ServiceBuilder::new()
         .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
         .layer(layers.response_check) // no unchecked response reaches the layers above
@@ -205,8 +205,8 @@ impl Service<GrpcRequest> for Stack {
     }
 }
 
-/// A user's transport. Since a stack is always ready, a call passes the layers first, and then waits until the transport is
-/// ready. Until then, the request is not sent.
+/// A user's transport. A call waits here until the transport is ready, and its request is not sent before. The layers above do
+/// not wait, since a stack is always ready.
 #[derive(Clone)]
 struct UserTransport<T>(Normalize<T>);
 
