@@ -1,7 +1,7 @@
 //! The codec of the generated clients and servers: tonic's own, with smaller buffers.
 //!
 //! The buffers start with at most 1 KiB, since glibc caches allocations of this size per thread, and takes a lock for larger
-//! ones. They are large enough for a request with a few names and for a response with an operation, and grow for larger
+//! allocations. The buffers have room for a request with a few names and for a response with an operation, and grow for larger
 //! messages. tonic would allocate 8 KiB for each message in both directions, and a call holds its buffers while it waits.
 
 use std::marker::PhantomData;

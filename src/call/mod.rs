@@ -197,8 +197,8 @@ pub(crate) struct Transcoded;
 )]
 pub(crate) struct JsonType(pub(crate) HeaderValue);
 
-/// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The extensions of the
-/// response have it. It has no `Debug`, since the head may have a token.
+/// A request that was received as HTTP/JSON and has the route of a method, but could not be converted. The response has
+/// this value in its extensions. There is no `Debug`, since the head may contain a token.
 #[derive(Clone)]
 #[cfg(feature = "rest")]
 #[cfg_attr(

@@ -101,14 +101,14 @@ pub(crate) struct UnusableConnection {
 }
 
 impl UnusableConnection {
-    /// The peer's first bytes are not HTTP/2.
+    /// Returns the reason for a peer whose first bytes are not HTTP/2.
     pub(crate) fn not_http2(why: &str) -> Self {
         let kind = TransportErrorKind::NotHttp2;
         let text = format!("{NOT_HTTP2}: {why}").into();
         Self { kind, text }
     }
 
-    /// The peer rejected the connection, which counts as a failure to connect.
+    /// Returns the reason for a peer that rejected the connection. The rejection counts as a failure to connect.
     pub(crate) fn refused(text: String) -> Self {
         let kind = TransportErrorKind::Connect;
         let text = text.into();
@@ -404,7 +404,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
 }
 
 fn classify_hyper(error: &hyper::Error) -> (TransportErrorKind, Code) {
-    // hyper cancels a request only before it is started. The source of the error is the reason for the connection's end.
+    // hyper cancels a request only before starting it. The source of the error is the reason for the connection's end.
     if error.is_canceled() {
         return (TransportErrorKind::GoneAway, Code::Unavailable);
     }
