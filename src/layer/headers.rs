@@ -124,7 +124,7 @@ where
 fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
     let (mut head, body) = request.into_parts();
     let method = fixed.contract.lookup(head.uri.path());
-    // A stream of messages is not read, and the body of another service's method may be one.
+    // Do not read a stream of messages. The body of another service's method may be such a stream.
     let (payload, body) = match &method {
         Some(method) if !method.client_streaming => {
             (Some(call::read_unary_body(body)?), Body::empty())

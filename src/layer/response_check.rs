@@ -4,7 +4,7 @@
 //! trailers, becomes the error [`Status`]. Malformed status details are removed, since tonic panics on them.
 //!
 //! Metadata over the limit fails only the call that it belongs to. A failed call keeps its code, its message, and its details
-//! if they fit; the message says what was dropped. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
+//! if they fit; the message reports the dropped metadata. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
 //!
 //! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, up to the size
 //! limit. So every generated client can read a compressed response, even one of a user's transport. Other calls offer only the

@@ -88,7 +88,8 @@ fn locate(env: Env<'_>) -> Option<FileLocation> {
     })
 }
 
-/// The variable of the user's directory, and the path of gcloud's directory in it, which has the well-known file (AIP-4113).
+/// The variable with the user's directory, and the path of gcloud's directory below that directory. gcloud's directory has the
+/// well-known credential file (AIP-4113).
 #[cfg(not(windows))]
 const HOME: (&str, &str) = ("HOME", ".config/gcloud");
 #[cfg(windows)]

@@ -73,7 +73,7 @@ impl Kind {
 }
 
 impl CredentialFile {
-    /// Parses the text of a file. The error is one phrase. The type is the only value of the file that it quotes.
+    /// Parses the text of a file. The error is one phrase, and quotes no value of the file except its type.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         // A syntax error of serde_json names line and column, and quotes nothing.
         let json: Value =

@@ -146,7 +146,7 @@ impl AuthLayer {
     /// in a row, up to 15 minutes.
     ///
     /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
-    /// calls that need credentials wait for it without blocking their threads, at most for the
+    /// calls that need credentials wait for the factory without blocking their threads, at most for the
     /// [`token_timeout`](Self::token_timeout); then they fail with DEADLINE_EXCEEDED. If the factory itself makes a call over
     /// this layer, that call waits like the others. If the factory returns an error or panics, the call fails with
     /// UNAUTHENTICATED or INTERNAL, as for any other failure of the credentials.
@@ -209,8 +209,8 @@ impl AuthLayer {
         }
     }
 
-    /// Sets the maximum time that a call waits for its credentials. After it, the call fails with DEADLINE_EXCEEDED. The
-    /// default is 8 s.
+    /// Sets the maximum time that a call waits for its credentials. After this time, the call fails with DEADLINE_EXCEEDED.
+    /// The default is 8 s.
     #[must_use]
     pub fn token_timeout(self, token_timeout: Duration) -> Self {
         Self {

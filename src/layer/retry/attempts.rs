@@ -124,8 +124,8 @@ impl<S> Attempts<S> {
             };
         }
         let policy = self.policy();
-        // A code of the contract counts even if the call's policy does not have it: a poll is a single attempt, so its policy
-        // has no codes.
+        // For the throttle, a code of the contract's policy is retryable even if the call's own policy lacks the code. The
+        // policy of a poll has no codes, since a poll is a single attempt.
         let contract_codes = self.contract_policy().codes;
         let is_retryable =
             policy.codes.contains(status.code()) || contract_codes.contains(status.code());

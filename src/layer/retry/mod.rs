@@ -211,7 +211,7 @@ where
     }
 }
 
-/// Sets `grpc-timeout` to the remaining time, so that the server stops with the call.
+/// Sets `grpc-timeout` to the remaining time, so that the server stops at the deadline of the call.
 fn set_timeout_header(headers: &mut HeaderMap, remaining: Option<Duration>) {
     if let Some(remaining) = remaining {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));

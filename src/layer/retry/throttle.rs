@@ -7,21 +7,21 @@ use crate::error::Error;
 /// Settings of retry throttling, as in gRPC's `retryThrottling` (gRFC A6). A client whose calls keep failing stops retrying
 /// them.
 ///
-/// A client and its clones share one token bucket, which is full at first. An attempt that fails with a retryable code, or whose
-/// pushback forbids a retry, removes one token. A call that succeeds adds `token_ratio`. While at most half of the tokens are left,
-/// failed calls are not retried and return their error. First attempts, transparent retries and retries with refreshed credentials
-/// are not throttled; the latter two remove no token.
+/// A client and its clones share one token bucket, which is full at first. An attempt that fails with a retryable code, or
+/// whose pushback forbids a retry, removes one token. A call that succeeds adds `token_ratio` tokens. While at most half of the
+/// tokens are left, failed calls are not retried and return their error. First attempts, transparent retries and retries with
+/// refreshed credentials are not throttled; the latter two remove no token.
 ///
-/// Polls of operations add and remove tokens, too. They are single attempts: their [`Schedule`](crate::operation::Schedule) decides
-/// when to poll again, and is not throttled.
+/// Polls of operations add and remove tokens, too. Each poll is a single attempt. The
+/// [`Schedule`](crate::operation::Schedule) decides when to poll again, and is not throttled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryThrottling {
     /// Maximum number of tokens, from 1 to 1000. The default is 100. If a connection breaks, all its calls fail at once; with
-    /// the ten tokens of gRPC's examples, only four of them would be retried.
+    /// the ten tokens of gRPC's examples, only four of these calls would be retried.
     pub max_tokens: u32,
-    /// Number of tokens that a successful call adds, from 0.001 to `max_tokens`. The default is 0.1, so retries stop if more than
-    /// about one attempt in eleven keeps failing.
+    /// Number of tokens that a successful call adds, from 0.001 to `max_tokens`. The default is 0.1, so retries stop if more
+    /// than about one attempt in eleven keeps failing.
     pub token_ratio: f64,
 }
 

@@ -117,7 +117,7 @@ impl Facts {
 const WITHOUT_URL: &str = "the HTTP transport reports a [";
 
 fn fault(texts: &[String], secrets: &[String]) -> Fault {
-    // An outer text often repeats a part of the inner one, so the innermost is read first.
+    // Read the innermost text first, since an outer text often repeats a part of it.
     let root = texts.last().map(String::as_str).unwrap_or_default();
     let any = |part: &str| texts.iter().any(|text| text.contains(part));
     if let Some(status) = texts.iter().rev().find_map(|text| status(text)) {
@@ -323,7 +323,7 @@ impl Fault {
             Self::Response { status, body } => {
                 format!("{endpoint} responded with HTTP {status}{}", body.describe())
             }
-            // If the first character is wrong, the text is HTML or other text.
+            // A syntax error at the first character means that the text is not JSON, but for example HTML.
             Self::NotToken(cause) if cause.ends_with("at line 1 column 1") => {
                 format!("{endpoint} responded with text that is not JSON ({cause})")
             }

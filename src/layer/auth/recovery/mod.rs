@@ -26,7 +26,8 @@ use super::metadata_server::{MetadataServer, PROBE_TIMEOUT, ProbeError};
 use super::origin::Origin;
 use super::rejection::Rejection;
 
-/// Creates credentials. It runs in the task of a call, without any lock.
+/// A function that creates credentials. It runs in the task of a call, which does not hold the lock of `Provider::state`
+/// meanwhile.
 pub(super) type Factory = Arc<dyn Fn() -> Result<Created, Rejection> + Send + Sync>;
 
 /// Credentials and their source.
@@ -48,8 +49,8 @@ const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// Time without an answer after which credentials are created again. The time is shorter than the default token_timeout, so
-/// that one lost answer fails only one call. It doubles with each such replacement, since the replaced credentials leave a
-/// request open: at the maximum, a source that never answers costs four sockets an hour.
+/// that one lost answer fails only one call. The time doubles with each such replacement, since the replaced credentials leave
+/// a request open: at the maximum, a source that never answers costs four sockets an hour.
 const REPLACE_AFTER: Duration = Duration::from_secs(7);
 /// Maximum of [`REPLACE_AFTER`] after it has doubled.
 const MAX_REPLACE_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -342,7 +343,8 @@ impl Provider {
 }
 
 /// A guard of a call that waits for an answer. If the call is dropped before its token_timeout, the guard checks whether the
-/// credentials have been silent for too long. Calls whose deadline is shorter than the token_timeout would never check this.
+/// credentials have been silent for too long. Without the guard, calls whose deadline is shorter than the token_timeout would
+/// never make this check.
 struct Waiting<'a> {
     provider: &'a Provider,
     generation: &'a Arc<Generation>,
