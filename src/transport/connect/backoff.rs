@@ -26,7 +26,8 @@ pub(crate) struct ConnectBackoff {
 impl ConnectBackoff {
     /// Records a failed attempt. Failures within one delay double the delay only once, since their attempts were made together.
     ///
-    /// Returns the previous error. The caller drops it after the lock is released, since it may run code of the user.
+    /// Returns the previous error. The caller drops the error after the lock is released, since the drop may run code of the
+    /// user.
     pub(crate) fn failed(&mut self, error: SharedError) -> Option<SharedError> {
         self.failures += 1;
         if self.next_attempt().is_none() {

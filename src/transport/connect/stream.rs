@@ -78,7 +78,7 @@ impl IoStream {
         }
     }
 
-    /// Reports errors for which `classify` returns a text as failed connections, with this text.
+    /// Reports an error as a failed connection if `classify` returns a text for the error. The report has this text.
     pub(crate) fn classify_errors(
         self,
         classify: impl Fn(&io::Error) -> Option<String> + Send + Sync + 'static,

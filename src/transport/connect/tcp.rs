@@ -1,4 +1,4 @@
-//! TCP connections, to the first address of a name that answers.
+//! Opens a TCP connection to a name, to the first of its addresses that answers.
 
 use std::io;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl<R> TcpConnector<R> {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(timeout));
-        // A part of a short timeout is left for the second family.
+        // Leave a part of a short timeout for the second family.
         connector.set_happy_eyeballs_timeout(Some(FIRST_FAMILY.min(timeout / 4)));
         Self { connector, timeout }
     }
@@ -45,7 +45,7 @@ where
     pub(super) async fn connect(&self, uri: Uri) -> Result<TcpStream, BoxError> {
         match self.connector.clone().oneshot(uri).await {
             Ok(tcp) => Ok(tcp.into_inner()),
-            // Use the text of the timeout around all steps, since either of the two timeouts may elapse first.
+            // Return the error of the timeout around all steps, since either that timeout or hyper-util's may elapse first.
             Err(error) if is_elapsed(&error) => Err(timeout_error(self.timeout, Some(Step::Tcp))),
             Err(error) => Err(error.into()),
         }

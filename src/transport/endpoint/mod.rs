@@ -164,7 +164,7 @@ impl EndpointSettings<'_> {
             (true, Some(service)) if universe == DEFAULT_UNIVERSE => {
                 parse("endpoint", &format!("https://{service}.mtls.{universe}"))
             }
-            // A host of its own is in no universe.
+            // A host that is not below the default universe domain does not depend on the universe.
             (false, None) => parse("default_host", host),
             (true, None) => Err(Error::configuration(format!(
                 "the host {host} has no endpoint for mutual TLS, which {reason} requires; set `{MTLS}` to `never`, or set `endpoint`"

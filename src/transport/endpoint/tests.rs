@@ -1,6 +1,6 @@
 use super::*;
 
-/// The settings of a client of API Gateway that has no setting.
+/// The endpoint settings of an API Gateway client without any user setting.
 const API_GATEWAY: EndpointSettings<'static> = EndpointSettings {
     host: Some("apigateway.googleapis.com"),
     emulator_variable: Some(EMULATOR_HOST),

@@ -210,7 +210,7 @@ async fn send(
             Acquired::Http2 => {
                 *request.uri_mut() = shared.origin.uri(path)?;
                 request.headers_mut().remove(header::HOST);
-                // Some proxies require this header, which HTTP/1.1 requests have, too.
+                // Set `content-length`, as hyper does for HTTP/1.1, since some proxies require it.
                 let length = request.body().size_hint().exact();
                 if let Some(length) = length.filter(|length| *length > 0) {
                     let headers = request.headers_mut();

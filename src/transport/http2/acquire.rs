@@ -27,7 +27,8 @@ pub(super) async fn acquire(
         let pause_end = call.shared.state.with(|state| state.pause_end());
         let polling = std::future::poll_fn(|cx| call.poll(cx, pause_end));
         let acquired = match pause_end {
-            // Retry at the end of the pause: another connection may then be opened, and no other event may wake this call.
+            // Retry at the end of the pause, when another connection may be opened. There may be no other event that wakes this
+            // call.
             Some(end) => match tokio::time::timeout_at(end, polling).await {
                 Ok(result) => result?,
                 Err(_) => None,

@@ -111,8 +111,8 @@ impl ConnectionHealth {
     /// - The keepalive interval is over, and there is a stream, or a stream was dropped without a complete response. Without
     ///   the second condition, brief and rare calls would use a dead connection again and again.
     /// - There are streams, and nothing was received for [`EARLY_PING_AFTER`]. A second early ping in the same silent period is
-    ///   sent only for a stream that was opened after the first one was answered, since the path may have died in between. See
-    ///   [`MAX_EARLY_PINGS`] for the limit.
+    ///   sent only for a stream that was opened after the answer to the first early ping, since the path may have died after
+    ///   that answer. See [`MAX_EARLY_PINGS`] for the limit.
     pub(super) async fn keep_alive(
         &self,
         pings: Option<PingPong>,
@@ -144,7 +144,7 @@ impl ConnectionHealth {
     async fn until_ping(&self, silence: &mut SilentPeriod, due: Instant) -> bool {
         loop {
             if self.active_streams() == 0 && self.has_unanswered.load(Ordering::SeqCst) {
-                // The silent period is not restarted, so it also counts for the next call.
+                // Do not restart the silent period, so that the silence before the next call counts, too.
                 let opened = timeout_at(due, self.stream_opened()).await;
                 self.is_asleep.store(false, Ordering::SeqCst);
                 if opened.is_err() {

@@ -20,6 +20,8 @@ pub(crate) fn has_default_provider() -> bool {
 pub(crate) enum Tls {}
 
 impl Tls {
+    /// Returns an error, since this build has no TLS.
+    ///
     /// # Errors
     ///
     /// Always. `setting` is the name of the setting that contains the `https` address.

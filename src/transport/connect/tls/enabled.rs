@@ -27,6 +27,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
+    /// Creates the TLS settings for connections to the host of `uri`.
+    ///
     /// # Errors
     ///
     /// If an option or the host name of `uri` is invalid. `setting` is the name of the setting that contains the address.
@@ -59,6 +61,8 @@ impl Tls {
         })
     }
 
+    /// Performs the handshake over a stream.
+    ///
     /// # Errors
     ///
     /// If the handshake fails, or if the peer did not choose HTTP/2 although only HTTP/2 was offered. The error names the
