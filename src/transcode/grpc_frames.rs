@@ -5,8 +5,8 @@ use tonic::Status;
 
 use crate::call::MESSAGE_PREFIX_LEN;
 
-/// Returns the frame of a message. `buffer` is from [`buffer()`], which reserves room for the prefix, and ends with
-/// the message.
+/// Returns the frame of a message. `buffer` comes from [`buffer()`], which reserves room for the prefix, and has the
+/// message after that prefix.
 ///
 /// # Errors
 ///

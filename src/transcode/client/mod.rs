@@ -44,13 +44,13 @@ const DEFAULT_MAX_REPLY: usize = 4 << 20;
 ///
 /// # Values in the path
 ///
-/// Values of path variables are percent-encoded as `google/api/http.proto` says. So they may contain control
+/// Values of path variables are percent-encoded, as `google/api/http.proto` specifies. So they may contain control
 /// characters such as line breaks, `%`, and, in a variable of one segment, `/`.
 /// [`TranscodeLayer`](super::TranscodeLayer) decodes the same value. These values fail with INVALID_ARGUMENT before
 /// anything is sent:
 ///
 /// - an empty value, and an empty segment where the template has `*`. A `**` may have empty segments, as in `a//b`.
-/// - a segment `.` or `..`. URL libraries, proxies and servers remove these from paths, also where they are
+/// - a segment `.` or `..`. URL libraries, proxies and servers remove these from paths, even if they are
 ///   percent-encoded (RFC 3986 §6.2.2), so the server would see another path.
 /// - a value that does not match the pattern of its variable.
 ///
@@ -133,8 +133,8 @@ impl<S> Rest<S> {
         self
     }
 
-    /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default. A larger one
-    /// fails with RESOURCE_EXHAUSTED.
+    /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default. A larger
+    /// response or message fails with RESOURCE_EXHAUSTED.
     #[must_use]
     pub fn max_response(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.settings).max_bytes = bytes;
@@ -202,7 +202,7 @@ where
         .map_err(|error| TransportError::to_status(error.into()))?;
     let (head, body) = reply.into_parts();
     if is_grpc(&head.headers) {
-        // A transcoding proxy forwards a gRPC status that it cannot write as JSON.
+        // Return a gRPC response unchanged: a transcoding proxy forwards a gRPC status that it cannot write as JSON.
         return Ok(GrpcResponse::from_parts(head, Body::new(body)));
     }
     if method.server_streaming && head.status.is_success() {

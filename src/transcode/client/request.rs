@@ -95,7 +95,7 @@ fn by_rule<'r>(
         RequestBody::All => content(json::write(schema, method.input, &rest, options)?),
         RequestBody::Field(place) => {
             let field = &schema.message(method.input).fields[place];
-            // Send no body for a message that is not set, since `{}` would be an empty message.
+            // Send no body for a message that is not set, since `{}` would set it to an empty message.
             if field.presence && !json::is_set(schema, method.input, place, message)? {
                 None
             } else {
@@ -146,7 +146,8 @@ fn value<'m>(
     let (_, above) = bound.numbers.split_last().ok_or("is not a field")?;
     let parent = match json::message_at(schema, input, above, message)? {
         Some(parent) => parent,
-        // A value in the path would set the message, and so unset the other members of its oneof.
+        // Return an empty value, so that the rule does not fit. A value in the path would set the message, and unset the
+        // other members of its oneof.
         None if is_choice(schema, input, above) => return Ok("".into()),
         None => Cow::default(),
     };

@@ -54,7 +54,7 @@ impl ResponseReader<'_> {
         }
         let output = self.rules.schema().message(self.method.output);
         let empty = output.fields.is_empty() || status == StatusCode::NO_CONTENT;
-        // An HTML page is not a response, even if it is blank.
+        // A blank HTML page does not count as an empty response.
         let blank = body.iter().all(u8::is_ascii_whitespace) && !intermediary::is_html(headers);
         if empty && blank {
             return grpc_frames::frame(grpc_frames::buffer(0));
@@ -64,8 +64,8 @@ impl ResponseReader<'_> {
                 lexer.skip()?;
                 lexer.end()
             });
-            // If the body is JSON, the error says why it is invalid. Otherwise the body is the page of a proxy or is
-            // truncated.
+            // If the body is JSON, the error is the reason why the message is invalid. Otherwise the body is a proxy's
+            // page or is truncated.
             match well_formed {
                 Ok(()) => why,
                 Err(_) => self.not_json(status, headers, body),
@@ -97,7 +97,8 @@ impl ResponseReader<'_> {
         grpc_frames::frame(wire)
     }
 
-    /// Returns a response body as a `google.api.HttpBody`, or as a message with such a field.
+    /// Returns the message for a response body that is not JSON: a `google.api.HttpBody`, or a message whose field with
+    /// this number is an `HttpBody`.
     pub(crate) fn raw(self, number: Option<u32>, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
         let mut out = grpc_frames::buffer(0);
         let of = (self.rules.schema(), self.method.output);
@@ -107,9 +108,11 @@ impl ResponseReader<'_> {
 
     /// Returns whether the body of a successful response is an error body, `{"error": {…}}`.
     ///
-    /// If the response message has no field `error`, every such body is an error body. If it has one, the body is an
-    /// error body only with `code` and `status` as in Google's error bodies. If that field can have a `status` of its
-    /// own, only a stream has error bodies, because its HTTP status is sent before a failure.
+    /// - If the response message has no field `error`, every such body is an error body.
+    /// - If the message has a field `error`, the body is an error body only if its `code` and `status` are as in Google's
+    ///   error bodies.
+    /// - If that field can also have a `status`, only a stream has error bodies, since the HTTP status of a stream is sent
+    ///   before a failure.
     pub(crate) fn is_error(self, body: &[u8]) -> bool {
         let Some(is_google) = lone_error(body) else {
             return false;

@@ -36,7 +36,7 @@ impl Reader<'_> {
             if wrote == Written::Nothing {
                 out.truncate(begin);
             }
-            // A key has only one text, so a duplicate key is a duplicate name.
+            // Collect the names, to compare them instead of the keys: each key has only one spelling as a name.
             if self.strict {
                 names.push(name);
             }

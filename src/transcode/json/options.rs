@@ -24,7 +24,7 @@ pub struct JsonOptions {
     /// - An `Any` whose `@type` is not a URL, or whose members do not fit its type. By default, it is carried
     ///   unchanged.
     ///
-    /// An `Any` that is `{}`, in a singular field outside a oneof, is read as set if this is true. By default, the
-    /// field is not set.
+    /// With this option, an empty `Any`, `{}`, also sets a singular field outside a oneof. By default, the field is not
+    /// set.
     pub strict: bool,
 }

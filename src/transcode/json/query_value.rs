@@ -24,7 +24,7 @@ const TRUE: [&str; 5] = ["true", "t", "yes", "y", "1"];
 const FALSE: [&str; 5] = ["false", "f", "no", "n", "0"];
 
 /// Returns the wire bytes of one value in a path or a query, with the key of the field. The text is percent-decoded.
-/// For a repeated field it is one element.
+/// For a repeated field, the text is one element.
 ///
 /// # Errors
 ///

@@ -124,7 +124,8 @@ impl Writer<'_> {
             FieldKind::Float => {
                 let narrow = f32::from_bits(bits as u32);
                 let wide = f64::from(narrow);
-                // The shortest text of the greatest float is a larger double, which parsers that use a double refuse.
+                // Write the greatest float as a double. Its shortest text as a float is a larger number, which parsers that
+                // use a double refuse.
                 if narrow.abs() == f32::MAX {
                     float(wide, &wide, out);
                 } else {

@@ -165,7 +165,7 @@ fn put_length(at: usize, length: usize, out: &mut Vec<u8>) {
     let end = out.len();
     put_varint(length as u64, out);
     let size = out.len() - end;
-    // Write the length behind the content, and move it to the front after the content.
+    // Write the length after the content, move the content back to make room, and copy the length in front of it.
     let mut text = [0; 10];
     text[..size].copy_from_slice(&out[end..]);
     out.truncate(end);

@@ -83,9 +83,9 @@ pub(crate) struct Method {
     pub(crate) server_streaming: bool,
     /// True if a stream of responses is one JSON text per line, and not an array.
     pub(crate) lines: bool,
-    /// True if the rules are annotations in a file that another file of the set imports. The importing file may use
-    /// only the messages of a service such as `google.iam.v1.IAMPolicy`, and have methods of its own on the same
-    /// paths.
+    /// True if the rules are annotations in a file that another file of the set imports. Such rules come after others:
+    /// the importing file may need only the file's messages, as of `google.iam.v1.IAMPolicy`, and may have methods of
+    /// its own on the same paths.
     mixin: bool,
     /// In order of preference: the first rule that matches a request is used.
     pub(crate) rules: Vec<Rule>,
@@ -141,8 +141,8 @@ impl Rules {
     /// Returns the rules that are not served, with the reasons, in the order of the descriptor set. Rules of a
     /// configuration that select no method of the set come last.
     ///
-    /// All other rules are served. Methods without a rule are not listed. [`RulesBuilder::build`] logs their number
-    /// and the first of them at level `warn`, each of them at level `debug`.
+    /// All other rules are served. Methods without a rule are not listed. [`RulesBuilder::build`] logs the number of
+    /// unserved rules and the first of them at level `warn`, and each of them at level `debug`.
     #[must_use]
     pub fn unserved(&self) -> &[Unserved] {
         &self.compiled.unserved

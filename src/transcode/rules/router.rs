@@ -130,8 +130,8 @@ impl Router {
     }
 }
 
-/// A search for one path. It visits a node at most as often as there are templates. If templates have a `**` before
-/// their end, the limit is templates times segments.
+/// A search for one path. Each node is visited at most once per template or, if templates have a `**` before their
+/// end, at most once per template and segment.
 struct Search<'r> {
     nodes: &'r [Node],
     verb: &'r Verb,

@@ -41,6 +41,8 @@ pub(crate) struct Variable {
 }
 
 impl Template {
+    /// Parses a template.
+    ///
     /// # Errors
     ///
     /// If the text does not follow the grammar.
@@ -93,7 +95,7 @@ impl Template {
         rest.map_or(&[], |rest| &self.segments[rest + 1..])
     }
 
-    /// Returns paths that match this template and as few others as possible. Each wildcard becomes a literal that no
+    /// Returns paths that match this template and as few other templates as possible. Each wildcard becomes a literal that no
     /// template has, and `**` becomes no segment, one, two, and more segments than a template usually has.
     pub(crate) fn samples(&self) -> impl Iterator<Item = String> {
         [0, 1, 2, 50].into_iter().map(|rest| {

@@ -20,8 +20,9 @@ use std::fmt;
 /// | an earlier rule matches the same requests, or another rule matches all paths of this rule | `TranscodeLayer` |
 /// | two `**` in one template | `TranscodeLayer` |
 ///
-/// Rules are served in the order of the descriptor set. Annotations in a file that another file imports come last,
-/// since such a file may be imported for its messages alone. Methods that stream their requests come after them.
+/// If several rules match the same requests, the server uses the earliest. Rules are in the order of the descriptor set,
+/// with two exceptions. Annotations in a file that another file imports come later, since such a file may be imported for
+/// its messages alone. Rules of methods that stream their requests come last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unserved {
     method: String,

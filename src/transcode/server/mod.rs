@@ -67,7 +67,7 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 /// | request | how it is read |
 /// |---|---|
 /// | `Content-Encoding: gzip` (or `x-gzip`, `identity`) | The body is decompressed, within the limit of [`max_request`](Self::max_request). An empty body is accepted, even with `gzip`. Another encoding is answered with 415, the code UNIMPLEMENTED and `Accept-Encoding`. |
-/// | POST with `X-HTTP-Method-Override` | The verb in the header replaces POST. The header is not in the gRPC request. If the verb is not POST, the header has no effect and is forwarded. |
+/// | POST with `X-HTTP-Method-Override` | The verb in the header replaces POST. The header is not in the gRPC request. In a request with another verb, the header has no effect and is forwarded. |
 /// | POST with `X-HTTP-Method-Override: GET` and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it if a URL would be too long. |
 /// | `application/grpc-web`, `application/grpc+json` and the like | 415 with the code UNIMPLEMENTED, whatever the path. gRPC-Web needs a layer of its own in front of this one, such as `tonic-web`. |
 /// | several `Content-Type` headers | 400 with the code INVALID_ARGUMENT, since parsers differ in which header they use. |
@@ -85,7 +85,7 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 /// request is answered at once, and HTTP/1.1 closes the connection. Responses have no limit unless
 /// [`max_response`](Self::max_response) sets one, as with tonic's servers.
 ///
-/// A tonic server with both on one port, over HTTP/1.1 and HTTP/2:
+/// A tonic server that accepts HTTP/JSON and gRPC on one port, over HTTP/1.1 and HTTP/2:
 ///
 /// ```no_run
 /// // Not run: it would serve for ever.

@@ -71,11 +71,11 @@ pub(crate) async fn call(
     }
 }
 
-/// A request that was read: the message, and what else the gRPC call needs.
+/// A request that was read: the message, and the other data of the gRPC call.
 struct ReadRequest {
     target: RuleId,
     message: Bytes,
-    /// The headers that stand for system parameters.
+    /// The headers for the system parameters of the query.
     headers: Vec<(HeaderName, HeaderValue)>,
     enums_as_numbers: bool,
 }

@@ -283,7 +283,7 @@ pub(crate) struct AnyMembers {
 }
 
 impl AnyMembers {
-    /// Returns whether a name is such a member, and this is its first occurrence.
+    /// Records a member. Returns true for the first `@type` and for the first `value`.
     pub(crate) fn first(&mut self, name: &str) -> bool {
         let read = match name {
             "@type" => &mut self.type_url,

@@ -113,7 +113,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Writes a message whose JSON form is that of a field.
+    /// Writes a message whose JSON form is that of one of its fields, such as a `Struct`, a `Value` or a wrapper.
     fn structured(
         &mut self,
         message: &Message,
@@ -228,8 +228,8 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Returns whether a field is written. A default value of a field without presence is not, even if the wire has
-    /// it.
+    /// Returns whether a field is written. A default value of a field without presence is not written, even
+    /// if the wire has it.
     fn shown(&self, field: &Field, found: std::ops::Range<usize>, bytes: &[u8]) -> bool {
         self.options.defaults
             || match field.repeat {
