@@ -221,7 +221,7 @@ async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pending_wait_takes_at_most_1060_bytes_between_its_polls() {
+async fn a_pending_wait_takes_at_most_1200_bytes_between_its_polls() {
     let (_one, _profiler) = counting().await;
     let client = client();
     let each = between_polls(|number| {
@@ -231,5 +231,5 @@ async fn a_pending_wait_takes_at_most_1060_bytes_between_its_polls() {
     });
     let each = each.await;
     println!("an operation that is waited for takes {each} bytes");
-    assert!(each <= 1_060, "{each}");
+    assert!(each <= 1_200, "{each}");
 }

@@ -16,6 +16,13 @@ use crate::stack::Stack;
 #[derive(Clone, Debug)]
 pub struct Clients {
     stack: Stack,
+    /// Shared, since each wait has a copy of the clients.
+    settings: Arc<Settings>,
+}
+
+/// The settings that all clients of a service share.
+#[derive(Debug)]
+struct Settings {
     contract: Contract,
     max_response_size: usize,
     /// Default timeout of the client's calls, if one is set. It applies to calls whose options have no timeout.
@@ -31,12 +38,15 @@ impl Clients {
         timeout: Option<Duration>,
         profile: Arc<dyn ServiceProfile>,
     ) -> Self {
-        Self {
-            stack,
+        let settings = Settings {
             contract,
             max_response_size,
             timeout,
             profile,
+        };
+        Self {
+            stack,
+            settings: Arc::new(settings),
         }
     }
 
@@ -44,50 +54,49 @@ impl Clients {
     pub(crate) fn with_options(&self, options: CallOptions) -> Self {
         Self {
             stack: self.stack.with_options(options),
-            contract: self.contract.clone(),
-            profile: Arc::clone(&self.profile),
-            ..*self
+            settings: Arc::clone(&self.settings),
         }
     }
 
     /// Returns the contract of the client.
     #[cfg(feature = "google")]
     pub(crate) fn contract(&self) -> &Contract {
-        &self.contract
+        &self.settings.contract
     }
 
     /// Returns the timeout of a call of this method, from the options, from the client, from the client's contract, or from the
     /// built-in contract, in this order.
     pub(crate) fn timeout(&self, method: &'static Method) -> Duration {
         let options = self.stack.options().and_then(|options| options.timeout);
-        let of_contract = || self.contract.find(&method.path)?.default_timeout();
-        let set = options.or(self.timeout).or_else(of_contract);
+        let of_contract = || self.settings.contract.find(&method.path)?.default_timeout();
+        let set = options.or(self.settings.timeout).or_else(of_contract);
         set.or(method.default_timeout())
             .unwrap_or(contract::DEFAULT_TIMEOUT)
     }
 
     pub(crate) fn service(&self) -> ApiGatewayServiceClient<Stack> {
-        ApiGatewayServiceClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
+        ApiGatewayServiceClient::new(self.stack())
+            .max_decoding_message_size(self.max_response_size())
     }
 
     pub(crate) fn operations(&self) -> OperationsClient<Stack> {
-        OperationsClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
+        OperationsClient::new(self.stack()).max_decoding_message_size(self.max_response_size())
     }
 
     pub(crate) fn locations(&self) -> LocationsClient<Stack> {
-        LocationsClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
+        LocationsClient::new(self.stack()).max_decoding_message_size(self.max_response_size())
     }
 
     pub(crate) fn iam_policy(&self) -> IamPolicyClient<Stack> {
-        IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_response_size)
+        IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_response_size())
     }
 
     pub(crate) fn max_response_size(&self) -> usize {
-        self.max_response_size
+        self.settings.max_response_size
     }
 
     pub(crate) fn profile(&self) -> &dyn ServiceProfile {
-        &*self.profile
+        &*self.settings.profile
     }
 
     pub(crate) fn stack(&self) -> Stack {

@@ -68,8 +68,6 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tracing::Instrument as _;
-
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
@@ -275,8 +273,8 @@ impl<R: OperationResult> Operation<R> {
         on_change: impl FnMut(&Snapshot) + Send,
     ) -> Result<R, OperationError> {
         let mut span = WaitSpan::open(self.name(), self.waiter.polls());
-        let waited = self.waiter.run(on_change).instrument(span.span()).await;
-        let result = self.settled(waited).instrument(span.span()).await;
+        let waited = span.within(self.waiter.run(on_change)).await;
+        let result = span.within(self.settled(waited)).await;
         span.close(self.snapshot(), self.waiter.polls(), &result);
         result
     }

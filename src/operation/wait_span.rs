@@ -4,6 +4,10 @@
 //! operations. The calls of a wait are spans within it. The calls of a watcher are not, since one call serves many waits. The
 //! poll count of a wait by a watcher includes the answers about its operation that other waits or listings requested.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 use tracing::{Span, field};
 
 use super::error::{OperationError, OperationErrorKind, code};
@@ -39,10 +43,9 @@ impl WaitSpan {
         Self(open)
     }
 
-    /// Returns the span, for the calls of the wait.
-    pub(super) fn span(&self) -> Span {
-        let open = self.0.as_ref();
-        open.map_or_else(Span::none, |open| open.span.clone())
+    /// Returns a future that is polled within the span, so that the calls of the wait belong to it.
+    pub(super) fn within<F: Future>(&self, future: F) -> Within<'_, F> {
+        Within { span: self, future }
     }
 
     /// Records the end of the wait. Later calls record nothing.
@@ -78,6 +81,26 @@ impl WaitSpan {
             span.record("error.type", cause);
             span.record("otel.status_code", "ERROR");
         }
+    }
+}
+
+pin_project! {
+    /// A future that is polled within a span. Unlike `tracing`'s own, it borrows the span, since a program may have very many
+    /// waits.
+    pub(super) struct Within<'a, F> {
+        span: &'a WaitSpan,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Within<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = this.span.0.as_ref().map(|open| open.span.enter());
+        this.future.poll(cx)
     }
 }
 
