@@ -96,7 +96,7 @@ impl Operations {
         response: &impl Message,
         result: &str,
     ) -> Result<Operation<R>, Error> {
-        self.start(response, named(result))
+        self.start(response, named(result)?)
     }
 
     fn start<R: OperationResult>(
@@ -135,7 +135,7 @@ impl Operations {
         name: impl Into<String>,
         result: &str,
     ) -> Result<Operation<R>, Error> {
-        self.resumed(name.into(), named(result))
+        self.resumed(name.into(), named(result)?)
     }
 
     fn resumed<R: OperationResult>(
@@ -176,7 +176,7 @@ impl Operations {
         handle: &Handle,
         result: &str,
     ) -> Result<Operation<R>, Error> {
-        self.resume_by(handle, named(result))
+        self.resume_by(handle, named(result)?)
     }
 
     fn resume_by<R: OperationResult>(
@@ -296,8 +296,26 @@ impl Operations {
     }
 }
 
-fn named(result: &str) -> ResultType {
-    ResultType::Named(Arc::from(result))
+/// Returns the type with this full name.
+///
+/// # Errors
+///
+/// Returns an error if the name is not a full name of a message, for example a type URL.
+fn named(result: &str) -> Result<ResultType, Error> {
+    let is_word = |word: &str| {
+        let mut chars = word.chars();
+        let first = chars
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+        first && chars.all(|char| char.is_ascii_alphanumeric() || char == '_')
+    };
+    if !result.split('.').all(is_word) {
+        return Err(Error::configuration(format!(
+            "invalid result type `{}`: must be the full name of a message, such as google.spanner.admin.database.v1.Database",
+            result.escape_debug()
+        )));
+    }
+    Ok(ResultType::Named(Arc::from(result)))
 }
 
 /// Checks the name of an operation, whatever its form.

@@ -2,7 +2,7 @@
 //! messages of a stream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -145,10 +145,10 @@ impl http_body::Body for DeadlineBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            return Poll::Ready(frame);
+        // The deadline is checked first, since a server may always have the next message ready.
+        if self.sleep.as_mut().poll(cx).is_pending() {
+            return Pin::new(&mut self.body).poll_frame(cx);
         }
-        ready!(self.sleep.as_mut().poll(cx));
         let text = format!("the stream did not end within {:?}", self.timeout);
         Poll::Ready(Some(Err(Status::deadline_exceeded(text))))
     }

@@ -224,6 +224,7 @@ impl StreamReader {
         let mut body = CheckedStream {
             first: None,
             body: reader.body,
+            position: Position::default(),
             max_metadata: reader.max_metadata,
         };
         if let Some(frame) = first {
@@ -234,26 +235,72 @@ impl StreamReader {
     }
 }
 
-/// The body of a stream of messages. Its trailers are checked before tonic reads them.
+/// The position of a stream within its messages.
+#[derive(Default)]
+struct Position {
+    /// The bytes of the prefix of the next message that have arrived.
+    prefix: [u8; MESSAGE_PREFIX_LEN],
+    /// Number of these bytes.
+    prefix_len: usize,
+    /// Number of bytes of the current message that have not arrived.
+    remaining: usize,
+}
+
+impl Position {
+    fn advance(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            if self.remaining > 0 {
+                let length = self.remaining.min(data.len());
+                self.remaining -= length;
+                data = &data[length..];
+                continue;
+            }
+            let length = (MESSAGE_PREFIX_LEN - self.prefix_len).min(data.len());
+            self.prefix[self.prefix_len..][..length].copy_from_slice(&data[..length]);
+            self.prefix_len += length;
+            data = &data[length..];
+            if self.prefix_len == MESSAGE_PREFIX_LEN {
+                let [_, length @ ..] = self.prefix;
+                self.remaining = u32::from_be_bytes(length) as usize;
+                self.prefix_len = 0;
+            }
+        }
+    }
+
+    fn is_within_message(&self) -> bool {
+        self.prefix_len > 0 || self.remaining > 0
+    }
+}
+
+/// The body of a stream of messages. Its trailers are checked before tonic reads them, since tonic ignores a truncated message
+/// before a status of OK.
 struct CheckedStream {
     /// The frame that was read before the call returned.
     first: Option<Frame<Bytes>>,
     body: Body,
+    position: Position,
     max_metadata: usize,
 }
 
 impl CheckedStream {
     /// Returns the frame, or the status of the trailers if it is an error.
-    fn check(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+    fn check(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
         let mut trailers = match frame.into_trailers() {
             Ok(trailers) => trailers,
-            Err(frame) => return Ok(frame),
+            Err(frame) => {
+                self.position
+                    .advance(frame.data_ref().map_or(&[], |data| data));
+                return Ok(frame);
+            }
         };
         let excess = limit(&mut trailers, self.max_metadata);
         match (outcome(&mut trailers), excess) {
             (Some(Err(status)), Some(excess)) => Err(excess.note(&status)),
             (Some(Err(status)), None) => Err(status),
             (_, Some(excess)) => Err(excess.status()),
+            (_, None) if self.position.is_within_message() => {
+                Err(Status::internal("the stream ended within a message"))
+            }
             (_, None) => Ok(Frame::trailers(trailers)),
         }
     }

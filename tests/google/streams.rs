@@ -112,6 +112,51 @@ async fn a_server_stream_ends_at_its_deadline_and_has_none_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_stream_ends_at_its_deadline_even_if_messages_are_always_ready() {
+    let (client, _) = client(contract(), |_| {
+        let frames = std::iter::repeat_with(|| Ok(message("a"))).take(1_000);
+        Ok(response(frames.collect(), true))
+    });
+    let options = CallOptions::default().timeout(Duration::from_millis(1_500));
+    let mut stream = read_rows(&client.with_options(options))
+        .await
+        .expect("a first message");
+    let began = tokio::time::Instant::now();
+    let status = loop {
+        match stream.message().await {
+            Ok(row) => assert!(row.is_some(), "the stream stays open"),
+            Err(status) => break status,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_stream_that_ends_within_a_message_is_an_error() {
+    let whole = message("hello").into_data().expect("data");
+    for cut in 1..whole.len() {
+        for split in [0, 1, cut] {
+            let part = whole.clone();
+            let (client, _) = client(contract(), move |_| {
+                let parts = [part.slice(..split), part.slice(split..cut)];
+                let parts = parts.map(|part| Ok(http_body::Frame::data(part)));
+                let frames = [
+                    vec![Ok(message("a"))],
+                    parts.into(),
+                    vec![Ok(trailers(Code::Ok))],
+                ];
+                Ok(response(frames.into_iter().flatten().collect(), false))
+            });
+            let stream = read_rows(&client).await.expect("a first message");
+            let expected = (vec!["a".into()], Code::Internal);
+            assert_eq!(collect(stream).await, expected, "{split}, {cut}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_of_requests_have_headers_and_a_deadline_but_no_retries() {
     let (client, log) = client(contract(), |_| Err(Status::unavailable("away")));
     let options = CallOptions::default().timeout(Duration::from_secs(3));
