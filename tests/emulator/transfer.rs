@@ -221,6 +221,10 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    let missing = send(&server, "POST /emulator/v1/state:import", "", "").await;
+    assert_eq!(missing.status, 400, "{}", missing.body);
+    let text = missing.body["error"]["message"].as_str();
+    assert_eq!(text, Some("state: must be given; `{}` is the empty state"));
     assert_eq!(json_of(&server.emulator().export()), before);
 }
 

@@ -189,7 +189,9 @@ impl Admin for Handlers {
         &self,
         request: Request<ImportStateRequest>,
     ) -> Result<Response<()>, Status> {
-        let state = request.into_inner().state.unwrap_or_default();
+        // An empty body over REST has no state. It must not delete everything.
+        let missing = || error::invalid("state", "must be given; `{}` is the empty state");
+        let state = request.into_inner().state.ok_or_else(missing)?;
         transfer::import(&self.core, state)?;
         self.core.state.durable().await?;
         Ok(Response::new(()))
