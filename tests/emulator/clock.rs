@@ -31,6 +31,11 @@ async fn the_clock_stops_at_the_end_of_the_year_9999() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let clock = ok(&server, "GET /emulator/v1/clock", "").await;
     assert_eq!(clock["time"], "9999-12-31T23:59:59.999999999Z");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    ok(&server, &format!("GET /v1/{PARENT}/apis"), "").await;
+    let calls = ok(&server, "GET /emulator/v1/calls", "").await;
+    let time = &calls["calls"][1]["startTime"];
+    assert_eq!(time, "9999-12-31T23:59:59.999999999Z", "{calls}");
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -43,9 +43,10 @@ impl Moment {
 }
 
 impl From<SystemTime> for Moment {
-    /// A time before 1970 becomes the epoch. It means that the wall clock was never set.
+    /// A time before 1970 becomes the epoch. It means that the wall clock was never set. A time after the latest moment becomes
+    /// the latest moment.
     fn from(time: SystemTime) -> Self {
-        Self(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+        Self(time.duration_since(UNIX_EPOCH).unwrap_or_default()).min(LATEST)
     }
 }
 
