@@ -51,7 +51,17 @@ async fn recorded_calls_have_no_secrets() {
     let emulator = emulator();
     let client = over(&emulator);
     let mut request = Request::new(GetApiRequest { name: API.into() });
-    for name in ["authorization", "x-goog-api-key", "cookie", "x-plain"] {
+    let secret = [
+        "authorization",
+        "x-goog-api-key",
+        "cookie",
+        "x-password",
+        "x-goog-iap-jwt-assertion",
+        "x-session-id",
+        "x-amz-signature",
+        "referer",
+    ];
+    for name in secret.into_iter().chain(["x-plain"]) {
         let value = "hush".parse().expect("a header");
         request.metadata_mut().insert(name, value);
     }
@@ -61,7 +71,7 @@ async fn recorded_calls_have_no_secrets() {
         .await
         .expect_err("none");
     let calls = emulator.calls();
-    for name in ["authorization", "x-goog-api-key", "cookie"] {
+    for name in secret {
         assert_eq!(calls[0].headers[name], "(masked)", "{name}");
     }
     assert_eq!(calls[0].headers["x-plain"], "hush");

@@ -23,7 +23,24 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_RESPONSE: usize = 256 << 10;
 
 /// Parts of the names of headers with secrets, whose values are masked.
-const SECRET_PARTS: [&str; 5] = ["authorization", "token", "key", "cookie", "secret"];
+const SECRET_PARTS: [&str; 16] = [
+    "auth",
+    "cookie",
+    "cred",
+    "dpop",
+    "forwarded-client-cert",
+    "jwt",
+    "key",
+    "original-url",
+    "passw",
+    "principal",
+    "referer",
+    "secret",
+    "session",
+    "signature",
+    "sid",
+    "token",
+];
 
 /// A call that the emulator has received. Its `Debug` output has only the length of the message.
 #[derive(Clone)]
