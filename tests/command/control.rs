@@ -54,6 +54,8 @@ fn the_status_and_the_calls_of_an_emulator_are_printed() {
         json["response"]["name"],
         "projects/p/locations/global/apis/a"
     );
+    control(2, &emulator, &["calls", "--clear", "--method", "GetApi"]);
+    assert!(!control(0, &emulator, &["calls"]).is_empty());
     control(0, &emulator, &["calls", "--clear"]);
     assert_eq!(control(0, &emulator, &["calls"]), "");
     assert!(control(1, &emulator, &["calls", "--code", "NONE"]).contains("unknown code"));

@@ -120,7 +120,7 @@ struct Calls {
     #[arg(long)]
     json: bool,
     /// Delete the recorded calls instead.
-    #[arg(long, conflicts_with_all = ["follow", "json"])]
+    #[arg(long, conflicts_with_all = ["follow", "json", "method", "resource", "code", "text", "limit"])]
     clear: bool,
     #[command(flatten)]
     access: Access,
