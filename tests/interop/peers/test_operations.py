@@ -132,7 +132,9 @@ class Operations(EveryMethodTest):
         self.plays((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
         kept = self.create("start")["handle"]
         began = "2026-01-02T03:04:05Z"
-        self.assertEqual(kept, handle(target=API, verb="create", began=began))
+        service = "apigateway.googleapis.com"
+        whole = handle(target=API, verb="create", began=began, service=service)
+        self.assertEqual(kept, whole)
         self.assert_ended_in(self.do("await", handle=kept), api())
 
     @over_every_way
