@@ -6,6 +6,7 @@ OUT_DIR receives the Python modules. For each service it receives `NAME.fds`, th
 `NAME.transcoder.fds`, in which the routes of the mixin services are those of the service configuration.
 """
 
+import importlib
 import shutil
 import sys
 from importlib.resources import files
@@ -30,8 +31,9 @@ def generate(packages: Path, out_dir: Path) -> None:
     sets = {service.name: (out_dir / f"{service.name}.fds").read_bytes() for service in SERVICES}
     modules = sorted({name for data in sets.values() for name in files_of(data)})
     run_protoc(*include, f"--python_out={out_dir}", *modules)
-    # The new modules are found only after a change of the path.
+    # Python has cached that the folder did not exist. The new modules are found only after a change of the path.
     sys.path.insert(0, str(out_dir))
+    importlib.invalidate_caches()
     for service in SERVICES:
         config = yaml.safe_load(service.service_config.read_text())
         rules = config.get("http", {}).get("rules", [])
