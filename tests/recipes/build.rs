@@ -6,16 +6,21 @@ use std::process::Command;
 mod script {
     include!("../../src/recipes/rest_face/build.rs");
 
-    #[test]
-    #[ignore = "run by the test below, which sets its folder and OUT_DIR"]
-    fn runs() {
+    pub(super) fn run() {
         main().expect("the script succeeds");
     }
 }
 
-/// `UPDATE_RECIPES=1` writes the files anew.
+/// Set in the process that is the build script.
+const IS_SCRIPT: &str = "RECIPES_IS_BUILD_SCRIPT";
+
+/// The test starts itself in a second process, which is the build script. `UPDATE_RECIPES=1` writes the files anew.
 #[test]
 fn the_build_script_generates_the_code_and_the_descriptors_of_the_test() {
+    if std::env::var_os(IS_SCRIPT).is_some() {
+        return script::run();
+    }
+    let name = "build::the_build_script_generates_the_code_and_the_descriptors_of_the_test";
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = std::env::temp_dir().join(format!("recipe-{}", std::process::id()));
     let google = folder.join("proto/google/api");
@@ -27,7 +32,8 @@ fn the_build_script_generates_the_code_and_the_descriptors_of_the_test() {
     let proto = root.join("src/recipes/rest_face/greeter.proto");
     std::fs::copy(proto, folder.join("proto/greeter.proto")).expect("the recipe's proto");
     let ran = Command::new(std::env::current_exe().expect("a test"))
-        .args(["--exact", "build::script::runs", "--ignored"])
+        .args(["--exact", name])
+        .env(IS_SCRIPT, "1")
         .env("OUT_DIR", &folder)
         .current_dir(&folder)
         .output()
