@@ -404,8 +404,8 @@ impl Emulator {
         admin::state::pause_clock(&self.core, false)
     }
 
-    /// Ends a running operation now: with this error status, or, if there is none, with its planned result. Returns the
-    /// operation.
+    /// Ends a running operation now, and returns it. With `fails`, the operation fails with this status. Otherwise it ends as
+    /// planned.
     ///
     /// # Errors
     ///

@@ -433,8 +433,8 @@ mod tests {
         ];
         for (pattern, value, expected) in cases {
             let refused = path(&format!("/v1/{{name={pattern}}}"), value).expect_err(value);
-            let told = refused.starts_with(&format!("`name` {expected}"));
-            assert!(told, "{pattern} {value}: {refused}");
+            let is_expected = refused.starts_with(&format!("`name` {expected}"));
+            assert!(is_expected, "{pattern} {value}: {refused}");
         }
     }
 

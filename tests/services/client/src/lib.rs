@@ -1,4 +1,5 @@
-//! What the clients of the services have in common: the arguments, and one verb for each scenario of `../../test_services.py`.
+//! The parts that the clients of the services share: the arguments, and one verb for each scenario of
+//! `../../test_services.py`.
 //!
 //! `CLIENT ENDPOINT grpc|rest DESCRIPTOR_SET SERVICE_CONFIG GRPC_SERVICE_CONFIG VERB [ARGUMENT]` prints one JSON object.
 
