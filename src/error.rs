@@ -553,9 +553,9 @@ mod tests {
             Status::unavailable("cannot connect: connection refused"),
             Some(io.into()),
         );
-        let told = Error::from(connect);
-        assert!(told.source().is_none());
-        let status = told.status().expect("a call failed");
+        let converted = Error::from(connect);
+        assert!(converted.source().is_none());
+        let status = converted.status().expect("a call failed");
         let typed = status.source().and_then(StdError::source);
         assert!(typed.is_some_and(|error| error.is::<std::io::Error>()));
 

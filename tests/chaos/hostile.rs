@@ -68,13 +68,13 @@ async fn an_endless_response_is_stopped() {
     let error = called(&seen, &endpoint, Transport::Grpc).await;
     let error = error.expect_err("it has no end");
     assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
-    let told = async {
+    let closed = async {
         while liar.given_up.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let told = tokio::time::timeout(DEADLINE, told).await;
-    assert!(told.is_ok(), "it goes on");
+    let closed = tokio::time::timeout(DEADLINE, closed).await;
+    assert!(closed.is_ok(), "the response is still read");
 }
 
 /// The target of the redirects.
@@ -140,16 +140,16 @@ async fn a_server_that_drops_tls_gets_no_data() {
     for answer in cases {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("https://{}", listener.local_addr().expect("it listens"));
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let sent = answer.clone();
         beyond().spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut asked = vec![0; 4096];
-                let read = stream.read(&mut asked).await.unwrap_or_default();
+                let mut received = vec![0; 4096];
+                let read = stream.read(&mut received).await.unwrap_or_default();
                 stream.write_all(&sent).await.ok();
-                asked.truncate(read);
-                stream.read_to_end(&mut asked).await.ok();
-                tell.send(asked).ok();
+                received.truncate(read);
+                stream.read_to_end(&mut received).await.ok();
+                sender.send(received).ok();
             }
         });
         for transport in [
@@ -171,14 +171,14 @@ async fn a_server_that_drops_tls_gets_no_data() {
                 true => DEADLINE,
                 false => Duration::from_millis(100),
             };
-            let Ok(Some(asked)) = tokio::time::timeout(limit, told.recv()).await else {
+            let Ok(Some(received)) = tokio::time::timeout(limit, receiver.recv()).await else {
                 break;
             };
             connections += 1;
-            let asked = String::from_utf8_lossy(&asked);
+            let received = String::from_utf8_lossy(&received);
             assert!(
-                !asked.contains(TOKEN) && !asked.contains("HTTP/"),
-                "{asked}"
+                !received.contains(TOKEN) && !received.contains("HTTP/"),
+                "{received}"
             );
         }
         assert!(connections >= 3, "{connections}");

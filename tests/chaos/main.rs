@@ -3,6 +3,7 @@
 
 #![cfg(all(feature = "auth", feature = "emulator", feature = "rest"))]
 
+mod failures;
 mod fault;
 mod front;
 mod hostile;
@@ -21,7 +22,6 @@ mod silent;
 mod soak;
 mod source;
 mod storm;
-mod told;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

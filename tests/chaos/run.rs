@@ -9,6 +9,7 @@ use apigateway_grpc::{ApiGateway, CallOptions, Error, Transport};
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
+use crate::failures;
 use crate::fault::{Fault, Inject, Outcome};
 use crate::lies::AFTERWARDS;
 use crate::proxy::Act;
@@ -17,7 +18,6 @@ use crate::row::Row;
 use crate::seen::Seen;
 use crate::source::SECRET;
 use crate::source::Trouble;
-use crate::told;
 
 pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
@@ -120,7 +120,7 @@ impl Run<'_> {
             .is_some_and(|code| outcome.codes().contains(&code));
         let readable = error.to_string().len() < 2000;
         self.wrong_unless(expected && readable, || {
-            format!("call {kind}, {}: {error}", told::code(error))
+            format!("call {kind}, {}: {error}", failures::code(error))
         });
     }
 
@@ -134,7 +134,7 @@ impl Run<'_> {
 
 /// Runs the fault. The servers are in a runtime of their own, so that all tasks of this one belong to the client.
 pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &Handle) -> Row {
-    let panics = told::panics();
+    let panics = failures::panics();
     let seen = Seen::default();
     let _capturing = seen.capture();
     let outcome = fault.outcome(transport).expect("it is of this transport");
@@ -213,7 +213,7 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
 
     drop(client);
     gone(&mut row, &rig).await;
-    row.complain_if(told::panics() > panics, "something panicked");
+    row.complain_if(failures::panics() > panics, "something panicked");
     row.complaints.extend(seen.leak(SECRET, "hyper"));
     row
 }
@@ -261,8 +261,8 @@ async fn waited(
         row.complain_if(!early, "the wait ended by nothing");
         ended = wait(client.clone(), name.to_owned(), DEADLINE).await;
     } else {
-        let told = !row.fault.outlived;
-        row.complain_if(told, "the wait was to end in an error");
+        let ended = !row.fault.outlived;
+        row.complain_if(ended, "the wait was to end in an error");
     }
     match ended {
         Ok(api) if api.display_name == "after" && api.name == API => {}

@@ -246,9 +246,9 @@ fn the_emulator_does_not_start_with_an_invalid_data_file() {
     std::fs::write(file, "a letter to a friend").expect("it is written");
     let output = run(&["emulator", "--listen", "127.0.0.1:0", "--data", file]);
     assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
-    let told =
+    let expected =
         format!("ERROR: (apigw.emulator) --data: {file} is not a data file of an emulator: ");
-    assert!(err(&output).starts_with(&told), "{}", err(&output));
+    assert!(err(&output).starts_with(&expected), "{}", err(&output));
     let left = std::fs::read_to_string(file).expect("it is there");
     assert_eq!(left, "a letter to a friend");
 }

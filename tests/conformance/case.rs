@@ -38,7 +38,7 @@ enum Claim {
     /// The JSON is refused even if unknown names are ignored.
     RefusedAlways { json: Vec<u8> },
     /// The JSON is read and written as the other JSON.
-    Retold { json: Text, told: Text },
+    Rewritten { json: Text, output: Text },
     /// The wire bytes are written as the JSON of the message.
     Decoded { wire: Vec<u8>, message: Text },
     /// The message has no JSON form.
@@ -92,12 +92,12 @@ pub(crate) fn refuses_always(name: &'static str, json: impl AsRef<[u8]>) -> Case
     )
 }
 
-pub(crate) fn retells(name: &'static str, json: impl Into<Text>, told: impl Into<Text>) -> Case {
+pub(crate) fn rewrites(name: &'static str, json: impl Into<Text>, output: impl Into<Text>) -> Case {
     Case::new(
         name,
-        Claim::Retold {
+        Claim::Rewritten {
             json: json.into(),
-            told: told.into(),
+            output: output.into(),
         },
     )
 }
@@ -192,9 +192,9 @@ impl Case {
                 refused(&of, json, strict())?;
                 refused(&of, json, JsonOptions::default())
             }
-            Claim::Retold { json, told } => {
-                let retold = write(&of, &read_wire(&of, json.as_bytes(), strict())?)?;
-                same_json(&parsed(&retold)?, &parsed(told)?)
+            Claim::Rewritten { json, output } => {
+                let rewritten = write(&of, &read_wire(&of, json.as_bytes(), strict())?)?;
+                same_json(&parsed(&rewritten)?, &parsed(output)?)
             }
             Claim::Decoded {
                 wire,
@@ -207,12 +207,12 @@ impl Case {
             }
             Claim::Untold { message: text } => {
                 match write(&of, &message(&of, text).encode_to_vec()) {
-                    Ok(json) => Err(format!("told as {json}")),
+                    Ok(json) => Err(format!("written as {json}")),
                     Err(_) => Ok(()),
                 }
             }
             Claim::Broken { wire } => match write(&of, wire) {
-                Ok(json) => Err(format!("told as {json}")),
+                Ok(json) => Err(format!("written as {json}")),
                 Err(_) => Ok(()),
             },
         }
@@ -234,13 +234,13 @@ fn reads_as(
 ) -> Result<(), String> {
     let wanted = message(of, text);
     same_message(&read(of, json.as_bytes(), options)?, &wanted)?;
-    let told = write(of, &wanted.encode_to_vec())?;
-    same_message(&read(of, told.as_bytes(), strict())?, &wanted)?;
-    match oracle_read(of, &told) {
+    let output = write(of, &wanted.encode_to_vec())?;
+    same_message(&read(of, output.as_bytes(), strict())?, &wanted)?;
+    match oracle_read(of, &output) {
         Ok(message) => same_message(&message, &wanted),
         // The oracle does not read an empty Any, which the suite requires.
         Err(why) if why.contains("expected '@type' field") => Ok(()),
-        Err(why) => Err(format!("{why}: {told}")),
+        Err(why) => Err(format!("{why}: {output}")),
     }
 }
 

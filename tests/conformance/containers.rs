@@ -1,6 +1,6 @@
 //! Messages, lists, nulls and oneofs.
 
-use crate::case::{Case, hold, reads, reads_leniently, refuses, retells};
+use crate::case::{Case, hold, reads, reads_leniently, refuses, rewrites};
 
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
@@ -72,9 +72,9 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("a oneof of a Value that is null", r#"{"pickValue":null}"#, "pick_value: {null_value: NULL_VALUE}").ours(),
         reads("a oneof of a wrapped zero", r#"{"pickInt32Wrapper":0}"#, "pick_int32_wrapper: {}").ours(),
         refuses("a null Value beside another of its oneof", r#"{"pickValue":null, "pickString":"test"}"#).ours(),
-        retells("a oneof of NullValue by name", r#"{"pickNull":"NULL_VALUE"}"#, r#"{"pickNull":null}"#).recommended(),
-        retells("a oneof of NullValue as null", r#"{"pickNull":null}"#, r#"{"pickNull":null}"#).recommended(),
-        retells("a NullValue as null is a default", r#"{"oneNull":null}"#, "{}").recommended(),
+        rewrites("a oneof of NullValue by name", r#"{"pickNull":"NULL_VALUE"}"#, r#"{"pickNull":null}"#).recommended(),
+        rewrites("a oneof of NullValue as null", r#"{"pickNull":null}"#, r#"{"pickNull":null}"#).recommended(),
+        rewrites("a NullValue as null is a default", r#"{"oneNull":null}"#, "{}").recommended(),
         reads("NullValues in lists and maps", r#"{"manyNull":[null,"NULL_VALUE",0], "mapNull":{"a":null}}"#,
             "many_null: [NULL_VALUE, NULL_VALUE, NULL_VALUE] map_null: {key: 'a' value: NULL_VALUE}").ours(),
         refuses("another name for a NullValue", r#"{"oneNull":"NULL"}"#).ours(),

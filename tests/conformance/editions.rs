@@ -79,10 +79,10 @@ fn run((_, message, json, wire): Row) -> Result<(), String> {
     if read != wire {
         return Err(format!("{json} is read as {read:02x?}"));
     }
-    let told = SCHEMA.wire_to_json(message, wire, JsonOptions::default());
-    match told.map_err(|error| error.to_string())? {
-        told if told == json => Ok(()),
-        told => Err(format!("{json} is told as {told}")),
+    let output = SCHEMA.wire_to_json(message, wire, JsonOptions::default());
+    match output.map_err(|error| error.to_string())? {
+        output if output == json => Ok(()),
+        output => Err(format!("{json} is written as {output}")),
     }
 }
 
@@ -104,7 +104,7 @@ fn a_default_without_presence_is_neither_read_nor_written() {
             .json_to_wire(message, json.as_bytes(), strict())
             .expect("it is one");
         assert!(read.is_empty(), "{json}");
-        let told = SCHEMA.wire_to_json(message, wire, JsonOptions::default());
-        assert_eq!(told.expect("it has a JSON form"), "{}", "{json}");
+        let output = SCHEMA.wire_to_json(message, wire, JsonOptions::default());
+        assert_eq!(output.expect("it has a JSON form"), "{}", "{json}");
     }
 }

@@ -1,6 +1,6 @@
 //! Enums by name and by number.
 
-use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, retells};
+use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, rewrites};
 
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
@@ -14,7 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("a shared number by another name", r#"{"oneAlias":"SECOND_NAME"}"#, "one_alias: ALIAS_OF_ONE"),
         reads("a shared number by a name in lower case", r#"{"oneAlias":"second_name"}"#, "one_alias: ALIAS_OF_ONE"),
         reads("a shared number by a name in mixed case", r#"{"oneAlias":"sEcOnD"}"#, "one_alias: ALIAS_OF_ONE"),
-        retells("a shared number is told by its first name", r#"{"oneAlias":"sEcOnD"}"#, r#"{"oneAlias":"ALIAS_OF_ONE"}"#).ours(),
+        rewrites("a shared number is written by its first name", r#"{"oneAlias":"sEcOnD"}"#, r#"{"oneAlias":"ALIAS_OF_ONE"}"#).ours(),
         refuses_always("a bare name for an enum", r#"{"oneEnum":CHOICE_FIRST}"#),
         reads("an enum by number zero", r#"{"oneEnum":0}"#, ""),
         reads("an enum by another number", r#"{"oneEnum":1}"#, "one_enum: CHOICE_FIRST"),
@@ -28,8 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("an enum number beyond 32 bits", r#"{"oneEnum":2147483648}"#).ours(),
         refuses("an empty name for an enum", r#"{"oneEnum":""}"#).ours(),
         refuses("an enum name in another case", r#"{"oneEnum":"choice_first"}"#).ours(),
-        retells("an unknown number of an enum stays", r#"{"oneEnum":123}"#, r#"{"oneEnum":123}"#),
-        retells("an unknown number below zero stays", r#"{"oneEnum":-77}"#, r#"{"oneEnum":-77}"#).ours(),
+        rewrites("an unknown number of an enum stays", r#"{"oneEnum":123}"#, r#"{"oneEnum":123}"#),
+        rewrites("an unknown number below zero stays", r#"{"oneEnum":-77}"#, r#"{"oneEnum":-77}"#).ours(),
         refuses("an unknown name of an enum", r#"{"oneEnum":"UNKNOWN"}"#).recommended(),
         refuses("an unknown name in a list", r#"{"manyEnum":["UNKNOWN"]}"#).recommended(),
         refuses("an unknown name in a map", r#"{"mapStringEnum":{"key":"UNKNOWN"}}"#).recommended(),

@@ -1,6 +1,6 @@
 //! Integers: ranges, spellings, and texts that are not integers.
 
-use crate::case::{Case, hold, reads, refuses, refuses_always, retells};
+use crate::case::{Case, hold, reads, refuses, refuses_always, rewrites};
 
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
@@ -94,11 +94,11 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("an object for an int32", r#"{"oneInt32":{}}"#).ours(),
         refuses("a list for an int32", r#"{"oneInt32":[1]}"#).ours(),
 
-        retells("an int64 is told in quotes", r#"{"oneInt64":1}"#, r#"{"oneInt64":"1"}"#).recommended(),
-        retells("a uint64 is told in quotes", r#"{"oneUint64":1}"#, r#"{"oneUint64":"1"}"#).recommended(),
-        retells("every other 64-bit number is told in quotes", r#"{"oneSint64":-1, "oneFixed64":1, "oneSfixed64":-1}"#,
+        rewrites("an int64 is written in quotes", r#"{"oneInt64":1}"#, r#"{"oneInt64":"1"}"#).recommended(),
+        rewrites("a uint64 is written in quotes", r#"{"oneUint64":1}"#, r#"{"oneUint64":"1"}"#).recommended(),
+        rewrites("every other 64-bit number is written in quotes", r#"{"oneSint64":-1, "oneFixed64":1, "oneSfixed64":-1}"#,
             r#"{"oneSint64":"-1", "oneFixed64":"1", "oneSfixed64":"-1"}"#).ours(),
-        retells("32-bit numbers are told without quotes", r#"{"oneInt32":"1", "oneSint32":"-1", "oneFixed32":"1", "oneSfixed32":"-1"}"#,
+        rewrites("32-bit numbers are written without quotes", r#"{"oneInt32":"1", "oneSint32":"-1", "oneFixed32":"1", "oneSfixed32":"-1"}"#,
             r#"{"oneInt32":1, "oneSint32":-1, "oneFixed32":1, "oneSfixed32":-1}"#).ours(),
     ]
 }

@@ -1,6 +1,6 @@
 //! Maps: every type of key, escapes in keys, duplicate keys.
 
-use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, retells};
+use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, rewrites};
 
 const TWO_OF: [(&str, &str, &str); 10] = [
     ("two of int32", "mapInt32Int32", "map_int32_int32"),
@@ -78,7 +78,7 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("a key twice", r#"{"mapStringString":{"a":"1", "a":"2"}}"#).ours(),
         reads_leniently("a lenient key twice: the last holds", r#"{"mapStringString":{"a":"1", "\u0061":"2"}, "mapStringMessage":{"a":{"a":1}, "a":{"b":[2]}}}"#,
             "map_string_string: {key: 'a' value: '2'} map_string_message: {key: 'a' value: {b: 2}}").ours(),
-        retells("keys of numbers and bools are told in quotes", r#"{"mapInt32Int32":{"-1":-1}, "mapUint64Uint64":{"1":1}, "mapBoolBool":{"true":true}}"#,
+        rewrites("keys of numbers and bools are written in quotes", r#"{"mapInt32Int32":{"-1":-1}, "mapUint64Uint64":{"1":1}, "mapBoolBool":{"true":true}}"#,
             r#"{"mapInt32Int32":{"-1":-1}, "mapUint64Uint64":{"1":"1"}, "mapBoolBool":{"true":true}}"#).ours(),
     ]);
     cases

@@ -1,6 +1,6 @@
 //! Names of fields, known ones in both spellings and unknown ones.
 
-use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, retells};
+use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, rewrites};
 
 const IN_JSON: &str = r#"{"fieldname1":1, "fieldName2":2, "FieldName3":3, "fieldName4":4,
     "field0name5":5, "field0Name6":6, "fieldName7":7, "FieldName8":8, "fieldName9":9, "FieldName10":10,
@@ -33,15 +33,15 @@ pub(crate) fn cases() -> Vec<Case> {
             .of("Names").recommended(),
         reads("every name by its rule", IN_JSON, MESSAGE).of("Names").ours(),
         reads("every name as the proto has it", IN_PROTO, MESSAGE).of("Names"),
-        retells("names are told in lower camel case", IN_PROTO, IN_JSON).of("Names"),
+        rewrites("names are written in lower camel case", IN_PROTO, IN_JSON).of("Names"),
         reads("an escape in a name", r#"{"fieldn\u0061me1":1}"#, "fieldname1: 1").of("Names"),
         reads("a given name with escapes", r#"{"\u0040a name \/ of its own\u0022":19}"#, "given_name: 19").of("Names").ours(),
         refuses("a given name replaces the derived one", r#"{"givenName":19}"#).of("Names").ours(),
         refuses("a name in another case", r#"{"ONEINT32":1}"#).ours(),
-        retells("a default is not told", r#"{"FieldName13":0}"#, "{}").of("Names"),
-        retells("a default with presence is told", r#"{"maybeInt32":0, "maybeString":"", "maybeMessage":{}}"#,
+        rewrites("a default is not written", r#"{"FieldName13":0}"#, "{}").of("Names"),
+        rewrites("a default with presence is written", r#"{"maybeInt32":0, "maybeString":"", "maybeMessage":{}}"#,
             r#"{"maybeInt32":0, "maybeString":"", "maybeMessage":{}}"#).ours(),
-        retells("an empty list and an empty map are not told", r#"{"manyInt32":[], "looseInt32":[], "manyString":[], "mapInt32Int32":{}}"#, "{}").ours(),
+        rewrites("an empty list and an empty map are not written", r#"{"manyInt32":[], "looseInt32":[], "manyString":[], "mapInt32Int32":{}}"#, "{}").ours(),
         refuses("an unknown name", r#"{"unknown":1}"#).ours(),
         refuses("a reserved name, true", r#"{"reserved_name":true}"#),
         refuses("a reserved name, a number", r#"{"reserved_name":1}"#),

@@ -2,16 +2,16 @@
 
 use prost::Message as _;
 
-use crate::case::{Case, decodes, hold, reads, reads_leniently, refuses, retells};
+use crate::case::{Case, decodes, hold, reads, reads_leniently, refuses, rewrites};
 use crate::fixture::{descriptor, message, schema, strict};
 
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
     let cases = vec![
-        retells("proto2: a default is told where it is set", r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#,
+        rewrites("proto2: a default is written where it is set", r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#,
             r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#),
-        retells("proto2: a default of its own is not told where it is not set", "{}", "{}"),
-        retells("proto2: a default of its own is told where it is set", r#"{"defaultInt32":-7, "defaultString":"told", "defaultBool":true}"#,
+        rewrites("proto2: a default of its own is not written where it is not set", "{}", "{}"),
+        rewrites("proto2: a default of its own is written where it is set", r#"{"defaultInt32":-7, "defaultString":"told", "defaultBool":true}"#,
             r#"{"defaultInt32":-7, "defaultString":"told", "defaultBool":true}"#),
         reads("proto2: zero where the default is another", r#"{"defaultInt32":0, "defaultBool":false, "defaultDouble":0, "defaultString":""}"#,
             "default_int32: 0 default_bool: false default_double: 0 default_string: ''"),

@@ -69,10 +69,10 @@ fn check(seed: u64, wild: Wild) -> Result<usize, String> {
             ] {
                 let back = back.map_err(|why| within(reader, format!("{why}: {json}")))?;
                 // Unknown fields are not in JSON.
-                let told =
+                let output =
                     serde_json::to_value(&back).map_err(|why| within(reader, why.to_string()))?;
-                if !same(&back, &theirs) && told != wanted {
-                    return Err(within(reader, format!("{told} instead of {wanted}")));
+                if !same(&back, &theirs) && output != wanted {
+                    return Err(within(reader, format!("{output} instead of {wanted}")));
                 }
             }
             count += 1;
@@ -109,7 +109,7 @@ fn damaged_messages_of_random_sets_never_panic_and_their_json_is_read_back() {
         negative_zero: true,
         wrapped_nan: true,
     };
-    let (mut told, mut refused) = (0, 0);
+    let (mut written, mut refused) = (0, 0);
     for seed in first..first + setting("RANDOM_SETS", 250) {
         let set = Set::random(seed);
         let schema = Schema::new(&set.encoded()).expect("it is whole");
@@ -136,10 +136,13 @@ fn damaged_messages_of_random_sets_never_panic_and_their_json_is_read_back() {
                         damaged || again == json,
                         "RANDOM_SEED={seed}: {again} {json}"
                     );
-                    told += 1;
+                    written += 1;
                 }
             }
         }
     }
-    assert!(told > 0 && refused > 0, "{told} told, {refused} refused");
+    assert!(
+        written > 0 && refused > 0,
+        "{written} written, {refused} refused"
+    );
 }

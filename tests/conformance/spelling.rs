@@ -19,9 +19,11 @@ fn message(random: &mut Random, of: &MessageDescriptor, json: &Json, out: &mut S
     match json {
         Json::Object(members) if of.package_name() != "google.protobuf" => {
             object(random, members.iter(), out, |random, name, value, out| {
-                let field = of.get_field_by_json_name(name).expect("it was told by it");
-                let told = if random.coin() { name } else { field.name() };
-                string(random, told, out);
+                let field = of
+                    .get_field_by_json_name(name)
+                    .expect("the descriptor has it");
+                let output = if random.coin() { name } else { field.name() };
+                string(random, output, out);
                 out.push(':');
                 member(random, &field, value, out);
             });
@@ -55,7 +57,7 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
         (Kind::Enum(of), Json::String(name)) if random.coin() => {
             let number = of
                 .get_value_by_name(name)
-                .expect("it was told by it")
+                .expect("the descriptor has it")
                 .number();
             // In quotes, the number would be read as a name.
             write!(out, "{number}").expect("a text takes it");

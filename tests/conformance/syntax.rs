@@ -1,6 +1,6 @@
 //! JSON texts that are valid, and texts that are not.
 
-use crate::case::{Case, hold, reads, refuses_always, retells};
+use crate::case::{Case, hold, reads, refuses_always, rewrites};
 
 const NUMBERS: &str = "one_int32: 1 one_int64: 2";
 /// Maximum depth of JSON, objects and arrays together.
@@ -55,7 +55,7 @@ fn nested_message(levels: usize) -> String {
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
     let deep = |name, (json, text): (String, String)| reads(name, json, text);
-    let again = |name, json: String| retells(name, json.clone(), json).ours();
+    let again = |name, json: String| rewrites(name, json.clone(), json).ours();
     vec![
         reads("no white space", r#"{"oneInt32":1,"oneInt64":2}"#, NUMBERS).recommended(),
         reads("spaces", r#"{ "oneInt32" : 1 , "oneInt64" : 2 }"#, NUMBERS).recommended(),

@@ -1,6 +1,6 @@
 //! Booleans, strings with their escapes, and bytes.
 
-use crate::case::{Case, hold, reads, refuses, refuses_always, retells};
+use crate::case::{Case, hold, reads, refuses, refuses_always, rewrites};
 
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
@@ -54,7 +54,7 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("a bool for a string", r#"{"oneString":true}"#).ours(),
         refuses("an object for a string", r#"{"oneString":{}}"#).ours(),
         refuses("a list for a string", r#"{"oneString":["a"]}"#).ours(),
-        retells("control characters are told as escapes", r#"{"oneString":"\u0000\u001f\b\f\n\r\t\"\\"}"#, r#"{"oneString":"\u0000\u001f\b\f\n\r\t\"\\"}"#).ours(),
+        rewrites("control characters are written as escapes", r#"{"oneString":"\u0000\u001f\b\f\n\r\t\"\\"}"#, r#"{"oneString":"\u0000\u001f\b\f\n\r\t\"\\"}"#).ours(),
 
         reads("bytes", r#"{"oneBytes":"AQI="}"#, r#"one_bytes: "\x01\x02""#),
         reads("bytes of the alphabet for URLs", r#"{"oneBytes":"-_"}"#, r#"one_bytes: "\xfb""#).recommended(),
@@ -71,7 +71,7 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("bytes with too much padding", r#"{"oneBytes":"AQI=="}"#).ours(),
         refuses("a number for bytes", r#"{"oneBytes":1}"#).ours(),
         refuses("a list of numbers for bytes", r#"{"oneBytes":[1,2]}"#).ours(),
-        retells("bytes are told in the plain alphabet with padding", r#"{"oneBytes":"-_8"}"#, r#"{"oneBytes":"+/8="}"#).ours(),
+        rewrites("bytes are written in the plain alphabet with padding", r#"{"oneBytes":"-_8"}"#, r#"{"oneBytes":"+/8="}"#).ours(),
     ]
 }
 

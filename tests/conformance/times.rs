@@ -1,6 +1,6 @@
 //! Timestamps, durations and field masks: the well-known types whose JSON is a string.
 
-use crate::case::{Case, cannot_tell, hold, reads, refuses, retells};
+use crate::case::{Case, cannot_tell, hold, reads, refuses, rewrites};
 
 #[rustfmt::skip]
 fn durations() -> Vec<Case> {
@@ -35,17 +35,17 @@ fn durations() -> Vec<Case> {
         cannot_tell("a duration with too many nanoseconds", "one_duration: {seconds: 1 nanos: 1000000000}"),
         cannot_tell("a duration with the least nanoseconds", "one_duration: {nanos: -2147483648}").ours(),
         cannot_tell("a duration with the least seconds", "one_duration: {seconds: -9223372036854775808}").ours(),
-        retells("a duration without a fraction", r#"{"oneDuration":"1.000000000s"}"#, r#"{"oneDuration":"1s"}"#).recommended(),
-        retells("a duration with three digits", r#"{"oneDuration":"1.010000000s"}"#, r#"{"oneDuration":"1.010s"}"#).recommended(),
-        retells("a duration with six digits", r#"{"oneDuration":"1.000010000s"}"#, r#"{"oneDuration":"1.000010s"}"#).recommended(),
-        retells("a duration with nine digits", r#"{"oneDuration":"1.000000010s"}"#, r#"{"oneDuration":"1.000000010s"}"#).recommended(),
+        rewrites("a duration without a fraction", r#"{"oneDuration":"1.000000000s"}"#, r#"{"oneDuration":"1s"}"#).recommended(),
+        rewrites("a duration with three digits", r#"{"oneDuration":"1.010000000s"}"#, r#"{"oneDuration":"1.010s"}"#).recommended(),
+        rewrites("a duration with six digits", r#"{"oneDuration":"1.000010000s"}"#, r#"{"oneDuration":"1.000010s"}"#).recommended(),
+        rewrites("a duration with nine digits", r#"{"oneDuration":"1.000000010s"}"#, r#"{"oneDuration":"1.000000010s"}"#).recommended(),
     ]
 }
 
 #[rustfmt::skip]
 fn timestamps() -> Vec<Case> {
-    let read = |name, text: &str, told: &str| {
-        reads(name, format!(r#"{{"oneTimestamp":"{text}"}}"#), format!("one_timestamp: {{{told}}}"))
+    let read = |name, text: &str, output: &str| {
+        reads(name, format!(r#"{{"oneTimestamp":"{text}"}}"#), format!("one_timestamp: {{{output}}}"))
     };
     let refuse = |name, text: &str| refuses(name, format!(r#"{{"oneTimestamp":"{text}"}}"#));
     vec![
@@ -75,11 +75,11 @@ fn timestamps() -> Vec<Case> {
         cannot_tell("a timestamp after the year 9999", "one_timestamp: {seconds: 253402300800}"),
         cannot_tell("a timestamp with nanoseconds below zero", "one_timestamp: {seconds: 5000 nanos: -1}"),
         cannot_tell("a timestamp with too many nanoseconds", "one_timestamp: {seconds: 5000 nanos: 1000000000}"),
-        retells("an offset is told as Z", r#"{"oneTimestamp":"1969-12-31T16:00:00-08:00"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00Z"}"#).recommended(),
-        retells("a timestamp without a fraction", r#"{"oneTimestamp":"1970-01-01T00:00:00.000000000Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00Z"}"#).recommended(),
-        retells("a timestamp with three digits", r#"{"oneTimestamp":"1970-01-01T00:00:00.010000000Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00.010Z"}"#).recommended(),
-        retells("a timestamp with six digits", r#"{"oneTimestamp":"1970-01-01T00:00:00.000010000Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00.000010Z"}"#).recommended(),
-        retells("a timestamp with nine digits", r#"{"oneTimestamp":"1970-01-01T00:00:00.000000010Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00.000000010Z"}"#).recommended(),
+        rewrites("an offset is written as Z", r#"{"oneTimestamp":"1969-12-31T16:00:00-08:00"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00Z"}"#).recommended(),
+        rewrites("a timestamp without a fraction", r#"{"oneTimestamp":"1970-01-01T00:00:00.000000000Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00Z"}"#).recommended(),
+        rewrites("a timestamp with three digits", r#"{"oneTimestamp":"1970-01-01T00:00:00.010000000Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00.010Z"}"#).recommended(),
+        rewrites("a timestamp with six digits", r#"{"oneTimestamp":"1970-01-01T00:00:00.000010000Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00.000010Z"}"#).recommended(),
+        rewrites("a timestamp with nine digits", r#"{"oneTimestamp":"1970-01-01T00:00:00.000000010Z"}"#, r#"{"oneTimestamp":"1970-01-01T00:00:00.000000010Z"}"#).recommended(),
         refuse("the month 13", "1970-13-01T00:00:00Z"),
         refuse("the month 0", "1970-00-01T00:00:00Z"),
         refuse("the day 32", "1970-01-32T00:00:00Z"),

@@ -1,7 +1,7 @@
 //! Wrappers, `Struct`, `Value` and `ListValue`.
 
 use crate::case::{
-    Case, cannot_tell, hold, reads, reads_leniently, refuses, refuses_always, retells,
+    Case, cannot_tell, hold, reads, reads_leniently, refuses, refuses_always, rewrites,
 };
 
 const WRAPPERS: [&str; 9] = [
@@ -40,7 +40,7 @@ fn wrappers() -> Vec<Case> {
         refuses("an object for a wrapper", r#"{"oneInt32Wrapper":{"value":1}}"#).ours(),
         refuses("a wrapped number out of bounds", r#"{"oneInt32Wrapper":2147483648}"#).ours(),
         refuses("null among wrappers", r#"{"manyInt32Wrapper":[null]}"#).ours(),
-        retells("wrappers are told by their value", r#"{"oneInt64Wrapper":0, "oneDoubleWrapper":"NaN", "oneBoolWrapper":false}"#,
+        rewrites("wrappers are written by their value", r#"{"oneInt64Wrapper":0, "oneDoubleWrapper":"NaN", "oneBoolWrapper":false}"#,
             r#"{"oneInt64Wrapper":"0", "oneDoubleWrapper":"NaN", "oneBoolWrapper":false}"#).ours(),
     ]);
     cases

@@ -16,12 +16,12 @@ async fn calls_are_recorded_in_order_with_their_names_and_counted() {
     operations(&client, 0, "").await;
     create(&client, "a").await.expect_err("used");
     let calls = emulator.calls();
-    let told: Vec<_> = calls
+    let recorded: Vec<_> = calls
         .iter()
         .map(|call| (call.method.name(), call.via, call.name.as_str(), call.at))
         .collect();
     assert_eq!(
-        told,
+        recorded,
         [
             ("CreateApi", Via::Grpc, API, std::time::Duration::ZERO),
             ("GetApi", Via::Grpc, API, RUNS),
@@ -42,7 +42,7 @@ async fn a_call_with_a_fault_is_recorded() {
     let emulator = emulator();
     let client = over(&emulator);
     let _fault = emulator.on(Method::GET_API).fail(Status::aborted("no"));
-    get(&client, API).await.expect_err("told to fail");
+    get(&client, API).await.expect_err("a fault makes it fail");
     assert_eq!(emulator.call_count(Method::GET_API), 1);
 }
 

@@ -39,10 +39,10 @@ fn error(operation: &Operation) -> &pb::Status {
 }
 
 /// Returns the diagnostics as `location: message`.
-fn told(metadata: OperationMetadata) -> Vec<String> {
+fn diagnostics_of(metadata: OperationMetadata) -> Vec<String> {
     let diagnostics = metadata.diagnostics.into_iter();
     diagnostics
-        .map(|told| format!("{}: {}", told.location, told.message))
+        .map(|one| format!("{}: {}", one.location, one.message))
         .collect()
 }
 
@@ -55,7 +55,7 @@ async fn an_invalid_document_fails_the_operation_with_file_and_line() {
         "openapi.yaml:2:7: missing field `version` in `info`",
         "openapi.yaml:3:11: `basePath` must begin with `/`, not `v1`",
     ];
-    assert_eq!(told(metadata(&ended)), expected);
+    assert_eq!(diagnostics_of(metadata(&ended)), expected);
     let error = error(&ended);
     assert_eq!(error.code, Code::InvalidArgument as i32);
     assert_eq!(error.message, format!("{} (and 1 more)", expected[0]));
@@ -81,7 +81,7 @@ async fn a_config_with_invalid_files_is_failed_and_can_be_deleted_but_not_used()
         tokio::time::advance(RUNS / 2).await;
     }
     let failed = client.get_operation(&started.name).await.expect("it");
-    assert_eq!(told(metadata(&failed)).len(), 1);
+    assert_eq!(diagnostics_of(metadata(&failed)).len(), 1);
     let shown = config(&client, ConfigView::Full).await.expect("it");
     assert_eq!(
         shown.openapi_documents,
@@ -114,7 +114,7 @@ async fn an_invalid_descriptor_set_or_service_config_fails_the_operation() {
         b"type: google.api.Service\nname: a\napis:\n- name: Books\n".to_vec();
     let ended = ended(&client, wrong).await;
     assert_eq!(
-        told(metadata(&ended)),
+        diagnostics_of(metadata(&ended)),
         ["api.yaml:4:9: no descriptor set has the service `Books`"]
     );
 }
@@ -132,12 +132,15 @@ async fn the_failure_of_a_plan_takes_precedence_over_invalid_files() {
         let emulator = emulator();
         let client = over(&emulator);
         created(&client, "a").await;
-        let plan = plan.diagnostic("here", "told");
+        let plan = plan.diagnostic("here", "text");
         let _fault = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
         let ended = ended(&client, openapi(WRONG)).await;
         assert_eq!(error(&ended).code, code as i32);
-        let told = told(metadata(&ended));
-        assert_eq!((told.len(), told[0].as_str()), (diagnostics, "here: told"));
+        let found = diagnostics_of(metadata(&ended));
+        assert_eq!(
+            (found.len(), found[0].as_str()),
+            (diagnostics, "here: text")
+        );
     }
 }
 

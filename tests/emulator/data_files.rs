@@ -16,14 +16,14 @@ fn refused(file: &Path) -> DataError {
     let opened = Emulator::builder().open(file);
     let error = opened.expect_err("it is refused");
     assert_eq!(error.path(), file);
-    let told = error.to_string();
-    assert!(told.contains(&file.display().to_string()), "{told}");
-    assert_eq!(std::fs::read(file).ok(), before, "it is changed: {told}");
+    let text = error.to_string();
+    assert!(text.contains(&file.display().to_string()), "{text}");
+    assert_eq!(std::fs::read(file).ok(), before, "it is changed: {text}");
     error
 }
 
 /// Returns an error with its sources as text.
-fn told(error: &DataError) -> String {
+fn text_of(error: &DataError) -> String {
     let cause = std::error::Error::source(error);
     cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
 }
@@ -137,7 +137,7 @@ async fn a_file_with_another_schema_or_an_invalid_row_is_rejected_and_unchanged(
     {
         let file = with(&format!("bad-{number}"), key, value).await;
         let error = refused(&file);
-        assert!(told(&error).contains(text), "{key}: {}", told(&error));
+        assert!(text_of(&error).contains(text), "{key}: {}", text_of(&error));
     }
 }
 

@@ -130,8 +130,8 @@ async fn step(
         }
         _ => prop_assert!(false, "{}: {:?} / {:?}", about, by_grpc, by_rest),
     }
-    let told = |call: &Option<Call>| call.as_ref().map(Call::to_string).unwrap_or_default();
-    let (ours, theirs) = (told(&received.0), told(&received.1));
+    let text = |call: &Option<Call>| call.as_ref().map(Call::to_string).unwrap_or_default();
+    let (ours, theirs) = (text(&received.0), text(&received.1));
     prop_assert!(received.0 == received.1, "{}: {} / {}", about, ours, theirs);
     Ok(())
 }

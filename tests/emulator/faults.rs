@@ -32,7 +32,9 @@ async fn a_status_fault_has_its_details_and_prevents_the_call() {
     let status = Status::with_error_details(Code::ResourceExhausted, "slowly", details);
     let fault = emulator.on(Method::CREATE_API).times(2).fail(status);
     for used in 1..=2 {
-        let failed = create(&client, "a").await.expect_err("told to fail");
+        let failed = create(&client, "a")
+            .await
+            .expect_err("a fault makes it fail");
         assert_eq!(
             (failed.code(), failed.message()),
             (Code::ResourceExhausted, "slowly")
@@ -63,7 +65,7 @@ async fn faults_apply_to_their_method_and_name_in_the_order_in_which_they_were_s
     list(&client, "", "").await.expect("another method");
     let other = format!("{}b", API.trim_end_matches('a'));
     for (name, expected) in [(other.as_str(), "second"), (API, "first"), (API, "second")] {
-        let failed = get(&client, name).await.expect_err("told to fail");
+        let failed = get(&client, name).await.expect_err("a fault makes it fail");
         assert_eq!(failed.message(), expected, "{name}");
     }
     assert_eq!((first.used(), second.used()), (1, 2));
@@ -80,13 +82,17 @@ async fn a_fault_matches_a_create_by_its_resource_or_by_its_parent() {
         .named(API)
         .fail(Status::aborted("one"));
     create(&client, "b").await.expect("another name");
-    create(&client, "a").await.expect_err("told to fail");
+    create(&client, "a")
+        .await
+        .expect_err("a fault makes it fail");
     assert_eq!(one.used(), 1);
     let all = emulator
         .on(Method::CREATE_API)
         .named(crate::PARENT)
         .fail(Status::aborted("all"));
-    create(&client, "c").await.expect_err("told to fail");
+    create(&client, "c")
+        .await
+        .expect_err("a fault makes it fail");
     assert_eq!(all.used(), 1);
 }
 
@@ -253,13 +259,13 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
         .named(API)
         .times(2)
         .fail(busy());
-    get(&client, API).await.expect_err("told to fail");
-    let told = panic_of(|| drop(fault));
+    get(&client, API).await.expect_err("a fault makes it fail");
+    let text = panic_of(|| drop(fault));
     assert!(
-        told.contains(&format!(
+        text.contains(&format!(
             "GetApi of {API}: failure with Unavailable, in 1 of 2 calls"
         )),
-        "{told}"
+        "{text}"
     );
     let fault = emulator.on(Method::LIST_APIS).always().fail(busy());
     assert!(panic_of(|| drop(fault)).contains("0 of 1"));
@@ -281,11 +287,11 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
     drop(fault);
     // A test that panics for another reason reports only that reason.
     let fault = emulator.on(Method::GET_API).fail(busy());
-    let told = panic_of(move || {
+    let text = panic_of(move || {
         let _held = fault;
         std::panic::panic_any("the reason".to_owned());
     });
-    assert_eq!(told, "the reason");
+    assert_eq!(text, "the reason");
 }
 
 #[test]
@@ -339,9 +345,9 @@ fn a_fault_that_can_never_occur_panics_when_it_is_set() {
         ),
     ];
     for (set, expected) in cases {
-        let told = panic_of(|| drop(set()));
-        assert!(told.starts_with("this fault can never occur: "), "{told}");
-        assert!(told.contains(expected), "{told}");
+        let text = panic_of(|| drop(set()));
+        assert!(text.starts_with("this fault can never occur: "), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
     assert!(emulator.unused_faults().is_empty());
     // The parent of a list of configs is an API, which exists, and `-` stands for all locations of a list.

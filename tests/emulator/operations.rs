@@ -173,9 +173,9 @@ async fn an_api_whose_creation_was_cancelled_accepts_no_config() {
     let client = over(&emulator);
     let later = CancelBehavior::HonouredAfter(Duration::from_secs(3));
     let plan = OperationPlan::default().cancel_behavior(later);
-    let told = emulator.on(Method::CREATE_API).operation(plan);
+    let fault = emulator.on(Method::CREATE_API).operation(plan);
     let started = create(&client, "a").await.expect("a new api");
-    assert_eq!(told.used(), 1);
+    assert_eq!(fault.used(), 1);
     client.cancel_operation(&started.name).await.expect("asked");
     let refused = client.create_api_config(API, "c", config()).await;
     let refused = refused.map(drop).expect_err("the api will not exist");
@@ -198,9 +198,9 @@ async fn a_creation_that_ends_as_cancelled_leaves_an_api_with_a_config_failed() 
     let emulator = emulator();
     let client = over(&emulator);
     let plan = OperationPlan::default().fails(Status::cancelled("planned"));
-    let told = emulator.on(Method::CREATE_API).operation(plan);
+    let fault = emulator.on(Method::CREATE_API).operation(plan);
     create(&client, "a").await.expect("a new api");
-    assert_eq!(told.used(), 1);
+    assert_eq!(fault.used(), 1);
     let config = client.create_api_config(API, "c", config()).await;
     tokio::time::advance(RUNS).await;
     assert_eq!(
@@ -219,10 +219,10 @@ async fn a_gateway_rejects_a_failed_config_while_the_config_is_updated() {
     let client = over(&emulator);
     created(&client, "a").await;
     let plan = OperationPlan::default().fails(Status::internal("planned"));
-    let told = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
+    let fault = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
     let failed = client.create_api_config(API, "c", config()).await;
     failed.expect("begun").await.expect_err("planned");
-    assert_eq!(told.used(), 1);
+    assert_eq!(fault.used(), 1);
     let name = format!("{API}/configs/c");
     let labels = ApiConfig {
         name: name.clone(),

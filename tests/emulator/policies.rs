@@ -222,14 +222,14 @@ async fn without_a_mask_only_bindings_are_written_and_with_a_mask_its_fields() {
         audit_configs: vec![audit()],
         ..of(0, &[binding(ROLE)], b"")
     };
-    let told = |policy: Policy| (policy.bindings.len(), policy.audit_configs.len());
+    let counts = |policy: Policy| (policy.bindings.len(), policy.audit_configs.len());
     for (paths, expected) in [
         (&[][..], (1, 0)),
         (&["bindings", "etag"], (1, 0)),
         (&["audit_configs", "bindings"], (1, 1)),
     ] {
         let set = write(&client, both(), paths).await.expect("valid");
-        assert_eq!(told(set), expected, "{paths:?}");
+        assert_eq!(counts(set), expected, "{paths:?}");
     }
     let nothing = || of(0, &[], b"");
     for (paths, expected) in [
@@ -239,10 +239,10 @@ async fn without_a_mask_only_bindings_are_written_and_with_a_mask_its_fields() {
         (&["audit_configs"], (0, 0)),
     ] {
         let set = write(&client, nothing(), paths).await.expect("valid");
-        assert_eq!(told(set), expected, "{paths:?}");
+        assert_eq!(counts(set), expected, "{paths:?}");
     }
     let set = write(&client, both(), &["*"]).await.expect("valid");
-    assert_eq!(told(set), (1, 1));
+    assert_eq!(counts(set), (1, 1));
     let paths = ["bindings.role", "nonsense"];
     let refused = write(&client, both(), &paths).await;
     assert_eq!(fields(refused), "update_mask update_mask");

@@ -143,9 +143,9 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
     let refused = update(&client, &["state.x", "labels", "nonsense"]).await;
     let refused = refused.expect_err("two are wrong");
     let details = refused.get_details_bad_request().expect("details");
-    let told: Vec<_> = details.field_violations.iter().collect();
-    assert_eq!(told.len(), 2, "{refused}");
-    for (violation, why) in told.iter().zip([
+    let violations: Vec<_> = details.field_violations.iter().collect();
+    assert_eq!(violations.len(), 2, "{refused}");
+    for (violation, why) in violations.iter().zip([
         "`state.x` is an unknown field",
         "`nonsense` is an unknown field",
     ]) {

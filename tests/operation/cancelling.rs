@@ -248,7 +248,7 @@ async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
                 server.asked().await
             }
         );
-        given_up.expect_err("the target is not told");
+        given_up.expect_err("the target is unknown");
         drop(operation);
         server.asked_nothing_more(client).await;
     }

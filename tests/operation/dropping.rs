@@ -73,7 +73,7 @@ async fn a_wait_that_was_dropped_during_a_probe_probes_again() {
                 operation.poll().await.expect("it is answered");
                 timeout(Duration::from_secs(3), operation.wait())
                     .await
-                    .expect_err("the api is not told");
+                    .expect_err("the api is unknown");
             },
             async {
                 server.asked().await.1.send_response(ok(&running()));

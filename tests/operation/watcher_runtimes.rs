@@ -201,9 +201,9 @@ fn another_runtime_takes_over_when_one_ends() {
             drop(entered);
             // The first runtime makes the first poll, before the second has a wait.
             polls.recv().expect("it polls");
-            let (tell, told) = mpsc::channel();
-            let polled = second.spawn(polled_once(polled, tell));
-            told.recv().expect("the second runtime polls the wait");
+            let (sender, receiver) = mpsc::channel();
+            let polled = second.spawn(polled_once(polled, sender));
+            receiver.recv().expect("the second runtime polls the wait");
             // The poll of the first runtime still hangs. A new poll is answered.
             ends.store(true, Ordering::SeqCst);
             drop(first);
@@ -241,9 +241,9 @@ fn a_wait_that_is_polled_outside_of_any_runtime_ends_with_the_last_runtime() {
         let entered = ending.enter();
         let watched = wait(&watcher, &client);
         drop(entered);
-        let (tell, told) = mpsc::channel();
-        let waits = thread::spawn(move || block_on(Box::pin(polled_once(watched, tell))));
-        told.recv().expect("it is polled");
+        let (sender, receiver) = mpsc::channel();
+        let waits = thread::spawn(move || block_on(Box::pin(polled_once(watched, sender))));
+        receiver.recv().expect("it is polled");
         drop(ending);
         is_lost(waits.join().expect("it ends"), "no Tokio runtime");
         assert_eq!(watcher.pending(), 0);

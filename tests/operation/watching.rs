@@ -29,13 +29,13 @@ async fn a_watch_returns_each_change_once_and_the_last_state() {
     each_way(script, async |client| {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let mut watch = operation.watch();
-        let mut told = Vec::new();
+        let mut snapshots = Vec::new();
         while let Some(snapshot) = watch.next().await {
-            told.push(snapshot.raw().clone());
+            snapshots.push(snapshot.raw().clone());
         }
-        let unseen = told.remove(0);
+        let unseen = snapshots.remove(0);
         assert_eq!((unseen.name.as_str(), unseen.metadata), (NAME, None));
-        assert_eq!(told, [running(), further.clone(), succeeded()]);
+        assert_eq!(snapshots, [running(), further.clone(), succeeded()]);
         assert_eq!(watch.result().await.expect("it succeeded"), active());
     })
     .await;
@@ -54,9 +54,9 @@ async fn a_slow_reader_delays_no_poll_and_sees_the_latest_state() {
         }
         server.asked().await.1.send_response(ok(&succeeded()));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let told: Vec<Snapshot> = watch.by_ref().collect().await;
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].is_done());
+        let snapshots: Vec<Snapshot> = watch.by_ref().collect().await;
+        assert_eq!(snapshots.len(), 1, "{snapshots:?}");
+        assert!(snapshots[0].is_done());
         assert_eq!(watch.result().await.expect("it succeeded"), active());
     }
 }

@@ -12,11 +12,11 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::failures;
 use crate::network::{SERVER, connect};
 use crate::plan::{Chance, Fault};
 use crate::row::Row;
 use crate::server::{API, PARENT};
-use crate::told;
 
 /// Maximum time of each call, to the tick of tokio's clock. A create has the time of the service's configuration, in which
 /// pings detect a dead connection: that would be the time to send it again.
@@ -174,7 +174,7 @@ impl Client {
                 row.failed += 1;
                 let fits = fits(&error) && (explained || self.explains() || self.was_idle(&error));
                 row.wrong_if(!fits, || {
-                    format!("{}, {}: {error}", what(), told::code(&error))
+                    format!("{}, {}: {error}", what(), failures::code(&error))
                 });
             }
         }

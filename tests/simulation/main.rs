@@ -4,12 +4,12 @@
 #![cfg(feature = "cli")]
 
 mod client;
+#[path = "../chaos/failures.rs"]
+mod failures;
 mod network;
 mod plan;
 mod row;
 mod server;
-#[path = "../chaos/told.rs"]
-mod told;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,7 +117,7 @@ impl Done {
 
 /// Simulates one server, and a client of each transport, with faults.
 fn simulate(fault: Fault, seed: u64) -> Done {
-    let panics = told::panics();
+    let panics = failures::panics();
     let mut chance = Chance(seed);
     let mut plan = Plan::new(fault, &mut chance);
     // A tick is the resolution of time; a longer tick is cheaper.
@@ -192,7 +192,7 @@ fn simulate(fault: Fault, seed: u64) -> Done {
     if let Some(tasks) = left.take().filter(|tasks| *tasks > 0) {
         complaints.push(format!("the clients left {tasks} tasks"));
     }
-    if told::panics() > panics {
+    if failures::panics() > panics {
         complaints.push("something panicked".into());
     }
     Done {

@@ -33,8 +33,8 @@ fn walk(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut texts = Vec::<String>::new();
     for error in std::iter::successors(Some(error), |&error| error.source()) {
         let text = error.to_string();
-        let told = texts.iter().any(|earlier| earlier.contains(&text));
-        assert!(!told, "`{text}` is repeated: {texts:?}");
+        let is_repeated = texts.iter().any(|earlier| earlier.contains(&text));
+        assert!(!is_repeated, "`{text}` is repeated: {texts:?}");
         texts.push(text);
     }
     texts

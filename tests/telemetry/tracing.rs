@@ -47,13 +47,13 @@ impl Visit for Fields {
 
 /// The spans and events of this crate.
 #[derive(Clone, Debug, Default)]
-struct Told {
+struct SpanRecorder {
     calls: Arc<Mutex<BTreeMap<u64, Fields>>>,
     waits: Arc<Mutex<BTreeMap<u64, Fields>>>,
     events: Arc<Mutex<Vec<Fields>>>,
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Told {
+impl<S: tracing::Subscriber> Layer<S> for SpanRecorder {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
         let mut spans = match attributes.metadata().target() {
             "apigateway_grpc::layer::trace" => self.calls(),
@@ -82,7 +82,7 @@ impl<S: tracing::Subscriber> Layer<S> for Told {
     }
 }
 
-impl Told {
+impl SpanRecorder {
     /// Captures spans and events on this thread until the guard is dropped.
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         crate::accept_every_span();
@@ -136,8 +136,8 @@ fn ended(result: OperationResult) -> Operation {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let (client, mut server) = talk(|it| it);
     let operation = client.operation::<Api>(NAME).expect("valid");
     let (result, ()) = tokio::join!(operation.into_future(), async {
@@ -156,14 +156,14 @@ async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
         ("otel.kind", "internal"),
         ("otel.name", "wait for operation"),
     ];
-    assert_eq!(told.wait().all(), expected);
-    assert_eq!(told.calls().len(), 2);
+    assert_eq!(recorder.wait().all(), expected);
+    assert_eq!(recorder.calls().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_of_a_watcher_is_a_span_too() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let (client, mut server) = talk(|it| it);
     let operation = client.operation::<Api>(NAME).expect("valid");
     let wait = client.watcher().wait(operation);
@@ -173,7 +173,7 @@ async fn the_wait_of_a_watcher_is_a_span_too() {
         server.asked().await.1.send_response(response);
     });
     result.expect("it succeeded");
-    let wait = told.wait();
+    let wait = recorder.wait();
     for (name, value) in [
         ("apigateway.wait.outcome", "succeeded"),
         ("gcp.longrunning.name", NAME),
@@ -185,8 +185,8 @@ async fn the_wait_of_a_watcher_is_a_span_too() {
 
 #[tokio::test(start_paused = true)]
 async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let (client, mut server) = talk(|it| it);
     let operation = client.operation::<Api>(NAME).expect("valid");
     let (result, ()) = tokio::join!(operation.into_future(), async {
@@ -198,7 +198,7 @@ async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
         server.asked().await.1.send_response(response);
     });
     result.expect_err("it failed");
-    let wait = told.wait();
+    let wait = recorder.wait();
     for (name, value) in [
         ("apigateway.wait.outcome", "failed"),
         ("gcp.longrunning.done", "true"),
@@ -212,8 +212,8 @@ async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let (client, mut server) = talk(|it| it);
     let schedule = Schedule::default().total_timeout(Duration::ZERO);
     let mut operation = client.operation::<Api>(NAME).expect("valid");
@@ -222,7 +222,7 @@ async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
         server.asked().await.1.send_response(ok(&running()));
     });
     result.expect_err("the wait timed out");
-    let wait = told.wait();
+    let wait = recorder.wait();
     for (name, value) in [
         ("apigateway.wait.outcome", "timed_out"),
         ("gcp.longrunning.done", "false"),
@@ -232,11 +232,14 @@ async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
     }
     assert_eq!(wait.get("gcp.longrunning.status_code"), None);
 
-    told.waits().clear();
+    recorder.waits().clear();
     let mut operation = operation.with_schedule(Schedule::default());
     let timeout = tokio::time::timeout(Duration::from_millis(1), operation.wait());
     timeout.await.expect_err("nothing was answered");
-    assert_eq!(told.wait().get("apigateway.wait.outcome"), Some("dropped"));
+    assert_eq!(
+        recorder.wait().get("apigateway.wait.outcome"),
+        Some("dropped")
+    );
 }
 
 fn come_back_in(wait: Duration) -> Status {
@@ -246,8 +249,8 @@ fn come_back_in(wait: Duration) -> Status {
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let wait = Duration::from_secs(3);
@@ -257,8 +260,8 @@ async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() 
         server.asked().await.1.send_response(done());
     });
     assert!(result.expect("the third attempt succeeded").done);
-    let attempts = told.events("attempt ended");
-    let told: Vec<_> = attempts.iter().map(Fields::all).collect();
+    let attempts = recorder.events("attempt ended");
+    let ended: Vec<_> = attempts.iter().map(Fields::all).collect();
     let attempt = |number, delay, code, failed: bool| {
         let mut fields = vec![("attempt", number), ("delay", delay)];
         fields.extend(failed.then_some(("error.type", code)));
@@ -272,13 +275,13 @@ async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() 
         attempt("2", "3s", "UNAVAILABLE", true),
         attempt("3", "0ns", "OK", false),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(ended, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_span_of_a_call_over_a_users_transport_has_no_server_address() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server.asked().await.1.send_response(done());
@@ -292,7 +295,7 @@ async fn the_span_of_a_call_over_a_users_transport_has_no_server_address() {
         ("rpc.response.status_code", "OK"),
         ("rpc.system.name", "grpc"),
     ];
-    assert_eq!(told.call().all(), expected);
+    assert_eq!(recorder.call().all(), expected);
 }
 
 #[tokio::test]
@@ -301,8 +304,8 @@ async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
     let port = listener.local_addr().expect("it listens").port();
     drop(listener);
     for transport in transports() {
-        let told = Told::default();
-        let _guard = told.listen();
+        let recorder = SpanRecorder::default();
+        let _guard = recorder.listen();
         let builder = ApiGateway::builder().endpoint(format!("http://127.0.0.1:{port}"));
         let builder = builder.transport(transport).retry(RetryPolicy::NEVER);
         let client = builder.build().expect("valid");
@@ -310,7 +313,7 @@ async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
             .get_operation(NAME)
             .await
             .expect_err("nobody listens");
-        let (call, port) = (told.call(), port.to_string());
+        let (call, port) = (recorder.call(), port.to_string());
         for (name, value) in [
             ("server.address", "127.0.0.1"),
             ("server.port", &port),
@@ -320,7 +323,7 @@ async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
         ] {
             assert_eq!(call.get(name), Some(value), "{name}");
         }
-        let attempts = told.events("attempt ended");
+        let attempts = recorder.events("attempt ended");
         let [attempt] = &attempts[..] else {
             panic!("one attempt: {attempts:?}");
         };
@@ -342,8 +345,8 @@ fn transports() -> Vec<apigateway_grpc::Transport> {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttled_retry_is_logged() {
-    let told = Told::default();
-    let _guard = told.listen();
+    let recorder = SpanRecorder::default();
+    let _guard = recorder.listen();
     let throttling = RetryThrottling::default().max_tokens(1);
     let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -352,7 +355,7 @@ async fn a_throttled_retry_is_logged() {
     });
     let error = result.expect_err("it is not tried again");
     assert!(error.to_string().ends_with("unavailable: away"), "{error}");
-    let throttled = told.events("not retrying: too many attempts of this client have failed");
+    let throttled = recorder.events("not retrying: too many attempts of this client have failed");
     assert_eq!(throttled.len(), 1);
     server.asked_nothing_more(client).await;
 }

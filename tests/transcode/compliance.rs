@@ -256,8 +256,8 @@ async fn check(method: &str, binding: usize, request: &Value) {
             let body: Value = serde_json::from_slice(&body).expect("JSON");
             // Read as a message, since one number has several texts.
             let whole = |data: &Value| match all[binding].body {
-                "*" => told(&self::message(data)),
-                field => told(&self::message(&Value::Object(Map::from_iter([(
+                "*" => json_of(&self::message(data)),
+                field => json_of(&self::message(&Value::Object(Map::from_iter([(
                     field.to_owned(),
                     data.clone(),
                 )])))),
@@ -265,7 +265,7 @@ async fn check(method: &str, binding: usize, request: &Value) {
             assert_eq!(whole(&body), whole(expected), "{shown}");
         }
     }
-    let message = told(&message);
+    let message = json_of(&message);
     assert_eq!(received(&server, &path), message, "{shown}: by the client");
 
     let server = Server::silent();
@@ -287,7 +287,7 @@ async fn check(method: &str, binding: usize, request: &Value) {
 }
 
 /// Returns a message as JSON, without default values.
-fn told(message: &DynamicMessage) -> Value {
+fn json_of(message: &DynamicMessage) -> Value {
     serde_json::to_value(message).expect("it has a JSON form")
 }
 
@@ -297,7 +297,7 @@ fn received(server: &Server, path: &str) -> Value {
     assert_eq!(received.path, path);
     let of = POOL.get_message_by_name(&format!("{PACKAGE}.Request"));
     let message = DynamicMessage::decode(of.expect("in the set"), received.message);
-    told(&message.expect("it is one"))
+    json_of(&message.expect("it is one"))
 }
 
 /// Returns values of every type, negative where possible.

@@ -91,7 +91,7 @@ async fn a_client_that_sends_expect_is_refused_before_it_sends_the_body() {
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
     assert_eq!(answered(request, 8).await, (StatusCode::NOT_FOUND, 0));
-    // After the client was told to continue, the body is read to its end.
+    // After the server has sent 100 Continue, the body is read to its end.
     let mut request = send("POST", "/v1/shelves/a/file", "1234");
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);

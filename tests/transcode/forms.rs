@@ -279,9 +279,9 @@ async fn bytes_may_have_the_line_breaks_of_mime() {
     let body = json!([{"name": "x"}]).to_string();
     came(send("POST", "/v1/shelves/a:fill", &body)).await;
     let wire = crate::fixture::wire("FindRequest", &json!({"mark": file["data"]}));
-    let told = read("FindRequest", &wire);
+    let query = read("FindRequest", &wire);
     let dense: String = base64_lines(&bytes).split_whitespace().collect();
-    assert_eq!(told, json!({"mark": dense}));
+    assert_eq!(query, json!({"mark": dense}));
 }
 
 /// Base64 in lines of 76 characters (RFC 2045).

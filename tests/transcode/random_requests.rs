@@ -71,7 +71,7 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
             let server = Server::silent();
             let mut client = Client::by(rules.clone(), server.behind(rules.clone()));
             let call = client.call(&set.method(of).0, wire.clone()).await;
-            let told = |bytes: &[u8]| {
+            let json_of = |bytes: &[u8]| {
                 let message = DynamicMessage::decode(described.clone(), bytes);
                 let mut json = serde_json::to_value(message.map_err(|error| error.to_string())?)
                     .map_err(|error| error.to_string())?;
@@ -80,10 +80,12 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
             };
             match call {
                 // prost-reflect does not write an empty `Any`.
-                Ok(_) if told(&wire).is_err_and(|why| why.contains("unsupported type url ''")) => {}
+                Ok(_)
+                    if json_of(&wire).is_err_and(|why| why.contains("unsupported type url ''")) => {
+                }
                 Ok(_) => {
                     sent += 1;
-                    let (found, wanted) = (told(&server.only().message), told(&wire));
+                    let (found, wanted) = (json_of(&server.only().message), json_of(&wire));
                     if found != wanted {
                         let name = &message.name;
                         return Err(format!(

@@ -25,7 +25,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 }
 
 /// Accepts one call over HTTP/2, reports it, and returns the reason of its reset.
-async fn reset<I>(io: I, came: oneshot::Sender<()>) -> h2::Reason
+async fn reset<I>(io: I, receiver: oneshot::Sender<()>) -> h2::Reason
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -33,7 +33,7 @@ where
     let mut connection = connection.expect("it is HTTP/2");
     let call = connection.accept().await.expect("a call comes");
     let (_request, mut answer) = call.expect("a call comes");
-    came.send(()).expect("the test waits for it");
+    receiver.send(()).expect("the test waits for it");
     tokio::select! {
         reason = std::future::poll_fn(|cx| answer.poll_reset(cx)) => reason.expect("it is reset"),
         _ = connection.accept() => panic!("the connection ended with the call"),
@@ -43,10 +43,10 @@ where
 /// Drops the call of a client when the server has received it, and checks the reason of its reset.
 async fn is_cancelled(
     client: &ApiGateway,
-    came: oneshot::Receiver<()>,
+    receiver: oneshot::Receiver<()>,
     server: JoinHandle<h2::Reason>,
 ) {
-    give_up(client, async { came.await.expect("a call comes") }).await;
+    give_up(client, async { receiver.await.expect("a call comes") }).await;
     let reason = soon(server).await.expect("it does not panic");
     assert_eq!(reason, h2::Reason::CANCEL);
 }
@@ -54,13 +54,13 @@ async fn is_cancelled(
 #[tokio::test]
 async fn dropping_a_grpc_call_resets_only_its_stream() {
     let (listener, endpoint) = listener().await;
-    let (tell, came) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("the client comes");
-        reset(stream, tell).await
+        reset(stream, sender).await
     });
     let client = builder(endpoint).build().expect("valid");
-    is_cancelled(&client, came, server).await;
+    is_cancelled(&client, receiver, server).await;
 }
 
 #[cfg(feature = "rest")]
@@ -94,11 +94,11 @@ async fn dropping_a_rest_call_over_http2_resets_only_its_stream() {
     let authority = Authority::new();
     let (listener, endpoint) = listener().await;
     let acceptor = http2_alone(&authority);
-    let (tell, came) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("the client comes");
         let stream = acceptor.accept(stream).await.expect("they agree on TLS");
-        reset(stream, tell).await
+        reset(stream, sender).await
     });
     let rest =
         builder(endpoint.replace("http:", "https:")).transport(apigateway_grpc::Transport::Rest);
@@ -106,7 +106,7 @@ async fn dropping_a_rest_call_over_http2_resets_only_its_stream() {
         .ca_certificates(authority.pem())
         .build()
         .expect("valid");
-    is_cancelled(&client, came, server).await;
+    is_cancelled(&client, receiver, server).await;
 }
 
 /// A TLS server on localhost that speaks only HTTP/2.

@@ -379,15 +379,16 @@ mod tls {
             let [request] = proxy.requests().try_into().expect("one tunnel");
             assert!(request.ends_with("Basic bWU6cEBzcw=="), "{request}");
         }
-        let told = Arc::clone(&shown);
+        let recorded = Arc::clone(&shown);
         let proxy = Proxy::over(
             server.address,
             |_| Answer::Tunnel,
             move |tcp| {
-                let (accepting, told) = (asking.accept(tcp), Arc::clone(&told));
+                let (accepting, recorded) = (asking.accept(tcp), Arc::clone(&recorded));
                 async move {
                     let accepted = accepting.await;
-                    told.lock()
+                    recorded
+                        .lock()
                         .expect("whole")
                         .push(accepted.as_ref().err().map(ToString::to_string));
                     accepted.ok()
@@ -398,8 +399,8 @@ mod tls {
         read(client(Transport::Grpc, &proxy))
             .await
             .expect_err("no certificate was shown");
-        let told = shown.lock().expect("whole").pop().flatten();
-        assert_eq!(told.as_deref(), Some("peer sent no certificates"));
+        let recorded = shown.lock().expect("whole").pop().flatten();
+        assert_eq!(recorded.as_deref(), Some("peer sent no certificates"));
     }
 
     #[tokio::test]

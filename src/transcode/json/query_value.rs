@@ -76,14 +76,15 @@ pub(crate) fn plain(
     let Some(last) = writer.found.last().map(|found| found.value) else {
         return Ok(None);
     };
-    let told = match field.kind {
+    let output = match field.kind {
         FieldKind::Message(_) => {
             let whole = joined(writer.found.iter().map(|found| found.value), message);
             writer.plain(field.kind, WireValue::Bytes(0, whole.len()), &whole)
         }
         kind => writer.plain(kind, last, message),
     };
-    told.map(Some)
+    output
+        .map(Some)
         .map_err(|why| format!("`{}`: {why}", field.json))
 }
 
@@ -246,9 +247,9 @@ mod tests {
         for (name, field_name, text, json) in cases {
             let field = field(name, field_name);
             let bytes = query_value(&SCHEMA, field, text).expect(text);
-            let told = write(&SCHEMA, message(name), &bytes, JsonOptions::default());
+            let output = write(&SCHEMA, message(name), &bytes, JsonOptions::default());
             let expected = format!(r#"{{"{}":{json}}}"#, field.json);
-            assert_eq!(told.as_deref(), Ok(expected.as_str()), "{text}");
+            assert_eq!(output.as_deref(), Ok(expected.as_str()), "{text}");
         }
     }
 
@@ -285,19 +286,19 @@ mod tests {
             (GATEWAY, "state", "ACTIVE"),
             ("google.longrunning.Operation", "done", "true"),
         ];
-        let told = |name, field: &Field, bytes: &[u8]| {
+        let output = |name, field: &Field, bytes: &[u8]| {
             let (place, _) = SCHEMA.message(message(name)).field_named(&field.name)?;
             Some(plain(&SCHEMA, message(name), place, bytes))
         };
         for (name, field_name, text) in cases {
             let field = field(name, field_name);
             let bytes = query_value(&SCHEMA, field, text).expect(text);
-            let found = told(name, field, &bytes);
+            let found = output(name, field, &bytes);
             assert_eq!(found, Some(Ok(Some(text.to_owned()))), "{text}");
-            assert_eq!(told(name, field, b""), Some(Ok(None)));
-            assert!(told(name, field, b"\x0a\x7f").is_some_and(|told| told.is_err()));
+            assert_eq!(output(name, field, b""), Some(Ok(None)));
+            assert!(output(name, field, b"\x0a\x7f").is_some_and(|output| output.is_err()));
         }
         let labels = field(GATEWAY, "labels");
-        assert!(told(GATEWAY, labels, b"").is_some_and(|told| told.is_err()));
+        assert!(output(GATEWAY, labels, b"").is_some_and(|output| output.is_err()));
     }
 }

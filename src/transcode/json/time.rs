@@ -278,8 +278,8 @@ mod tests {
             (1, 1_000, "1970-01-01T00:00:01.000001Z"),
         ];
         for (seconds, nanos, text) in cases {
-            let told = written(|out| timestamp(seconds, nanos, out));
-            assert_eq!(told.as_deref(), Some(text));
+            let output = written(|out| timestamp(seconds, nanos, out));
+            assert_eq!(output.as_deref(), Some(text));
             assert_eq!(parse_timestamp(text), Some((seconds, nanos)), "{text}");
         }
         assert_eq!(written(|out| timestamp(253_402_300_800, 0, out)), None);
@@ -319,8 +319,8 @@ mod tests {
             (0, -1_000, "-0.000001s"),
         ];
         for (seconds, nanos, text) in cases {
-            let told = written(|out| duration(seconds, nanos, out));
-            assert_eq!(told.as_deref(), Some(text));
+            let output = written(|out| duration(seconds, nanos, out));
+            assert_eq!(output.as_deref(), Some(text));
             assert_eq!(parse_duration(text), Some((seconds, nanos)), "{text}");
         }
         assert_eq!(written(|out| duration(1, -1, out)), None);

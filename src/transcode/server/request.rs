@@ -107,7 +107,7 @@ fn unreadable(rules: &Rules, mut head: Parts, status: &Status) -> Option<Unreada
 /// The body of a request.
 struct Incoming {
     body: Body,
-    /// True if the client sends the body: it sent no `Expect`, or it was told to continue (RFC 9110 §10.1.1).
+    /// True if the client sends the body: it sent no `Expect`, or it received 100 Continue (RFC 9110 §10.1.1).
     is_wanted: bool,
 }
 

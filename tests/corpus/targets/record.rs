@@ -61,7 +61,7 @@ pub(crate) fn serve(rules: &Rules, request: Request<Body>) -> (Option<Call>, Res
     (call, reply)
 }
 
-/// Returns the HTTP request of a call, or an error if there is none.
+/// Returns the HTTP request of a call. A call that no HTTP rule can send is an error.
 pub(crate) fn send(rules: &Rules, call: &Call) -> Result<Request<Body>, Status> {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let recorded = requests.clone();

@@ -126,8 +126,8 @@ fn client(script: &Script, call: Call) {
     let reply = script.clone();
     let http =
         service_fn(move |_: Request<Body>| std::future::ready(Ok::<_, Status>(reply.reply())));
-    let told = ask(Rest::new(Rules::api_gateway(), http), call);
-    if let Err(status) = told {
+    let answer = ask(Rest::new(Rules::api_gateway(), http), call);
+    if let Err(status) = answer {
         assert_ne!(status.code(), Code::Ok);
     }
 }
@@ -258,8 +258,8 @@ where
         (Err(direct), Err(over)) => {
             let (code, ours) = (direct.code(), ours.contains(&over.code()));
             assert!(code == over.code() || ours, "{direct:?} became {over:?}");
-            let told = script.trailers.contains_key("grpc-status");
-            if told && code == over.code() && !ours {
+            let has_status = script.trailers.contains_key("grpc-status");
+            if has_status && code == over.code() && !ours {
                 assert_eq!(over.message(), direct.message());
             }
         }

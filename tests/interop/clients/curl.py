@@ -55,9 +55,9 @@ def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Ans
 def check() -> None:
     """Fails if there is no curl, or if curl does not support HTTP/2."""
     try:
-        told = subprocess.run(["curl", "--version"], capture_output=True, check=True).stdout.decode()
+        version = subprocess.run(["curl", "--version"], capture_output=True, check=True).stdout.decode()
     except OSError as error:
         raise AssertionError(f"there is no curl: install it ({error})") from error
-    features = next((line for line in told.splitlines() if line.startswith("Features:")), "")
+    features = next((line for line in version.splitlines() if line.startswith("Features:")), "")
     if "HTTP2" not in features.split():
-        raise AssertionError(f"this curl speaks no HTTP/2: install one that does\n{told}")
+        raise AssertionError(f"this curl speaks no HTTP/2: install one that does\n{version}")

@@ -31,8 +31,8 @@ def main() -> None:
     Play(over, slow, project).slowly()
 
 
-def tell(step: str, told) -> None:
-    print(json.dumps({"step": step, "told": told}), flush=True)
+def report(step: str, outcome) -> None:
+    print(json.dumps({"step": step, "outcome": outcome}), flush=True)
 
 
 class Play:
@@ -90,21 +90,21 @@ class Play:
 
     def locations(self) -> None:
         listed = self.get(f"{self.project}/locations")["locations"]
-        tell("list_locations", [location["locationId"] for location in listed])
+        report("list_locations", [location["locationId"] for location in listed])
         found = self.get(self.region)
-        tell("get_location", {"name": found["name"], "id": found["locationId"]})
+        report("get_location", {"name": found["name"], "id": found["locationId"]})
 
     def apis(self) -> None:
         target, body = f"{self.home}/apis?apiId=shop", {"labels": {"team": "blue"}}
         creating = self.post(target, body)
         self.creating_api = creating["name"]
-        tell("create_api", self.result(creating))
-        tell("get_api", resource(self.get(self.api)))
-        tell("create_api_again", self.refused(target, *JSON, "-d", json.dumps(body)))
+        report("create_api", self.result(creating))
+        report("get_api", resource(self.get(self.api)))
+        report("create_api_again", self.refused(target, *JSON, "-d", json.dumps(body)))
         renamed = {"displayName": "Große Läden", "labels": {}}
         updating = self.patch(f"{self.api}?updateMask=displayName,labels", renamed)
-        tell("update_api", self.result(updating))
-        tell("list_apis", self.names(f"{self.home}/apis", "apis"))
+        report("update_api", self.result(updating))
+        report("list_apis", self.names(f"{self.home}/apis", "apis"))
 
     def configurations(self, document: str) -> None:
         file = {"path": "openapi.json", "contents": base64.b64encode(document.encode()).decode()}
@@ -113,39 +113,39 @@ class Play:
         for name in self.configs:
             id = name.rpartition("/")[2]
             created.append(self.result(self.post(f"{self.api}/configs?apiConfigId={id}", body)))
-        tell("create_configs", created)
-        tell("get_config_basic", contents(self.get(self.configs[0])))
-        tell("get_config_full", contents(self.get(f"{self.configs[0]}?view=FULL")))
+        report("create_configs", created)
+        report("get_config_basic", contents(self.get(self.configs[0])))
+        report("get_config_full", contents(self.get(f"{self.configs[0]}?view=FULL")))
         pages = self.pages(f"{self.api}/configs", "apiConfigs", 1)
-        tell("list_configs_by_page", [[config["name"] for config in page] for page in pages])
-        tell("list_configs_by_item", self.names(f"{self.api}/configs", "apiConfigs"))
+        report("list_configs_by_page", [[config["name"] for config in page] for page in pages])
+        report("list_configs_by_item", self.names(f"{self.api}/configs", "apiConfigs"))
         updating = self.patch(f"{self.configs[0]}?updateMask=labels", {"labels": {"tier": "gold"}})
-        tell("update_config", self.result(updating))
+        report("update_config", self.result(updating))
 
     def gateways(self) -> None:
         target = f"{self.region}/gateways?gatewayId=front"
         creating = self.post(target, {"apiConfig": self.configs[0]})
         self.creating_gateway = creating["name"]
-        tell("create_gateway", self.result(creating))
-        tell("get_gateway", resource(self.get(self.gateway)))
+        report("create_gateway", self.result(creating))
+        report("get_gateway", resource(self.get(self.gateway)))
         switch = {"apiConfig": self.configs[1]}
-        tell("switch_gateway", self.result(self.patch(f"{self.gateway}?updateMask=apiConfig", switch)))
-        tell("list_gateways", self.names(f"{self.project}/locations/-/gateways", "gateways"))
+        report("switch_gateway", self.result(self.patch(f"{self.gateway}?updateMask=apiConfig", switch)))
+        report("list_gateways", self.names(f"{self.project}/locations/-/gateways", "gateways"))
 
     def operations(self) -> None:
         pages = self.pages(f"{self.home}/operations", "operations", 2)
-        tell("list_operations", [operation["done"] for page in pages for operation in page])
-        tell("get_operation", look(self.get(self.creating_gateway)))
+        report("list_operations", [operation["done"] for page in pages for operation in page])
+        report("get_operation", look(self.get(self.creating_gateway)))
         assert self.delete(self.creating_api) == {}
-        tell("delete_operation", self.refused(self.creating_api))
+        report("delete_operation", self.refused(self.creating_api))
 
     def bad_config(self) -> None:
         file = {"path": "openapi.json", "contents": base64.b64encode(b"{}").decode()}
         body = {"openapiDocuments": [{"document": file}]}
         creating = self.post(f"{self.api}/configs?apiConfigId=bad", body)
-        tell("create_bad_config", failure(self.ended(creating)))
+        report("create_bad_config", failure(self.ended(creating)))
         bad = f"{self.api}/configs/bad"
-        tell("get_bad_config", resource(self.get(bad)))
+        report("get_bad_config", resource(self.get(bad)))
         self.ended(self.delete(bad))
 
     def policies(self) -> None:
@@ -158,51 +158,51 @@ class Play:
             viewer = {"role": "roles/viewer", "members": ["user:a@example.com"]}
             return {"policy": {"bindings": [viewer], "etag": etag}}
 
-        tell("get_iam_policy", read())
+        report("get_iam_policy", read())
         answers = [self.post(f"{name}:setIamPolicy", policy("")) for name in names]
-        tell("set_iam_policy", [bindings(answer) for answer in answers])
-        tell("get_iam_policy_again", read())
+        report("set_iam_policy", [bindings(answer) for answer in answers])
+        report("get_iam_policy_again", read())
         target, body = f"{self.api}:setIamPolicy", policy(answers[0]["etag"])
         self.post(target, body)
-        tell("set_iam_policy_stale", self.refused(target, *JSON, "-d", json.dumps(body)))
+        report("set_iam_policy_stale", self.refused(target, *JSON, "-d", json.dumps(body)))
         asked = {"permissions": ["apigateway.apis.get"]}
         tested = [self.post(f"{name}:testIamPermissions", asked) for name in names]
-        tell("test_iam_permissions", [answer.get("permissions") for answer in tested])
+        report("test_iam_permissions", [answer.get("permissions") for answer in tested])
 
     def errors(self) -> None:
-        tell("not_found", self.refused(f"{self.home}/apis/none"))
-        tell("invalid_argument", self.refused(f"{self.home}/apis?filter=colour%20%3D%20red"))
-        tell("delete_api_in_use", self.refused(self.api, "-X", "DELETE"))
-        tell("delete_config_in_use", self.refused(self.configs[1], "-X", "DELETE"))
+        report("not_found", self.refused(f"{self.home}/apis/none"))
+        report("invalid_argument", self.refused(f"{self.home}/apis?filter=colour%20%3D%20red"))
+        report("delete_api_in_use", self.refused(self.api, "-X", "DELETE"))
+        report("delete_config_in_use", self.refused(self.configs[1], "-X", "DELETE"))
 
     def deletes(self) -> None:
         self.ended(self.delete(self.gateway))
-        tell("delete_gateway", self.refused(self.gateway))
+        report("delete_gateway", self.refused(self.gateway))
         for operation in [self.delete(name) for name in self.configs]:
             self.ended(operation)
-        tell("delete_configs", self.names(f"{self.api}/configs", "apiConfigs"))
+        report("delete_configs", self.names(f"{self.api}/configs", "apiConfigs"))
         self.ended(self.delete(self.api))
-        tell("delete_api", self.names(f"{self.home}/apis", "apis"))
+        report("delete_api", self.names(f"{self.home}/apis", "apis"))
 
     def slowly(self) -> None:
         creating = self.post(f"{self.home}/apis?apiId=held", {})
         name = creating["name"]
-        tell("start", look(creating))
-        tell("look", look(self.get(name)))
+        report("start", look(creating))
+        report("look", look(self.get(name)))
         running = self.get(f"{self.home}/operations?filter=done%20%3D%20false")["operations"]
-        tell("list_running", [look(operation) for operation in running])
-        tell("busy", self.refused(f"{self.home}/apis/held", "-X", "DELETE"))
+        report("list_running", [look(operation) for operation in running])
+        report("busy", self.refused(f"{self.home}/apis/held", "-X", "DELETE"))
         assert self.post(f"{name}:cancel", {}) == {}
-        tell("cancel", failure(self.ended(creating)))
-        tell("cancelled", look(self.get(name)))
+        report("cancel", failure(self.ended(creating)))
+        report("cancelled", look(self.get(name)))
         other = self.post(f"{self.home}/apis?apiId=other", {})["name"]
         assert answered(self.ask(f"{other}:cancel", "-X", "POST")) == {}
-        tell("cancel_by_name", look(self.get(other)))
+        report("cancel_by_name", look(self.get(other)))
 
         doomed = self.post(f"{self.home}/apis?apiId=doomed", {})
-        tell("create_doomed", failure(self.ended(doomed)))
+        report("create_doomed", failure(self.ended(doomed)))
         targets = [f"{self.home}/apis?apiId=code-{number}" for number in range(1, 17)]
-        tell("every_code", [self.refused(target, *JSON, "-d", "{}") for target in targets])
+        report("every_code", [self.refused(target, *JSON, "-d", "{}") for target in targets])
 
 
 def answered(answer: Answer) -> dict:
@@ -215,28 +215,28 @@ def refusal(answer: Answer) -> dict:
     error = answer.json()["error"]
     if error["code"] != answer.status:
         raise AssertionError(f"the body has another code than the answer: {answer}")
-    told = {"code": error["status"], "message": error["message"], "reason": None, "details": {}}
+    outcome = {"code": error["status"], "message": error["message"], "reason": None, "details": {}}
     for detail in error.get("details", []):
         match detail["@type"].rpartition(".")[2]:
             case "ErrorInfo":
-                told["reason"] = detail["reason"]
-                told["details"]["ErrorInfo"] = True
+                outcome["reason"] = detail["reason"]
+                outcome["details"]["ErrorInfo"] = True
             case "ResourceInfo":
-                told["details"]["ResourceInfo"] = detail["resourceName"]
+                outcome["details"]["ResourceInfo"] = detail["resourceName"]
             case "BadRequest":
                 fields = [violation["field"] for violation in detail["fieldViolations"]]
-                told["details"]["BadRequest"] = fields
-    return told
+                outcome["details"]["BadRequest"] = fields
+    return outcome
 
 
 def resource(message: dict) -> dict:
-    told = {
+    outcome = {
         "name": message["name"],
         "state": message["state"],
         "display_name": message["displayName"],
         "labels": message.get("labels", {}),
     }
-    return told | ({"config": message["apiConfig"]} if "apiConfig" in message else {})
+    return outcome | ({"config": message["apiConfig"]} if "apiConfig" in message else {})
 
 
 def contents(config: dict) -> dict:
@@ -251,13 +251,13 @@ def contents(config: dict) -> dict:
 
 def look(operation: dict) -> dict:
     metadata = operation["metadata"]
-    told = {
+    outcome = {
         "done": operation.get("done", False),
         "verb": metadata["verb"],
         "target": metadata["target"],
         "requested": metadata.get("requestedCancellation", False),
     }
-    return told | ({"code": code(operation["error"])} if "error" in operation else {})
+    return outcome | ({"code": code(operation["error"])} if "error" in operation else {})
 
 
 def failure(operation: dict) -> dict:

@@ -27,8 +27,8 @@ async function main() {
   await new Play(transport, slow, project).slowly();
 }
 
-function tell(step, told) {
-  process.stdout.write(JSON.stringify({step, told}) + '\n');
+function report(step, outcome) {
+  process.stdout.write(JSON.stringify({step, outcome}) + '\n');
 }
 
 class Play {
@@ -64,25 +64,25 @@ class Play {
     for await (const location of this.locationsClient.listLocationsAsync({name: this.project})) {
       ids.push(location.locationId);
     }
-    tell('list_locations', ids);
+    report('list_locations', ids);
     const [found] = await this.locationsClient.getLocation({name: this.region});
-    tell('get_location', {name: found.name, id: found.locationId});
+    report('get_location', {name: found.name, id: found.locationId});
   }
 
   async apis() {
     const request = {parent: this.home, apiId: 'shop', api: {labels: {team: 'blue'}}};
     const [creating] = await this.client.createApi(request);
     this.creatingApi = creating.name;
-    tell('create_api', resource(await ended(creating), v1.Api));
+    report('create_api', resource(await ended(creating), v1.Api));
     const [found] = await this.client.getApi({name: this.api});
-    tell('get_api', resource(found, v1.Api));
-    tell('create_api_again', await refused(() => this.client.createApi(request)));
+    report('get_api', resource(found, v1.Api));
+    report('create_api_again', await refused(() => this.client.createApi(request)));
     const [updating] = await this.client.updateApi({
       api: {name: this.api, displayName: 'Große Läden', labels: {}},
       updateMask: {paths: ['display_name', 'labels']},
     });
-    tell('update_api', resource(await ended(updating), v1.Api));
-    tell('list_apis', await names(this.client.listApisAsync({parent: this.home})));
+    report('update_api', resource(await ended(updating), v1.Api));
+    report('list_apis', await names(this.client.listApisAsync({parent: this.home})));
   }
 
   async configs(document) {
@@ -96,12 +96,12 @@ class Play {
       });
       created.push(resource(await ended(creating), v1.ApiConfig));
     }
-    tell('create_configs', created);
+    report('create_configs', created);
     const [name] = this.configNames;
     const [basic] = await this.client.getApiConfig({name});
-    tell('get_config_basic', contents(basic));
+    report('get_config_basic', contents(basic));
     const [full] = await this.client.getApiConfig({name, view: 'FULL'});
-    tell('get_config_full', contents(full));
+    report('get_config_full', contents(full));
 
     const pages = [];
     let request = {parent: this.api, pageSize: 1};
@@ -111,14 +111,14 @@ class Play {
       pages.push(page.map(config => config.name));
       request = next;
     }
-    tell('list_configs_by_page', pages);
+    report('list_configs_by_page', pages);
     const items = this.client.listApiConfigsAsync({parent: this.api, pageSize: 2});
-    tell('list_configs_by_item', await names(items));
+    report('list_configs_by_item', await names(items));
     const [updating] = await this.client.updateApiConfig({
       apiConfig: {name, labels: {tier: 'gold'}},
       updateMask: {paths: ['labels']},
     });
-    tell('update_config', resource(await ended(updating), v1.ApiConfig));
+    report('update_config', resource(await ended(updating), v1.ApiConfig));
   }
 
   async gateways() {
@@ -128,26 +128,26 @@ class Play {
       gateway: {apiConfig: this.configNames[0]},
     });
     this.creatingGateway = creating.name;
-    tell('create_gateway', resource(await ended(creating), v1.Gateway));
+    report('create_gateway', resource(await ended(creating), v1.Gateway));
     const [found] = await this.client.getGateway({name: this.gateway});
-    tell('get_gateway', resource(found, v1.Gateway));
+    report('get_gateway', resource(found, v1.Gateway));
     const [switching] = await this.client.updateGateway({
       gateway: {name: this.gateway, apiConfig: this.configNames[1]},
       updateMask: {paths: ['api_config']},
     });
-    tell('switch_gateway', resource(await ended(switching), v1.Gateway));
+    report('switch_gateway', resource(await ended(switching), v1.Gateway));
     const everywhere = this.client.listGatewaysAsync({parent: `${this.project}/locations/-`});
-    tell('list_gateways', await names(everywhere));
+    report('list_gateways', await names(everywhere));
   }
 
   async operations() {
     const listed = await items(
       this.operationsClient.listOperationsAsync({name: this.home, pageSize: 2}));
-    tell('list_operations', listed.map(operation => operation.done));
+    report('list_operations', listed.map(operation => operation.done));
     const [found] = await this.operationsClient.getOperation({name: this.creatingGateway});
-    tell('get_operation', look(found));
+    report('get_operation', look(found));
     await this.operationsClient.deleteOperation({name: this.creatingApi});
-    tell('delete_operation', await refused(
+    report('delete_operation', await refused(
       () => this.operationsClient.getOperation({name: this.creatingApi})));
   }
 
@@ -159,10 +159,10 @@ class Play {
         openapiDocuments: [{document: {path: 'openapi.json', contents: Buffer.from('{}')}}],
       },
     });
-    tell('create_bad_config', await refused(() => ended(creating)));
+    report('create_bad_config', await refused(() => ended(creating)));
     const bad = {name: `${this.api}/configs/bad`};
     const [failed] = await this.client.getApiConfig(bad);
-    tell('get_bad_config', resource(failed, v1.ApiConfig));
+    report('get_bad_config', resource(failed, v1.ApiConfig));
     const [deleting] = await this.client.deleteApiConfig(bad);
     await ended(deleting);
   }
@@ -181,78 +181,78 @@ class Play {
     // Over REST google-gax asks for it in a way that the service does not have.
     const canGet = !this.fallback;
     if (canGet) {
-      tell('get_iam_policy', await get());
+      report('get_iam_policy', await get());
     }
     const answered = [];
     for (const name of all) {
       answered.push(await set(name, Buffer.alloc(0)));
     }
-    tell('set_iam_policy', answered.map(bindings));
+    report('set_iam_policy', answered.map(bindings));
     if (canGet) {
-      tell('get_iam_policy_again', await get());
+      report('get_iam_policy_again', await get());
     }
     const {etag} = answered[0];
     await set(this.api, etag);
-    tell('set_iam_policy_stale', await refused(() => set(this.api, etag)));
+    report('set_iam_policy_stale', await refused(() => set(this.api, etag)));
     const tested = [];
     for (const name of all) {
       const permissions = ['apigateway.apis.get'];
       const [reply] = await this.iam.testIamPermissions({resource: name, permissions});
       tested.push(reply.permissions);
     }
-    tell('test_iam_permissions', tested);
+    report('test_iam_permissions', tested);
   }
 
   async errors() {
-    tell('not_found', await refused(() => this.client.getApi({name: `${this.home}/apis/none`})));
-    tell('invalid_argument', await refused(
+    report('not_found', await refused(() => this.client.getApi({name: `${this.home}/apis/none`})));
+    report('invalid_argument', await refused(
       () => this.client.listApis({parent: this.home, filter: 'colour = red'})));
-    tell('delete_api_in_use', await refused(() => this.client.deleteApi({name: this.api})));
-    tell('delete_config_in_use', await refused(
+    report('delete_api_in_use', await refused(() => this.client.deleteApi({name: this.api})));
+    report('delete_config_in_use', await refused(
       () => this.client.deleteApiConfig({name: this.configNames[1]})));
   }
 
   async deletes() {
     const [deleting] = await this.client.deleteGateway({name: this.gateway});
     await ended(deleting);
-    tell('delete_gateway', await refused(() => this.client.getGateway({name: this.gateway})));
+    report('delete_gateway', await refused(() => this.client.getGateway({name: this.gateway})));
     const started = await Promise.all(
       this.configNames.map(name => this.client.deleteApiConfig({name})));
     await Promise.all(started.map(([operation]) => ended(operation)));
-    tell('delete_configs', await names(this.client.listApiConfigsAsync({parent: this.api})));
+    report('delete_configs', await names(this.client.listApiConfigsAsync({parent: this.api})));
     const [last] = await this.client.deleteApi({name: this.api});
     await ended(last);
-    tell('delete_api', await names(this.client.listApisAsync({parent: this.home})));
+    report('delete_api', await names(this.client.listApisAsync({parent: this.home})));
   }
 
   async slowly() {
     const [creating] = await this.client.createApi({parent: this.home, apiId: 'held', api: {}});
-    tell('start', {done: creating.done, ...metadata(creating.metadata)});
+    report('start', {done: creating.done, ...metadata(creating.metadata)});
     const taken = await this.client.checkCreateApiProgress(creating.name);
-    tell('look', {done: taken.done, ...metadata(taken.metadata)});
+    report('look', {done: taken.done, ...metadata(taken.metadata)});
     const running = await items(
       this.operationsClient.listOperationsAsync({name: this.home, filter: 'done = false'}));
-    tell('list_running', running.map(look));
-    tell('busy', await refused(() => this.client.deleteApi({name: `${this.home}/apis/held`})));
+    report('list_running', running.map(look));
+    report('busy', await refused(() => this.client.deleteApi({name: `${this.home}/apis/held`})));
     await creating.cancel();
-    tell('cancel', await refused(() => ended(creating)));
+    report('cancel', await refused(() => ended(creating)));
     const [cancelled] = await this.operationsClient.getOperation({name: creating.name});
-    tell('cancelled', look(cancelled));
+    report('cancelled', look(cancelled));
     const [other] = await this.client.createApi({parent: this.home, apiId: 'other', api: {}});
     await this.operationsClient.cancelOperation({name: other.name});
     const [by] = await this.operationsClient.getOperation({name: other.name});
-    tell('cancel_by_name', look(by));
+    report('cancel_by_name', look(by));
 
     // By default some codes are tried again.
     const options = {retry: {retryCodes: []}};
     const create = apiId => this.client.createApi({parent: this.home, apiId, api: {}}, options);
     const [doomed] = await create('doomed');
-    tell('create_doomed', await refused(() => ended(doomed)));
+    report('create_doomed', await refused(() => ended(doomed)));
     const codes = [];
     for (let number = 1; number <= 16; number += 1) {
       codes.push(await refused(() => create(`code-${number}`)));
     }
-    tell('every_code', codes);
+    report('every_code', codes);
   }
 }
 
@@ -266,8 +266,8 @@ function resource(message, type) {
   const {name, displayName, labels} = message;
   // A reply has the name of the state; the result of an operation may have the number.
   const state = typeof message.state === 'number' ? type.State[message.state] : message.state;
-  const told = {name, state, display_name: displayName, labels};
-  return type === v1.Gateway ? {...told, config: message.apiConfig} : told;
+  const outcome = {name, state, display_name: displayName, labels};
+  return type === v1.Gateway ? {...outcome, config: message.apiConfig} : outcome;
 }
 
 function contents(config) {
@@ -284,8 +284,8 @@ function metadata({verb, target, requestedCancellation}) {
 
 function look(operation) {
   const unpacked = v1.OperationMetadata.decode(operation.metadata.value);
-  const told = {done: operation.done, ...metadata(unpacked)};
-  return operation.error ? {...told, code: gax.Status[operation.error.code]} : told;
+  const outcome = {done: operation.done, ...metadata(unpacked)};
+  return operation.error ? {...outcome, code: gax.Status[operation.error.code]} : outcome;
 }
 
 function bindings(policy) {

@@ -86,18 +86,18 @@ def judge(client: str, transport: str, project: str, finished: subprocess.Comple
     played = Played()
     # Not splitlines(), which ends a line at U+2028 as well.
     lines = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
-    told = {line["step"]: line["told"] for line in lines}
+    outcome = {line["step"]: line["outcome"] for line in lines}
     missing = []
     for step in steps(client, transport, project):
-        if step.name not in told:
+        if step.name not in outcome:
             missing.append(step.name)
             continue
-        wrong = difference(step.told, told.pop(step.name))
+        wrong = difference(step.outcome, outcome.pop(step.name))
         played.steps[step.name] = wrong
         if wrong is None:
             played.understood.update(step.calls)
     # The client ran a step that the table `CANNOT` excludes, so the table is wrong.
-    for name in told:
+    for name in outcome:
         played.steps[name] = "was not expected of this client"
     if finished.returncode != 0:
         said = finished.stderr.decode(errors="replace")

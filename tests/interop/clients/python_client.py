@@ -25,7 +25,7 @@ from google.iam.v1 import iam_policy_pb2, iam_policy_pb2_grpc, policy_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2, field_mask_pb2
 
-from python_told import bindings, contents, error, look, metadata, resource
+from python_outcome import bindings, contents, error, look, metadata, resource
 
 SECONDS = 120
 OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
@@ -49,8 +49,8 @@ def main() -> None:
     Play(transport, slow, project).slowly()
 
 
-def tell(step: str, told) -> None:
-    print(json.dumps({"step": step, "told": told}), flush=True)
+def report(step: str, outcome) -> None:
+    print(json.dumps({"step": step, "outcome": outcome}), flush=True)
 
 
 class NoCredentials(AnonymousCredentials):
@@ -96,24 +96,24 @@ class Play:
             locations_pb2.Location.FromString,
         )
         listed = every(locations_pb2.ListLocationsRequest(name=self.project), timeout=SECONDS)
-        tell("list_locations", [location.location_id for location in listed.locations])
+        report("list_locations", [location.location_id for location in listed.locations])
         found = one(locations_pb2.GetLocationRequest(name=self.region), timeout=SECONDS)
-        tell("get_location", {"name": found.name, "id": found.location_id})
+        report("get_location", {"name": found.name, "id": found.location_id})
 
     def apis(self) -> None:
         api = apigateway.Api(labels={"team": "blue"})
         creating = self.client.create_api(parent=self.home, api_id="shop", api=api)
         self.creating_api = creating.operation.name
-        tell("create_api", resource(ended(creating)))
-        tell("get_api", resource(self.client.get_api(name=self.api)))
+        report("create_api", resource(ended(creating)))
+        report("get_api", resource(self.client.get_api(name=self.api)))
         again = error(lambda: self.client.create_api(parent=self.home, api_id="shop", api=api))
-        tell("create_api_again", again)
+        report("create_api_again", again)
         updating = self.client.update_api(
             api=apigateway.Api(name=self.api, display_name="Große Läden", labels={}),
             update_mask=field_mask_pb2.FieldMask(paths=["display_name", "labels"]),
         )
-        tell("update_api", resource(ended(updating)))
-        tell("list_apis", [api.name for api in self.client.list_apis(parent=self.home)])
+        report("update_api", resource(ended(updating)))
+        report("list_apis", [api.name for api in self.client.list_apis(parent=self.home)])
 
     def configurations(self, document: str) -> None:
         created = []
@@ -127,27 +127,27 @@ class Play:
                 parent=self.api, api_config_id=id, api_config=config
             )
             created.append(resource(ended(creating)))
-        tell("create_configs", created)
-        tell("get_config_basic", contents(self.client.get_api_config(name=self.configs[0])))
+        report("create_configs", created)
+        report("get_config_basic", contents(self.client.get_api_config(name=self.configs[0])))
         full = self.client.get_api_config(
             apigateway.GetApiConfigRequest(
                 name=self.configs[0], view=apigateway.GetApiConfigRequest.ConfigView.FULL
             )
         )
-        tell("get_config_full", contents(full))
+        report("get_config_full", contents(full))
 
         def listed(size: int):
             request = apigateway.ListApiConfigsRequest(parent=self.api, page_size=size)
             return self.client.list_api_configs(request)
 
         pages = [[config.name for config in page.api_configs] for page in listed(1).pages]
-        tell("list_configs_by_page", pages)
-        tell("list_configs_by_item", [config.name for config in listed(2)])
+        report("list_configs_by_page", pages)
+        report("list_configs_by_item", [config.name for config in listed(2)])
         updating = self.client.update_api_config(
             api_config=apigateway.ApiConfig(name=self.configs[0], labels={"tier": "gold"}),
             update_mask=field_mask_pb2.FieldMask(paths=["labels"]),
         )
-        tell("update_config", resource(ended(updating)))
+        report("update_config", resource(ended(updating)))
 
     def gateways(self) -> None:
         creating = self.client.create_gateway(
@@ -156,25 +156,25 @@ class Play:
             gateway=apigateway.Gateway(api_config=self.configs[0]),
         )
         self.creating_gateway = creating.operation.name
-        tell("create_gateway", resource(ended(creating)))
-        tell("get_gateway", resource(self.client.get_gateway(name=self.gateway)))
+        report("create_gateway", resource(ended(creating)))
+        report("get_gateway", resource(self.client.get_gateway(name=self.gateway)))
         switching = self.client.update_gateway(
             gateway=apigateway.Gateway(name=self.gateway, api_config=self.configs[1]),
             update_mask=field_mask_pb2.FieldMask(paths=["api_config"]),
         )
-        tell("switch_gateway", resource(ended(switching)))
+        report("switch_gateway", resource(ended(switching)))
         everywhere = self.client.list_gateways(parent=f"{self.project}/locations/-")
-        tell("list_gateways", [gateway.name for gateway in everywhere])
+        report("list_gateways", [gateway.name for gateway in everywhere])
 
     def look_at_operations(self) -> None:
         # The client for gRPC accepts no page size.
         size = {} if self.grpc else {"page_size": 2}
         listed = self.operations.list_operations(self.home, "", **size)
-        tell("list_operations", [operation.done for operation in listed])
-        tell("get_operation", look(self.operations.get_operation(self.creating_gateway)))
+        report("list_operations", [operation.done for operation in listed])
+        report("get_operation", look(self.operations.get_operation(self.creating_gateway)))
         self.operations.delete_operation(self.creating_api)
         gone = error(lambda: self.operations.get_operation(self.creating_api))
-        tell("delete_operation", gone)
+        report("delete_operation", gone)
 
     def bad_config(self) -> None:
         bad = apigateway.ApiConfig.File(path="openapi.json", contents=b"{}")
@@ -184,9 +184,9 @@ class Play:
         creating = self.client.create_api_config(
             parent=self.api, api_config_id="bad", api_config=config
         )
-        tell("create_bad_config", error(lambda: ended(creating)))
+        report("create_bad_config", error(lambda: ended(creating)))
         name = f"{self.api}/configs/bad"
-        tell("get_bad_config", resource(self.client.get_api_config(name=name)))
+        report("get_bad_config", resource(self.client.get_api_config(name=name)))
         ended(self.client.delete_api_config(name=name))
 
     def wait(self) -> None:
@@ -203,7 +203,7 @@ class Play:
         )
         created = waited(creating)
         deleting = self.client.delete_api(name=f"{self.home}/apis/waited")
-        tell("wait_operation", [created, waited(deleting)])
+        report("wait_operation", [created, waited(deleting)])
 
     def policies(self) -> None:
         stub = iam_policy_pb2_grpc.IAMPolicyStub(self.channel)
@@ -224,13 +224,13 @@ class Play:
             request = iam_policy_pb2.SetIamPolicyRequest(resource=name, policy=policy)
             return wrapped(request, timeout=SECONDS)
 
-        tell("get_iam_policy", policies())
+        report("get_iam_policy", policies())
         answered = [set_policy(name, b"") for name in names]
-        tell("set_iam_policy", [bindings(policy) for policy in answered])
-        tell("get_iam_policy_again", policies())
+        report("set_iam_policy", [bindings(policy) for policy in answered])
+        report("get_iam_policy_again", policies())
         etag = answered[0].etag
         set_policy(self.api, etag)
-        tell("set_iam_policy_stale", error(lambda: set_policy(self.api, etag)))
+        report("set_iam_policy_stale", error(lambda: set_policy(self.api, etag)))
         request = iam_policy_pb2.TestIamPermissionsRequest
         tested = [
             list(stub.TestIamPermissions(
@@ -238,43 +238,43 @@ class Play:
             ).permissions)
             for name in names
         ]
-        tell("test_iam_permissions", tested)
+        report("test_iam_permissions", tested)
 
     def errors(self) -> None:
-        tell("not_found", error(lambda: self.client.get_api(name=f"{self.home}/apis/none")))
+        report("not_found", error(lambda: self.client.get_api(name=f"{self.home}/apis/none")))
         wrong = apigateway.ListApisRequest(parent=self.home, filter="colour = red")
-        tell("invalid_argument", error(lambda: self.client.list_apis(wrong)))
-        tell("delete_api_in_use", error(lambda: self.client.delete_api(name=self.api)))
-        tell("delete_config_in_use", error(
+        report("invalid_argument", error(lambda: self.client.list_apis(wrong)))
+        report("delete_api_in_use", error(lambda: self.client.delete_api(name=self.api)))
+        report("delete_config_in_use", error(
             lambda: self.client.delete_api_config(name=self.configs[1])
         ))
 
     def deletes(self) -> None:
         ended(self.client.delete_gateway(name=self.gateway))
-        tell("delete_gateway", error(lambda: self.client.get_gateway(name=self.gateway)))
+        report("delete_gateway", error(lambda: self.client.get_gateway(name=self.gateway)))
         deleting = [self.client.delete_api_config(name=name) for name in self.configs]
         for operation in deleting:
             ended(operation)
         left = self.client.list_api_configs(parent=self.api)
-        tell("delete_configs", [config.name for config in left])
+        report("delete_configs", [config.name for config in left])
         ended(self.client.delete_api(name=self.api))
-        tell("delete_api", [api.name for api in self.client.list_apis(parent=self.home)])
+        report("delete_api", [api.name for api in self.client.list_apis(parent=self.home)])
 
     def slowly(self) -> None:
         creating = self.client.create_api(parent=self.home, api_id="held", api=apigateway.Api())
         name = creating.operation.name
-        tell("start", {"done": creating.done(), **metadata(creating.metadata)})
-        tell("look", look(self.operations.get_operation(name)))
+        report("start", {"done": creating.done(), **metadata(creating.metadata)})
+        report("look", look(self.operations.get_operation(name)))
         running = self.operations.list_operations(self.home, "done = false")
-        tell("list_running", [look(operation) for operation in running])
-        tell("busy", error(lambda: self.client.delete_api(name=f"{self.home}/apis/held")))
+        report("list_running", [look(operation) for operation in running])
+        report("busy", error(lambda: self.client.delete_api(name=f"{self.home}/apis/held")))
         assert creating.cancel()
-        tell("cancel", error(lambda: ended(creating)))
-        tell("cancelled", look(self.operations.get_operation(name)))
+        report("cancel", error(lambda: ended(creating)))
+        report("cancelled", look(self.operations.get_operation(name)))
         # The same without a future.
         other = self.client.create_api(parent=self.home, api_id="other", api=apigateway.Api())
         self.operations.cancel_operation(other.operation.name)
-        tell("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
+        report("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
 
         def create(id: str):
             # By default some codes are retried.
@@ -283,9 +283,9 @@ class Play:
             )
 
         doomed = create("doomed")
-        tell("create_doomed", error(lambda: ended(doomed)))
+        report("create_doomed", error(lambda: ended(doomed)))
         codes = [error(lambda: create(f"code-{number}")) for number in range(1, 17)]
-        tell("every_code", codes)
+        report("every_code", codes)
 
 
 def ended(operation):

@@ -63,7 +63,7 @@ class Step:
     # The methods that it calls, except those that await an operation.
     calls: tuple[str, ...]
     # The expected result.
-    told: object
+    outcome: object
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def all_steps(project: str) -> list[Step]:
         Step("cancel_by_name", "begins to create the api `other`, cancels that by its name, and gets the operation",
              ("CancelOperation", "GetOperation"),
              operation(f"{home}/apis/other", requested=True, done=True, code="CANCELLED")),
-        Step("create_doomed", "creates the api `doomed`, whose operation is told to fail, awaits it in vain",
+        Step("create_doomed", "creates the api `doomed`, whose operation has a fault, and awaits its error",
              ("CreateApi", "GetOperation"), Refused("RESOURCE_EXHAUSTED", message=NO_QUOTA)),
         Step("every_code", "creates the apis `code-1` to `code-16`, each in vain",
              ("CreateApi",), [refusal_of(code) for code in CODES]),
@@ -286,36 +286,36 @@ def faults(project: str) -> list[dict]:
     return [doomed, *refusals]
 
 
-def difference(expected, told) -> str | None:
+def difference(expected, outcome) -> str | None:
     """Returns the difference from the expected result, or None."""
     match expected:
         case Refused():
-            return refusal_difference(expected, told)
+            return refusal_difference(expected, outcome)
         case AtLeast():
-            missing = [item for item in expected.items if item not in told]
-            return f"{missing} are not in {told}" if missing else None
+            missing = [item for item in expected.items if item not in outcome]
+            return f"{missing} are not in {outcome}" if missing else None
         case dict():
             # Further members of a resource, such as its host name, are not compared.
-            wrong = {key: told.get(key) for key in expected if told.get(key) != expected[key]}
+            wrong = {key: outcome.get(key) for key in expected if outcome.get(key) != expected[key]}
             return f"{wrong} is wrong, expected {expected}" if wrong else None
-        case list() if isinstance(told, list) and len(told) == len(expected):
-            items = zip(expected, told)
+        case list() if isinstance(outcome, list) and len(outcome) == len(expected):
+            items = zip(expected, outcome)
             return next(filter(None, (difference(*pair) for pair in items)), None)
         case _:
-            return None if told == expected else f"{told} is wrong, expected {expected}"
+            return None if outcome == expected else f"{outcome} is wrong, expected {expected}"
 
 
-def refusal_difference(expected: Refused, told: dict) -> str | None:
+def refusal_difference(expected: Refused, outcome: dict) -> str | None:
     codes = (expected.code, CODES[expected.code])
-    if told.get("code") not in codes:
-        return f"the code is not {expected.code}: {told}"
-    if expected.reason is not None and told.get("reason") != expected.reason:
-        return f"the reason is not {expected.reason}: {told}"
+    if outcome.get("code") not in codes:
+        return f"the code is not {expected.code}: {outcome}"
+    if expected.reason is not None and outcome.get("reason") != expected.reason:
+        return f"the reason is not {expected.reason}: {outcome}"
     # Some clients add text to the server's message.
-    if expected.message not in told.get("message", ""):
-        return f"the message does not say {expected.message!r}: {told}"
-    details = told.get("details") or {}
+    if expected.message not in outcome.get("message", ""):
+        return f"the message does not say {expected.message!r}: {outcome}"
+    details = outcome.get("details") or {}
     for type, value in expected.details:
         if details.get(type) != value:
-            return f"the {type} is not {value!r}: {told}"
+            return f"the {type} is not {value!r}: {outcome}"
     return None

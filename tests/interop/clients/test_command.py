@@ -22,15 +22,15 @@ def describe(name: str, endpoint: str, transport: str) -> dict:
 
 
 class Command(unittest.TestCase):
-    def test_it_is_told_the_same_over_every_transport(self):
+    def test_every_transport_returns_the_same_operation(self):
         with Emulator("1h") as emulator:
             url = f"{emulator.endpoint}/v1/{HOME}/apis?apiId=a"
             operation = curl(url, "-d", '{"labels": {"a": "ü"}}').json()
             for transport in ("grpc", "rest", "auto"):
                 with self.subTest(transport=transport):
-                    told = describe(operation["name"], emulator.endpoint, transport)
+                    outcome = describe(operation["name"], emulator.endpoint, transport)
                     # A default value may be missing.
-                    self.assertEqual(without_false(told), without_false(operation))
+                    self.assertEqual(without_false(outcome), without_false(operation))
 
 
 def without_false(value):

@@ -222,7 +222,7 @@ class Answers(CurlTest):
         self.assertEqual(self.read(deleting["name"])["response"], empty)
 
     @over_both
-    def test_what_is_wrong_is_told_with_its_details(self):
+    def test_an_error_has_its_details(self):
         self.operation_time = RUNNING
         self.create("a")
         apis = f"{self.home}/apis"
@@ -263,7 +263,7 @@ class Answers(CurlTest):
                 self.assert_refused(answer, 404, "NOT_FOUND", None)
 
     @over_both
-    def test_another_verb_is_not_allowed_and_told_which_are(self):
+    def test_the_error_of_another_verb_names_the_allowed_ones(self):
         answer = self.ask(f"{self.home}/operations/o", "-X", "POST")
         self.assertEqual(set(answer.header("allow")[0].split(", ")), {"GET", "DELETE"})
         self.assert_refused(answer, 405, "UNIMPLEMENTED", None)

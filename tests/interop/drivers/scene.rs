@@ -60,9 +60,9 @@ impl Names {
 }
 
 /// Prints the result of a step and flushes it.
-pub(crate) fn tell(step: &str, told: Value) -> Result<()> {
+pub(crate) fn report(step: &str, outcome: Value) -> Result<()> {
     let mut line = json!({"step": step});
-    line["told"] = told;
+    line["outcome"] = outcome;
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

@@ -46,29 +46,29 @@ class Case:
 
     @property
     def over_rest(self):
-        """The request as REST can tell it, where `body` is the field that is the HTTP body.
+        """The request as REST can send it, where `body` is the field that is the HTTP body.
 
         That field is there even if it was not: the official client always sends a body, and Envoy takes
         none for an empty one.
         """
-        told = self.with_body_as_it_is
+        sent = self.with_body_as_it_is
         if self.body not in ("", "*"):
-            getattr(told, self.body).SetInParent()
-        return told
+            getattr(sent, self.body).SetInParent()
+        return sent
 
     @property
     def with_body_as_it_is(self):
         """The same between our own client and server: no body is sent for a field that is not there.
 
-        A message without fields is not told by a query.
+        A query cannot have a message without fields.
         """
-        told = type(self.request)()
-        told.CopyFrom(self.request)
+        sent = type(self.request)()
+        sent.CopyFrom(self.request)
         for field, value in self.request.ListFields():
             is_message = field.message_type is not None and not field.is_repeated
             if self.body not in ("*", field.name) and is_message and not value.ByteSize():
-                told.ClearField(field.name)
-        return told
+                sent.ClearField(field.name)
+        return sent
 
     @property
     def has_unknown_enum(self) -> bool:

@@ -16,8 +16,8 @@ PARENT = "projects/p/locations/global"
 GOOD_TOKEN = "good-token"
 WRONG_TOKEN = "ya29.wrong-token"
 
-# Above RetryInfo's usual first delay of 0.5 s with full jitter, so that a client which ignores
-# RetryInfo is told apart by the time between its attempts.
+# Above RetryInfo's usual first delay of 0.5 s with full jitter, so the time between the attempts
+# shows a client that ignores RetryInfo.
 RETRY_DELAY_SECONDS = 0.8
 
 # A type that no descriptor pool of ours knows, and bytes that are valid for some message.

@@ -21,7 +21,7 @@ TRANSCODER_SET = "transcoder.fds"
 EVERY_KIND = Path(__file__).with_name("every_kind.proto")
 EVERY_KIND_SET = "every_kind.fds"
 # Well-known types that no proto of ours names, but an Any may hold. Their modules come with Python's
-# protobuf, so that only the descriptor sets have to be told.
+# protobuf, so only the descriptor sets must have them.
 ANY_MAY_HOLD = ["google/protobuf/struct.proto", "google/protobuf/wrappers.proto"]
 
 
@@ -29,7 +29,7 @@ def generate(proto_dir: Path, out_dir: Path) -> None:
     """Compiles every proto of Google's under `proto_dir`, afresh each time."""
     shutil.rmtree(out_dir, ignore_errors=True)
     out_dir.mkdir(parents=True)
-    # What is not Google's is how the emulator is told what to do, and no part of the service.
+    # The other protos are of the emulator's admin service.
     protos = sorted((proto_dir / "google").rglob("*.proto"))
     if not protos:
         raise SystemExit(f"no .proto files under {proto_dir}/google")

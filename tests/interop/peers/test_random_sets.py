@@ -116,8 +116,8 @@ class RandomSets(unittest.TestCase):
         wanted = canonical(message, pool)
         theirs = json_format.MessageToJson(message, descriptor_pool=pool)
         self.assertIn("json", case)
-        told = without_empty_extensions(load(case["json"]))
-        self.assertEqual(told, without_empty_extensions(load(theirs)))
+        ours = without_empty_extensions(load(case["json"]))
+        self.assertEqual(ours, without_empty_extensions(load(theirs)))
         self.assertIn("wire", back, theirs)
         self.assertEqual(canonical(of.FromString(to_wire(back["wire"])), pool), wanted, "we read theirs")
         try:

@@ -36,13 +36,13 @@ fn an_any_of_every_kind_is_written_as_it_was_read() {
         ),
         ("{}", None),
     ];
-    for (json, told) in cases {
-        let told = told.unwrap_or(json);
+    for (json, output) in cases {
+        let output = output.unwrap_or(json);
         let back: serde_json::Value =
             serde_json::from_str(&round("google.protobuf.Any", json).expect(json)).expect("JSON");
         assert_eq!(
             back,
-            serde_json::from_str::<serde_json::Value>(told).expect("JSON")
+            serde_json::from_str::<serde_json::Value>(output).expect("JSON")
         );
     }
     let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","value":{{}}}}"#);
@@ -105,10 +105,10 @@ fn a_known_type_with_json_of_another_is_carried_as_an_unknown_one_unless_strict(
     ];
     for any in cases {
         let json = format!(r#"{{"name":"n","metadata":{any},"done":true}}"#);
-        let told = round(operation, &json).expect(any);
-        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let output = round(operation, &json).expect(any);
+        let output: serde_json::Value = serde_json::from_str(&output).expect("JSON");
         let json_value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-        assert_eq!(told, json_value);
+        assert_eq!(output, json_value);
         assert!(
             read(&SCHEMA, id(operation), json.as_bytes(), STRICT).is_err(),
             "{any}"
@@ -152,16 +152,16 @@ fn invalid_json_and_our_type_url_are_errors_at_every_depth() {
 #[test]
 fn a_number_beyond_a_double_in_an_unknown_type_is_not_an_error() {
     let json = r#"{"@type":"x/un.Known","a":1e999,"b":-1e999}"#;
-    let told = r#"{"@type":"x/un.Known","a":1.7976931348623157e308,"b":-1.7976931348623157e308}"#;
-    assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(told));
+    let output = r#"{"@type":"x/un.Known","a":1.7976931348623157e308,"b":-1.7976931348623157e308}"#;
+    assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(output));
     assert!(round("google.protobuf.Value", "1e999").is_err());
 }
 
 #[test]
 fn the_type_url_of_an_any_may_be_at_any_position() {
-    let told = r#"{"@type":"x/google.longrunning.Operation","name":"n","done":true}"#;
+    let output = r#"{"@type":"x/google.longrunning.Operation","name":"n","done":true}"#;
     for json in [
-        told,
+        output,
         r#"{ "@type" : "x/google.longrunning.Operation" , "done" : true, "name":"n" } "#,
         r#"{"name":"n","@type":"x/google.longrunning.Operation","done":true}"#,
         r#"{"name":"n","done":true,"@type":"x/google.longrunning.Operation"}"#,
@@ -169,7 +169,7 @@ fn the_type_url_of_an_any_may_be_at_any_position() {
     ] {
         assert_eq!(
             round("google.protobuf.Any", json).as_deref(),
-            Ok(told),
+            Ok(output),
             "{json}"
         );
     }
@@ -185,15 +185,15 @@ fn anys_that_nest_too_deeply_are_written_as_bytes_where_they_can_be_read_back() 
         };
     }
     let name = "google.protobuf.Any";
-    let told = write(
+    let output = write(
         &SCHEMA,
         id(name),
         &any.encode_to_vec(),
         JsonOptions::default(),
     );
-    let told = told.expect("it has a JSON form");
-    assert_eq!(told.matches("@type").count(), 100);
-    let back = read(&SCHEMA, id(name), told.as_bytes(), JsonOptions::default());
+    let output = output.expect("it has a JSON form");
+    assert_eq!(output.matches("@type").count(), 100);
+    let back = read(&SCHEMA, id(name), output.as_bytes(), JsonOptions::default());
     back.expect("it nests no deeper than is read");
 }
 
@@ -213,9 +213,9 @@ fn the_first_of_two_type_urls_of_an_any_is_used() {
             r#"{"@type":"x/un.Known","a":{"@type":"x/y","b":2}}"#,
         ),
     ];
-    for (json, told) in cases {
-        assert_eq!(round("google.protobuf.Any", &json).as_deref(), Ok(told));
-        assert_eq!(round("google.protobuf.Any", told).as_deref(), Ok(told));
+    for (json, output) in cases {
+        assert_eq!(round("google.protobuf.Any", &json).as_deref(), Ok(output));
+        assert_eq!(round("google.protobuf.Any", output).as_deref(), Ok(output));
     }
 }
 
@@ -255,8 +255,8 @@ fn an_any_with_our_type_url_that_was_not_read_from_json_is_written_so_that_it_ca
     ]
     .into_iter()
     .map(|json| {
-        let told = format!(r#"{{"@type":"{usual}","value":{json}}}"#);
-        (UNKNOWN_ANY_URL, structure(json), told)
+        let output = format!(r#"{{"@type":"{usual}","value":{json}}}"#);
+        (UNKNOWN_ANY_URL, structure(json), output)
     })
     .collect();
     cases.push((
@@ -274,7 +274,7 @@ fn an_any_with_our_type_url_that_was_not_read_from_json_is_written_so_that_it_ca
         b"\x18\x01".to_vec(),
         r#"{"@type":"type.googleapis.com/google.longrunning.Operation","done":true}"#.to_owned(),
     ));
-    for (url, value, told) in cases {
+    for (url, value, output) in cases {
         let any = prost_types::Any {
             type_url: url.into(),
             value,
@@ -285,7 +285,7 @@ fn an_any_with_our_type_url_that_was_not_read_from_json_is_written_so_that_it_ca
             &any.encode_to_vec(),
             JsonOptions::default(),
         );
-        assert_eq!(written.as_deref(), Ok(told.as_str()));
-        assert_eq!(round("google.protobuf.Any", &told), Ok(told));
+        assert_eq!(written.as_deref(), Ok(output.as_str()));
+        assert_eq!(round("google.protobuf.Any", &output), Ok(output));
     }
 }

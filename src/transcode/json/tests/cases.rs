@@ -33,8 +33,8 @@ fn reading_is_lenient_where_servers_differ_and_strict_with_the_option() {
             r#"{"createTime":"2026-01-01T00:00:00.100Z"}"#,
         ),
     ];
-    for (json, told) in cases {
-        assert_eq!(round(GATEWAY, json).as_deref(), Ok(told), "{json}");
+    for (json, output) in cases {
+        assert_eq!(round(GATEWAY, json).as_deref(), Ok(output), "{json}");
     }
     let strict = JsonOptions {
         strict: true,
@@ -69,9 +69,9 @@ fn the_last_value_or_the_merged_message_of_a_field_in_pieces_is_written() {
     const OPERATION: &str = "google.longrunning.Operation";
     // name "a", done, then name "b"; the error in two pieces: code 5, then message "m".
     let bytes = b"\x0a\x01a\x18\x01\x0a\x01b\x22\x02\x08\x05\x22\x03\x12\x01m";
-    let told = write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default());
+    let output = write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default());
     assert_eq!(
-        told.as_deref(),
+        output.as_deref(),
         Ok(r#"{"name":"b","done":true,"error":{"code":5,"message":"m"}}"#)
     );
     // The later member of a oneof is kept: error, then response.
@@ -130,12 +130,12 @@ fn malformed_bytes_are_refused() {
         b"\x18",
     ];
     for bytes in cases {
-        let told = write(
+        let output = write(
             &SCHEMA,
             id("google.longrunning.Operation"),
             bytes,
             JsonOptions::default(),
         );
-        assert!(told.is_err(), "{bytes:?}");
+        assert!(output.is_err(), "{bytes:?}");
     }
 }

@@ -60,9 +60,9 @@ fn schema(syntax: &str, of_file: Option<Features>, fields: Vec<FieldType>) -> Sc
 fn wire(schema: Schema, json: &str) -> Vec<u8> {
     let id = schema.find("t.M").expect("it is there");
     let bytes = read(&schema, id, json.as_bytes(), JsonOptions::default()).expect(json);
-    let told = write(&schema, id, &bytes, JsonOptions::default()).expect("JSON");
-    serde_json::from_str::<serde_json::Value>(&told).expect("JSON");
-    let again = read(&schema, id, told.as_bytes(), JsonOptions::default());
+    let output = write(&schema, id, &bytes, JsonOptions::default()).expect("JSON");
+    serde_json::from_str::<serde_json::Value>(&output).expect("JSON");
+    let again = read(&schema, id, output.as_bytes(), JsonOptions::default());
     assert_eq!(again.as_deref(), Ok(bytes.as_slice()), "{json}");
     bytes
 }
@@ -112,8 +112,8 @@ fn numbers_are_packed_as_the_syntax_or_the_features_say_and_read_either_way() {
     for (schema, bytes) in cases {
         let id = schema.find("t.M").expect("it is there");
         for either in [packed, expanded] {
-            let told = write(&schema, id, either, JsonOptions::default());
-            assert_eq!(told.as_deref(), Ok(r#"{"a":[1,2]}"#));
+            let output = write(&schema, id, either, JsonOptions::default());
+            assert_eq!(output.as_deref(), Ok(r#"{"a":[1,2]}"#));
         }
         assert_eq!(wire(schema, r#"{"a":[1,2]}"#), bytes);
     }
@@ -152,8 +152,8 @@ fn a_name_that_json_must_escape_is_written_and_read_escaped() {
     let json = r#"{"q\"\\é\n":"x"}"#;
     let schema = schema("proto3", None, vec![odd]);
     let id = schema.find("t.M").expect("it is there");
-    let told = write(&schema, id, b"\x0a\x01x", JsonOptions::default());
-    assert_eq!(told.as_deref(), Ok(json));
+    let output = write(&schema, id, b"\x0a\x01x", JsonOptions::default());
+    assert_eq!(output.as_deref(), Ok(json));
     assert_eq!(wire(schema, json), b"\x0a\x01x");
 }
 
@@ -185,9 +185,9 @@ fn an_enum_with_aliases_and_negative_numbers_is_written_by_its_first_names() {
     let id = schema.find("t.M").expect("it is there");
     let json = br#"{"e":["Z","M","B","C",5,-1,7,"-1"]}"#;
     let bytes = read(&schema, id, json, JsonOptions::default()).expect("JSON");
-    let told = write(&schema, id, &bytes, JsonOptions::default());
+    let output = write(&schema, id, &bytes, JsonOptions::default());
     let expected = r#"{"e":["Z","M","B","B","B","M",7,"M"]}"#;
-    assert_eq!(told.as_deref(), Ok(expected));
+    assert_eq!(output.as_deref(), Ok(expected));
 }
 
 #[test]
@@ -303,8 +303,8 @@ fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
         (b"\x20\x02\x2a\x01x\x20\x07", r#"{"other":"x"}"#),
     ];
     for (bytes, json) in cases {
-        let told = write(&schema, id, bytes, JsonOptions::default());
-        assert_eq!(told.as_deref(), Ok(json), "{bytes:02x?}");
+        let output = write(&schema, id, bytes, JsonOptions::default());
+        assert_eq!(output.as_deref(), Ok(json), "{bytes:02x?}");
     }
     for json in [
         r#"{"one":7}"#,
@@ -358,10 +358,10 @@ fn an_enum_is_closed_where_the_syntax_or_the_features_say_so() {
         file.enum_type[0].options = Some(EnumOptions { features: of_enum });
         let schema = Schema::compile(&set).expect("it is whole");
         let id = schema.find("t.M").expect("it is there");
-        let told = write(&schema, id, b"\x08\x07", JsonOptions::default());
+        let output = write(&schema, id, b"\x08\x07", JsonOptions::default());
         let expected = if is_closed { "{}" } else { r#"{"one":7}"# };
         assert_eq!(
-            told.as_deref(),
+            output.as_deref(),
             Ok(expected),
             "{syntax} {of_file:?} {of_enum:?}"
         );
@@ -466,8 +466,8 @@ fn a_list_is_written_even_if_its_last_block_is_empty() {
         (b"\x08\x00\x0a\0", r#"{"a":[0]}"#),
         (b"\x0a\0\x0a\0", "{}"),
     ] {
-        let told = write(&schema, id, bytes, JsonOptions::default());
-        assert_eq!(told.as_deref(), Ok(json), "{bytes:02x?}");
+        let output = write(&schema, id, bytes, JsonOptions::default());
+        assert_eq!(output.as_deref(), Ok(json), "{bytes:02x?}");
     }
 }
 
@@ -488,8 +488,8 @@ fn fields_with_one_json_name_get_distinct_names() {
     let schema = schema("proto2", None, fields);
     let id = schema.find("t.M").expect("it is there");
     let bytes = b"\x08\x01\x10\x02\x18\x03\x20\x04";
-    let told = write(&schema, id, bytes, JsonOptions::default());
-    assert_eq!(told.as_deref(), Ok(json));
+    let output = write(&schema, id, bytes, JsonOptions::default());
+    assert_eq!(output.as_deref(), Ok(json));
     assert_eq!(wire(schema, json), bytes);
 }
 
@@ -546,6 +546,6 @@ fn an_extension_that_the_set_lacks_is_unknown_in_json_and_on_the_wire() {
     let json = br#"{"[t.ext]":5,"a":1}"#;
     let lenient = read(&schema, id, json, JsonOptions::default());
     assert_eq!(lenient.as_deref(), Ok(&b"\x08\x01"[..]));
-    let told = write(&schema, id, b"\x08\x01\xa0\x06\x05", JsonOptions::default());
-    assert_eq!(told.as_deref(), Ok(r#"{"a":1}"#));
+    let output = write(&schema, id, b"\x08\x01\xa0\x06\x05", JsonOptions::default());
+    assert_eq!(output.as_deref(), Ok(r#"{"a":1}"#));
 }

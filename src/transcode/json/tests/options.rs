@@ -10,7 +10,7 @@ fn defaults_of_fields_without_presence_are_written_with_the_option() {
         defaults: true,
         ..JsonOptions::default()
     };
-    let told = |name: &str, json: &str| {
+    let output = |name: &str, json: &str| {
         let bytes = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
         let written = write(&SCHEMA, id(name), &bytes.expect(json), defaults);
         written.expect("it has a JSON form")
@@ -48,7 +48,7 @@ fn defaults_of_fields_without_presence_are_written_with_the_option() {
         ),
     ];
     for (name, json, expected) in cases {
-        assert_eq!(told(name, json), expected, "{name}");
+        assert_eq!(output(name, json), expected, "{name}");
     }
 }
 

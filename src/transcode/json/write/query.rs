@@ -276,14 +276,14 @@ mod tests {
         let id = id.expect("of the contract");
         // A second, then a billionth of one.
         let bytes = b"\x12\x02\x08\x01\x12\x02\x10\x01";
-        let told = query(&SCHEMA, id, bytes, &[]);
-        assert_eq!(told.as_deref(), Ok("timeout=1.000000001s"));
+        let output = query(&SCHEMA, id, bytes, &[]);
+        assert_eq!(output.as_deref(), Ok("timeout=1.000000001s"));
         let (timeout, _) = SCHEMA
             .message(id)
             .field_named("timeout")
             .expect("it has one");
-        let told = plain(&SCHEMA, id, timeout, bytes);
-        assert_eq!(told, Ok(Some("1.000000001s".to_owned())));
+        let output = plain(&SCHEMA, id, timeout, bytes);
+        assert_eq!(output, Ok(Some("1.000000001s".to_owned())));
     }
 
     #[test]

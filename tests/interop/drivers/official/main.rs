@@ -1,8 +1,8 @@
 //! Runs the scenario of `tests/interop/clients` with the official client: `interop_official rest …`.
 
+mod outcome;
 #[path = "../scene.rs"]
 mod scene;
-mod told;
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use google_cloud_gax::paginator::{ItemPaginator as _, Paginator as _};
 use google_cloud_longrunning::model::Operation;
 use google_cloud_lro::{Poller, PollingResult};
 use google_cloud_wkt::FieldMask;
-use scene::{Arguments, Names, Result, id, refused, tell};
+use outcome::{contents, look, of_api, of_config, of_error, of_gateway, of_metadata};
+use scene::{Arguments, Names, Result, id, refused, report};
 use serde_json::{Value, json};
-use told::{contents, look, of_api, of_config, of_error, of_gateway, of_metadata};
 
 const OFTEN: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_secs(30);
@@ -69,16 +69,16 @@ impl Play {
             let create = self.client.create_api().set_parent(home);
             create.set_api_id("shop").set_api(new)
         };
-        tell("create_api", of_api(&ended(create().poller()).await?))?;
+        report("create_api", of_api(&ended(create().poller()).await?))?;
         let found = self.client.get_api().set_name(api).send().await?;
-        tell("get_api", of_api(&found))?;
+        report("get_api", of_api(&found))?;
         let again = create().send().await;
-        tell("create_api_again", of_error(&refused(again)?))?;
+        report("create_api_again", of_error(&refused(again)?))?;
         let renamed = Api::new().set_name(api).set_display_name("Große Läden");
         let updating = self.client.update_api().set_api(renamed);
         let updating = updating.set_update_mask(mask(["display_name", "labels"]));
-        tell("update_api", of_api(&ended(updating.poller()).await?))?;
-        tell("list_apis", json!(self.api_names().await?))
+        report("update_api", of_api(&ended(updating.poller()).await?))?;
+        report("list_apis", json!(self.api_names().await?))
     }
 
     async fn api_names(&self) -> Result<Vec<String>> {
@@ -115,11 +115,11 @@ impl Play {
                 .set_api_config(new.clone());
             created.push(of_config(&ended(create.poller()).await?));
         }
-        tell("create_configs", json!(created))?;
+        report("create_configs", json!(created))?;
         let get = || self.client.get_api_config().set_name(&configs[0]);
-        tell("get_config_basic", contents(&get().send().await?)?)?;
+        report("get_config_basic", contents(&get().send().await?)?)?;
         let full = get().set_view(ConfigView::Full).send().await?;
-        tell("get_config_full", contents(&full)?)?;
+        report("get_config_full", contents(&full)?)?;
 
         let list = self.client.list_api_configs().set_parent(api);
         let mut by_page = list.set_page_size(1).by_page();
@@ -128,14 +128,14 @@ impl Play {
             let names = page?.api_configs.into_iter().map(|config| config.name);
             pages.push(names.collect::<Vec<_>>());
         }
-        tell("list_configs_by_page", json!(pages))?;
-        tell("list_configs_by_item", json!(self.config_names(2).await?))?;
+        report("list_configs_by_page", json!(pages))?;
+        report("list_configs_by_item", json!(self.config_names(2).await?))?;
         let labelled = ApiConfig::new()
             .set_name(&configs[0])
             .set_labels([("tier", "gold")]);
         let updating = self.client.update_api_config().set_api_config(labelled);
         let updating = updating.set_update_mask(mask(["labels"]));
-        tell("update_config", of_config(&ended(updating.poller()).await?))
+        report("update_config", of_config(&ended(updating.poller()).await?))
     }
 
     async fn gateways(&self) -> Result<()> {
@@ -148,16 +148,16 @@ impl Play {
         let new = Gateway::new().set_api_config(&configs[0]);
         let creating = self.client.create_gateway().set_parent(region);
         let creating = creating.set_gateway_id("front").set_gateway(new);
-        tell(
+        report(
             "create_gateway",
             of_gateway(&ended(creating.poller()).await?),
         )?;
         let found = self.client.get_gateway().set_name(gateway).send().await?;
-        tell("get_gateway", of_gateway(&found))?;
+        report("get_gateway", of_gateway(&found))?;
         let switched = Gateway::new().set_name(gateway).set_api_config(&configs[1]);
         let switching = self.client.update_gateway().set_gateway(switched);
         let switching = switching.set_update_mask(mask(["api_config"]));
-        tell(
+        report(
             "switch_gateway",
             of_gateway(&ended(switching.poller()).await?),
         )?;
@@ -167,7 +167,7 @@ impl Play {
         while let Some(gateway) = items.next().await {
             names.push(gateway?.name);
         }
-        tell("list_gateways", json!(names))
+        report("list_gateways", json!(names))
     }
 
     /// Returns the first operation in a location. A poller does not return the name of its own.
@@ -186,14 +186,14 @@ impl Play {
         while let Some(operation) = items.next().await {
             done.push(operation?.done);
         }
-        tell("list_operations", json!(done))?;
+        report("list_operations", json!(done))?;
         let get = |name: &str| self.client.get_operation().set_name(name).send();
         let creating_gateway = self.first(region, "").await?.name;
-        tell("get_operation", look(&get(&creating_gateway).await?)?)?;
+        report("get_operation", look(&get(&creating_gateway).await?)?)?;
         let creating_api = self.first(home, "").await?.name;
         let delete = self.client.delete_operation().set_name(&creating_api);
         delete.send().await?;
-        tell(
+        report(
             "delete_operation",
             of_error(&refused(get(&creating_api).await)?),
         )
@@ -206,10 +206,10 @@ impl Play {
             .set_api_config_id("bad")
             .set_api_config(of_document("{}"));
         let failed = refused(create.poller().until_done().await)?;
-        tell("create_bad_config", of_error(&failed))?;
+        report("create_bad_config", of_error(&failed))?;
         let bad = format!("{api}/configs/bad");
         let config = self.client.get_api_config().set_name(&bad).send().await?;
-        tell("get_bad_config", of_config(&config))?;
+        report("get_bad_config", of_config(&config))?;
         ended(self.client.delete_api_config().set_name(bad).poller()).await
     }
 
@@ -219,14 +219,14 @@ impl Play {
         } = &self.names;
         let none = format!("{home}/apis/none");
         let none = self.client.get_api().set_name(none).send().await;
-        tell("not_found", of_error(&refused(none)?))?;
+        report("not_found", of_error(&refused(none)?))?;
         let wrong = self.client.list_apis().set_parent(home);
         let wrong = wrong.set_filter("colour = red").send().await;
-        tell("invalid_argument", of_error(&refused(wrong)?))?;
+        report("invalid_argument", of_error(&refused(wrong)?))?;
         let api = self.client.delete_api().set_name(api).send().await;
-        tell("delete_api_in_use", of_error(&refused(api)?))?;
+        report("delete_api_in_use", of_error(&refused(api)?))?;
         let config = self.client.delete_api_config().set_name(&configs[1]);
-        tell(
+        report(
             "delete_config_in_use",
             of_error(&refused(config.send().await)?),
         )
@@ -241,15 +241,15 @@ impl Play {
         } = &self.names;
         ended(self.client.delete_gateway().set_name(gateway).poller()).await?;
         let gone = self.client.get_gateway().set_name(gateway).send().await;
-        tell("delete_gateway", of_error(&refused(gone)?))?;
+        report("delete_gateway", of_error(&refused(gone)?))?;
         let [v1, v2, v3] = configs.each_ref().map(|config| {
             let delete = self.client.delete_api_config().set_name(config);
             ended(delete.poller())
         });
         tokio::try_join!(v1, v2, v3)?;
-        tell("delete_configs", json!(self.config_names(2).await?))?;
+        report("delete_configs", json!(self.config_names(2).await?))?;
         ended(self.client.delete_api().set_name(api).poller()).await?;
-        tell("delete_api", json!(self.api_names().await?))
+        report("delete_api", json!(self.api_names().await?))
     }
 
     async fn slowly(&self) -> Result<()> {
@@ -263,35 +263,35 @@ impl Play {
             Some(PollingResult::InProgress(Some(metadata))) => of_metadata(false, &metadata),
             other => return Err(format!("it is not in progress: {other:?}").into()),
         };
-        tell("start", begun)?;
+        report("start", begun)?;
         let name = self.first(home, "").await?.name;
         let get = |name: &str| self.client.get_operation().set_name(name).send();
-        tell("look", look(&get(&name).await?)?)?;
+        report("look", look(&get(&name).await?)?)?;
         let running = self.client.list_operations().set_name(home);
         let running = running.set_filter("done = false").send().await?.operations;
         let running: Result<Vec<Value>> = running.iter().map(look).collect();
-        tell("list_running", json!(running?))?;
+        report("list_running", json!(running?))?;
         let busy = self
             .client
             .delete_api()
             .set_name(format!("{home}/apis/held"));
-        tell("busy", of_error(&refused(busy.send().await)?))?;
+        report("busy", of_error(&refused(busy.send().await)?))?;
         let cancel = |name: &str| self.client.cancel_operation().set_name(name).send();
         cancel(&name).await?;
-        tell("cancel", of_error(&refused(poller.until_done().await)?))?;
-        tell("cancelled", look(&get(&name).await?)?)?;
+        report("cancel", of_error(&refused(poller.until_done().await)?))?;
+        report("cancelled", look(&get(&name).await?)?)?;
         let other = create("other").send().await?.name;
         cancel(&other).await?;
-        tell("cancel_by_name", look(&get(&other).await?)?)?;
+        report("cancel_by_name", look(&get(&other).await?)?)?;
 
         let failed = refused(create("doomed").poller().until_done().await)?;
-        tell("create_doomed", of_error(&failed))?;
+        report("create_doomed", of_error(&failed))?;
         let mut codes = Vec::new();
         for number in 1..=16 {
             let error = refused(create(&format!("code-{number}")).send().await)?;
             codes.push(of_error(&error));
         }
-        tell("every_code", json!(codes))
+        report("every_code", json!(codes))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Runs the scenario of `tests/interop/clients` with this crate: `interop_surface grpc|rest …`.
 
+mod outcome;
 #[path = "../scene.rs"]
 mod scene;
-mod told;
 
 use std::time::Duration;
 
@@ -11,9 +11,11 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, Op
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use apigateway_grpc::proto::google::iam::v1::{Binding, Policy};
 use apigateway_grpc::{ApiGateway, Transport};
-use scene::{Arguments, Names, Result, id, refused, tell};
+use outcome::{
+    contents, look, of_api, of_config, of_error, of_failure, of_gateway, of_policy, seen,
+};
+use scene::{Arguments, Names, Result, id, refused, report};
 use serde_json::{Value, json};
-use told::{contents, look, of_api, of_config, of_error, of_failure, of_gateway, of_policy, seen};
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -63,9 +65,9 @@ impl Play {
         while let Some(location) = items.next().await {
             ids.push(location?.location_id);
         }
-        tell("list_locations", json!(ids))?;
+        report("list_locations", json!(ids))?;
         let found = self.client.get_location(&self.names.region).await?;
-        tell(
+        report(
             "get_location",
             json!({"name": found.name, "id": found.location_id}),
         )
@@ -80,10 +82,10 @@ impl Play {
         };
         let creating = self.client.create_api(home, "shop", new.clone()).await?;
         let name = creating.name().to_owned();
-        tell("create_api", of_api(&ended(creating).await?))?;
-        tell("get_api", of_api(&self.client.get_api(api).await?))?;
+        report("create_api", of_api(&ended(creating).await?))?;
+        report("get_api", of_api(&self.client.get_api(api).await?))?;
         let again = self.client.create_api(home, "shop", new).await;
-        tell("create_api_again", of_error(&refused(again)?))?;
+        report("create_api_again", of_error(&refused(again)?))?;
         let renamed = Api {
             name: api.clone(),
             display_name: "Große Läden".to_owned(),
@@ -91,8 +93,8 @@ impl Play {
         };
         let mask = ["display_name", "labels"];
         let updating = self.client.update_api(renamed, mask).await?;
-        tell("update_api", of_api(&ended(updating).await?))?;
-        tell("list_apis", json!(self.api_names().await?))?;
+        report("update_api", of_api(&ended(updating).await?))?;
+        report("list_apis", json!(self.api_names().await?))?;
         Ok(name)
     }
 
@@ -123,12 +125,12 @@ impl Play {
             let creating = self.client.create_api_config(api, id(name), new.clone());
             created.push(of_config(&ended(creating.await?).await?));
         }
-        tell("create_configs", json!(created))?;
+        report("create_configs", json!(created))?;
         let first = &configs[0];
         let basic = self.client.get_api_config(first).await?;
-        tell("get_config_basic", contents(&basic)?)?;
+        report("get_config_basic", contents(&basic)?)?;
         let full = self.client.get_api_config_full(first).await?;
-        tell("get_config_full", contents(&full)?)?;
+        report("get_config_full", contents(&full)?)?;
 
         let list = self.client.list_api_configs(api).page_size(1);
         let mut pages = Vec::new();
@@ -139,15 +141,15 @@ impl Play {
             pages.push(names.collect::<Vec<_>>());
             token = page.next_page_token;
         }
-        tell("list_configs_by_page", json!(pages))?;
-        tell("list_configs_by_item", json!(self.config_names(2).await?))?;
+        report("list_configs_by_page", json!(pages))?;
+        report("list_configs_by_item", json!(self.config_names(2).await?))?;
         let labelled = ApiConfig {
             name: first.clone(),
             labels: [("tier".to_owned(), "gold".to_owned())].into(),
             ..ApiConfig::default()
         };
         let updating = self.client.update_api_config(labelled, ["labels"]).await?;
-        tell("update_config", of_config(&ended(updating).await?))
+        report("update_config", of_config(&ended(updating).await?))
     }
 
     /// Returns the name of the operation that created the gateway.
@@ -168,18 +170,18 @@ impl Play {
             .create_gateway(region, "front", new(&configs[0]))
             .await?;
         let name = creating.name().to_owned();
-        tell("create_gateway", of_gateway(&ended(creating).await?))?;
+        report("create_gateway", of_gateway(&ended(creating).await?))?;
         let found = self.client.get_gateway(gateway).await?;
-        tell("get_gateway", of_gateway(&found))?;
+        report("get_gateway", of_gateway(&found))?;
         let switching = self
             .client
             .update_gateway(new(&configs[1]), ["api_config"])
             .await?;
-        tell("switch_gateway", of_gateway(&ended(switching).await?))?;
+        report("switch_gateway", of_gateway(&ended(switching).await?))?;
         let everywhere = format!("{}/locations/-", self.names.project);
         let page = self.client.list_gateways(everywhere).first_page().await?;
         let names: Vec<String> = page.items.into_iter().map(|gateway| gateway.name).collect();
-        tell("list_gateways", json!(names))?;
+        report("list_gateways", json!(names))?;
         Ok(name)
     }
 
@@ -190,22 +192,22 @@ impl Play {
         while let Some(operation) = items.next().await {
             done.push(operation?.done);
         }
-        tell("list_operations", json!(done))?;
+        report("list_operations", json!(done))?;
         let found = self.client.get_operation(creating_gateway).await?;
-        tell("get_operation", look(&found)?)?;
+        report("get_operation", look(&found)?)?;
         self.client.delete_operation(creating_api).await?;
         let gone = self.client.get_operation(creating_api).await;
-        tell("delete_operation", of_error(&refused(gone)?))
+        report("delete_operation", of_error(&refused(gone)?))
     }
 
     async fn bad_config(&self) -> Result<()> {
         let api = &self.names.api;
         let creating = self.client.create_api_config(api, "bad", of_document("{}"));
         let failed = refused(often(creating.await?)?.await)?;
-        tell("create_bad_config", of_failure(&failed)?)?;
+        report("create_bad_config", of_failure(&failed)?)?;
         let bad = format!("{api}/configs/bad");
         let config = self.client.get_api_config(&bad).await?;
-        tell("get_bad_config", of_config(&config))?;
+        report("get_bad_config", of_config(&config))?;
         ended(self.client.delete_api_config(&bad).await?).await
     }
 
@@ -217,7 +219,7 @@ impl Play {
         let deleting = self.client.delete_api(format!("{home}/apis/waited"));
         let deleting = deleting.await?;
         let deleted = self.client.wait_operation(deleting.name(), WAIT).await?;
-        tell("wait_operation", json!([created.done, deleted.done]))
+        report("wait_operation", json!([created.done, deleted.done]))
     }
 
     /// Returns the names of the resources with policies.
@@ -232,11 +234,11 @@ impl Play {
     }
 
     async fn bindings(&self) -> Result<Value> {
-        let mut told = Vec::new();
+        let mut outcome = Vec::new();
         for name in self.with_policies() {
-            told.push(of_policy(&self.client.get_iam_policy(name).await?));
+            outcome.push(of_policy(&self.client.get_iam_policy(name).await?));
         }
-        Ok(json!(told))
+        Ok(json!(outcome))
     }
 
     async fn policies(&self) -> Result<()> {
@@ -249,21 +251,21 @@ impl Play {
             etag,
             ..Policy::default()
         };
-        tell("get_iam_policy", self.bindings().await?)?;
+        report("get_iam_policy", self.bindings().await?)?;
         let mut answered = Vec::new();
         for name in self.with_policies() {
             let policy = self.client.set_iam_policy(name, viewer(Vec::new()));
             answered.push(policy.await?);
         }
-        let told: Vec<Value> = answered.iter().map(of_policy).collect();
-        tell("set_iam_policy", json!(told))?;
-        tell("get_iam_policy_again", self.bindings().await?)?;
+        let outcome: Vec<Value> = answered.iter().map(of_policy).collect();
+        report("set_iam_policy", json!(outcome))?;
+        report("get_iam_policy_again", self.bindings().await?)?;
         let (api, etag) = (&self.names.api, answered.swap_remove(0).etag);
         self.client
             .set_iam_policy(api, viewer(etag.clone()))
             .await?;
         let stale = self.client.set_iam_policy(api, viewer(etag)).await;
-        tell("set_iam_policy_stale", of_error(&refused(stale)?))?;
+        report("set_iam_policy_stale", of_error(&refused(stale)?))?;
         let mut tested = Vec::new();
         for name in self.with_policies() {
             let had = self
@@ -271,7 +273,7 @@ impl Play {
                 .test_iam_permissions(name, ["apigateway.apis.get"]);
             tested.push(had.await?);
         }
-        tell("test_iam_permissions", json!(tested))
+        report("test_iam_permissions", json!(tested))
     }
 
     async fn errors(&self) -> Result<()> {
@@ -279,16 +281,16 @@ impl Play {
             home, api, configs, ..
         } = &self.names;
         let none = self.client.get_api(format!("{home}/apis/none")).await;
-        tell("not_found", of_error(&refused(none)?))?;
+        report("not_found", of_error(&refused(none)?))?;
         let wrong = self.client.list_apis(home).filter("colour = red");
-        tell(
+        report(
             "invalid_argument",
             of_error(&refused(wrong.first_page().await)?),
         )?;
         let api = self.client.delete_api(api).await;
-        tell("delete_api_in_use", of_error(&refused(api)?))?;
+        report("delete_api_in_use", of_error(&refused(api)?))?;
         let config = self.client.delete_api_config(&configs[1]).await;
-        tell("delete_config_in_use", of_error(&refused(config)?))
+        report("delete_config_in_use", of_error(&refused(config)?))
     }
 
     async fn deletes(&self) -> Result<()> {
@@ -300,7 +302,7 @@ impl Play {
         } = &self.names;
         ended(self.client.delete_gateway(gateway).await?).await?;
         let gone = self.client.get_gateway(gateway).await;
-        tell("delete_gateway", of_error(&refused(gone)?))?;
+        report("delete_gateway", of_error(&refused(gone)?))?;
         let mut deleting = Vec::new();
         for config in configs {
             deleting.push(self.client.delete_api_config(config).await?);
@@ -308,45 +310,45 @@ impl Play {
         for operation in deleting {
             ended(operation).await?;
         }
-        tell("delete_configs", json!(self.config_names(2).await?))?;
+        report("delete_configs", json!(self.config_names(2).await?))?;
         ended(self.client.delete_api(api).await?).await?;
-        tell("delete_api", json!(self.api_names().await?))
+        report("delete_api", json!(self.api_names().await?))
     }
 
     async fn slowly(&self) -> Result<()> {
         let home = &self.names.home;
         let creating = self.client.create_api(home, "held", Api::default());
         let mut creating = often(creating.await?)?;
-        tell("start", seen(creating.snapshot())?)?;
+        report("start", seen(creating.snapshot())?)?;
         let name = creating.name().to_owned();
         let mut taken = self.client.operation::<Api>(&name)?;
-        tell("look", seen(taken.poll().await?)?)?;
+        report("look", seen(taken.poll().await?)?)?;
         let list = self.client.list_operations(home).filter("done = false");
         let running = list.first_page().await?.items;
         let running: Result<Vec<Value>> = running.iter().map(look).collect();
-        tell("list_running", json!(running?))?;
+        report("list_running", json!(running?))?;
         let busy = self.client.delete_api(format!("{home}/apis/held")).await;
-        tell("busy", of_error(&refused(busy)?))?;
+        report("busy", of_error(&refused(busy)?))?;
         let Cancellation::Cancelled(error) = creating.cancel().await? else {
             return Err("it was not cancelled".into());
         };
-        tell("cancel", of_failure(&error)?)?;
-        tell("cancelled", look(&self.client.get_operation(&name).await?)?)?;
+        report("cancel", of_failure(&error)?)?;
+        report("cancelled", look(&self.client.get_operation(&name).await?)?)?;
         let other = self.client.create_api(home, "other", Api::default());
         let other = other.await?.name().to_owned();
         self.client.cancel_operation(&other).await?;
         let other = self.client.get_operation(other).await?;
-        tell("cancel_by_name", look(&other)?)?;
+        report("cancel_by_name", look(&other)?)?;
 
         let create = |id: String| self.client.create_api(home, id, Api::default());
         let failed = refused(often(create("doomed".to_owned()).await?)?.await)?;
-        tell("create_doomed", of_failure(&failed)?)?;
+        report("create_doomed", of_failure(&failed)?)?;
         let mut codes = Vec::new();
         for number in 1..=16 {
             let error = refused(create(format!("code-{number}")).await)?;
             codes.push(of_error(&error));
         }
-        tell("every_code", json!(codes))
+        report("every_code", json!(codes))
     }
 }
 

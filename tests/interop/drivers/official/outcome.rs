@@ -56,18 +56,18 @@ pub(crate) fn of_metadata(done: bool, metadata: &OperationMetadata) -> Value {
 
 pub(crate) fn look(operation: &Operation) -> Result<Value> {
     let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
-    let mut told = of_metadata(operation.done, &any.to_msg()?);
+    let mut outcome = of_metadata(operation.done, &any.to_msg()?);
     if let Some(operation::Result::Error(status)) = &operation.result {
-        told["code"] = Code::from(status.code).name().into();
+        outcome["code"] = Code::from(status.code).name().into();
     }
-    Ok(told)
+    Ok(outcome)
 }
 
 pub(crate) fn of_error(error: &Error) -> Value {
     let Some(status) = error.status() else {
         return json!({"message": error.to_string()});
     };
-    let mut told = json!({
+    let mut outcome = json!({
         "code": status.code.name(),
         "message": status.message,
         "details": {},
@@ -75,18 +75,18 @@ pub(crate) fn of_error(error: &Error) -> Value {
     for detail in &status.details {
         match detail {
             StatusDetails::ErrorInfo(info) => {
-                told["reason"] = info.reason.as_str().into();
-                told["details"]["ErrorInfo"] = true.into();
+                outcome["reason"] = info.reason.as_str().into();
+                outcome["details"]["ErrorInfo"] = true.into();
             }
             StatusDetails::ResourceInfo(info) => {
-                told["details"]["ResourceInfo"] = info.resource_name.as_str().into();
+                outcome["details"]["ResourceInfo"] = info.resource_name.as_str().into();
             }
             StatusDetails::BadRequest(bad) => {
                 let fields = bad.field_violations.iter().map(|it| it.field.as_str());
-                told["details"]["BadRequest"] = fields.collect();
+                outcome["details"]["BadRequest"] = fields.collect();
             }
             _ => {}
         }
     }
-    told
+    outcome
 }

@@ -8,15 +8,15 @@ from google.rpc import code_pb2, error_details_pb2  # noqa: F401  details are of
 
 
 def resource(message) -> dict:
-    told = {
+    outcome = {
         "name": message.name,
         "state": message.state.name,
         "display_name": message.display_name,
         "labels": dict(message.labels),
     }
     if isinstance(message, apigateway.Gateway):
-        told["config"] = message.api_config
-    return told
+        outcome["config"] = message.api_config
+    return outcome
 
 
 def contents(config) -> dict:
@@ -37,10 +37,10 @@ def metadata(message) -> dict:
 
 def look(operation: operations_pb2.Operation) -> dict:
     unpacked = apigateway.OperationMetadata.deserialize(operation.metadata.value)
-    told = {"done": operation.done, **metadata(unpacked)}
+    outcome = {"done": operation.done, **metadata(unpacked)}
     if operation.HasField("error"):
-        told["code"] = code_pb2.Code.Name(operation.error.code)
-    return told
+        outcome["code"] = code_pb2.Code.Name(operation.error.code)
+    return outcome
 
 
 def bindings(policy) -> dict:
@@ -57,7 +57,7 @@ def error(call) -> dict:
     except GoogleAPICallError as refused:
         # Over REST it knows the HTTP status of a call, but not its code.
         over_rest = isinstance(refused.response, requests.Response)
-        told = {
+        outcome = {
             "code": int(refused.code) if over_rest else refused.grpc_status_code.name,
             "message": refused.message,
             "reason": refused.reason,
@@ -71,12 +71,12 @@ def error(call) -> dict:
             if name == "BadRequest":
                 violations = detail["fieldViolations"] if as_json else detail.field_violations
                 fields = [v["field"] if as_json else v.field for v in violations]
-                told["details"][name] = fields
+                outcome["details"][name] = fields
             elif name == "ResourceInfo":
-                told["details"][name] = (
+                outcome["details"][name] = (
                     detail["resourceName"] if as_json else detail.resource_name
                 )
             else:
-                told["details"][name] = True
-        return told
+                outcome["details"][name] = True
+        return outcome
     raise AssertionError("it was not refused")

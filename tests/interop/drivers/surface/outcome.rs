@@ -58,16 +58,16 @@ pub(crate) fn seen(snapshot: &Snapshot) -> Result<Value> {
 pub(crate) fn look(operation: &Operation) -> Result<Value> {
     let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
     let metadata = OperationMetadata::decode(any.value.as_slice())?;
-    let mut told = json!({
+    let mut outcome = json!({
         "done": operation.done,
         "verb": metadata.verb,
         "target": metadata.target,
         "requested": metadata.requested_cancellation,
     });
     if let Some(operation::Result::Error(status)) = &operation.result {
-        told["code"] = code_name(Code::from_i32(status.code)).into();
+        outcome["code"] = code_name(Code::from_i32(status.code)).into();
     }
-    Ok(told)
+    Ok(outcome)
 }
 
 pub(crate) fn of_policy(policy: &Policy) -> Value {
@@ -86,7 +86,7 @@ pub(crate) fn of_failure(error: &OperationError) -> Result<Value> {
 }
 
 pub(crate) fn of_error(error: &Error) -> Value {
-    let mut told = json!({
+    let mut outcome = json!({
         "code": code_name(error.code().unwrap_or(Code::Unknown)),
         "message": error.status().map(|status| status.message()),
         "details": {},
@@ -94,20 +94,20 @@ pub(crate) fn of_error(error: &Error) -> Value {
     for detail in error.details() {
         match detail {
             ErrorDetail::ErrorInfo(info) => {
-                told["reason"] = info.reason.into();
-                told["details"]["ErrorInfo"] = true.into();
+                outcome["reason"] = info.reason.into();
+                outcome["details"]["ErrorInfo"] = true.into();
             }
             ErrorDetail::ResourceInfo(info) => {
-                told["details"]["ResourceInfo"] = info.resource_name.into();
+                outcome["details"]["ResourceInfo"] = info.resource_name.into();
             }
             ErrorDetail::BadRequest(bad) => {
                 let fields = bad.field_violations.into_iter().map(|it| it.field);
-                told["details"]["BadRequest"] = fields.collect();
+                outcome["details"]["BadRequest"] = fields.collect();
             }
             _ => {}
         }
     }
-    told
+    outcome
 }
 
 /// Returns the name of a code as the proto spells it.
