@@ -42,7 +42,7 @@ pub(crate) async fn get_operation(
 }
 
 /// Returns true if the names have different last segments. The service may write the number of the project in place of its ID,
-/// so only the last segments are compared. A missing name is not another one.
+/// so only the last segments are compared. A missing name counts as the same name.
 fn is_other_operation(found: &str, requested: &str) -> bool {
     !found.is_empty() && found.rsplit('/').next() != requested.rsplit('/').next()
 }

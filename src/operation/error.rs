@@ -121,13 +121,13 @@ impl OperationError {
     }
 
     /// Adds the target, which the snapshot may lack.
-    pub(crate) fn on(mut self, target: Option<String>) -> Self {
+    pub(crate) fn with_target(mut self, target: Option<String>) -> Self {
         self.0.target = target;
         self
     }
 
     /// Adds the target if it is not known yet.
-    pub(crate) fn on_if_unknown(mut self, target: impl FnOnce() -> Option<String>) -> Self {
+    pub(crate) fn or_target(mut self, target: impl FnOnce() -> Option<String>) -> Self {
         self.0.target = self.0.target.take().or_else(target);
         self
     }

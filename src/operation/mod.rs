@@ -30,7 +30,7 @@
 //! hangs. With [`cancel_on_timeout`](Operation::cancel_on_timeout), the request to cancel may take five seconds more.
 //!
 //! A wait succeeds only if the server reports that the operation succeeded, or if the operation's target proves it. If the
-//! server no longer knows the operation, a ready target proves that a create succeeded, and a missing target that a delete
+//! server no longer knows the operation, a ready target proves that a create succeeded. A missing target proves that a delete
 //! succeeded. The target of an update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).
 //!
 //! If a create that is [`idempotent`](crate::CallOptions::idempotent) is repeated, the resource of its first attempt may
@@ -98,8 +98,8 @@ use waiter::{Settings, Waiter};
 /// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
 /// the operation.
 ///
-/// If the server no longer knows the operation, its target decides: a create has succeeded if its resource is ready, and a
-/// delete if its resource is missing, whoever deleted it. Otherwise the wait ends with
+/// If the server no longer knows the operation, its target decides. A create has succeeded if its resource is ready. A delete
+/// has succeeded if its resource is missing, even if another client deleted it. Otherwise the wait ends with
 /// [`Expired`](OperationErrorKind::Expired).
 #[must_use = "the server continues the operation whether it is awaited or not"]
 pub struct Operation<R> {
@@ -127,12 +127,12 @@ impl<R: OperationResult> Operation<R> {
             ));
         }
         let waiter = Waiter::started(clients, response, target, verb, result);
-        Ok(Self::of(waiter))
+        Ok(Self::from_waiter(waiter))
     }
 
     /// Returns an operation that another call started.
     pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb, result: ResultType) -> Self {
-        Self::of(Waiter::resumed(clients, name, verb, result))
+        Self::from_waiter(Waiter::resumed(clients, name, verb, result))
     }
 
     /// Copies the target, the verb and the start time from the handle.
@@ -146,8 +146,8 @@ impl<R: OperationResult> Operation<R> {
     /// the verb is the first word of the method's name.
     ///
     /// The profile may choose the default [schedule](profile::ServiceProfile::schedule) by the verb and the target. If the
-    /// profile [reads targets](profile::ServiceProfile::read_target), they also decide which state of the target proves success
-    /// when the server does not report the outcome.
+    /// profile [reads targets](profile::ServiceProfile::read_target), the verb also decides which state of the target proves
+    /// success when the server does not report the outcome.
     pub fn started_by(mut self, method: &str, target: impl Into<String>) -> Self {
         let verb = match self.waiter.clients.profile().deletes(method) {
             true => Verb::Delete,
@@ -159,7 +159,7 @@ impl<R: OperationResult> Operation<R> {
         self
     }
 
-    fn of(waiter: Waiter) -> Self {
+    fn from_waiter(waiter: Waiter) -> Self {
         Self {
             waiter: Box::new(waiter),
             result: PhantomData,
@@ -188,9 +188,9 @@ impl<R: OperationResult> Operation<R> {
         Handle::new(&waiter.tracked, profile, &waiter.result_type)
     }
 
-    /// Sets the schedule of the polls. The default is that of the service's profile, which for API Gateway
-    /// depends on the verb and the resource, see [`Schedule::fitting`]. If an
-    /// earlier wait was dropped, the next wait starts from the beginning, with the whole total timeout.
+    /// Sets the schedule of the polls. The default is the schedule of the service's profile. For API Gateway, the profile
+    /// chooses it by the verb and the resource (see [`Schedule::fitting`]). If an earlier wait was dropped, the next wait
+    /// starts from the beginning, with the whole total timeout.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
         self.waiter.settings.schedule = Some(Arc::new(schedule));
@@ -274,22 +274,22 @@ impl<R: OperationResult> Operation<R> {
     ) -> Result<R, OperationError> {
         let mut span = WaitSpan::open(self.name(), self.waiter.polls());
         let waited = span.within(self.waiter.run(on_change)).await;
-        let result = span.within(self.settled(waited)).await;
+        let result = span.within(self.close(waited)).await;
         span.close(self.snapshot(), self.waiter.polls(), &result);
         result
     }
 
-    /// Returns the result of a wait. Once the end is known, a drop no longer cancels the operation.
-    async fn settled(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
-        let waited = self.ended(waited).await;
-        let over = waited
+    /// Returns the result of a wait. Once the end of the operation is known, a drop no longer cancels it.
+    async fn close(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
+        let result = self.result_of(waited).await;
+        let is_over = result
             .as_ref()
             .err()
             .is_none_or(|error| !error.may_still_run());
-        if over {
+        if is_over {
             self.waiter.disarm();
         }
-        waited
+        result
     }
 
     /// Waits for the end of the operation, and consumes this value. Once the wait has ended, the drop of this value cancels
@@ -300,7 +300,8 @@ impl<R: OperationResult> Operation<R> {
         waited
     }
 
-    async fn ended(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
+    /// Returns the result of the operation, or the error of a wait that gave up.
+    async fn result_of(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let kind = match waited {
             Ok(()) => match result::read(self.snapshot(), &self.waiter.result_type) {
                 Ok(result) => return Ok(result),
@@ -335,7 +336,7 @@ impl<R: OperationResult> Operation<R> {
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
         let tracked = &self.waiter.tracked;
         let target = tracked.facts(self.waiter.clients.profile()).target;
-        OperationError::new(kind, tracked.snapshot.clone(), progress).on(target)
+        OperationError::new(kind, tracked.snapshot.clone(), progress).with_target(target)
     }
 
     pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings, ResultType) {

@@ -43,7 +43,7 @@ fn is_older(created: Option<SystemTime>, began: Option<SystemTime>) -> bool {
 /// Returns the verdict about an operation, and its result if the verdict is success. `found` is the state of the target; `None`
 /// if the target does not exist.
 ///
-/// If the server no longer knows the operation, a ready target proves that a create succeeded, and a missing target that a
+/// If the server no longer knows the operation, a ready target proves that a create succeeded. A missing target proves that a
 /// delete succeeded. The target of an update proves nothing, since it was ready before. If the server reported that the
 /// operation is done without an error, a ready target is the result of an update too.
 ///
@@ -87,7 +87,7 @@ mod tests {
     /// A table of verdicts, with a row for each stage of the target and for a missing target. A row has a verdict for each
     /// verb: first for an operation that is gone, then for one that the server reported as done.
     #[test]
-    fn the_target_proves_only_a_creation_or_a_deletion_unless_the_server_said_done() {
+    fn the_target_proves_an_update_only_if_the_server_reported_it_as_done() {
         use Verdict::{Running, Succeeded, Unproven};
 
         let verbs = [Verb::Create, Verb::Update, Verb::Unknown, Verb::Delete];
@@ -115,15 +115,18 @@ mod tests {
             ),
         ];
         for (stage, gone, done) in cases {
-            for (said_done, expected) in [(false, gone), (true, done)] {
+            for (reported_done, expected) in [(false, gone), (true, done)] {
                 for (verb, expected) in verbs.into_iter().zip(expected) {
                     let facts = Facts {
                         verb,
                         ..Facts::default()
                     };
                     let found = stage.map(|stage| TargetState::new(stage, Any::default()));
-                    let (judged, result) = judge(found, &facts, said_done);
-                    assert_eq!(judged, expected, "{stage:?}, {verb:?}, done: {said_done}");
+                    let (judged, result) = judge(found, &facts, reported_done);
+                    assert_eq!(
+                        judged, expected,
+                        "{stage:?}, {verb:?}, done: {reported_done}"
+                    );
                     assert_eq!(result.is_some(), judged == Succeeded);
                 }
             }

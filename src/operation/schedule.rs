@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_has_ten_seconds_or_what_remains_and_the_last_one_ten() {
+    fn a_poll_has_the_poll_timeout_or_the_rest_of_the_total_timeout() {
         let schedule = Schedule::default();
         assert_eq!(schedule.timeout_of_poll(secs(60)), secs(10));
         assert_eq!(schedule.timeout_of_poll(secs(3)), secs(3));

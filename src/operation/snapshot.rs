@@ -52,8 +52,8 @@ impl Snapshot {
         &self.message
     }
 
-    /// Returns the metadata, decoded as that of API Gateway. Metadata of another type, or that cannot be decoded, is returned
-    /// as received.
+    /// Returns the metadata, decoded as [`OperationMetadata`] of API Gateway. Metadata is returned as received if it has another
+    /// type or cannot be decoded.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let Some(any) = &self.message.metadata else {

@@ -65,7 +65,7 @@ impl<R: OperationResult + Name> Operation<R> {
                     Ok(None) => return Err(status.into()),
                     Err(failure) => {
                         // The conflict is the error to report.
-                        tracing::debug!(code = ?failure.code(), "cannot list the operations to find that of a create whose response was lost");
+                        tracing::debug!(code = ?failure.code(), "cannot list operations after a create whose response was lost");
                         return Err(status.into());
                     }
                 }

@@ -283,8 +283,8 @@ impl WaitState {
         }
     }
 
-    /// Applies a failed probe. If another probe may succeed, the wait continues. Otherwise the wait ends in the same way as
-    /// after a target that proves nothing, since the operation itself is done or gone.
+    /// Applies a failed probe. If another probe may succeed, the wait continues. Otherwise the wait ends as if the target proved
+    /// nothing, since the operation itself is done or gone.
     fn probe_failed(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
         let why = self.probing.take().unwrap_or(GiveUp::Expired);
         match self.classify_and_count(failure) {

@@ -35,11 +35,11 @@ pub(crate) struct TrackedOperation {
 pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
 impl TrackedOperation {
-    /// Returns what is known of the operation. `profile` is that of its service.
+    /// Returns the known facts about the operation. `profile` is the profile of its service.
     ///
-    /// The target and the verb from the method or the handle have precedence over the metadata. Metadata that contradicts them
-    /// must not cause a false proof: by the state of another resource, or by the ready target of an update whose metadata has
-    /// the verb `create`.
+    /// The target and the verb from the method or the handle have precedence over the metadata, since metadata that contradicts
+    /// them could cause a false proof. The state of another resource must not prove a success, and neither must the ready target
+    /// of an update whose metadata has the verb `create`.
     pub(crate) fn facts(&self, profile: &dyn ServiceProfile) -> Facts {
         let known = metadata_facts(&self.snapshot, profile);
         Facts {
@@ -109,7 +109,7 @@ impl TrackedOperation {
     }
 }
 
-/// Returns what the metadata of an operation says about it.
+/// Returns the facts in the metadata of an operation.
 pub(crate) fn metadata_facts(snapshot: &Snapshot, profile: &dyn ServiceProfile) -> Facts {
     let metadata = snapshot.raw().metadata.as_ref();
     metadata.map_or_else(Facts::default, |metadata| profile.facts(metadata))

@@ -1,8 +1,8 @@
 //! Opens a span for each wait, and records the number of polls, the outcome and the last state of the operation.
 //!
-//! The names `gcp.longrunning.*` are those of Google's own clients; OpenTelemetry's semantic conventions have none for
-//! operations. The calls of a wait are spans within it. The calls of a watcher are not, since one call serves many waits. The
-//! poll count of a wait by a watcher includes the answers about its operation that other waits or listings requested.
+//! The names `gcp.longrunning.*` are those of Google's own clients; OpenTelemetry's semantic conventions have no names for
+//! operations. The calls of a wait are spans within it. The calls of a watcher are not, since one call serves many waits. If a
+//! watcher waits, the poll count includes each answer about the operation, even if another wait or a listing caused the call.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -25,15 +25,20 @@ fn status(code: i32, message: &str) -> pb::Status {
     }
 }
 
-/// A row: the kind, whether the last snapshot was done, the polls, the seconds since the last answer, the last failure,
-/// the target, and the expected text.
+/// A row of the table.
 type Row = (
     OperationErrorKind,
+    // True if the last snapshot was done.
     bool,
+    // Number of polls.
     u32,
+    // Number of seconds since the last answer.
     Option<u64>,
+    // The last failure.
     Option<&'static str>,
+    // The target.
     Option<&'static str>,
+    // The expected text.
     &'static str,
 );
 
@@ -282,7 +287,7 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             failure: failure.map(|text| std::sync::Arc::new(Status::unavailable(text).into())),
         };
         let error = OperationError::new(kind, snapshot(done, None), progress);
-        let error = error.on(target.map(str::to_owned));
+        let error = error.with_target(target.map(str::to_owned));
         assert_eq!(
             error.to_string(),
             format!("operation operations/o{expected}")

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_has_the_facts_and_metadata_of_another_type_has_none() {
+    fn facts_are_read_only_from_the_metadata_of_api_gateway() {
         let metadata = OperationMetadata {
             verb: "create".to_owned(),
             target: "projects/p/locations/l/gateways/g".to_owned(),

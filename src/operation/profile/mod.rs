@@ -89,7 +89,7 @@ pub trait ServiceProfile: fmt::Debug + Send + Sync + 'static {
     /// that the target does not exist.
     ///
     /// A ready target proves that a create succeeded, and becomes its result. A missing target proves that a delete succeeded,
-    /// with `google.protobuf.Empty` as its result. A ready target is also the result of an operation that is done without one.
+    /// with `google.protobuf.Empty` as its result. If the operation is done without a result, a ready target is its result.
     ///
     /// The default is `None`: the target proves nothing.
     fn read_target(&self, request: TargetRequest) -> Option<TargetFuture> {
@@ -97,8 +97,8 @@ pub trait ServiceProfile: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Returns true if a method deletes its target, so that a missing target proves its success. The name of the method may
-    /// be a full path. The default is true for a name that begins with `Delete`.
+    /// Returns true if a method deletes its target. A missing target then proves that the operation succeeded. `method` is the
+    /// name of the method or its full path. The default is true for a name that begins with `Delete`.
     fn deletes(&self, method: &str) -> bool {
         simple_name(method).starts_with("Delete")
     }

@@ -46,7 +46,7 @@ impl StandardProfile {
     pub fn list_templates<T: AsRef<str>>(mut self, templates: impl IntoIterator<Item = T>) -> Self {
         let patterns = templates.into_iter();
         self.parents = patterns
-            .filter_map(|template| ParentPattern::of(template.as_ref()))
+            .filter_map(|template| ParentPattern::from_template(template.as_ref()))
             .collect();
         self
     }
@@ -74,8 +74,8 @@ impl ServiceProfile for StandardProfile {
 }
 
 impl ParentPattern {
-    /// Returns the pattern of the name in a path template; `None` if the template has none.
-    fn of(template: &str) -> Option<Self> {
+    /// Returns the pattern of the variable `name` in a path template; `None` if the template has no such variable.
+    fn from_template(template: &str) -> Option<Self> {
         let (_, rest) = template.split_once("{name=")?;
         let (pattern, after) = rest.split_once('}')?;
         Some(Self {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parent_has_the_form_that_the_templates_of_the_service_have() {
+    fn the_parent_of_an_operation_matches_a_list_template() {
         let spanner = [
             "/v1/{name=projects/*/instances/*/databases/*/operations}",
             "/v1/{name=projects/*/instances/*/operations}",

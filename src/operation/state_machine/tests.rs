@@ -1,5 +1,4 @@
-//! Tables of events and of the steps that follow them. The number of a claim is that of the line about clients of operations in
-//! `tests/CHECKLIST.md`.
+//! Tables of events and of the steps that follow them. A claim begins with the numbers of its lines in `tests/CHECKLIST.md`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,14 +46,14 @@ const fn probe_failed(code: Code) -> Event {
     Event::ProbeFailed(failure(code))
 }
 
-const fn lasting(code: Code) -> Event {
+const fn permanently_failed(code: Code) -> Event {
     Event::PollFailed(CallFailure {
         permanent: true,
         ..failure(code)
     })
 }
 
-const fn asked(code: Code, secs: u64) -> Event {
+const fn failed_with_delay(code: Code, secs: u64) -> Event {
     Event::PollFailed(CallFailure {
         retry_after: Some(Duration::from_secs(secs)),
         ..failure(code)
@@ -89,19 +88,19 @@ async fn each_event_has_its_next_step() {
 
     let cases: &[Case<'_>] = &[
         (
-            "6: a poll that is not done is no failure, and delays grow",
+            "6: a running operation is not a failure, and the delays grow",
             CheckTarget,
             &[(1, RUNNING), (2, RUNNING), (4, RUNNING)],
             &[sleep(1000), sleep(1500), sleep(2250)],
         ),
         (
-            "17: a change begins the delays anew",
+            "17: the delays start again after a change",
             CheckTarget,
             &[(1, RUNNING), (2, RUNNING), (4, CHANGED), (5, RUNNING)],
             &[sleep(1000), sleep(1500), sleep(1000), sleep(1500)],
         ),
         (
-            "7: what passes by itself is never counted",
+            "7: transient failures are not counted",
             CheckTarget,
             &[
                 (1, failed(Code::Unavailable)),
@@ -119,7 +118,7 @@ async fn each_event_has_its_next_step() {
             ],
         ),
         (
-            "7: INTERNAL and UNKNOWN in a row use their budget up",
+            "7: too many INTERNAL and UNKNOWN failures in a row end the wait",
             CheckTarget,
             &[
                 (1, failed(Code::Internal)),
@@ -129,7 +128,7 @@ async fn each_event_has_its_next_step() {
             &[sleep(1000), sleep(1500), Next::GiveUp(GiveUp::Failed)],
         ),
         (
-            "7: one good poll gives the budget back",
+            "7: a successful poll resets the count of failures",
             CheckTarget,
             &[
                 (1, failed(Code::Internal)),
@@ -149,46 +148,46 @@ async fn each_event_has_its_next_step() {
             ],
         ),
         (
-            "7: a call that may never be made is fatal at once",
+            "7: PERMISSION_DENIED ends the wait at once",
             CheckTarget,
             &[(1, failed(Code::PermissionDenied))],
             &[Next::GiveUp(GiveUp::Failed)],
         ),
         (
-            "8: the last poll comes at the end of the time, and one is the last",
+            "8: one last poll is made at the end of the total timeout",
             CheckTarget,
             &[(59, RUNNING), (60, RUNNING)],
             &[sleep(1000), Next::GiveUp(GiveUp::TimedOut)],
         ),
         (
-            "8: a poll that ends after the time is followed by one at once",
+            "8: a poll that ends after the total timeout is followed by a last poll at once",
             CheckTarget,
             &[(65, failed(Code::DeadlineExceeded)), (66, RUNNING)],
             &[sleep(0), Next::GiveUp(GiveUp::TimedOut)],
         ),
         (
-            "8: a last poll that finds it done is as good as any",
+            "8: the wait finishes if the last poll shows that the operation is done",
             CheckTarget,
             &[(59, RUNNING), (60, DONE)],
             &[sleep(1000), Next::Finish],
         ),
         (
-            "9: a server's delay raises the wait and never lowers it",
+            "9: the server's delay lengthens the sleep and never shortens it",
             CheckTarget,
             &[
-                (1, asked(Code::ResourceExhausted, 7)),
-                (8, asked(Code::ResourceExhausted, 0)),
+                (1, failed_with_delay(Code::ResourceExhausted, 7)),
+                (8, failed_with_delay(Code::ResourceExhausted, 0)),
             ],
             &[sleep(7000), sleep(1500)],
         ),
         (
-            "9: it is bounded by what remains",
+            "9: the server's delay is limited by the rest of the total timeout",
             CheckTarget,
-            &[(50, asked(Code::Unavailable, 3600))],
+            &[(50, failed_with_delay(Code::Unavailable, 3600))],
             &[sleep(10_000)],
         ),
         (
-            "15: NOT_FOUND just after the start is a server that lags",
+            "15: NOT_FOUND just after the start is retried",
             CheckTarget,
             &[
                 (1, failed(Code::NotFound)),
@@ -198,7 +197,7 @@ async fn each_event_has_its_next_step() {
             &[sleep(1000), sleep(1500), Next::Finish],
         ),
         (
-            "15: later it has the target looked at, which settles it",
+            "15: a later NOT_FOUND leads to a probe, and a proven success finishes the wait",
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
@@ -207,7 +206,7 @@ async fn each_event_has_its_next_step() {
             &[Next::Probe, Next::Finish],
         ),
         (
-            "15: a target that is being worked on is waited for",
+            "15: the wait continues while the target is changing",
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
@@ -216,7 +215,7 @@ async fn each_event_has_its_next_step() {
             &[Next::Probe, sleep(1000)],
         ),
         (
-            "15: a target that tells nothing ends the wait",
+            "15: a target that proves nothing ends the wait",
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
@@ -225,7 +224,7 @@ async fn each_event_has_its_next_step() {
             &[Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
         (
-            "15: a target that cannot be read now is read later",
+            "15: a probe that failed with a transient error is repeated",
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
@@ -235,7 +234,7 @@ async fn each_event_has_its_next_step() {
             &[Next::Probe, sleep(1000), Next::Probe],
         ),
         (
-            "15: a target that may not be read tells nothing",
+            "15: a probe that failed with a permanent error ends the wait",
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
@@ -244,7 +243,7 @@ async fn each_event_has_its_next_step() {
             &[Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
         (
-            "15: a target that cannot be read until the end of the time tells nothing",
+            "15: a failed probe after the last poll ends the wait",
             CheckTarget,
             &[
                 (59, failed(Code::Unavailable)),
@@ -254,7 +253,7 @@ async fn each_event_has_its_next_step() {
             &[sleep(1000), Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
         (
-            "16: an operation whose target is changing may still run at the end of the time",
+            "16: the wait times out if the target is still changing after the last poll",
             CheckTarget,
             &[
                 (59, failed(Code::Unavailable)),
@@ -264,7 +263,7 @@ async fn each_event_has_its_next_step() {
             &[sleep(1000), Next::Probe, Next::GiveUp(GiveUp::TimedOut)],
         ),
         (
-            "20: a target that cannot be read is read again, within the budget of failures",
+            "20: failed probes are repeated until too many have failed",
             CheckTarget,
             &[
                 (1, NOTHING),
@@ -284,37 +283,37 @@ async fn each_event_has_its_next_step() {
             ],
         ),
         (
-            "7: a failure that lasts ends the wait at once, whatever its code",
+            "7: a permanent failure ends the wait at once, whatever its code",
             CheckTarget,
-            &[(1, lasting(Code::ResourceExhausted))],
+            &[(1, permanently_failed(Code::ResourceExhausted))],
             &[Next::GiveUp(GiveUp::Failed)],
         ),
         (
-            "20: done without a result is an error where that is wanted",
+            "20: an operation without a result is an error with the policy Fail",
             Fail,
             &[(1, NOTHING)],
             &[Next::GiveUp(GiveUp::MissingResult)],
         ),
         (
-            "20: done without a result is an empty one where that is wanted",
+            "20: an operation without a result is a success with the policy Empty",
             Empty,
             &[(1, NOTHING)],
             &[Next::Finish],
         ),
         (
-            "20: done without a result has the target looked at",
+            "20: an operation without a result leads to a probe with the policy CheckTarget",
             CheckTarget,
             &[(1, NOTHING), (1, Event::Probed(Verdict::Succeeded))],
             &[Next::Probe, Next::Finish],
         ),
         (
-            "20: a target that tells nothing of it is an error of its own",
+            "20: an operation without a result is an error if the target proves nothing",
             CheckTarget,
             &[(1, NOTHING), (1, Event::Probed(Verdict::Unproven))],
             &[Next::Probe, Next::GiveUp(GiveUp::MissingResult)],
         ),
         (
-            "1, 14: done is the end, whatever the policy",
+            "1, 14: a result ends the wait, whatever the policy",
             Fail,
             &[(0, DONE)],
             &[Next::Finish],
@@ -400,12 +399,12 @@ async fn a_wait_for_a_new_operation_begins_with_a_delay() {
 
 /// A wait ends whatever the answers are: one more poll is made at the end of its total timeout.
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_whatever_is_answered() {
+async fn a_wait_ends_at_its_total_timeout_whatever_the_answers_are() {
     for event in [
         RUNNING,
         CHANGED,
         failed(Code::Unavailable),
-        asked(Code::Unavailable, 99),
+        failed_with_delay(Code::Unavailable, 99),
     ] {
         let (mut wait, began) = wait(MissingResult::Fail);
         let mut now = began;
@@ -417,7 +416,7 @@ async fn a_wait_ends_whatever_is_answered() {
                 other => panic!("{other:?}"),
             }
             polls += 1;
-            assert!(polls < 1000, "{event:?} goes on for ever");
+            assert!(polls < 1000, "{event:?} never ends");
         };
         assert_eq!(why, GiveUp::TimedOut);
         assert_eq!(now - began, secs(60), "{event:?}");

@@ -48,7 +48,7 @@ pub(super) struct Location {
     /// The due operations that are polled on their own.
     pub(super) single: BTreeSet<Due>,
     pub(super) listing: Option<Listing>,
-    /// Number of the latest listing.
+    /// Sequence number of the latest listing.
     pub(super) number: u32,
     /// Largest number of pages of a listing so far.
     pages: usize,
@@ -111,8 +111,8 @@ pub(super) enum ListingEnd {
 }
 
 impl ListingEnd {
-    /// Classifies the failure of a page. An error is transient only if a poll would fail with it as well. After any other
-    /// error, no listings are made for a while: they are only an optimization.
+    /// Classifies the failure of a page. An error is transient only if polls would fail too. After any other error, the
+    /// operations are polled one by one for a while, since a listing is only an optimization.
     pub(super) fn of(failure: CallFailure) -> Self {
         match failure.code {
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
@@ -251,7 +251,7 @@ impl Location {
         }
     }
 
-    /// Removes an operation without waits. `listing` is the number of the latest listing that has shown it.
+    /// Removes an operation without waits. `listing` is the sequence number of the latest listing that has shown the operation.
     pub(super) fn remove_operation(&mut self, listing: u32) {
         self.operations -= 1;
         if let Some(it) = self.listing.as_mut().filter(|_| listing != self.number) {

@@ -150,8 +150,13 @@ impl Calls {
 
     /// Returns the start of the latest poll in flight of an operation.
     pub(super) fn latest_poll(&self, name: &Arc<str>) -> Option<Instant> {
-        let of = |call: &&Call| matches!(&call.subject, CallSubject::Poll(of) if of == name);
-        self.all.values().filter(of).map(|it| it.started).max()
+        let polls =
+            |call: &&Call| matches!(&call.subject, CallSubject::Poll(polled) if polled == name);
+        self.all
+            .values()
+            .filter(polls)
+            .map(|call| call.started)
+            .max()
     }
 
     /// Returns the ids of the calls for which `holds` returns true.

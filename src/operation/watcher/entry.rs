@@ -40,7 +40,7 @@ pub(super) struct Entry {
     pub(super) calls: usize,
     /// True if the last complete listing did not show the operation.
     pub(super) unlisted: bool,
-    /// Number of the latest listing that has shown the operation, or during which it was added.
+    /// Sequence number of the latest listing that has shown the operation, or during which it was added.
     pub(super) listing: u32,
 }
 
@@ -138,7 +138,8 @@ impl Entry {
         decoded(&self.known, name)
     }
 
-    /// Applies the state that a new wait has. Its snapshot is adopted only if it has metadata and the entry has none.
+    /// Applies the state that a new wait has. The snapshot of the wait is adopted only if the entry has no metadata and the
+    /// snapshot has metadata.
     pub(super) fn merge_state(&mut self, name: &str, tracked: &TrackedOperation) {
         let snapshot = &tracked.snapshot;
         self.last_seen = self.last_seen.max(tracked.last_seen);

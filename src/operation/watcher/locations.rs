@@ -27,7 +27,8 @@ impl Locations {
         self.all.get_mut(location)
     }
 
-    /// Adds an operation to the location with this name. Returns the location's key and the number of its latest listing.
+    /// Adds an operation to the location with this name. Returns the location's key and the sequence number of its latest
+    /// listing.
     ///
     /// The location with the empty name has the operations that cannot be listed. It makes no listings.
     pub(super) fn add_operation(&mut self, location: &str) -> (Arc<str>, u32) {

@@ -19,7 +19,7 @@ const BURST: Duration = Duration::from_secs(1);
 /// not use up the limit.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    set: f64,
+    configured: f64,
     rate: f64,
     /// Earliest time of the next call.
     next: Instant,
@@ -30,7 +30,7 @@ pub(super) struct RateLimit {
 impl RateLimit {
     pub(super) fn new(rate: f64, now: Instant) -> Self {
         Self {
-            set: rate,
+            configured: rate,
             rate,
             next: now,
             changed: now,
@@ -54,9 +54,10 @@ impl RateLimit {
 
     /// Counts a call that is made now.
     pub(super) fn count_call(&mut self, now: Instant) {
-        if self.rate < self.set && now.saturating_duration_since(self.changed) >= RECOVERY_INTERVAL
+        if self.rate < self.configured
+            && now.saturating_duration_since(self.changed) >= RECOVERY_INTERVAL
         {
-            self.rate = (self.rate + self.set / 10.0).min(self.set);
+            self.rate = (self.rate + self.configured / 10.0).min(self.configured);
             self.changed = now;
         }
         let earliest = now.checked_sub(BURST).unwrap_or(now);
@@ -67,11 +68,11 @@ impl RateLimit {
 
     /// Halves the rate, at most once a second, after RESOURCE_EXHAUSTED. Returns true if the rate changed.
     pub(super) fn lower(&mut self, now: Instant) -> bool {
-        let lowered = self.rate < self.set;
+        let lowered = self.rate < self.configured;
         if lowered && now.saturating_duration_since(self.changed) < Duration::from_secs(1) {
             return false;
         }
-        self.rate = (self.rate / 2.0).max(MIN_LOWERED_RATE.min(self.set));
+        self.rate = (self.rate / 2.0).max(MIN_LOWERED_RATE.min(self.configured));
         self.changed = now;
         true
     }
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_made_at_the_rate_after_those_of_one_second_at_once() {
+    fn a_burst_of_one_second_is_followed_by_calls_at_the_rate() {
         let start = Instant::now();
         let mut limit = RateLimit::new(10.0, start);
         let began = start + Duration::from_secs(60);
@@ -105,11 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_halves_the_rate_and_calm_restores_it() {
+    fn resource_exhausted_halves_the_rate_which_recovers_afterwards() {
         let mut now = Instant::now();
         let mut limit = RateLimit::new(8.0, now);
         assert!(limit.lower(now));
-        assert!(!limit.lower(now), "many refusals at once count as one");
+        assert!(
+            !limit.lower(now),
+            "the rate is halved at most once a second"
+        );
         assert!((limit.rate() - 4.0).abs() < 1e-9);
         now += Duration::from_secs(2);
         limit.lower(now);
@@ -131,15 +135,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_cannot_be_kept_is_refused_and_the_others_do_not_overflow() {
+    fn an_invalid_rate_is_rejected_and_extreme_rates_do_not_overflow() {
         for rate in [0.0, -1.0, 1e-300, 0.0009, f64::NAN, f64::INFINITY, f64::MIN] {
-            let error = RateLimit::check(rate).expect_err("it cannot be kept");
+            let error = RateLimit::check(rate).expect_err("an invalid rate");
             assert!(error.is_invalid_setting());
             assert!(error.to_string().contains("at least 0.001"), "{error}");
         }
         for rate in [MIN_RATE, 20.0, f64::MAX] {
             let now = Instant::now();
-            let mut limit = RateLimit::new(RateLimit::check(rate).expect("it can be kept"), now);
+            let mut limit = RateLimit::new(RateLimit::check(rate).expect("a valid rate"), now);
             limit.lower(now);
             make(&mut limit, 10, now);
         }

@@ -641,9 +641,8 @@ impl Table {
             return;
         };
         at.listing = None;
-        let of =
-            |_: u64, call: &Call| matches!(&call.subject, CallSubject::Page(of) if of == location);
-        for id in self.calls.ids_where(of) {
+        let is_page = |_: u64, call: &Call| matches!(&call.subject, CallSubject::Page(listed) if listed == location);
+        for id in self.calls.ids_where(is_page) {
             self.abort(id);
             self.remove_call(id);
         }

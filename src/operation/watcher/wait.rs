@@ -247,7 +247,7 @@ impl<R: OperationResult> Future for WatchedWait<R> {
                 let ended = end.result(&wait.cell.result_type);
                 let polls = end.progress.polls;
                 wait.span.close(&end.snapshot, polls, &ended);
-                ended.map_err(|error| error.on_if_unknown(target))
+                ended.map_err(|error| error.or_target(target))
             }
         };
         Poll::Ready(ended)

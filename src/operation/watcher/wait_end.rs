@@ -70,7 +70,7 @@ impl WaitEnd {
             Err(why) => OperationErrorKind::of(why, false),
         };
         let error = OperationError::new(kind, self.snapshot.clone(), self.progress.clone());
-        Err(error.on(self.target.clone()))
+        Err(error.with_target(self.target.clone()))
     }
 }
 
@@ -78,8 +78,8 @@ impl WaitEnd {
 #[derive(Debug)]
 pub(super) struct WaitCell {
     state: Mutex<State>,
-    /// The expected type of the result. It is in the cell, which keeps the wait small: a future that moves a wait may reserve
-    /// space for the wait twice.
+    /// The expected type of the result. It is in the cell to keep the future of the wait small: futures are copied and nested,
+    /// so their size counts more than once.
     pub(super) result_type: ResultType,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicU32,

@@ -146,7 +146,7 @@ fn operations_that_a_complete_listing_did_not_show_are_polled_next() {
 }
 
 #[test]
-fn a_location_leaves_with_its_last_wait_whatever_its_listings_showed() {
+fn a_location_is_removed_with_its_last_wait_whatever_its_listings_showed() {
     assert_eq!(locations_after(vec![page("")]), 0);
     assert_eq!(locations_after(vec![page("1"), page("2"), page("")]), 0);
     let refused = Status::permission_denied("no lists");
