@@ -62,7 +62,7 @@ pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json:
 fn read_detail(schema: &Schema, detail: &Value) -> Option<Any> {
     let url = detail["@type"].as_str().unwrap_or_default();
     let text = detail.to_string();
-    let wire = knowing(schema, url, |schema| {
+    let wire = with_known_type(schema, url, |schema| {
         schema.json_to_wire(ANY, text.as_bytes(), JsonOptions::default())
     });
     Any::decode(wire.ok()?.as_slice()).ok()
@@ -70,7 +70,7 @@ fn read_detail(schema: &Schema, detail: &Value) -> Option<Any> {
 
 /// Converts an error detail with the given schema, or with this crate's own schema if the given one lacks the type.
 /// This crate's schema has the standard details of `google.rpc`.
-fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
+fn with_known_type<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
     let name = url.rsplit('/').next().unwrap_or_default();
     if schema.find(name).is_some() && schema.find(ANY).is_some() {
         by(schema)
@@ -142,7 +142,7 @@ pub(crate) fn write(
     let mut separator = ",\"details\":[";
     for detail in details(status) {
         let any = detail.encode_to_vec();
-        let json = knowing(schema, &detail.type_url, |schema| {
+        let json = with_known_type(schema, &detail.type_url, |schema| {
             schema.wire_to_json(ANY, &any, options)
         });
         if let Ok(json) = json {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_reason_is_written_as_a_list_and_read_as_without_it() {
+    fn a_legacy_reason_adds_the_list_errors_and_does_not_change_the_status() {
         let rules = Rules::api_gateway();
         let (http, text) = (StatusCode::NOT_FOUND, "no \"a\"");
         let status = Status::not_found(text);

@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(put(None, &headers, b""), b"");
         assert_eq!(put(Some(3), &headers, b""), b"\x1a\x00");
         assert_eq!(put(None, &headers, b"abc"), b"\x12\x03abc");
-        headers.insert(header::CONTENT_TYPE, "a/b".parse().expect("it is one"));
+        headers.insert(header::CONTENT_TYPE, "a/b".parse().expect("a media type"));
         assert_eq!(put(None, &headers, b"c"), b"\x0a\x03a/b\x12\x01c");
         assert_eq!(
             put(Some(16), &headers, b"c"),

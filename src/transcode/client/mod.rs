@@ -32,7 +32,7 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// Default maximum number of bytes of a response message, as in tonic's clients.
-const DEFAULT_MAX_REPLY: usize = 4 << 20;
+const DEFAULT_MAX_RESPONSE: usize = 4 << 20;
 
 /// Sends gRPC calls over HTTP/JSON, through any HTTP client that is a tower service.
 ///
@@ -98,7 +98,7 @@ impl<S> Rest<S> {
             origin: None,
             host: None,
             options: JsonOptions::default(),
-            max_bytes: DEFAULT_MAX_REPLY,
+            max_bytes: DEFAULT_MAX_RESPONSE,
         };
         Self {
             http,
@@ -160,18 +160,18 @@ where
             .map_err(|error| TransportError::to_status(error.into()))
     }
 
-    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
+    fn call(&mut self, grpc_request: GrpcRequest) -> Self::Future {
         // Call the service that was made ready, and keep its clone for the next call.
         let clone = self.http.clone();
         let http = std::mem::replace(&mut self.http, clone);
-        Box::pin(carry(http, Arc::clone(&self.settings), rpc))
+        Box::pin(send(http, Arc::clone(&self.settings), grpc_request))
     }
 }
 
-async fn carry<S, B>(
+async fn send<S, B>(
     mut http: S,
     settings: Arc<Settings>,
-    rpc: GrpcRequest,
+    grpc_request: GrpcRequest,
 ) -> Result<GrpcResponse, Status>
 where
     S: Service<GrpcRequest, Response = http::Response<B>>,
@@ -179,7 +179,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let (head, body) = rpc.into_parts();
+    let (head, body) = grpc_request.into_parts();
     let unsent = |status| TransportError::unsent(status, None);
     let method = method(&settings.rules, head.uri.path()).map_err(unsent)?;
     let payload = collect(body).await.map_err(unsent)?;
@@ -196,11 +196,11 @@ where
         host: settings.own_host(),
     };
     let request = settings.http_request(request, head.uri, head.headers, method);
-    let reply = http
+    let response = http
         .call(request.map_err(unsent)?)
         .await
         .map_err(|error| TransportError::to_status(error.into()))?;
-    let (head, body) = reply.into_parts();
+    let (head, body) = response.into_parts();
     if is_grpc(&head.headers) {
         // Return a gRPC response unchanged: a transcoding proxy forwards a gRPC status that it cannot write as JSON.
         return Ok(GrpcResponse::from_parts(head, Body::new(body)));
@@ -209,7 +209,7 @@ where
         gzip::refuse(&head.headers)?;
         let metadata = metadata(head.headers.clone(), false);
         let body = GrpcStream::new(reader, head.headers, body, settings.max_bytes);
-        return Ok(grpc_reply(metadata, Body::new(body)));
+        return Ok(grpc_response(metadata, Body::new(body)));
     }
     phase::enter(Phase::ReadingResponse);
     let body = whole(body, settings.max_bytes).await?;
@@ -223,7 +223,7 @@ where
     };
     let message = reader.unary(head.status, &head.headers, &body)?;
     let metadata = metadata(head.headers, true);
-    Ok(grpc_reply(metadata, Body::new(Full::new(message))))
+    Ok(grpc_response(metadata, Body::new(Full::new(message))))
 }
 
 fn method<'r>(rules: &'r Rules, path: &str) -> Result<&'r Method, Status> {
@@ -337,7 +337,7 @@ fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
 fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
     headers.remove(header::CONTENT_LENGTH);
     // Most responses have no other such headers, so this list is usually empty.
-    let left_behind = |name: &&HeaderName| {
+    let is_removed = |name: &&HeaderName| {
         let framing = [
             header::CONTENT_ENCODING,
             header::TRANSFER_ENCODING,
@@ -345,8 +345,8 @@ fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
         ];
         framing.contains(name) || name.as_str().starts_with("grpc-")
     };
-    let left: Vec<HeaderName> = headers.keys().filter(left_behind).cloned().collect();
-    for name in left {
+    let removed: Vec<HeaderName> = headers.keys().filter(is_removed).cloned().collect();
+    for name in removed {
         headers.remove(name);
     }
     headers.insert(
@@ -360,9 +360,9 @@ fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
 }
 
 /// Returns the response that a gRPC server would have sent.
-fn grpc_reply(headers: HeaderMap, body: Body) -> GrpcResponse {
-    let mut reply = GrpcResponse::new(body);
-    *reply.status_mut() = StatusCode::OK;
-    *reply.headers_mut() = headers;
-    reply
+fn grpc_response(headers: HeaderMap, body: Body) -> GrpcResponse {
+    let mut response = GrpcResponse::new(body);
+    *response.status_mut() = StatusCode::OK;
+    *response.headers_mut() = headers;
+    response
 }

@@ -111,10 +111,10 @@ impl ResponseReader<'_> {
     /// - If the response message has no field `error`, every such body is an error body.
     /// - If the message has a field `error`, the body is an error body only if its `code` and `status` are as in Google's
     ///   error bodies.
-    /// - If that field can also have a `status`, only a stream has error bodies, since the HTTP status of a stream is sent
-    ///   before a failure.
+    /// - If that field can also have a `status`, the body is an error body only in a stream. A stream can fail after its
+    ///   HTTP status was sent, so no other sign of the failure is possible.
     pub(crate) fn is_error(self, body: &[u8]) -> bool {
-        let Some(is_google) = lone_error(body) else {
+        let Some(is_google) = sole_error_member(body) else {
             return false;
         };
         match self.known_error() {
@@ -226,7 +226,7 @@ fn is_open(schema: &Schema, kind: FieldKind) -> bool {
 
 /// Parses an object whose only member is an object `error`. Returns whether `error` has a number `code` and a `status`
 /// that names a gRPC code, as in Google's error bodies. Returns `None` for any other text.
-fn lone_error(body: &[u8]) -> Option<bool> {
+fn sole_error_member(body: &[u8]) -> Option<bool> {
     // Most responses begin with another name, so checking the first bytes is enough.
     let rest = body.trim_ascii_start().strip_prefix(b"{")?;
     if !rest.trim_ascii_start().starts_with(b"\"error\"") {

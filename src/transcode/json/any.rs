@@ -52,13 +52,13 @@ impl Reader<'_> {
                     type_url: is_first,
                     value: false,
                 };
-                match self.unfolded(lexer, more, (&url, id), any_members, out) {
+                match self.read_members(lexer, more, (&url, id), any_members, out) {
                     // An invalid `Any` is carried unchanged, so that the message around it is not lost.
                     Err(error) if !self.strict && !error.is_final() => out.truncate(begin),
                     done => return done.map(|()| Written::Value),
                 }
             }
-            None if self.any_bytes && self.folded(ahead.clone(), &url, out)? => {
+            None if self.any_bytes && self.read_bytes(ahead.clone(), &url, out)? => {
                 *lexer = ahead;
                 return lexer.skip().map(|()| Written::Value);
             }
@@ -76,9 +76,8 @@ impl Reader<'_> {
         Ok(Written::Value)
     }
 
-    /// Reads an `Any` as bytes, if it has only `@type` and a base64 `value`. Otherwise writes nothing and returns
-    /// false.
-    fn folded(self, lexer: Lexer<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
+    /// Reads an `Any` that has only `@type` and a base64 `value`. Writes nothing and returns false if it has another form.
+    fn read_bytes(self, lexer: Lexer<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
         let begin = out.len();
         put_text(1, url, out);
         out.push(VALUE);
@@ -90,7 +89,7 @@ impl Reader<'_> {
     }
 
     /// Reads the members of an `Any` of a known type. Its `@type` may have been read already.
-    fn unfolded(
+    fn read_members(
         self,
         lexer: &mut Lexer<'_>,
         mut more: bool,
@@ -197,7 +196,7 @@ impl Writer<'_> {
             Some(id) if self.attempt(out, |writer, out| writer.any_of(&url, id, content, out)) => {
                 Ok(())
             }
-            _ => fold(&url, content, out),
+            _ => write_bytes(&url, content, out),
         }
     }
 
@@ -266,7 +265,7 @@ impl Writer<'_> {
 }
 
 /// Writes an `Any` as its type URL and its bytes in base64.
-fn fold(url: &str, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
+fn write_bytes(url: &str, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(b"{\"@type\":");
     quote(url.as_bytes(), out).ok_or("a string is not UTF-8")?;
     out.extend_from_slice(b",\"value\":");

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_without_such_a_form_is_refused_with_the_reason() {
+    fn a_path_without_a_json_form_is_refused_with_the_reason() {
         for (path, reason) in [
             ("", "must not be empty"),
             ("displayName", "a capital letter must be between backticks"),

@@ -36,7 +36,7 @@ impl Reader<'_> {
             if wrote == Written::Nothing {
                 out.truncate(begin);
             }
-            // Collect the names, to compare them instead of the keys: each key has only one spelling as a name.
+            // To find duplicate keys, compare the names: a key has only one valid spelling.
             if self.strict {
                 names.push(name);
             }

@@ -99,8 +99,8 @@ impl Writer<'_> {
         match kind {
             FieldKind::String => text(value, bytes).map(str::to_owned),
             FieldKind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
-            // Write the float as a double: a parser that reads the shortest text of a float as a double gets another
-            // number.
+            // Write all digits of the double. The shortest text of the float is another number to a parser that reads it
+            // as a double.
             FieldKind::Float => {
                 #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
                 let wide = f64::from(f32::from_bits(number(value) as u32));

@@ -120,12 +120,15 @@ impl Writer<'_> {
                 }
             }
             FieldKind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
-            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "parsers drop the high bits"
+            )]
             FieldKind::Float => {
                 let narrow = f32::from_bits(bits as u32);
                 let wide = f64::from(narrow);
-                // Write the greatest float as a double. Its shortest text as a float is a larger number, which parsers that
-                // use a double refuse.
+                // Write the greatest float with the digits of a double. Its shortest text as a float is a larger number, and
+                // parsers that read it as a double reject it as out of range.
                 if narrow.abs() == f32::MAX {
                     float(wide, &wide, out);
                 } else {

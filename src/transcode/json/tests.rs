@@ -175,9 +175,9 @@ fn oracle(message: &DynamicMessage) -> serde_json::Value {
 
 /// Removes the intended difference: for an Empty in an `Any`, prost-reflect writes a `value`.
 fn uniform(mut json: serde_json::Value) -> serde_json::Value {
-    fn put_right(json: &mut serde_json::Value) {
+    fn remove_difference(json: &mut serde_json::Value) {
         match json {
-            serde_json::Value::Array(items) => items.iter_mut().for_each(put_right),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(remove_difference),
             serde_json::Value::Object(object) => {
                 if object
                     .get("@type")
@@ -185,7 +185,7 @@ fn uniform(mut json: serde_json::Value) -> serde_json::Value {
                 {
                     object.remove("value");
                 }
-                object.values_mut().for_each(put_right);
+                object.values_mut().for_each(remove_difference);
             }
             serde_json::Value::Number(number) => {
                 // `0` and `0.0` are equal.
@@ -196,7 +196,7 @@ fn uniform(mut json: serde_json::Value) -> serde_json::Value {
             _ => {}
         }
     }
-    put_right(&mut json);
+    remove_difference(&mut json);
     json
 }
 

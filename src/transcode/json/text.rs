@@ -89,8 +89,8 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// Returns a mask with the high bit of each byte of a word that is a quote, a backslash or a control character. The
-/// borrow of the subtraction may also mark a byte above such a byte, but never one below it.
+/// Marks the bytes of a word that are a quote, a backslash or a control character: returns a mask with their high bits.
+/// The lowest marked byte is always right. A byte above it may be marked wrongly, by the borrow of the subtraction.
 #[inline]
 fn stops(word: u64) -> u64 {
     let zero = |word: u64| word.wrapping_sub(ONES) & !word;
@@ -111,7 +111,7 @@ fn is_plain(text: &[u8]) -> bool {
         return text.iter().all(|byte| byte.is_ascii() && !is_stop(*byte));
     };
     let (words, _) = text.as_chunks::<8>();
-    // Check the last eight bytes for the rest. Some of them are checked twice.
+    // The words leave up to seven bytes. To check these, check the last eight bytes of the text, some of them again.
     let marks = words.iter().chain([last]).fold(0, |marks, word| {
         let word = u64::from_le_bytes(*word);
         marks | stops(word) | (word & HIGH)

@@ -80,7 +80,10 @@ pub(crate) fn number(value: WireValue) -> u64 {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "parsers drop the high bits"
+)]
 pub(crate) fn int32(value: u64) -> i32 {
     value as i32
 }

@@ -83,9 +83,9 @@ pub(crate) struct Method {
     pub(crate) server_streaming: bool,
     /// True if a stream of responses is one JSON text per line, and not an array.
     pub(crate) lines: bool,
-    /// True if the rules are annotations in a file that another file of the set imports. Such rules come after others:
-    /// the importing file may need only the file's messages, as of `google.iam.v1.IAMPolicy`, and may have methods of
-    /// its own on the same paths.
+    /// True if the rules are annotations in a file that another file of the set imports. Such rules come after others. The
+    /// importing file may need only the messages of the imported file, such as those of `google.iam.v1`, and may have
+    /// methods of its own on the same paths.
     mixin: bool,
     /// In order of preference: the first rule that matches a request is used.
     pub(crate) rules: Vec<Rule>,
@@ -367,9 +367,9 @@ fn imported(set: &FileSet) -> BTreeSet<&str> {
 }
 
 /// Sorts the methods by path and adds their rules to a router, in the order of declaration. Rules of imported files
-/// come later. Rules of methods that stream their requests come last: they only serve to answer that the method needs
-/// gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index of its method
-/// in the order of declaration.
+/// come later. Rules of methods that stream their requests come last: the response to their requests is that the method
+/// needs gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index of its
+/// method in the order of declaration.
 fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> Router {
     let mut declared: Vec<(usize, Method)> = methods.drain(..).enumerate().collect();
     declared.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
@@ -446,7 +446,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
     router
 }
 
-/// Returns the rule that matches the sampled paths of `rule` in its place, if `rule` itself matches none of them.
+/// Returns the rule that the router finds for the sampled paths of `rule`, or `None` if it finds `rule` for any of them.
 fn shadow(router: &Router, rule: &Rule, target: RuleId) -> Option<RuleId> {
     let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
     let mut other = None;

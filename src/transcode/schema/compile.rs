@@ -326,8 +326,8 @@ fn wire_type(kind: FieldKind, repeat: Cardinality, delimited: bool) -> WireType 
 }
 
 /// Makes the JSON name of each field unique. proto2 and `json_format: LEGACY_BEST_EFFORT` allow several fields with
-/// one JSON name, such as `foo_bar` and `fooBar`. The field whose proto name is equal keeps the JSON name, otherwise
-/// the first field does. The others use their proto names, which every parser accepts.
+/// one JSON name, such as `foo_bar` and `fooBar`. The field whose proto name equals the JSON name keeps it. If there is no
+/// such field, the first one keeps it. The others use their proto names, which every parser accepts.
 fn make_json_names_unique(fields: &mut [Field]) {
     let mut owners: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
@@ -433,8 +433,8 @@ fn shape(name: &str, of: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // The only messages in a `Value` must be a `Struct` and a `ListValue`. A `Value` has no brackets of its own, so the
-    // brackets of these messages limit its depth.
+    // The message fields of a `Value` must be a `Struct` and a `ListValue`. The depth limit counts brackets. A `Value` has
+    // none of its own, but a `Struct` and a `ListValue` have.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11

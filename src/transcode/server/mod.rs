@@ -204,7 +204,7 @@ where
     fn call(&mut self, request: http::Request<A>) -> Self::Future {
         if media_type::is_grpc(&request) {
             let passed = self.inner.call(request.map(Body::new));
-            return Either::Left(passed.map_ok(|reply| reply.map(Body::new)));
+            return Either::Left(passed.map_ok(|response| response.map(Body::new)));
         }
         // Call the service that was made ready, and keep its clone for the next call.
         let clone = self.inner.clone();
@@ -233,7 +233,7 @@ where
     } = settings;
     let call = match request::call(&rules, request, options, max_request).await {
         Ok(call) => call,
-        Err(refusal) => return refusal.reply(&rules, options),
+        Err(refusal) => return refusal.into_response(&rules, options),
     };
     if call.enums_as_numbers {
         options.enums_as_numbers = true;
@@ -244,8 +244,8 @@ where
         options,
         max_bytes: max_response,
     };
-    match inner.call(call.rpc).await {
-        Ok(reply) => writer.reply(reply).await,
+    match inner.call(call.grpc_request).await {
+        Ok(response) => writer.respond(response).await,
         Err(error) => writer.failure(&TransportError::to_status(error.into())),
     }
 }

@@ -33,14 +33,14 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> GrpcResponse {
+    pub(crate) fn into_response(self, rules: &Rules, options: JsonOptions) -> GrpcResponse {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
-        let mut reply = response::json(self.http, body);
-        reply.headers_mut().extend(self.header);
+        let mut response = response::json(self.http, body);
+        response.headers_mut().extend(self.header);
         if let Some(unreadable) = self.unreadable {
-            reply.extensions_mut().insert(*unreadable);
+            response.extensions_mut().insert(*unreadable);
         }
-        reply
+        response
     }
 }
 

@@ -32,7 +32,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The gRPC call of an HTTP request.
 pub(crate) struct Call {
-    pub(crate) rpc: GrpcRequest,
+    pub(crate) grpc_request: GrpcRequest,
     pub(crate) target: RuleId,
     pub(crate) enums_as_numbers: bool,
 }
@@ -56,7 +56,7 @@ pub(crate) async fn call(
         Ok(read) => Ok(Call {
             target: read.target,
             enums_as_numbers: read.enums_as_numbers,
-            rpc: rpc(rules, head, read),
+            grpc_request: grpc_request(rules, head, read),
         }),
         Err(refusal) => {
             if body.is_wanted {
@@ -288,7 +288,7 @@ fn put_body(
     }
 }
 
-fn rpc(rules: &Rules, mut head: Parts, read: ReadRequest) -> GrpcRequest {
+fn grpc_request(rules: &Rules, mut head: Parts, read: ReadRequest) -> GrpcRequest {
     let (method, _) = rules.target(read.target);
     head.method = Verb::POST;
     head.version = Version::HTTP_2;

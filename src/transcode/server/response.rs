@@ -42,12 +42,12 @@ enum First {
 }
 
 impl ResponseWriter<'_> {
-    pub(crate) async fn reply<B>(&self, reply: http::Response<B>) -> GrpcResponse
+    pub(crate) async fn respond<B>(&self, response: http::Response<B>) -> GrpcResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let (mut head, mut body) = reply.into_parts();
+        let (mut head, mut body) = response.into_parts();
         if head.extensions.get::<PassThrough>().is_some() {
             return GrpcResponse::from_parts(head, Body::new(body));
         }
@@ -108,15 +108,15 @@ impl ResponseWriter<'_> {
     fn whole(&self, head: HeaderMap, end: HeaderMap, message: &[u8]) -> GrpcResponse {
         match self.text(message) {
             Ok((media, text)) => {
-                let mut reply = GrpcResponse::new(Body::new(Full::new(text)));
-                *reply.headers_mut() = headers(head, media);
+                let mut response = GrpcResponse::new(Body::new(Full::new(text)));
+                *response.headers_mut() = headers(head, media);
                 let custom = end
                     .into_iter()
                     .filter_map(|(name, value)| Some((name?, value)));
                 for (name, value) in custom.filter(|(name, _)| !is_grpc(name)) {
-                    reply.headers_mut().append(name, value);
+                    response.headers_mut().append(name, value);
                 }
-                reply
+                response
             }
             Err(status) => self.failure(&status),
         }
@@ -163,9 +163,9 @@ impl ResponseWriter<'_> {
             _ => JSON,
         };
         let stream = JsonStream::new(self, first, body, frames);
-        let mut reply = GrpcResponse::new(Body::new(stream));
-        *reply.headers_mut() = headers(head.headers, media);
-        reply
+        let mut response = GrpcResponse::new(Body::new(stream));
+        *response.headers_mut() = headers(head.headers, media);
+        response
     }
 
     pub(crate) fn is_raw(&self) -> bool {
@@ -183,27 +183,29 @@ impl ResponseWriter<'_> {
     fn refusal(&self, status: &Status, legacy: Option<LegacyReason>) -> GrpcResponse {
         let http = http_by_code(status.code());
         let body = error_body::write(self.rules.schema(), http, status, legacy, self.options);
-        let mut reply = json(http, body);
+        let mut response = json(http, body);
         if let Some(seconds) = error_body::retry_delay(status) {
-            reply
+            response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, seconds.into());
         }
         if status.code() == Code::Unauthenticated {
             // Required for a 401 (RFC 9110 §11.6.1).
             let bearer = HeaderValue::from_static("Bearer");
-            reply.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
         }
-        reply
+        response
     }
 }
 
 /// Returns a response with a JSON body.
 pub(crate) fn json(http: StatusCode, body: String) -> GrpcResponse {
-    let mut reply = GrpcResponse::new(Body::new(Full::new(body.into())));
-    *reply.status_mut() = http;
-    reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    reply
+    let mut response = GrpcResponse::new(Body::new(Full::new(body.into())));
+    *response.status_mut() = http;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
 }
 
 /// Returns the next message of a body, or the status at its end.

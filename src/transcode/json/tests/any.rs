@@ -88,7 +88,7 @@ fn an_any_that_has_no_json_form_of_its_type_is_written_as_bytes() {
 }
 
 #[test]
-fn a_known_type_with_json_of_another_is_carried_as_an_unknown_one_unless_strict() {
+fn an_any_whose_members_do_not_fit_its_type_is_kept_unchanged_unless_strict() {
     const STRICT: JsonOptions = JsonOptions {
         strict: true,
         enums_as_numbers: false,
@@ -117,7 +117,7 @@ fn a_known_type_with_json_of_another_is_carried_as_an_unknown_one_unless_strict(
 }
 
 #[test]
-fn malformed_content_makes_only_the_innermost_any_bytes() {
+fn invalid_content_of_an_inner_any_leaves_the_outer_any_typed() {
     let json = r#"{"@type":"x/google.longrunning.Operation","name":"n","response":{"@type":"x/google.longrunning.Operation","name":5}}"#;
     let bytes = read(
         &SCHEMA,
@@ -176,7 +176,7 @@ fn the_type_url_of_an_any_may_be_at_any_position() {
 }
 
 #[test]
-fn anys_that_nest_too_deeply_are_written_as_bytes_where_they_can_be_read_back() {
+fn an_any_nested_300_levels_deep_is_written_so_that_it_can_be_read_back() {
     let mut any = prost_types::Any::default();
     for _ in 0..300 {
         any = prost_types::Any {

@@ -53,12 +53,12 @@ fn schema(syntax: &str, of_file: Option<Features>, fields: Vec<FieldType>) -> Sc
         options: Some(FileOptions { features: of_file }),
         ..File::default()
     };
-    Schema::compile(&FileSet { file: vec![file] }).expect("it is whole")
+    Schema::compile(&FileSet { file: vec![file] }).expect("a complete set")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "reads better in a table")]
 fn wire(schema: Schema, json: &str) -> Vec<u8> {
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     let bytes = read(&schema, id, json.as_bytes(), JsonOptions::default()).expect(json);
     let output = write(&schema, id, &bytes, JsonOptions::default()).expect("JSON");
     serde_json::from_str::<serde_json::Value>(&output).expect("JSON");
@@ -110,7 +110,7 @@ fn numbers_are_packed_as_the_syntax_or_the_features_say_and_read_either_way() {
         (schema("editions", features(0, 2, 0), numbers()), expanded),
     ];
     for (schema, bytes) in cases {
-        let id = schema.find("t.M").expect("it is there");
+        let id = schema.find("t.M").expect("a message of the set");
         for either in [packed, expanded] {
             let output = write(&schema, id, either, JsonOptions::default());
             assert_eq!(output.as_deref(), Ok(r#"{"a":[1,2]}"#));
@@ -139,7 +139,7 @@ fn groups_and_delimited_messages_are_objects_in_json() {
     );
     // A group without an end, or with the end of another.
     let schema = schema("proto2", None, fields(GROUP));
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     for bytes in [&b"\x0b"[..], b"\x0b\x14", b"\x0c"] {
         assert!(write(&schema, id, bytes, JsonOptions::default()).is_err());
     }
@@ -151,7 +151,7 @@ fn a_name_that_json_must_escape_is_written_and_read_escaped() {
     odd.json_name = "q\"\\é\n".into();
     let json = r#"{"q\"\\é\n":"x"}"#;
     let schema = schema("proto3", None, vec![odd]);
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     let output = write(&schema, id, b"\x0a\x01x", JsonOptions::default());
     assert_eq!(output.as_deref(), Ok(json));
     assert_eq!(wire(schema, json), b"\x0a\x01x");
@@ -181,8 +181,8 @@ fn an_enum_with_aliases_and_negative_numbers_is_written_by_its_first_names() {
         enum_type: vec![of],
         ..File::default()
     };
-    let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
-    let id = schema.find("t.M").expect("it is there");
+    let schema = Schema::compile(&FileSet { file: vec![file] }).expect("a complete set");
+    let id = schema.find("t.M").expect("a message of the set");
     let json = br#"{"e":["Z","M","B","C",5,-1,7,"-1"]}"#;
     let bytes = read(&schema, id, json, JsonOptions::default()).expect("JSON");
     let output = write(&schema, id, &bytes, JsonOptions::default());
@@ -205,10 +205,10 @@ fn a_well_known_name_with_other_fields_is_an_object_and_never_recurs_without_end
             }],
             ..File::default()
         };
-        let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
+        let schema = Schema::compile(&FileSet { file: vec![file] }).expect("a complete set");
         let id = schema
             .find(&format!("google.protobuf.{name}"))
-            .expect("it is there");
+            .expect("a message of the set");
         for json in ["1", "[]", r#"{"value":{}}"#] {
             let _ = read(&schema, id, json.as_bytes(), JsonOptions::default());
         }
@@ -278,8 +278,8 @@ fn closed_enum() -> FileSet {
 
 #[test]
 fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
-    let schema = Schema::compile(&closed_enum()).expect("it is whole");
-    let id = schema.find("t.M").expect("it is there");
+    let schema = Schema::compile(&closed_enum()).expect("a complete set");
+    let id = schema.find("t.M").expect("a message of the set");
     let cases: [(&[u8], &str); 11] = [
         (b"\x08\x02", r#"{"one":"TWO"}"#),
         (b"\x08\x07", "{}"),
@@ -323,7 +323,10 @@ fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
             "{json}"
         );
     }
-    let (place, field) = schema.message(id).field_named("one").expect("it is there");
+    let (place, field) = schema
+        .message(id)
+        .field_named("one")
+        .expect("a message of the set");
     assert_eq!(
         query_value(&schema, field, "2").as_deref(),
         Ok(&b"\x08\x02"[..])
@@ -356,8 +359,8 @@ fn an_enum_is_closed_where_the_syntax_or_the_features_say_so() {
         file.syntax = syntax.into();
         file.options = Some(FileOptions { features: of_file });
         file.enum_type[0].options = Some(EnumOptions { features: of_enum });
-        let schema = Schema::compile(&set).expect("it is whole");
-        let id = schema.find("t.M").expect("it is there");
+        let schema = Schema::compile(&set).expect("a complete set");
+        let id = schema.find("t.M").expect("a message of the set");
         let output = write(&schema, id, b"\x08\x07", JsonOptions::default());
         let expected = if is_closed { "{}" } else { r#"{"one":7}"# };
         assert_eq!(
@@ -400,7 +403,7 @@ fn a_field_inherits_the_features_of_its_message_and_its_oneof() {
             message_type: vec![message(of_message, of_oneof, oneof)],
             ..File::default()
         };
-        let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
+        let schema = Schema::compile(&FileSet { file: vec![file] }).expect("a complete set");
         let expected = if delimited {
             &b"\x0b\x0c"[..]
         } else {
@@ -447,8 +450,8 @@ fn a_delimited_message_of_a_path_or_a_query_is_a_group() {
     let schema = Schema::compile(&FileSet {
         file: vec![known, file],
     });
-    let schema = schema.expect("it is whole");
-    let id = schema.find("t.M").expect("it is there");
+    let schema = schema.expect("a complete set");
+    let id = schema.find("t.M").expect("a message of the set");
     let bytes = query_value(&schema, &schema.message(id).fields[0], "5s");
     assert_eq!(bytes.as_deref(), Ok(&b"\x0b\x08\x05\x0c"[..]));
     assert_eq!(
@@ -460,7 +463,7 @@ fn a_delimited_message_of_a_path_or_a_query_is_a_group() {
 #[test]
 fn a_list_is_written_even_if_its_last_block_is_empty() {
     let schema = schema("proto3", None, vec![field("a", 1, REPEATED, INT32)]);
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     for (bytes, json) in [
         (&b"\x0a\x01\x05\x0a\0"[..], r#"{"a":[5]}"#),
         (b"\x08\x00\x0a\0", r#"{"a":[0]}"#),
@@ -486,7 +489,7 @@ fn fields_with_one_json_name_get_distinct_names() {
     ];
     let json = r#"{"foo_bar":1,"fooBar":2,"aB":3,"a__b":4}"#;
     let schema = schema("proto2", None, fields);
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     let bytes = b"\x08\x01\x10\x02\x18\x03\x20\x04";
     let output = write(&schema, id, bytes, JsonOptions::default());
     assert_eq!(output.as_deref(), Ok(json));
@@ -525,9 +528,9 @@ fn an_extension_is_a_field_of_the_message_that_it_extends() {
         ],
         ..File::default()
     };
-    let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
+    let schema = Schema::compile(&FileSet { file: vec![file] }).expect("a complete set");
     let json = r#"{"a":1,"[t.number]":0,"[t.group]":{"a":5},"[t.many]":[1,2],"[t.N.inner]":{"[t.number]":7}}"#;
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     // The type of `t.lost` is not in the set.
     for unknown in [r#"{"[t.lost]":{}}"#, r#"{"[number]":1}"#, r#"{"number":1}"#] {
         let lenient = read(&schema, id, unknown.as_bytes(), JsonOptions::default());
@@ -542,7 +545,7 @@ fn an_extension_is_a_field_of_the_message_that_it_extends() {
 #[test]
 fn an_extension_that_the_set_lacks_is_unknown_in_json_and_on_the_wire() {
     let schema = schema("proto2", None, vec![field("a", 1, OPTIONAL, INT32)]);
-    let id = schema.find("t.M").expect("it is there");
+    let id = schema.find("t.M").expect("a message of the set");
     let json = br#"{"[t.ext]":5,"a":1}"#;
     let lenient = read(&schema, id, json, JsonOptions::default());
     assert_eq!(lenient.as_deref(), Ok(&b"\x08\x01"[..]));

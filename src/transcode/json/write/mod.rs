@@ -178,7 +178,7 @@ impl<'s> Writer<'s> {
         text::quote(&plain, out).ok_or_else(|| "a path of a field mask is not UTF-8".to_owned())
     }
 
-    /// Writes the members of an object. `first` is whether no member precedes them.
+    /// Writes the members of an object. `first` is true if no member precedes them.
     pub(crate) fn members(
         &mut self,
         message: &Message,
