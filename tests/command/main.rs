@@ -209,7 +209,7 @@ fn an_error_before_a_call_exits_1_with_one_line() {
     let name = "projects/p/locations/l/operations/o";
     let cases: [(&[&str], &str); 3] = [
         (&["--access-token-file", "/no/such/file"], "/no/such/file: "),
-        (&["--access-token-file", token], "not one access token"),
+        (&["--access-token-file", token], "must be one access token"),
         (
             &["--endpoint", "http://127.0.0.1:1"],
             "cannot connect to http://127.0.0.1:1",

@@ -6,7 +6,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::apis::{self, split};
-use crate::context::{Context, Ended, ListFlags, SortFlag};
+use crate::context::{CommandResult, Context, ListFlags, SortFlag};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
@@ -121,7 +121,7 @@ pub(crate) struct Update {
 }
 
 impl Command {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Delete(delete) => delete.run(context).await,
@@ -138,7 +138,7 @@ impl Command {
 }
 
 impl Create {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let name = self.config.full_name(context)?;
         let config = ApiConfig {
             display_name: self.display_name.unwrap_or_default(),
@@ -165,7 +165,7 @@ impl Create {
 }
 
 impl Delete {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let name = self.config.name(context, &client).await?;
         if self.if_unused {
@@ -209,7 +209,7 @@ pub(crate) async fn delete(
 }
 
 impl Describe {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let name = self.config.name(context, &client).await?;
         let config = match self.view {
@@ -222,7 +222,7 @@ impl Describe {
 }
 
 impl List {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let api = context.settings.api(self.api.as_deref()).value;
         let parent = resource::api(context, api.as_deref().unwrap_or("-"))?;
         let list = context
@@ -236,7 +236,7 @@ impl List {
 }
 
 impl Update {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         self.changes.check()?;
         let client = context.client()?;
         let name = self.config.name(context, &client).await?;

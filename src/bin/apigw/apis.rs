@@ -7,7 +7,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api::State;
 use clap::{Args, Subcommand};
 
-use crate::context::{Context, Ended, ListFlags, SortFlag};
+use crate::context::{CommandResult, Context, ListFlags, SortFlag};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::resource::{self, Resource as _};
@@ -85,7 +85,7 @@ pub(crate) struct Update {
 }
 
 impl Command {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Delete(delete) => delete.run(context).await,
@@ -98,7 +98,7 @@ impl Command {
 }
 
 impl Create {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let name = self.api.full_name(context)?;
         let api = Api {
             display_name: self.display_name.unwrap_or_default(),
@@ -119,7 +119,7 @@ impl Create {
 }
 
 impl Delete {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let name = self.api.full_name(context)?;
         let client = context.client()?;
         let configs = match self.cascade {
@@ -228,7 +228,7 @@ pub(crate) async fn configs_in_use(
 }
 
 impl Describe {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let name = self.api.name(context, &client).await?;
         context.print(&output::json(&client.get_api(name).await?)?)?;
@@ -237,7 +237,7 @@ impl Describe {
 }
 
 impl List {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let parent = resource::location(context, resource::GLOBAL)?;
         let list = context
             .client()?
@@ -250,7 +250,7 @@ impl List {
 }
 
 impl Update {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         self.changes.check()?;
         let client = context.client()?;
         let name = self.api.name(context, &client).await?;
@@ -273,9 +273,12 @@ impl Update {
 }
 
 /// Ends an update that changes nothing. No request is sent, since the service rejects an empty mask.
-pub(crate) fn unchanged<M: prost::Message + prost::Name>(context: &Context, resource: &M) -> Ended {
+pub(crate) fn unchanged<M: prost::Message + prost::Name>(
+    context: &Context,
+    resource: &M,
+) -> CommandResult {
     context.note("Nothing to change.");
-    context.print_if_asked(&output::json(resource)?)?;
+    context.print_if_formatted(&output::json(resource)?)?;
     Ok(Exit::Success)
 }
 

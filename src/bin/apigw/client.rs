@@ -290,7 +290,7 @@ fn token(source: &str, file: &Path) -> Result<String, Failure> {
     let content = String::from_utf8(content).unwrap_or_default();
     let token = content.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
-        return Err(fault(&"not one access token on one line"));
+        return Err(fault(&"must be one access token on one line"));
     }
     Ok(token.to_owned())
 }

@@ -21,7 +21,7 @@ use crate::progress::Reporter;
 use crate::retries::Retries;
 
 /// The result of a command.
-pub(crate) type Ended = Result<Exit, Failure>;
+pub(crate) type CommandResult = Result<Exit, Failure>;
 
 pub(crate) struct Context {
     /// The name of the command in errors.
@@ -76,7 +76,7 @@ impl Context {
     }
 
     /// Ends the command: prints its error, and the last event. Returns the exit code.
-    pub(crate) fn end(&self, ended: Ended) -> Exit {
+    pub(crate) fn end(&self, ended: CommandResult) -> Exit {
         let exit = match ended {
             Ok(exit) => exit,
             Err(failure) => {
@@ -103,8 +103,8 @@ impl Context {
     }
 
     pub(crate) fn client(&self) -> Result<ApiGateway, Failure> {
-        if let Some(fault) = &self.settings.properties.fault {
-            output::warning(&format!("gcloud's configuration cannot be read: {fault}"));
+        if let Some(error) = &self.settings.properties.error {
+            output::warning(&format!("gcloud's configuration cannot be read: {error}"));
         }
         client::client(&self.settings, Arc::clone(&self.retries))
     }
@@ -170,7 +170,7 @@ impl Context {
     }
 
     /// Prints a resource if a format is set. By default, the create, update and delete commands print nothing.
-    pub(crate) fn print_if_asked(&self, resource: &Value) -> Result<(), Failure> {
+    pub(crate) fn print_if_formatted(&self, resource: &Value) -> Result<(), Failure> {
         match self.has_format() {
             true => self.print(resource),
             false => Ok(()),

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::apis::{self, split};
 use crate::client::duration;
 use crate::config_id::config_id;
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
@@ -90,7 +90,7 @@ struct Run<'a> {
 }
 
 impl Deploy {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let budget = Budget::new(&Limits {
             timeout: self.timeout,
             cancel_on_timeout: false,
@@ -165,7 +165,12 @@ impl Deploy {
     }
 
     /// Prints the changes of the plan, and the differences between the config in use and the desired one.
-    async fn print_plan(&self, context: &Context, client: &ApiGateway, plan: &Plan) -> Ended {
+    async fn print_plan(
+        &self,
+        context: &Context,
+        client: &ApiGateway,
+        plan: &Plan,
+    ) -> CommandResult {
         let changes = plan.changes()?;
         let lines: Vec<String> = changes.iter().map(|change| plan.line(change)).collect();
         let diff = match plan.previous_config() {

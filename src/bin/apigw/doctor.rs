@@ -16,14 +16,14 @@ use tokio::time::timeout;
 
 use crate::client::{self, By};
 use crate::config::{Settings, credentials_file};
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 const TABLE: &str = "table(check,result,detail)";
 /// Timeout of one check.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Clock difference from which the check fails, since Google's token service rejects tokens of such a clock.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Difference of the clocks from which the check fails. Google's token service rejects requests with wrong times.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 const DEFAULT_HOST: &str = "apigateway.googleapis.com";
 
@@ -35,19 +35,19 @@ pub(crate) struct Doctor {
 }
 
 /// The result of a check.
-enum Finding {
+enum CheckResult {
     Good(String),
     Note(String),
     Bad(String),
 }
 
 impl Doctor {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let settings = &context.settings;
         let mut checks = vec![
             (
                 "version",
-                Finding::Good(env!("CARGO_PKG_VERSION").to_owned()),
+                CheckResult::Good(env!("CARGO_PKG_VERSION").to_owned()),
             ),
             ("gcloud configuration", configuration(settings)),
             ("project", project(context)),
@@ -64,14 +64,14 @@ impl Doctor {
         }
         let is_sick = checks
             .iter()
-            .any(|(_, finding)| matches!(finding, Finding::Bad(_)));
+            .any(|(_, finding)| matches!(finding, CheckResult::Bad(_)));
         let rows: Vec<Value> = checks
             .into_iter()
             .map(|(check, finding)| {
                 let (result, detail) = match finding {
-                    Finding::Good(detail) => ("ok", detail),
-                    Finding::Note(detail) => ("note", detail),
-                    Finding::Bad(detail) => ("failed", detail),
+                    CheckResult::Good(detail) => ("ok", detail),
+                    CheckResult::Note(detail) => ("note", detail),
+                    CheckResult::Bad(detail) => ("failed", detail),
                 };
                 json!({"check": check, "result": result, "detail": detail})
             })
@@ -81,41 +81,41 @@ impl Doctor {
     }
 }
 
-fn configuration(settings: &Settings) -> Finding {
+fn configuration(settings: &Settings) -> CheckResult {
     let properties = &settings.properties;
-    match (&properties.fault, &properties.file) {
-        (Some(fault), _) => Finding::Bad(fault.clone()),
+    match (&properties.error, &properties.file) {
+        (Some(error), _) => CheckResult::Bad(error.clone()),
         (None, Some(file)) if file.is_file() => {
-            Finding::Good(format!("{} ({})", properties.configuration, file.display()))
+            CheckResult::Good(format!("{} ({})", properties.configuration, file.display()))
         }
-        _ => Finding::Note("none".to_owned()),
+        _ => CheckResult::Note("none".to_owned()),
     }
 }
 
-fn project(context: &Context) -> Finding {
+fn project(context: &Context) -> CheckResult {
     match context.project() {
-        Ok(project) => Finding::Good(format!(
+        Ok(project) => CheckResult::Good(format!(
             "{project}, from {}",
             context.settings.project().source
         )),
-        Err(_) => {
-            Finding::Bad("not set: use --project or `gcloud config set project PROJECT`".to_owned())
-        }
+        Err(_) => CheckResult::Bad(
+            "not set: use --project or `gcloud config set project PROJECT`".to_owned(),
+        ),
     }
 }
 
-fn credentials(settings: &Settings) -> Finding {
+fn credentials(settings: &Settings) -> CheckResult {
     if settings.endpoint().source == EMULATOR_HOST {
-        return Finding::Good("none: an emulator is called".to_owned());
+        return CheckResult::Good("none: an emulator is called".to_owned());
     }
     if let Some(file) = settings.access_token_file().value {
         return match std::path::Path::new(&file).is_file() {
-            true => Finding::Good(format!("access token of {file}")),
-            false => Finding::Bad(format!("{file} does not exist")),
+            true => CheckResult::Good(format!("access token of {file}")),
+            false => CheckResult::Bad(format!("{file} does not exist")),
         };
     }
     if settings.disable_credentials().is_true().unwrap_or(false) {
-        return Finding::Note("none: credentials are disabled".to_owned());
+        return CheckResult::Note("none: credentials are disabled".to_owned());
     }
     let of = settings
         .impersonated()
@@ -123,22 +123,22 @@ fn credentials(settings: &Settings) -> Finding {
         .map(|account| format!(", as {account}"))
         .unwrap_or_default();
     match credentials_file() {
-        Some(file) => Finding::Good(format!("{}{of}", file.display())),
-        None => Finding::Note(format!(
+        Some(file) => CheckResult::Good(format!("{}{of}", file.display())),
+        None => CheckResult::Note(format!(
             "no file of application default credentials: the metadata server is used{of}. To create the file: gcloud auth application-default login"
         )),
     }
 }
 
-fn proxy(settings: &Settings) -> Finding {
+fn proxy(settings: &Settings) -> CheckResult {
     let flags = &settings.flags.client;
     if flags.no_proxy {
-        return Finding::Good("none: --no-proxy".to_owned());
+        return CheckResult::Good("none: --no-proxy".to_owned());
     }
     // The URL of a proxy may have a password.
     let host = |url: &str| url.rsplit('@').next().unwrap_or_default().to_owned();
     if let Some(url) = &flags.proxy {
-        return Finding::Good(format!("{}, from --proxy", host(url)));
+        return CheckResult::Good(format!("{}, from --proxy", host(url)));
     }
     let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     let set = names.into_iter().find_map(|name| {
@@ -148,8 +148,8 @@ fn proxy(settings: &Settings) -> Finding {
         ))
     });
     match set {
-        Some((name, url)) => Finding::Note(format!("{}, from {name}", host(&url))),
-        None => Finding::Good("none".to_owned()),
+        Some((name, url)) => CheckResult::Note(format!("{}, from {name}", host(&url))),
+        None => CheckResult::Good("none".to_owned()),
     }
 }
 
@@ -175,36 +175,40 @@ fn address(settings: &Settings) -> (String, bool) {
 }
 
 /// Resolves the name of the service and opens a TCP connection.
-async fn connection(settings: &Settings) -> Finding {
+async fn connection(settings: &Settings) -> CheckResult {
     let endpoint = settings.endpoint();
     let (host, _) = address(settings);
-    let addresses: Vec<_> = match timeout(PATIENCE, lookup_host(host.clone())).await {
+    let addresses: Vec<_> = match timeout(CHECK_TIMEOUT, lookup_host(host.clone())).await {
         Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => return Finding::Bad(format!("cannot resolve {host}: {error}")),
-        Err(_) => return Finding::Bad(format!("cannot resolve {host}: no answer in {PATIENCE:?}")),
+        Ok(Err(error)) => return CheckResult::Bad(format!("cannot resolve {host}: {error}")),
+        Err(_) => {
+            return CheckResult::Bad(format!(
+                "cannot resolve {host}: no response within {CHECK_TIMEOUT:?}"
+            ));
+        }
     };
-    match timeout(PATIENCE, TcpStream::connect(&addresses[..])).await {
-        Ok(Ok(stream)) => Finding::Good(match stream.peer_addr() {
+    match timeout(CHECK_TIMEOUT, TcpStream::connect(&addresses[..])).await {
+        Ok(Ok(stream)) => CheckResult::Good(match stream.peer_addr() {
             Ok(address) => format!("{host} at {address}"),
             Err(_) => host,
         }),
-        Ok(Err(error)) if endpoint.source == EMULATOR_HOST => Finding::Bad(format!(
+        Ok(Err(error)) if endpoint.source == EMULATOR_HOST => CheckResult::Bad(format!(
             "{EMULATOR_HOST} names {host}, and nothing listens there: {error}"
         )),
         Ok(Err(error)) => {
-            Finding::Note(format!("cannot connect to {host} without a proxy: {error}"))
+            CheckResult::Note(format!("cannot connect to {host} without a proxy: {error}"))
         }
-        Err(_) => Finding::Note(format!(
-            "cannot connect to {host} without a proxy: no answer in {PATIENCE:?}"
+        Err(_) => CheckResult::Note(format!(
+            "cannot connect to {host} without a proxy: no response within {CHECK_TIMEOUT:?}"
         )),
     }
 }
 
 /// Makes a TLS handshake without a proxy, and reports the protocol that the server chose by ALPN. gRPC needs `h2`.
-async fn handshake(settings: &Settings) -> Finding {
+async fn handshake(settings: &Settings) -> CheckResult {
     let (host, is_plaintext) = address(settings);
     if is_plaintext {
-        return Finding::Good("none: plaintext".to_owned());
+        return CheckResult::Good("none: plaintext".to_owned());
     }
     let handshake = async {
         let config = tls_config(settings)?;
@@ -228,13 +232,13 @@ async fn handshake(settings: &Settings) -> Finding {
             protocol.map(|protocol| protocol.into_owned()),
         ))
     };
-    match timeout(PATIENCE, handshake).await {
-        Err(_) => Finding::Note(format!("no handshake with {host} in {PATIENCE:?}")),
-        Ok(Err(text)) => Finding::Note(format!("{host}: {text}")),
+    match timeout(CHECK_TIMEOUT, handshake).await {
+        Err(_) => CheckResult::Note(format!("no handshake with {host} within {CHECK_TIMEOUT:?}")),
+        Ok(Err(text)) => CheckResult::Note(format!("{host}: {text}")),
         Ok(Ok((version, Some(protocol)))) if protocol == "h2" => {
-            Finding::Good(format!("{version}, ALPN h2"))
+            CheckResult::Good(format!("{version}, ALPN h2"))
         }
-        Ok(Ok((version, protocol))) => Finding::Note(format!(
+        Ok(Ok((version, protocol))) => CheckResult::Note(format!(
             "{version}, ALPN {}: gRPC needs h2, which an intermediary may have removed: use --transport=rest",
             protocol.as_deref().unwrap_or("none")
         )),
@@ -281,36 +285,36 @@ fn clock_layer(clock: &Clock) -> impl GrpcLayer<Stack> + Send + Sync + 'static {
     })
 }
 
-fn difference(clock: &Clock) -> Finding {
+fn difference(clock: &Clock) -> CheckResult {
     match *clock.lock().unwrap_or_else(PoisonError::into_inner) {
-        None => Finding::Note("not checked: no response had a date".to_owned()),
+        None => CheckResult::Note("not checked: no response had a date".to_owned()),
         Some((local, server)) => compared(local, server),
     }
 }
 
 /// Compares the local clock with that of the server, whose date has whole seconds.
-fn compared(local: SystemTime, server: SystemTime) -> Finding {
+fn compared(local: SystemTime, server: SystemTime) -> CheckResult {
     let (apart, direction) = match local.duration_since(server) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(error) => (error.duration(), "behind"),
     };
     let text = format!("{}s {direction} the server's", apart.as_secs());
     match apart {
-        apart if apart < MAX_SKEW => Finding::Good(text),
-        _ => Finding::Bad(format!(
-            "{text}: set the clock, since Google refuses tokens of a wrong clock"
+        apart if apart < MAX_SKEW => CheckResult::Good(text),
+        _ => CheckResult::Bad(format!(
+            "{text}: set the clock, since Google's token service rejects requests with wrong times"
         )),
     }
 }
 
 /// Lists locations over one transport.
-async fn call(context: &Context, by: By, clock: &Clock) -> Finding {
+async fn call(context: &Context, by: By, clock: &Clock) -> CheckResult {
     let Ok(project) = context.project() else {
-        return Finding::Note("not checked: no project is set".to_owned());
+        return CheckResult::Note("not checked: no project is set".to_owned());
     };
     let mut flags = context.settings.flags.clone();
     flags.client.transport = by;
-    flags.client.request_timeout = flags.client.request_timeout.or(Some(PATIENCE));
+    flags.client.request_timeout = flags.client.request_timeout.or(Some(CHECK_TIMEOUT));
     let client = match client::with_layer(&Settings::new(flags), clock_layer(clock)) {
         Ok(client) => client,
         Err(failure) => return bad(&failure),
@@ -320,19 +324,19 @@ async fn call(context: &Context, by: By, clock: &Clock) -> Finding {
         .first_page()
         .await
     {
-        Ok(page) => Finding::Good(format!("{} locations", page.items.len())),
+        Ok(page) => CheckResult::Good(format!("{} locations", page.items.len())),
         Err(error) => bad(&error.into()),
     }
 }
 
-fn bad(failure: &Failure) -> Finding {
+fn bad(failure: &Failure) -> CheckResult {
     let text = failure
         .to_string()
         .lines()
         .next()
         .unwrap_or_default()
         .to_owned();
-    Finding::Bad(match failure.hint() {
+    CheckResult::Bad(match failure.hint() {
         Some(hint) => format!("{text}; {hint}"),
         None => text,
     })
@@ -345,10 +349,10 @@ mod tests {
     #[test]
     fn a_clock_that_is_a_minute_wrong_is_an_error() {
         let server = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let text = |finding: Finding| match finding {
-            Finding::Good(text) => format!("ok {text}"),
-            Finding::Note(text) => format!("note {text}"),
-            Finding::Bad(text) => format!("failed {text}"),
+        let text = |finding: CheckResult| match finding {
+            CheckResult::Good(text) => format!("ok {text}"),
+            CheckResult::Note(text) => format!("note {text}"),
+            CheckResult::Bad(text) => format!("failed {text}"),
         };
         let at = |seconds: i64| {
             let local = match seconds < 0 {

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Time that the operations of one method run; repeatable.
     #[arg(long, value_name = "METHOD=DURATION", value_parser = method_time)]
     operation_time_of: Vec<(&'static Method, Duration)>,
-    /// Bearer token that calls must have, one of several if repeated. By default calls need no token.
+    /// Bearer token that calls may have; repeatable. Calls without one of these tokens fail. By default calls need no token.
     #[arg(long, value_name = "TOKEN")]
     require_token: Vec<Token>,
     /// Known bearer token without permissions; repeatable.
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The other limits are those of --limits.
     #[arg(long, value_name = "KIND=NUMBER", value_parser = limit)]
     limit: Vec<Limit>,
-    /// Details of errors: documented ones only, those of AIP-193 except for NOT_FOUND, or all of AIP-193.
+    /// Details of errors: only those that Google documents, those of AIP-193 but none for NOT_FOUND, or all of AIP-193.
     #[arg(long, value_name = "documented|standard|all", default_value = "standard", value_parser = details)]
     error_details: Details,
     /// Host by which requests may call the admin service, in addition to loopback and the address of the listener;
@@ -197,7 +197,7 @@ impl FromStr for Token {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.contains(char::is_whitespace) {
-            return Err("not one token".to_owned());
+            return Err("must be one token without white space".to_owned());
         }
         Ok(Self(text.to_owned()))
     }

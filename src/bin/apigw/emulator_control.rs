@@ -113,7 +113,7 @@ struct Calls {
     /// Calls with a text only, in the method, the name, the error or the fault.
     #[arg(long, value_name = "TEXT", default_value = "")]
     text: String,
-    /// Maximum number of calls before those that are followed; the newest are printed.
+    /// Print only the newest recorded calls, at most this many. With --follow, further calls are printed without a limit.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(i32).range(0..))]
     limit: i32,
     /// Print one JSON object a line, with headers and messages unless --follow is given.

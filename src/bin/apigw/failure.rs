@@ -52,7 +52,7 @@ const FIXED: [&str; 16] = [
 ];
 
 /// Replaces the names of builder settings in an error's text by those of the flags and variables.
-fn in_words_of_the_command(text: &str) -> String {
+fn with_names_of_flags(text: &str) -> String {
     let mut text = text.to_owned();
     for (setting, argument) in ARGUMENTS {
         // A field of a credential file or of a token may have the same name, and is not replaced.
@@ -93,7 +93,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         // The client rejected a name or an id; nothing was sent.
         if error.is_invalid_name() {
-            return Self::Usage(words(&error));
+            return Self::Usage(text_with_causes(&error));
         }
         Self::Client(Box::new(error))
     }
@@ -123,7 +123,7 @@ impl Failure {
     /// In an error about a setting, replaces `FILE` after each argument by the file that was given.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
-            Self::Client(error) if error.is_invalid_setting() => words(&error),
+            Self::Client(error) if error.is_invalid_setting() => text_with_causes(&error),
             other => return other,
         };
         for (argument, file) in files {
@@ -263,7 +263,7 @@ impl fmt::Display for Failure {
                 if let Some(code) = error.code() {
                     write!(f, "{}: ", code_name(code))?;
                 }
-                f.write_str(&output::indented(&words(error)))?;
+                f.write_str(&output::indented(&text_with_causes(error)))?;
                 write_details(&error.raw_details(), f)
             }
             Self::Operation(error) => {
@@ -286,7 +286,7 @@ fn write_details(details: &[Any], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// Returns the text of an error with its causes. The text of a server's error is unchanged.
-fn words(error: &Error) -> String {
+fn text_with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error).filter(|_| error.code().is_none());
     while let Some(cause) = source {
@@ -294,7 +294,7 @@ fn words(error: &Error) -> String {
         source = cause.source();
     }
     match error.code().is_none() || error.is_unsent() {
-        true => in_words_of_the_command(&text),
+        true => with_names_of_flags(&text),
         false => text,
     }
 }
@@ -329,7 +329,7 @@ mod tests {
                 "missing field `timeout`; set `--request-timeout`",
             ),
         ] {
-            assert_eq!(in_words_of_the_command(text), shown);
+            assert_eq!(with_names_of_flags(text), shown);
         }
     }
 }

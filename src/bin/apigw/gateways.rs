@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::apis::{self, split};
-use crate::context::{Context, Ended, ListFlags, SortFlag};
+use crate::context::{CommandResult, Context, ListFlags, SortFlag};
 use crate::exit::Exit;
 use crate::resource::{self, Resource as _};
 use crate::wait::StartFlags;
@@ -102,7 +102,7 @@ pub(crate) struct Update {
 }
 
 impl Command {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Delete(delete) => delete.run(context).await,
@@ -117,7 +117,7 @@ impl Command {
 }
 
 impl Create {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let name = self.gateway.full_name(context)?;
         let config = resource::config(context, &self.api_config, self.api.as_deref())?;
         let gateway = Gateway {
@@ -137,7 +137,7 @@ impl Create {
 }
 
 impl Delete {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         // The name is not looked up in all locations: a lookup could find another gateway of the same id.
         let name = self.gateway.full_name(context)?;
         context.confirm(&format!(
@@ -150,7 +150,7 @@ impl Delete {
 }
 
 impl Describe {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let name = self.gateway.name(context, &client).await?;
         context.print(&output::json(&client.get_gateway(name).await?)?)?;
@@ -159,7 +159,7 @@ impl Describe {
 }
 
 impl List {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let location = context.settings.location(self.location.as_deref()).value;
         let parent = resource::location(context, location.as_deref().unwrap_or("-"))?;
         let api = self
@@ -195,7 +195,7 @@ impl List {
 }
 
 impl Update {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         self.changes.check()?;
         let config = self.api_config.as_deref();
         let config = config

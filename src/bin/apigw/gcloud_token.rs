@@ -132,11 +132,11 @@ fn print(arguments: &[String]) -> Result<String, String> {
         })?;
     let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() || token.is_empty() || token.contains(char::is_whitespace) {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.trim().lines().next();
+        let message = String::from_utf8_lossy(&output.stderr);
+        let message = message.trim().lines().next();
         return Err(fault(&format!(
             "`gcloud auth print-access-token` failed: {}",
-            said.unwrap_or("no access token was printed")
+            message.unwrap_or("no access token was printed")
         )));
     }
     Ok(token)

@@ -12,7 +12,7 @@ use apigateway_grpc::tonic::Code;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::resource::Resource;
@@ -104,7 +104,7 @@ enum OnConflict {
 struct Condition(Option<Expr>);
 
 impl<R: Resource> Command<R> {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {
             Self::GetIamPolicy(get) => get.run(context).await,
             Self::SetIamPolicy(set) => set.run(context).await,
@@ -116,7 +116,7 @@ impl<R: Resource> Command<R> {
 }
 
 impl<R: Resource> Get<R> {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let resource = self.resource.name(context, &client).await?;
         context.print(&output::json(&read(&client, &resource).await?)?)?;
@@ -125,7 +125,7 @@ impl<R: Resource> Get<R> {
 }
 
 impl<R: Resource> Set<R> {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let policy = policy(&self.file)?;
         let client = context.client()?;
         let resource = self.resource.name(context, &client).await?;
@@ -158,7 +158,7 @@ impl<R: Resource> Change<R> {
         self,
         context: &Context,
         apply: fn(&mut Policy, &str, &str, Option<&Expr>) -> Result<(), Failure>,
-    ) -> Ended {
+    ) -> CommandResult {
         let client = context.client()?;
         let resource = self.resource.name(context, &client).await?;
         let condition = self.condition.and_then(|condition| condition.0);
@@ -171,7 +171,7 @@ impl<R: Resource> Change<R> {
 }
 
 impl<R: Resource> Test<R> {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let resource = self.resource.name(context, &client).await?;
         let allowed = client

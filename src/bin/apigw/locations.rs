@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::context::{Context, Ended, ListFlags};
+use crate::context::{CommandResult, Context, ListFlags};
 use crate::exit::Exit;
 use crate::{output, resource};
 
@@ -30,7 +30,7 @@ pub(crate) struct List {
 }
 
 impl Command {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {
             Self::Describe(describe) => {
                 let name = resource::location(context, &describe.location)?;

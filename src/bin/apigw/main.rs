@@ -47,7 +47,7 @@ mod variables;
 mod wait;
 
 use config::Settings;
-use context::{Context, Ended};
+use context::{CommandResult, Context};
 use exit::Exit;
 use failure::Failure;
 
@@ -187,7 +187,7 @@ fn name_of_arguments() -> String {
     name
 }
 
-async fn run(arguments: Arguments, name: &str) -> Ended {
+async fn run(arguments: Arguments, name: &str) -> CommandResult {
     let settings = Settings::new(arguments.flags);
     log_at(&settings);
     match arguments.command {
@@ -223,7 +223,7 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
 }
 
 /// Runs a command that calls the service, or that depends on its settings.
-async fn run_with(command: Command, context: &Context) -> Ended {
+async fn run_with(command: Command, context: &Context) -> CommandResult {
     match command {
         Command::Apis(command) => command.run(context).await,
         Command::ApiConfigs(command) => command.run(context).await,
@@ -240,7 +240,7 @@ async fn run_with(command: Command, context: &Context) -> Ended {
     }
 }
 
-fn done(result: Result<(), Failure>) -> Ended {
+fn done(result: Result<(), Failure>) -> CommandResult {
     result.map(|()| Exit::Success)
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 
 use crate::client::duration;
-use crate::context::{Context, Ended, ListFlags};
+use crate::context::{CommandResult, Context, ListFlags};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::wait::{Limits, follow_any, unless_interrupted};
@@ -167,7 +167,7 @@ pub(crate) struct Delete {
 }
 
 impl Command {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         match self {
             Self::Cancel(cancel) => cancel.run(context).await,
             Self::Delete(delete) => delete.run(context).await,
@@ -197,7 +197,7 @@ impl Names {
 }
 
 impl Describe {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let name = resource::operation(context, &self.name, self.location.as_deref())?;
         context.print(&output::json(
             &context.client()?.get_operation(name).await?,
@@ -207,7 +207,7 @@ impl Describe {
 }
 
 impl List {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let location = context.settings.location(self.location.as_deref()).value;
         let parent = match self.target.as_deref().and_then(location_of) {
             // The operations of a resource are in its location.
@@ -378,7 +378,7 @@ async fn wait_for(context: &Context, client: &ApiGateway, name: &str, limits: &L
 }
 
 impl Wait {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let names = self.selection.names(context, &client).await?;
         let reporter = context.reporter();
@@ -413,7 +413,7 @@ impl Wait {
 }
 
 impl Watch {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let names = self.selection.names(context, &client).await?;
         let heartbeat = self.heartbeat.max(Duration::from_millis(100));
@@ -426,7 +426,7 @@ impl Watch {
 }
 
 impl Cancel {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let names = self.names.some(context)?;
         for name in &names {
             context.confirm(&format!("The operation [{name}] will be cancelled."))?;
@@ -446,13 +446,18 @@ impl Cancel {
         Ok(Exit::of_many(exits))
     }
 
-    async fn request(&self, context: &Context, client: &ApiGateway, name: &str) -> Ended {
+    async fn request(&self, context: &Context, client: &ApiGateway, name: &str) -> CommandResult {
         client.cancel_operation(name).await?;
         context.note_async("Operation cancellation requested", name);
         Ok(Exit::Success)
     }
 
-    async fn cancel_and_wait(&self, context: &Context, client: &ApiGateway, name: &str) -> Ended {
+    async fn cancel_and_wait(
+        &self,
+        context: &Context,
+        client: &ApiGateway,
+        name: &str,
+    ) -> CommandResult {
         let reporter = context.reporter();
         let mut operation = client.operation::<()>(name)?;
         let known: Snapshot = operation.poll().await?.clone();
@@ -490,7 +495,7 @@ impl Cancel {
 }
 
 impl Delete {
-    async fn run(self, context: &Context) -> Ended {
+    async fn run(self, context: &Context) -> CommandResult {
         let names = self.names.some(context)?;
         context.confirm(&format!(
             "The records of these operations will be deleted; their work continues:\n  {}",

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::apis;
 use crate::client::duration;
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::resource::is_same;
@@ -34,7 +34,7 @@ pub(crate) struct Prune {
 }
 
 impl Prune {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let api = context.settings.api(self.api.as_deref()).value;
         let api = api.ok_or_else(|| Failure::usage("argument --api: Must be specified."))?;
         let api = String::from(resource::api(context, &api)?);
@@ -76,7 +76,7 @@ async fn delete(
     Ok(())
 }
 
-fn print(configs: &[String]) -> Ended {
+fn print(configs: &[String]) -> CommandResult {
     configs.iter().try_for_each(|name| output::line(name))?;
     Ok(Exit::Success)
 }

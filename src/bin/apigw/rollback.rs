@@ -6,7 +6,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
 use clap::Args;
 
 use crate::apis::{self, split};
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::resource::{self, Resource as _, is_same};
@@ -25,7 +25,7 @@ pub(crate) struct Rollback {
 }
 
 impl Rollback {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let name = self.gateway.name(context, &client).await?;
         let budget = Budget::new(&self.limits);
@@ -66,15 +66,15 @@ impl Rollback {
 }
 
 /// Returns the newest active config that is older than the current one.
-async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<String, Failure> {
+async fn previous(client: &ApiGateway, api: &str, current: &str) -> Result<String, Failure> {
     let time = |config: &ApiConfig| config.create_time.map(|time| (time.seconds, time.nanos));
-    let began = time(&client.get_api_config(present).await?);
+    let began = time(&client.get_api_config(current).await?);
     let mut found: Option<ApiConfig> = None;
     let mut configs = client.list_api_configs(api).items();
     while let Some(config) = configs.next().await {
         let config = config?;
         let is_older = time(&config) < began
-            && !is_same(&config.name, present)
+            && !is_same(&config.name, current)
             && config.state() == State::Active;
         if is_older
             && found
@@ -85,6 +85,6 @@ async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<Strin
         }
     }
     let found =
-        found.ok_or_else(|| format!("{api} has no active config that is older than {present}"))?;
+        found.ok_or_else(|| format!("{api} has no active config that is older than {current}"))?;
     Ok(found.name)
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::output;
 
@@ -16,9 +16,9 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self, context: &Context) -> Ended {
-        if let Some(fault) = &context.settings.properties.fault {
-            output::warning(&format!("gcloud's configuration cannot be read: {fault}"));
+    pub(crate) fn run(self, context: &Context) -> CommandResult {
+        if let Some(error) = &context.settings.properties.error {
+            output::warning(&format!("gcloud's configuration cannot be read: {error}"));
         }
         let shown = context.settings.all().into_iter();
         let rows: Vec<Value> = shown

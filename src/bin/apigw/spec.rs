@@ -9,7 +9,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::File;
 use clap::Args;
 use similar::TextDiff;
 
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
@@ -60,7 +60,7 @@ pub(crate) struct Diff {
 }
 
 impl ShowSpec {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let name = self.config.name(context, &client).await?;
         let config = client.get_api_config_full(&name).await?;
@@ -99,7 +99,7 @@ impl ShowSpec {
 
 /// Writes files into a folder. Only the last part of a path from the service is used, so that no path can leave the
 /// folder.
-fn write(context: &Context, folder: &std::path::Path, files: &[&File]) -> Ended {
+fn write(context: &Context, folder: &std::path::Path, files: &[&File]) -> CommandResult {
     std::fs::create_dir_all(folder)
         .map_err(|error| format!("--output-dir {}: {error}", folder.display()))?;
     for file in files {
@@ -134,7 +134,7 @@ fn files(config: &ApiConfig) -> Vec<&File> {
 }
 
 impl Diff {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+    pub(crate) async fn run(self, context: &Context) -> CommandResult {
         let client = context.client()?;
         let from = self.read(context, &client, &self.from).await?;
         let mut to = match (&self.to, &self.files) {

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::config::Settings;
-use crate::context::Ended;
+use crate::context::CommandResult;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
@@ -44,7 +44,7 @@ pub(crate) struct ValidateFlags {
 
 impl Validate {
     /// Checks files without a project and without the service.
-    pub(crate) fn run(self, settings: &Settings) -> Ended {
+    pub(crate) fn run(self, settings: &Settings) -> CommandResult {
         let format = settings.format().value;
         let format = format
             .as_deref()

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::client::duration;
-use crate::context::{Context, Ended};
+use crate::context::{CommandResult, Context};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -202,8 +202,8 @@ pub(crate) async fn follow_any(
     }
 }
 
-/// Returns the response of an operation that succeeded with another type of result than its target suggests. Returns any other
-/// error unchanged.
+/// Returns the response of an operation whose result has another type than expected: the type was inferred from the target.
+/// Returns any other error unchanged.
 fn other_result(error: OperationError) -> Result<Value, Failure> {
     match error.kind() {
         OperationErrorKind::WrongResult { found, .. } => output::json(found),
@@ -265,10 +265,10 @@ impl Context {
         flags: &StartFlags,
         title: &str,
         operation: Operation<R>,
-    ) -> Ended {
+    ) -> CommandResult {
         if flags.is_async {
             self.note_async("Asynchronous operation is in progress", operation.name());
-            self.print_if_asked(&output::json(operation.snapshot().raw())?)?;
+            self.print_if_formatted(&output::json(operation.snapshot().raw())?)?;
             return Ok(Exit::Success);
         }
         let result = self.wait(operation, title, &flags.limits).await?;
@@ -277,7 +277,7 @@ impl Context {
             // gcloud prints the response of a delete with the `@type` that it has in the operation.
             json["@type"] = <() as prost::Name>::type_url().into();
         }
-        self.print_if_asked(&json)?;
+        self.print_if_formatted(&json)?;
         Ok(Exit::Success)
     }
 

@@ -14,12 +14,12 @@ pub(crate) struct Properties {
     pub(crate) file: Option<PathBuf>,
     ini: Ini,
     /// The reason why the file could not be read.
-    pub(crate) fault: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl Properties {
     /// Reads the named configuration, or the active one if no name is given. A file that does not exist has no
-    /// properties. If the file cannot be read, `fault` has the reason.
+    /// properties. If the file cannot be read, `error` has the reason.
     pub(crate) fn read(named: Option<&str>) -> Self {
         let Some(folder) = folder() else {
             return Self::default();
@@ -45,19 +45,19 @@ impl Properties {
         match read(&file) {
             Ok(text) => {
                 let read = properties.ini.read(text);
-                properties.fault = read
+                properties.error = read
                     .err()
                     .map(|error| format!("{}: {error}", file.display()));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                properties.fault = named.map(|name| {
+                properties.error = named.map(|name| {
                     format!(
                         "no gcloud configuration `{name}`: {} does not exist",
                         file.display()
                     )
                 });
             }
-            Err(error) => properties.fault = Some(format!("{}: {error}", file.display())),
+            Err(error) => properties.error = Some(format!("{}: {error}", file.display())),
         }
         properties.file = Some(file);
         properties

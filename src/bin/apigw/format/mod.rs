@@ -110,8 +110,8 @@ impl Format {
         }
     }
 
-    /// Adds the labels of the command's own table to the keys that have none, and for `value`, `csv`, `table` and `list` also
-    /// the transforms.
+    /// Completes the keys from the columns of the command's own table. A key without a label gets the label of its column. In
+    /// the formats `value`, `csv`, `table` and `list`, a key without transforms gets those of its column.
     pub(crate) fn over(mut self, table: &Self) -> Self {
         let with_transforms = matches!(
             self.kind,
