@@ -87,8 +87,8 @@ impl Builder<Client> {
     /// variable.
     ///
     /// The value of the variable is `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS; an empty variable counts as
-    /// unset. Calls to the emulator never use default credentials, by the
-    /// [table](Builder#where-credentials-are-sent) of the builder.
+    /// unset. Calls to the emulator never use default credentials. The documentation of the builder has a
+    /// [table](Builder#where-credentials-are-sent) of the cases in which credentials are sent.
     pub fn emulator_variable(self, name: impl Into<String>) -> Self {
         self.set_emulator_variable(name.into())
     }

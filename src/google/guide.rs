@@ -2,8 +2,8 @@
 //!
 //! A [`Client`](super::Client) offers the features of [`ApiGateway`](crate::ApiGateway) for any Google service: routing
 //! headers, timeouts, retries, credentials, REST, and operations. The messages and the methods come from a generated tonic
-//! client: from a published crate `googleapis-tonic-*`, or your own. The client does not know the service at build time: it
-//! reads the service's [`Contract`](crate::contract::Contract) when the program starts.
+//! client, which you generate yourself or take from a published crate `googleapis-tonic-*`. The `Client` does not know the
+//! service at build time: it reads the service's [`Contract`](crate::contract::Contract) when the program starts.
 //!
 //! ## A complete program
 //!
@@ -28,7 +28,7 @@
 //! - An encoded descriptor set has the methods, the routing headers, the HTTP routes and the types of operations. It is
 //!   required.
 //! - The service configuration, `spanner.yaml`, has the host, backend deadlines, and the HTTP routes of the mixin services.
-//!   Without it, the host is that of the protos, and operations have no routes.
+//!   Without it, the host is the default host in the protos, and operations have no routes.
 //! - The gRPC service config, `spanner_admin_database_grpc_service_config.json`, has the timeouts and the retry policies.
 //!   Without it, the timeout of a unary call is its backend deadline, or else 60 seconds, and the retry policy is
 //!   [`RetryPolicy::DEFAULT`](crate::RetryPolicy::DEFAULT).

@@ -96,7 +96,7 @@ impl Operations {
         response: &impl Message,
         result: &str,
     ) -> Result<Operation<R>, Error> {
-        self.start(response, named(result)?)
+        self.start(response, result_type(result)?)
     }
 
     fn start<R: OperationResult>(
@@ -135,7 +135,7 @@ impl Operations {
         name: impl Into<String>,
         result: &str,
     ) -> Result<Operation<R>, Error> {
-        self.resumed(name.into(), named(result)?)
+        self.resumed(name.into(), result_type(result)?)
     }
 
     fn resumed<R: OperationResult>(
@@ -176,7 +176,7 @@ impl Operations {
         handle: &Handle,
         result: &str,
     ) -> Result<Operation<R>, Error> {
-        self.resume_by(handle, named(result)?)
+        self.resume_by(handle, result_type(result)?)
     }
 
     fn resume_by<R: OperationResult>(
@@ -258,8 +258,8 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`get`](Self::get). The call fails with UNIMPLEMENTED if the server does not offer the method, and
-    /// always over REST, which has no such method.
+    /// Returns the errors of [`get`](Self::get). The call fails with UNIMPLEMENTED if the server does not offer the method. Over
+    /// REST the call always fails with UNIMPLEMENTED, since the method has no HTTP rule.
     ///
     /// # Cancel safety
     ///
@@ -296,12 +296,12 @@ impl Operations {
     }
 }
 
-/// Returns the type with this full name.
+/// Returns the result type with this full name.
 ///
 /// # Errors
 ///
 /// Returns an error if the name is not a full name of a message, for example a type URL.
-fn named(result: &str) -> Result<ResultType, Error> {
+fn result_type(result: &str) -> Result<ResultType, Error> {
     let is_word = |word: &str| {
         let mut chars = word.chars();
         let first = chars
