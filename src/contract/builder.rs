@@ -61,8 +61,9 @@ pub struct ContractBuilder<'a> {
 impl Contract {
     /// Returns a builder for the contract of an encoded `google.protobuf.FileDescriptorSet`.
     ///
-    /// The set must include its imports, and have the options as extensions. `protoc --include_imports --descriptor_set_out`
-    /// and `protox::Compiler::encode_file_descriptor_set` write such a set; prost's own types drop the extensions.
+    /// The set must include its imports, and the custom options such as `google.api.http`. `protoc --include_imports
+    /// --descriptor_set_out` and `protox::Compiler::encode_file_descriptor_set` write such a set. A set that was decoded and
+    /// encoded with the types of prost lacks the custom options.
     pub fn builder(descriptor_set: &[u8]) -> ContractBuilder<'_> {
         ContractBuilder::new(descriptor_set)
     }

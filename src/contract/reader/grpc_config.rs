@@ -107,7 +107,7 @@ impl GrpcConfig {
         }
     }
 
-    pub(super) fn of(&self, service: &str, method: &str) -> Option<&MethodConfig> {
+    pub(super) fn config_of(&self, service: &str, method: &str) -> Option<&MethodConfig> {
         let of_method = self.methods.get(&format!("{service}.{method}"));
         let of_service = || self.services.get(service);
         of_method.or_else(of_service).or(self.default.as_ref())

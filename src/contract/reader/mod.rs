@@ -76,7 +76,7 @@ pub(crate) struct Unsupported {
 const OPERATIONS: &str = "google.longrunning.Operations";
 const OPERATION: &str = "google.longrunning.Operation";
 
-/// The method whose routing header has its field `name`, although it has no HTTP rule.
+/// A method without an HTTP rule. Its routing header has the request's field `name` nevertheless.
 const WAIT_OPERATION: &str = "google.longrunning.Operations.WaitOperation";
 
 /// Methods that are safe to repeat although they are not mapped to GET or DELETE. They belong to services that many Google
@@ -120,7 +120,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
         let name = |method: &MethodType| format!("{}.{}", service.name, method.name);
         service.methods.iter().map(name)
     });
-    reader.report_astray(&known.collect());
+    reader.report_unknown_selectors(&known.collect());
     let host = services.iter().find_map(|service| service.default_host);
     Ok(ContractData {
         methods: methods.into_values().collect(),
@@ -176,7 +176,7 @@ impl Reader<'_> {
             Some(rules) => rules.clone(),
             None => HttpRule::of_option(options.http.as_ref()),
         };
-        let config = self.grpc.of(&service.name, &method.name).cloned();
+        let config = self.grpc.config_of(&service.name, &method.name).cloned();
         let config = config.unwrap_or_default();
         let idempotent = is_idempotent(&selector, &http, config.retry.as_ref());
         Ok(Method {
@@ -277,14 +277,14 @@ impl Reader<'_> {
     }
 
     /// Reports the rules of configurations that select no method of the set.
-    fn report_astray(&mut self, known: &BTreeSet<String>) {
-        let of_http = self.config.http.keys();
-        let astray: Vec<String> = of_http
+    fn report_unknown_selectors(&mut self, known: &BTreeSet<String>) {
+        let http_selectors = self.config.http.keys();
+        let unknown: Vec<String> = http_selectors
             .chain(self.grpc.methods())
             .filter(|selector| !known.contains(*selector))
             .cloned()
             .collect();
-        for selector in astray {
+        for selector in unknown {
             self.report(
                 &selector,
                 "a configuration selects this method, which the descriptor set lacks",
