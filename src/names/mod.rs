@@ -45,10 +45,10 @@ macro_rules! name {
             ///
             /// # Errors
             ///
-            /// If a part is empty, `.` or `..`, or has a `/` or a control character.
+            /// Returns an error if a part is empty, `.` or `..`, or has a `/` or a control character.
             pub fn new($($part: impl AsRef<str>),+) -> Result<Self, Error> {
                 let parts = [$((stringify!($part), $part.as_ref())),+];
-                Self::try_from(make($pattern, &parts)?)
+                Self::try_from(fill_in($pattern, &parts)?)
             }
 
             $(
@@ -69,7 +69,7 @@ macro_rules! name {
                 #[doc = concat!("Returns the name of its parent, a [`", stringify!($parent), "`].")]
                 #[must_use]
                 pub fn parent(&self) -> $parent {
-                    $parent(up(&self.0).to_owned())
+                    $parent(parent_of(&self.0).to_owned())
                 }
             )?
 
@@ -165,7 +165,7 @@ name! {
 }
 
 /// Replaces the variables of a pattern by their values.
-fn make(pattern: &str, parts: &[(&str, &str)]) -> Result<String, Error> {
+fn fill_in(pattern: &str, parts: &[(&str, &str)]) -> Result<String, Error> {
     let mut name = String::with_capacity(pattern.len() + 32);
     for segment in pattern.split('/') {
         if !name.is_empty() {
@@ -196,7 +196,7 @@ fn part<'a>(pattern: &str, name: &'a str, part: &str) -> &'a str {
 }
 
 /// Returns the name without its last collection and id.
-fn up(name: &str) -> &str {
+fn parent_of(name: &str) -> &str {
     let mut slashes = name.rmatch_indices('/');
     slashes.nth(1).map_or("", |(end, _)| &name[..end])
 }

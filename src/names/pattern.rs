@@ -17,7 +17,7 @@ impl NamePatterns {
     ///
     /// # Errors
     ///
-    /// If the name matches no pattern. The error shows the patterns and the defect of the name.
+    /// Returns an error if the name matches no pattern. The error shows the patterns and the defect of the name.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         let matches = |form: &NamePattern| {
             let segments = form.iter();
@@ -43,7 +43,7 @@ impl NamePatterns {
 ///
 /// # Errors
 ///
-/// If the name does not match the pattern.
+/// Returns an error if the name does not match the pattern.
 pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
     let segments = pattern.split('/');
     if matches(
@@ -60,7 +60,7 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// If the id is invalid. For a full name, the error shows the id at its end.
+/// Returns an error if the id is invalid. For a full name, the error shows the id at its end.
 pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     let matches = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if matches!(id.len(), 1..=63) && !id.starts_with('-') && id.bytes().all(matches) {
@@ -102,7 +102,7 @@ fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool 
 
 fn invalid_name(name: &str, kind: &str, pattern: &str) -> Error {
     let shown = name.escape_debug();
-    let reason = find_fault(name);
+    let reason = find_defect(name);
     Error::name(format!(
         "invalid {kind} name `{shown}`: {reason}must match {pattern}"
     ))
@@ -141,17 +141,17 @@ pub(crate) fn either(all: &[String]) -> String {
 }
 
 /// Describes a defect of a name as the start of a sentence. Returns an empty text if the pattern alone explains the defect.
-fn find_fault(name: &str) -> String {
+fn find_defect(name: &str) -> String {
     if name.chars().any(char::is_control) {
         return "control characters are not allowed; ".to_owned();
     }
     if !name.is_empty() && !name.contains('/') {
         return "an id is not a full name; ".to_owned();
     }
-    let refused = name
+    let invalid = name
         .split('/')
         .find(|segment| matches!(*segment, "." | ".."));
-    refused.map_or_else(String::new, |segment| {
+    invalid.map_or_else(String::new, |segment| {
         format!("the segment `{segment}` is not allowed; ")
     })
 }
