@@ -12,7 +12,7 @@
 #[allow(
     dead_code,
     unused_imports,
-    reason = "the library also reads what no proto of the table has"
+    reason = "only the library needs these parts: the protos of the table do not have everything that the reader accepts"
 )]
 #[path = "src/contract/reader/mod.rs"]
 mod reader;
@@ -49,10 +49,10 @@ fn main() -> Result<()> {
     );
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let google = protos(Path::new("proto/google"))?;
-    let own = protos(Path::new("proto/apigateway_grpc"))?;
+    let admin = protos(Path::new("proto/apigateway_grpc"))?;
     let encoded = encoded(&google)?;
     fs::write(out.join("descriptors.bin"), &encoded)?;
-    let all = [google.as_slice(), own.as_slice()].concat();
+    let all = [google.as_slice(), admin.as_slice()].concat();
     fs::write(out.join("emulator_descriptors.bin"), self::encoded(&all)?)?;
     let pool = DescriptorPool::decode(encoded.as_slice())?;
     let facts = json("proto/apigateway_method_facts.json")?;
@@ -77,7 +77,7 @@ fn main() -> Result<()> {
         requests::resources(&pool, &requests)?,
     )?;
     generate(typed(&google)?)?;
-    generate_own(typed(&own)?, &out.join("emulator"))
+    generate_admin(typed(&admin)?, &out.join("emulator"))
 }
 
 /// Returns the descriptor set with its extensions, which include the HTTP rules.
@@ -144,7 +144,7 @@ fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
 
 /// Generates the server and the client of the emulator's admin service, in a folder of its own, because the generator also
 /// writes an empty file for each import.
-fn generate_own(set: prost_types::FileDescriptorSet, out: &Path) -> Result<()> {
+fn generate_admin(set: prost_types::FileDescriptorSet, out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
     generator()
         .extern_path(".google.api", "crate::proto::google::api")

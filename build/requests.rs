@@ -28,8 +28,8 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Reads the method with this index in the contract. For a method without an HTTP rule, `named_as` in `facts` names
-    /// another method, whose HTTP rule has the same pattern of the resource name.
+    /// Reads the method with this index in the contract. If the method has no HTTP rule, `named_as` in `facts` names another
+    /// method. The HTTP rule of this other method has the pattern of the resource name.
     pub(super) fn read(
         pool: &DescriptorPool,
         contract: &ContractData,
@@ -38,13 +38,13 @@ impl Request {
     ) -> Result<Self> {
         let entry = &contract.methods[index];
         let selector = format!("{}.{}", entry.service, entry.name);
-        let of_service = pool
+        let service = pool
             .get_service_by_name(&entry.service)
-            .ok_or_else(|| format!("no service of {selector}"))?;
-        let method = of_service
+            .ok_or_else(|| format!("unknown service of the method {selector}"))?;
+        let method = service
             .methods()
             .find(|method| method.name() == entry.name)
-            .ok_or_else(|| format!("no method {selector}"))?;
+            .ok_or_else(|| format!("unknown method {selector}"))?;
         let named = match facts["named_as"][&selector].as_str() {
             None => entry,
             Some(other) => contract
@@ -95,7 +95,7 @@ impl Request {
     fn action(&self) -> String {
         let words = snake(self.method.name()).replace('_', " ");
         match words.split_once(' ') {
-            Some(("wait", what)) => format!("wait for {what}"),
+            Some(("wait", noun)) => format!("wait for {noun}"),
             Some(("list", _)) => format!("{words} of"),
             _ if self.names.contains_key("resource") => format!("{words} of"),
             _ => words,
@@ -161,7 +161,11 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
             "Operations" => "operations",
             "Locations" => "locations",
             "IAMPolicy" => "iam_policy",
-            other => return Err(format!("no client of {other}").into()),
+            other => {
+                return Err(
+                    format!("unknown service {other}: the library has no client for it").into(),
+                );
+            }
         };
         let reply = match &request.result {
             Some(result) => format!("Operation<{}>", path(result)),

@@ -27,7 +27,11 @@ fn entry(method: &Method, facts: &Json) -> Result<String> {
     let listed = facts["idempotent"].as_array();
     let is_listed = listed.is_some_and(|listed| listed.iter().any(|listed| *listed == *selector));
     if is_listed != method.idempotent {
-        return Err("`idempotent` of the method facts differs from the rule of the reader".into());
+        return Err(format!(
+            "the method facts and the contract reader disagree: is {selector} idempotent? facts: {is_listed}, reader: {}",
+            method.idempotent
+        )
+        .into());
     }
     let mut out = String::new();
     writeln!(out, "    Method {{")?;
