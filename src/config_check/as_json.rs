@@ -1,4 +1,4 @@
-//! Reads a file in YAML or JSON as JSON, for files that are not part of a config.
+//! Converts a file in YAML or JSON to a JSON value, for files that are not part of a config.
 
 use serde_json::{Map, Number, Value};
 
@@ -10,7 +10,7 @@ use super::node::{Kind, MAX_VALUES, Node};
 ///
 /// # Errors
 ///
-/// The first problem, with file, line and column.
+/// Returns the first problem as text, with file, line and column.
 pub(crate) fn as_json(path: &str, contents: &[u8]) -> Result<Value, String> {
     let mut report = Report::default();
     report.begin(path);

@@ -52,7 +52,7 @@ impl LoadError {
         }
     }
 
-    /// The path of the file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -71,8 +71,8 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// Loads OpenAPI documents from files. In the config, the path of each document is the last part of its path here, as
-/// with `gcloud`.
+/// Loads OpenAPI documents from files. As with `gcloud`, the config has only the file name of each document, without its
+/// folders.
 ///
 /// Use this function before [`check`](super::check), or if users choose the files: it rejects files that cannot be OpenAPI
 /// documents. [`ApiConfig::from_openapi_files`] reads any files, and needs no feature.
@@ -93,11 +93,12 @@ impl std::error::Error for LoadError {
 /// # Ok::<(), apigateway_grpc::config_check::LoadError>(())
 /// ```
 ///
-/// Blocks while it reads the files.
+/// This function blocks while it reads the files.
 ///
 /// # Errors
 ///
-/// If a file cannot be read, two files have the same name, or the extension is not `.json`, `.yaml` or `.yml`.
+/// Returns an error if a file cannot be read, if two files have the same name, or if an extension is not `.json`, `.yaml` or
+/// `.yml`.
 pub fn load_openapi<P: AsRef<Path>>(
     paths: impl IntoIterator<Item = P>,
 ) -> Result<ApiConfig, LoadError> {
@@ -131,11 +132,12 @@ pub fn load_openapi<P: AsRef<Path>>(
 /// # Ok::<(), apigateway_grpc::config_check::LoadError>(())
 /// ```
 ///
-/// Blocks while it reads the files.
+/// This function blocks while it reads the files.
 ///
 /// # Errors
 ///
-/// If a file cannot be read, two files have the same name, a file is a `.proto` source, or its extension is unknown.
+/// Returns an error if a file cannot be read, if two files have the same name, if a file is a `.proto` source, or if an
+/// extension is unknown.
 pub fn load_grpc<P: AsRef<Path>>(
     paths: impl IntoIterator<Item = P>,
 ) -> Result<ApiConfig, LoadError> {

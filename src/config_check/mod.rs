@@ -30,10 +30,10 @@
 //! - The last value of a duplicate key is used, and only the first document of a file is read, as in the converter. Both
 //!   are warnings.
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
-//!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
-//!   aliases. The others keep time and memory within bounds.
-//! - A config may have no host, or several hosts. The converter rejects both only if its caller does not give the name of the
-//!   service, and API Gateway gives this name.
+//!   most 200 aliases, and values are nested at most 100 deep. The service documents the limits on files, bytes and aliases.
+//!   The limits on values and on nesting are ours: they keep time and memory within bounds.
+//! - A config may have no host, or several hosts. The converter accepts both if its caller passes the name of the service, as
+//!   API Gateway does.
 //! - Parameters and bodies may have any type, as the documentation says. The converter rejects some types, such as files
 //!   and lists of lists.
 //! - The converter derives the name of a field from each parameter of an operation and from each property of a schema: in

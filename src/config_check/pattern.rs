@@ -159,7 +159,7 @@ mod tests {
     use super::check;
 
     #[test]
-    fn a_regular_expression_of_any_version_is_accepted() {
+    fn a_regular_expression_that_any_version_accepts_is_accepted() {
         for pattern in [
             "",
             "^a+$",
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_expression_of_no_version_is_refused() {
+    fn a_regular_expression_that_every_version_rejects_is_an_error() {
         for (pattern, why) in [
             ("(", "has a `(` without a `)`"),
             ("a)", "has a `)` without a `(`"),

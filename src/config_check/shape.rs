@@ -44,7 +44,7 @@ pub(super) enum Items {
     SomeDistinct,
 }
 
-/// Returns true if a field name follows a pattern.
+/// A function that returns true if a field name follows a pattern.
 pub(super) type NamePattern = fn(&str) -> bool;
 
 /// A mapping with named fields.

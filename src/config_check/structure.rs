@@ -26,7 +26,7 @@ pub(super) enum Kind {
 ///
 /// # Errors
 ///
-/// The invalid fields of the config.
+/// Returns the invalid fields of the config.
 pub(crate) fn check(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     let why = match (
         config.openapi_documents.is_empty(),

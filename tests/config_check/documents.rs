@@ -4,8 +4,9 @@ use apigateway_grpc::config_check::{Severity, check};
 
 use crate::{GOOD_2, GOOD_3, changed, check_yaml, config, errors};
 
-/// The checks, each with its source, the source's verdict, our verdict, and a reason where they differ. Below a check are
-/// changes of a valid document of OpenAPI 2.0 or 3.0, where `⏎` is the end of a line, and the expected diagnostics.
+/// The checks. The line of a check has its name, its source, the source's verdict, our verdict, and a reason if the verdicts
+/// differ. The lines below it have one or more changes of a valid document of OpenAPI 2.0 or 3.0, each with the expected
+/// diagnostics. In a change, `⏎` is the end of a line.
 const CHECKS: &str = include_str!("checks.txt");
 
 #[test]
@@ -85,7 +86,7 @@ fn a_diagnostic_has_a_position_a_severity_a_rule_and_a_link() {
 }
 
 #[test]
-fn an_operation_without_security_is_reported_once_a_document() {
+fn operations_without_security_are_reported_once_for_each_document() {
     let open = changed(GOOD_2, "security: [{key: []}]", "summary: a");
     let open = changed(
         &open,
@@ -119,7 +120,7 @@ fn an_operation_without_a_backend_is_a_warning() {
 }
 
 #[test]
-fn documents_of_one_config_have_their_own_ids_and_share_their_routes() {
+fn documents_of_one_config_may_repeat_operation_ids_but_not_routes() {
     let second = |version: &str, base: &str| {
         let second = changed(GOOD_2, "version: \"1\"", &format!("version: \"{version}\""));
         changed(&second, "basePath: /v1", &format!("basePath: {base}"))

@@ -11,8 +11,8 @@ use crate::config_check::rules;
 #[derive(Debug, Default)]
 pub(in crate::config_check) struct Services {
     names: HashSet<String>,
-    /// True if a set could not be read. It may have any service that the other sets do not have.
-    unclear: bool,
+    /// True if a set could not be read. The unread set may have any service.
+    has_unread_set: bool,
 }
 
 impl Services {
@@ -21,7 +21,7 @@ impl Services {
         let set = match Outline::decode(contents) {
             Ok(set) => set,
             Err(error) => {
-                self.unclear = true;
+                self.has_unread_set = true;
                 let error = excerpt(&error.to_string());
                 report.whole(
                     &rules::DESCRIPTOR_SET,
@@ -31,7 +31,7 @@ impl Services {
             }
         };
         if set.file.is_empty() {
-            self.unclear = true;
+            self.has_unread_set = true;
             report.whole(&rules::DESCRIPTOR_SET, "the FileDescriptorSet has no file");
             return;
         }
@@ -67,7 +67,7 @@ impl Services {
 
     /// Returns true if a descriptor set has a service of this name, or may have it.
     pub(in crate::config_check) fn may_have(&self, name: &str) -> bool {
-        self.unclear || self.names.contains(name)
+        self.has_unread_set || self.names.contains(name)
     }
 }
 

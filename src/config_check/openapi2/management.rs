@@ -123,7 +123,7 @@ impl Management {
             let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
             if name.len() > NAME || !name.bytes().all(valid) {
                 let text = format!(
-                    "the name of a quota limit must be 1 to {NAME} of A-Z, a-z, 0-9 and `-`, not {}",
+                    "the name of a quota limit must be 1 to {NAME} characters of A-Z, a-z, 0-9 and `-`, not {}",
                     node.what()
                 );
                 report.at(&rules::EXTENSION, node.at, text);

@@ -121,7 +121,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         // The converter treats an empty name as unset.
         if !valid && node.text() != Some("") {
             let text = format!(
-                "`x-google-api-name` must be 1 to 40 of a-z and 0-9, beginning with a letter, not {}",
+                "`x-google-api-name` must be 1 to 40 characters of a-z and 0-9, and begin with a letter, not {}",
                 node.what()
             );
             report.at(&rules::API_NAME, node.at, text);
@@ -286,7 +286,7 @@ fn parameters<'t>(
     references: &References<'t>,
     report: &mut Report,
 ) {
-    let mut unclear = false;
+    let mut has_unknown_name = false;
     let mut read = |owner: &'t Node| {
         let mut parameters = Vec::new();
         for item in owner.get("parameters").map(Node::items).unwrap_or_default() {
@@ -298,7 +298,7 @@ fn parameters<'t>(
                 (Some(name), Some(place)) => parameters.push(Parameter { name, place, item }),
                 // An empty mapping counts as a reference without a target. Any other item may be a parameter whose name is
                 // not known.
-                _ => unclear |= !node.entries().is_empty(),
+                _ => has_unknown_name |= !node.entries().is_empty(),
             }
         }
         parameters
@@ -318,7 +318,7 @@ fn parameters<'t>(
             fields.insert(field, parameter);
         }
     }
-    let Some(template) = operation.template.filter(|_| !unclear) else {
+    let Some(template) = operation.template.filter(|_| !has_unknown_name) else {
         return;
     };
     let names: HashSet<_> = all.iter().map(|parameter| parameter.name).collect();

@@ -31,7 +31,7 @@ pub(super) static DIALECT: Dialect = Dialect {
         ),
         (
             "schema",
-            "OpenAPI 2.0 has `type` here, but for parameters with `in: body`",
+            "OpenAPI 2.0 has `type` here, and `schema` only in a parameter with `in: body`",
         ),
         (
             "nullable",
