@@ -1,4 +1,5 @@
-//! Waits next to foreign code that panics or blocks, next to waits with other settings, and resumed with other settings.
+//! Waits in difficult company: foreign code panics or blocks, other waits have other settings, and the settings of a dropped
+//! wait change before it continues.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -80,7 +81,10 @@ async fn the_watchers_schedule_applies_to_an_operation_that_is_done_without_a_re
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
     op.poll().await.expect("valid");
     let began = Instant::now();
-    watcher.wait(op).await.expect_err("target is busy");
+    watcher
+        .wait(op)
+        .await
+        .expect_err("the target is being created");
     assert!(began.elapsed() <= secs(16), "{:?}", began.elapsed());
 }
 
@@ -106,12 +110,15 @@ async fn metadata_with_another_target_does_not_prove_a_create() {
     let create = async |client: &ApiGateway| {
         let parent = "projects/p/locations/global";
         let created = client.create_api(parent, "mine", Api::default()).await;
-        created.expect("it begins")
+        created.expect("it was started")
     };
     let client = client(answers);
-    create(&client).await.await.expect_err("nothing is proved");
+    create(&client)
+        .await
+        .await
+        .expect_err("the other target proves nothing");
     let watched = client.watcher().wait(create(&client).await).await;
-    watched.expect_err("nothing is proved");
+    watched.expect_err("the other target proves nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,45 +147,48 @@ async fn a_policy_that_is_set_after_a_wait_was_dropped_applies() {
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
     assert!(timeout(secs(1), op.wait()).await.is_err());
     let mut op = op.on_missing_result(MissingResult::Empty);
-    let r = op.wait().await;
-    assert!(r.is_ok(), "{r:?}");
+    let result = op.wait().await;
+    assert!(result.is_ok(), "{result:?}");
 }
 
-struct Bad;
-impl tracing::Subscriber for Bad {
-    fn enabled(&self, m: &tracing::Metadata<'_>) -> bool {
-        m.target().starts_with("apigateway") && m.is_event()
+/// A subscriber that panics on the event of a failed poll.
+struct PanickingSubscriber;
+
+impl tracing::Subscriber for PanickingSubscriber {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("apigateway") && metadata.is_event()
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
         tracing::span::Id::from_u64(1)
     }
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, e: &tracing::Event<'_>) {
-        struct V(String);
-        impl tracing::field::Visit for V {
-            fn record_debug(&mut self, _: &tracing::field::Field, v: &dyn std::fmt::Debug) {
-                self.0 += &format!("{v:?} ");
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{value:?} ");
             }
         }
-        let mut v = V(String::new());
-        e.record(&mut v);
-        if v.0.contains("a poll of an operation failed") {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        if text.0.contains("a poll of an operation failed") {
             panic!("subscriber");
         }
     }
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
 }
+
 #[tokio::test(start_paused = true)]
 async fn every_wait_ends_even_if_a_tracing_subscriber_panics() {
-    let client = client(|_, n| async move {
-        if n.ends_with("0") {
+    let client = client(|_, name| async move {
+        if name.ends_with("0") {
             return Err(Status::permission_denied("no"));
         }
         done()
     });
-    let _g = tracing::subscriber::set_default(Bad);
+    let _guard = tracing::subscriber::set_default(PanickingSubscriber);
     let watcher = client.watcher();
     let one = timeout(secs(3000), wait(&watcher, &client, name("l", 0)));
     let two = timeout(secs(3000), wait(&watcher, &client, name("l", 1)));
@@ -197,13 +207,13 @@ async fn an_update_is_not_proven_by_metadata_of_a_create() {
         let client = client(move |method, _| async move {
             match method.as_str() {
                 "UpdateApi" => {
-                    let m = OperationMetadata {
+                    let metadata = OperationMetadata {
                         target: target.to_owned(),
                         ..metadata(verb)
                     };
                     Ok(ok(&Message {
                         name: name("l", 0),
-                        ..with_metadata(&m)
+                        ..with_metadata(&metadata)
                     }))
                 }
                 "GetApi" => Ok(ok(&active())),
@@ -215,8 +225,8 @@ async fn an_update_is_not_proven_by_metadata_of_a_create() {
             .update_api(active(), ["display_name"])
             .await
             .expect("valid");
-        let r = op.await;
-        assert!(r.is_err(), "an update that is gone proves nothing");
+        let result = op.await;
+        assert!(result.is_err(), "the target of an update proves nothing");
     }
 }
 
@@ -230,8 +240,8 @@ async fn a_panic_payload_that_panics_on_drop_affects_no_other_wait() {
             }
         }
     }
-    let client = client(|_, n| async move {
-        if n.ends_with("0") {
+    let client = client(|_, name| async move {
+        if name.ends_with("0") {
             std::panic::panic_any(Bomb);
         }
         sleep(secs(5)).await;
@@ -242,22 +252,23 @@ async fn a_panic_payload_that_panics_on_drop_affects_no_other_wait() {
     let two = timeout(secs(3000), wait(&watcher, &client, name("l", 1)));
     let (one, two) = tokio::join!(one, two);
     assert!(one.is_ok());
-    assert!(two.expect("valid").is_ok(), "others go on");
+    assert!(two.expect("valid").is_ok(), "the other wait continues");
 }
 
-fn futures_executor_block<F: Future>(f: F) -> F::Output {
-    struct T(std::thread::Thread);
-    impl Wake for T {
+/// Polls a future to its end on this thread, without a runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = Waker::from(Arc::new(T(std::thread::current())));
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut cx = Context::from_waker(&waker);
-    let mut f = Box::pin(f);
+    let mut future = Box::pin(future);
     loop {
-        if let Poll::Ready(v) = f.as_mut().poll(&mut cx) {
-            return v;
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
         }
         std::thread::park();
     }
@@ -273,7 +284,7 @@ fn a_waker_that_blocks_on_another_wait_sees_its_end() {
         fn wake(self: Arc<Self>) {
             let second = self.0.lock().expect("whole").take();
             if let Some(second) = second {
-                self.1.send(futures_executor_block(second).is_ok()).ok();
+                self.1.send(block_on(second).is_ok()).ok();
             }
         }
     }

@@ -16,9 +16,15 @@ use crate::play::{
 
 #[tokio::test(start_paused = true)]
 async fn cancel_reports_each_outcome() {
-    let asked = || line("CancelOperation", &());
+    let cancel_request = || line("CancelOperation", &());
     each_way(
-        || vec![asked(), get(&running()), get(&failed(1, "cancelled"))],
+        || {
+            vec![
+                cancel_request(),
+                get(&running()),
+                get(&failed(1, "cancelled")),
+            ]
+        },
         async |client| {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
             let outcome = operation.cancel().await.expect("it ended");
@@ -30,7 +36,7 @@ async fn cancel_reports_each_outcome() {
     )
     .await;
     each_way(
-        || vec![asked(), get(&running()), get(&succeeded())],
+        || vec![cancel_request(), get(&running()), get(&succeeded())],
         async |client| {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
             let outcome = operation.cancel().await.expect("it ended");
@@ -39,7 +45,7 @@ async fn cancel_reports_each_outcome() {
     )
     .await;
     each_way(
-        || vec![asked(), get(&failed(13, "broken"))],
+        || vec![cancel_request(), get(&failed(13, "broken"))],
         async |client| {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
             let outcome = operation.cancel().await.expect("it ended");
@@ -52,7 +58,7 @@ async fn cancel_reports_each_outcome() {
         || vec![unsupported()],
         async |client| {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
-            let outcome = operation.cancel().await.expect("that is an outcome");
+            let outcome = operation.cancel().await.expect("the request is answered");
             assert!(matches!(outcome, Cancellation::Unsupported));
         },
     )
@@ -113,7 +119,10 @@ async fn a_failed_cancel_request_is_an_error_and_the_operation_may_still_run() {
     let script = || vec![fails("CancelOperation", Status::permission_denied("no"))];
     each_way(script, async |client| {
         let mut operation = client.operation::<Api>(NAME).expect("a name");
-        let error = operation.cancel().await.expect_err("it may not be asked");
+        let error = operation
+            .cancel()
+            .await
+            .expect_err("the request is rejected");
         assert!(error.may_still_run());
         assert!(matches!(error.kind(), OperationErrorKind::CancelRequest));
         let failure = error.last_failure().expect("the request");
@@ -162,14 +171,14 @@ async fn a_timeout_cancels_the_operation_only_with_cancel_on_timeout() {
         operation
             .with_schedule(schedule)
             .await
-            .expect_err("the time is over");
+            .expect_err("the wait timed out");
     })
     .await;
     let script = || [polls(), vec![line("CancelOperation", &())]].concat();
     each_way(script, async |client| {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let operation = operation.with_schedule(schedule).cancel_on_timeout();
-        let error = operation.await.expect_err("the time is over");
+        let error = operation.await.expect_err("the wait timed out");
         let timed_out = OperationErrorKind::TimedOut { cancelled: true };
         assert_eq!(format!("{:?}", error.kind()), format!("{timed_out:?}"));
     })
@@ -204,17 +213,18 @@ async fn a_drop_cancels_the_operation_only_with_cancel_on_drop_and_before_its_en
     }
 }
 
+/// Returns an operation with `cancel_on_drop` whose waits time out after a millisecond.
 fn armed(client: &ApiGateway) -> Operation<Api> {
     let operation = client.operation::<Api>(NAME).expect("a name");
     let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
     operation.with_schedule(schedule).cancel_on_drop()
 }
 
-fn asked() -> Line {
+fn cancel_request() -> Line {
     line("CancelOperation", &())
 }
 
-/// A request to cancel is not sent once its reason is gone. Each script has all calls.
+/// Each script has all calls of its test, so a request to cancel would be an unexpected call.
 #[tokio::test(start_paused = true)]
 async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
     each_way(
@@ -259,7 +269,7 @@ async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
         async |client| {
             let schedule = Schedule::default().not_found_grace(Duration::ZERO);
             let mut operation = armed(&client).with_schedule(schedule);
-            operation.wait().await.expect_err("there is no telling");
+            operation.wait().await.expect_err("the outcome is unknown");
         },
     )
     .await;
@@ -269,7 +279,12 @@ async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
 async fn cancel_on_drop_sends_nothing_after_delete() {
     each_way(
         || vec![line("DeleteOperation", &())],
-        async |client| armed(&client).delete().await.expect("it is forgotten"),
+        async |client| {
+            armed(&client)
+                .delete()
+                .await
+                .expect("the record is deleted")
+        },
     )
     .await;
     each_way(
@@ -284,8 +299,13 @@ async fn cancel_on_drop_sends_nothing_after_delete() {
 #[tokio::test(start_paused = true)]
 async fn cancel_on_drop_sends_no_second_request() {
     each_way(
-        || vec![asked()],
-        async |client| armed(&client).request_cancel().await.expect("it is asked"),
+        || vec![cancel_request()],
+        async |client| {
+            armed(&client)
+                .request_cancel()
+                .await
+                .expect("the request is accepted")
+        },
     )
     .await;
     let never = || fails("CancelOperation", Status::unimplemented("never"));
@@ -293,7 +313,7 @@ async fn cancel_on_drop_sends_no_second_request() {
         || vec![never()],
         async |client| {
             let mut operation = armed(&client);
-            operation.cancel().await.expect("that is an outcome");
+            operation.cancel().await.expect("the request is answered");
         },
     )
     .await;
@@ -306,18 +326,18 @@ async fn cancel_on_drop_sends_no_second_request() {
     .await;
     // A request was sent, and the wait for its outcome timed out.
     each_way(
-        || vec![asked(), get(&running()), get(&running())],
+        || vec![cancel_request(), get(&running()), get(&running())],
         async |client| {
             let mut operation = armed(&client);
-            operation.cancel().await.expect_err("the time is over");
+            operation.cancel().await.expect_err("the wait timed out");
         },
     )
     .await;
     each_way(
-        || vec![get(&running()), get(&running()), asked()],
+        || vec![get(&running()), get(&running()), cancel_request()],
         async |client| {
             let mut operation = armed(&client).cancel_on_timeout();
-            operation.wait().await.expect_err("the time is over");
+            operation.wait().await.expect_err("the wait timed out");
         },
     )
     .await;
@@ -329,13 +349,13 @@ async fn cancel_on_drop_sends_no_second_request() {
 async fn cancel_on_drop_sends_nothing_after_the_awaited_operation_returned_an_error() {
     let polls = || vec![get(&running()), get(&running())];
     each_way(polls, async |client| {
-        let error = armed(&client).await.expect_err("the time is over");
+        let error = armed(&client).await.expect_err("the wait timed out");
         assert!(error.to_string().contains("was not cancelled"), "{error}");
     })
     .await;
     each_way(polls, async |client| {
         let watch = armed(&client).watch();
-        watch.result().await.expect_err("the time is over");
+        watch.result().await.expect_err("the wait timed out");
     })
     .await;
 }
@@ -353,12 +373,12 @@ async fn a_dropped_wait_of_a_watcher_cancels_nothing() {
 #[tokio::test(start_paused = true)]
 async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
     let settle = || tokio::time::sleep(Duration::from_millis(1));
-    // The owner could have waited again.
+    // The wait timed out, and the operation was not awaited again.
     each_way(
-        || vec![get(&running()), get(&running()), asked()],
+        || vec![get(&running()), get(&running()), cancel_request()],
         async |client| {
             let mut operation = armed(&client);
-            operation.wait().await.expect_err("the time is over");
+            operation.wait().await.expect_err("the wait timed out");
             drop(operation);
             settle().await;
         },
@@ -367,7 +387,7 @@ async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
     // A failed request changes nothing, so the drop sends another one.
     let busy = || fails("CancelOperation", Status::unavailable("away"));
     each_way(
-        || vec![busy(), asked()],
+        || vec![busy(), cancel_request()],
         async |client| {
             armed(&client).request_cancel().await.expect_err("away");
             settle().await;
@@ -375,7 +395,7 @@ async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
     )
     .await;
     each_way(
-        || vec![get(&running()), asked()],
+        || vec![get(&running()), cancel_request()],
         async |client| {
             let schedule = Schedule::default();
             let watch = armed(&client).with_schedule(schedule).watch();
@@ -403,7 +423,7 @@ async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
     }
 }
 
-/// Another request has no reason if the server does not support cancellation, or has accepted a request.
+/// An answer is final if it is UNIMPLEMENTED or a success.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_and_a_drop_send_no_cancel_request_after_a_final_answer() {
     let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
@@ -414,7 +434,7 @@ async fn a_timeout_and_a_drop_send_no_cancel_request_after_a_final_answer() {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let operation = operation.with_schedule(schedule).cancel_on_timeout();
         let mut operation = operation.cancel_on_drop();
-        let error = operation.wait().await.expect_err("the time is over");
+        let error = operation.wait().await.expect_err("the wait timed out");
         let timed_out = OperationErrorKind::TimedOut { cancelled: false };
         assert_eq!(format!("{:?}", error.kind()), format!("{timed_out:?}"));
         drop(operation);
@@ -427,7 +447,7 @@ async fn a_timeout_and_a_drop_send_no_cancel_request_after_a_final_answer() {
         let operation = operation.with_schedule(schedule).cancel_on_timeout();
         let mut operation = operation.cancel_on_drop();
         operation.request_cancel().await.expect("it is accepted");
-        let error = operation.wait().await.expect_err("the time is over");
+        let error = operation.wait().await.expect_err("the wait timed out");
         let timed_out = OperationErrorKind::TimedOut { cancelled: true };
         assert_eq!(format!("{:?}", error.kind()), format!("{timed_out:?}"));
         drop(operation);
@@ -461,7 +481,7 @@ async fn a_wait_that_was_dropped_during_its_cancel_request_does_not_start_again(
     assert!(dropped.is_err(), "the request hangs until second 65");
     let made = polls.load(Ordering::SeqCst);
     let began = tokio::time::Instant::now();
-    let error = operation.wait().await.expect_err("the time is over");
+    let error = operation.wait().await.expect_err("the wait timed out");
     assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
     assert_eq!(polls.load(Ordering::SeqCst), made + 1);
     assert_eq!(began.elapsed().as_secs(), 5, "only the request to cancel");

@@ -116,7 +116,7 @@ async fn an_update_that_failed_and_expired_is_not_a_success() {
         };
         let operation = client.update_api(api, ["display_name"]).await;
         let error = operation.expect("it was started").await;
-        let error = error.expect_err("nobody knows how it ended");
+        let error = error.expect_err("the outcome is unknown");
         assert!(
             matches!(error.kind(), OperationErrorKind::Expired),
             "{error}"
@@ -269,7 +269,7 @@ async fn a_cancellation_that_races_with_the_end_reports_the_outcome() {
             let planned = emulator.on(Method::CREATE_API).operation(plan);
             let operation = client.create_api(PARENT, "a", Api::default()).await;
             let mut operation = operation.expect("it was started");
-            let outcome = match operation.cancel().await.expect("that is an outcome") {
+            let outcome = match operation.cancel().await.expect("the request is answered") {
                 Cancellation::Cancelled(_) => "cancelled",
                 Cancellation::CompletedAnyway(_) => "completed",
                 Cancellation::Failed(_) => "failed",

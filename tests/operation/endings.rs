@@ -30,7 +30,7 @@ async fn a_result_is_matched_by_its_full_name_after_any_url_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_of_another_type_is_an_error_that_keeps_it() {
+async fn a_result_of_another_type_is_an_error_with_the_result() {
     each_way(|| vec![get(&succeeded())], async |client| {
         let operation = client.operation::<Gateway>(NAME).expect("a name");
         let error = operation.await.expect_err("it is an api");
@@ -81,7 +81,7 @@ async fn a_delete_may_end_without_a_result() {
     let (result, ()) = tokio::join!(operation.into_future(), async {
         server.asked().await.1.send_response(crate::common::done());
     });
-    result.expect("nothing at all is as good");
+    result.expect("an empty result");
 }
 
 #[tokio::test(start_paused = true)]

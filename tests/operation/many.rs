@@ -264,7 +264,7 @@ async fn all_calls_keep_the_rate_even_after_an_outage() {
     for result in join_all(waits).await {
         assert_eq!(result.expect("it succeeded"), active());
     }
-    assert_eq!(server.state().pages, 0, "it was said never to list");
+    assert_eq!(server.state().pages, 0, "listings are disabled");
     let busiest = server.busiest_second();
     assert!(busiest <= 22, "{busiest} calls within a second");
 }
@@ -354,7 +354,7 @@ async fn a_wait_may_outlive_its_watcher_and_reports_why_it_ended() {
     let client = server.client();
     let schedule = Schedule::default().total_timeout(Duration::from_secs(30));
     let watched = wait(&client.watcher().with_schedule(schedule), &client, 0);
-    let error = watched.await.expect_err("the time is over");
+    let error = watched.await.expect_err("the wait timed out");
     assert!(matches!(
         error.kind(),
         OperationErrorKind::TimedOut { cancelled: false }

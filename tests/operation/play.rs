@@ -144,7 +144,7 @@ where
         #[cfg(feature = "rest")]
         return Box::pin(over_rest(server).oneshot(rpc));
         #[cfg(not(feature = "rest"))]
-        unreachable!("there is one way")
+        unreachable!("gRPC is the only transport")
     }
 }
 

@@ -63,7 +63,7 @@ async fn a_permanent_failure_of_a_poll_ends_the_wait_and_does_not_say_that_the_o
     let script = || vec![get(&running()), fails("GetOperation", refused())];
     each_way(script, async |client| {
         let operation = client.operation::<Api>(NAME).expect("a name");
-        let error = operation.await.expect_err("it may not be asked for");
+        let error = operation.await.expect_err("the poll is rejected");
         assert!(matches!(error.kind(), OperationErrorKind::Polling));
         assert!(error.may_still_run() && error.status().is_none());
         assert_eq!((error.name(), error.polls()), (NAME, 2));
@@ -131,7 +131,7 @@ async fn a_timeout_reports_all_that_is_known_and_the_operation_continues() {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let mut operation = operation.with_schedule(schedule);
         let began = Instant::now();
-        let error = operation.wait().await.expect_err("the time is over");
+        let error = operation.wait().await.expect_err("the wait timed out");
         assert_eq!(began.elapsed().as_secs(), 5);
         let OperationErrorKind::TimedOut { cancelled } = error.kind() else {
             panic!("{error:?}");
@@ -158,7 +158,7 @@ async fn a_timeout_reports_all_that_is_known_and_the_operation_continues() {
         );
         let polls = 5 - error.polls();
         for _ in 0..polls {
-            operation.poll().await.expect("it was asked");
+            operation.poll().await.expect("the poll was answered");
         }
         assert_eq!(operation.wait().await.expect("it succeeded"), active());
     })
@@ -174,9 +174,9 @@ async fn later_answers_change_neither_the_name_nor_the_end() {
     let script = || vec![get(&nameless()), get(&succeeded())];
     each_way(script, async |client| {
         let mut operation = client.operation::<Api>(NAME).expect("a name");
-        operation.poll().await.expect("it was asked");
+        operation.poll().await.expect("the poll was answered");
         assert_eq!(operation.name(), NAME);
-        operation.poll().await.expect("it was asked");
+        operation.poll().await.expect("the poll was answered");
         assert_eq!(operation.await.expect("it succeeded"), active());
     })
     .await;
@@ -229,7 +229,7 @@ async fn the_target_decides_about_an_operation_that_has_expired() {
         let error = operation
             .with_schedule(at_once)
             .await
-            .expect_err("there is no telling");
+            .expect_err("the outcome is unknown");
         assert!(
             matches!(error.kind(), OperationErrorKind::Expired),
             "{error}"
@@ -245,7 +245,7 @@ async fn the_target_decides_about_an_operation_that_has_expired() {
             let error = operation
                 .with_schedule(at_once)
                 .await
-                .expect_err("there is no telling");
+                .expect_err("the outcome is unknown");
             assert!(
                 matches!(error.kind(), OperationErrorKind::Expired),
                 "{error}"
@@ -308,8 +308,8 @@ async fn a_wait_without_any_answer_claims_nothing_about_the_operation() {
             }
         };
         let error = tokio::select! {
-            ended = wait => ended.expect_err("the time is over"),
-            () = answers => unreachable!("the server answers for ever"),
+            ended = wait => ended.expect_err("the wait timed out"),
+            () = answers => unreachable!("the server never stops answering"),
         };
         assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
         assert_eq!(error.last_seen(), None);
@@ -333,8 +333,8 @@ async fn a_response_that_cannot_be_read_does_not_count_as_seen() {
         }
     };
     let error = tokio::select! {
-        ended = wait => ended.expect_err("the time is over"),
-        () = answers => unreachable!("the server answers for ever"),
+        ended = wait => ended.expect_err("the wait timed out"),
+        () = answers => unreachable!("the server never stops answering"),
     };
     assert!(
         error.may_still_run() && error.last_seen().is_none(),
@@ -416,7 +416,7 @@ async fn an_update_that_has_expired_is_never_a_success() {
         async |client| {
             let operation = client.operation::<Api>(NAME).expect("a name");
             let error = operation.with_schedule(at_once).await;
-            let error = error.expect_err("there is no telling");
+            let error = error.expect_err("the outcome is unknown");
             assert!(
                 matches!(error.kind(), OperationErrorKind::Expired),
                 "{error}"
@@ -475,7 +475,7 @@ async fn the_method_that_started_an_operation_decides_its_verb() {
             let operation = client.update_api(api, ["display_name"]).await;
             let operation = operation.expect("it was started");
             let updated = operation.with_schedule(at_once).await;
-            let error = updated.expect_err("there is no telling");
+            let error = updated.expect_err("the outcome is unknown");
             assert!(
                 matches!(error.kind(), OperationErrorKind::Expired),
                 "{error}"
@@ -487,20 +487,20 @@ async fn the_method_that_started_an_operation_decides_its_verb() {
 
 /// A layer above the client's deadlines, in which calls of these methods never end.
 #[derive(Clone, Copy)]
-struct Hold(&'static [&'static str]);
+struct HangingLayer(&'static [&'static str]);
 
-impl<S> tower::Layer<S> for Hold {
-    type Service = Held<S>;
+impl<S> tower::Layer<S> for HangingLayer {
+    type Service = HangingService<S>;
 
-    fn layer(&self, inner: S) -> Held<S> {
-        Held(self.0, inner)
+    fn layer(&self, inner: S) -> HangingService<S> {
+        HangingService(self.0, inner)
     }
 }
 
 #[derive(Clone)]
-struct Held<S>(&'static [&'static str], S);
+struct HangingService<S>(&'static [&'static str], S);
 
-impl<S> tower::Service<apigateway_grpc::stack::GrpcRequest> for Held<S>
+impl<S> tower::Service<apigateway_grpc::stack::GrpcRequest> for HangingService<S>
 where
     S: tower::Service<apigateway_grpc::stack::GrpcRequest, Future: Send + 'static>,
     S::Response: 'static,
@@ -547,7 +547,7 @@ async fn a_wait_ends_in_time_even_if_a_layer_a_probe_and_a_cancel_request_hang()
         let builder = ApiGateway::builder()
             .transport_service(transport)
             .anonymous();
-        let client = builder.layer(Hold(held)).build().expect("valid");
+        let client = builder.layer(HangingLayer(held)).build().expect("valid");
         let operation = client.operation::<Api>(NAME).expect("a name");
         let schedule = five_seconds().not_found_grace(Duration::ZERO);
         let mut operation = operation.with_schedule(schedule);
@@ -577,7 +577,10 @@ async fn a_wait_with_a_total_of_zero_probes_the_target_within_one_poll_timeout()
     let builder = ApiGateway::builder()
         .transport_service(transport)
         .anonymous();
-    let client = builder.layer(Hold(&["GetApi"])).build().expect("valid");
+    let client = builder
+        .layer(HangingLayer(&["GetApi"]))
+        .build()
+        .expect("valid");
     let operation = client.operation::<Api>(NAME).expect("a name");
     let schedule = five_seconds().total_timeout(Duration::ZERO);
     let mut operation = operation.with_schedule(schedule);
@@ -591,7 +594,7 @@ async fn a_wait_with_a_total_of_zero_probes_the_target_within_one_poll_timeout()
 }
 
 /// Returns a client whose calls of these methods hang in a user's layer. `timeout` is set on the builder.
-fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
+fn hanging_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
     let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
         std::future::ready(Ok::<_, Status>(common::ok(&running())))
     });
@@ -602,7 +605,7 @@ fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiG
         Some(timeout) => builder.timeout(timeout),
         None => builder,
     };
-    builder.layer(Hold(held)).build().expect("valid")
+    builder.layer(HangingLayer(held)).build().expect("valid")
 }
 
 #[tokio::test(start_paused = true)]
@@ -620,7 +623,7 @@ async fn a_manual_poll_has_the_poll_timeout_of_the_schedule_even_if_a_layer_hang
         };
         let builder = ApiGateway::builder().transport_service(tower::service_fn(hangs));
         let server = builder.anonymous().build().expect("valid");
-        for client in [server, held_client(&["GetOperation"], None)] {
+        for client in [server, hanging_client(&["GetOperation"], None)] {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
             if let Some(schedule) = schedule {
                 operation = operation.with_schedule(schedule);
@@ -639,9 +642,9 @@ async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_if_a_laye
     let held = &["DeleteOperation", "CancelOperation"];
     let options = apigateway_grpc::CallOptions::default().timeout(secs(2));
     let cases = [
-        (held_client(held, None), 10),
-        (held_client(held, Some(secs(4))), 4),
-        (held_client(held, Some(secs(4))).with_options(options), 2),
+        (hanging_client(held, None), 10),
+        (hanging_client(held, Some(secs(4))), 4),
+        (hanging_client(held, Some(secs(4))).with_options(options), 2),
     ];
     for (client, seconds) in cases {
         let hour = secs(3600);

@@ -32,8 +32,9 @@ fn page(http: u16) -> GrpcResponse {
     page
 }
 
-/// Waits through the portal, which answers each call with a page of this HTTP status. After the portal, `after` answers.
-async fn outlived(http: u16, rest: bool, after: fn() -> GrpcResponse) {
+/// Waits for an operation. For ten minutes the portal answers each call with a page of this HTTP status. Later calls get the
+/// response of `after`.
+async fn wait_through_portal(http: u16, rest: bool, after: fn() -> GrpcResponse) {
     let began = Instant::now();
     let pages = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&pages);
@@ -65,7 +66,7 @@ async fn a_wait_survives_ten_minutes_of_a_captive_portal_over_rest() {
         reply(200, "application/json", body)
     };
     for http in [200, 302, 404, 407, 502, 503, 504, 511] {
-        outlived(http, true, json).await;
+        wait_through_portal(http, true, json).await;
     }
 }
 
@@ -73,6 +74,6 @@ async fn a_wait_survives_ten_minutes_of_a_captive_portal_over_rest() {
 async fn a_wait_survives_ten_minutes_of_a_captive_portal_over_grpc() {
     let grpc = || common::ok(&crate::play::succeeded());
     for http in [200, 302, 407, 502, 503, 504, 511] {
-        outlived(http, false, grpc).await;
+        wait_through_portal(http, false, grpc).await;
     }
 }

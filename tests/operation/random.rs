@@ -1,5 +1,5 @@
 //! Single operations on random schedules, with a paused clock. The server answers in every way, delays, hangs and panics.
-//! Waits are dropped at any await, and other calls of the operation come between them.
+//! Waits are dropped at any await, and other methods of the operation are called between two waits.
 //!
 //! `PROPTEST_CASES` sets the number of schedules. The invariants are those of DESIGN.md, "Operations".
 
@@ -232,7 +232,7 @@ struct Log {
     polls: usize,
     probes: usize,
     cancels: usize,
-    /// Requests to cancel that were accepted, or that the server does not support. No further request has a reason.
+    /// Number of requests to cancel with a final answer: accepted, or not supported. No further request may follow.
     settled_cancels: usize,
     /// Number of calls that are neither answered nor dropped.
     in_flight: usize,
@@ -416,7 +416,7 @@ struct Run<R> {
     /// Number of waits that were dropped or that panicked.
     given_up: usize,
     /// Number of requests to cancel that the steps sent.
-    asked: usize,
+    cancel_requests: usize,
 }
 
 /// A time far beyond every total here.
@@ -446,7 +446,7 @@ async fn run<R: OperationResult + Name + PartialEq>(case: &Arc<Case>) {
         over: None,
         polls_before: 0,
         given_up: 0,
-        asked: 0,
+        cancel_requests: 0,
     };
     let end = run.end().await;
     let ended = Instant::now();
@@ -496,7 +496,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
     /// Records that a wait begins or continues within this time from now.
-    fn taken_up(&mut self, after: Duration) {
+    fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;
         self.over = Some(self.over.map_or(now + total, |over| over.max(now)));
@@ -518,7 +518,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
     async fn step(&mut self, step: Step) -> End<R> {
         match step {
             Step::WaitFor(slice) => {
-                self.taken_up(Duration::ZERO);
+                self.wait_begins(Duration::ZERO);
                 let wait = self.operation().wait();
                 let ended = AssertUnwindSafe(tokio::time::timeout(slice, wait)).catch_unwind();
                 let ended = ended.await.ok().and_then(Result::ok);
@@ -526,7 +526,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
                 ended
             }
             Step::PollFuture(most) => {
-                self.taken_up(Duration::ZERO);
+                self.wait_begins(Duration::ZERO);
                 let wait = polled(Box::pin(self.operation().wait()), most);
                 let ended = AssertUnwindSafe(wait).catch_unwind().await.ok().flatten();
                 self.given_up += usize::from(ended.is_none());
@@ -545,7 +545,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
             Step::RequestCancel => {
                 let began = Instant::now();
                 // No request is sent once the end was seen.
-                self.asked += usize::from(!self.operation().snapshot().is_done());
+                self.cancel_requests += usize::from(!self.operation().snapshot().is_done());
                 self.operation().request_cancel().await.ok();
                 assert!(began.elapsed() <= CANCEL + Duration::from_millis(20));
                 None
@@ -569,9 +569,9 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
     async fn cancel(&mut self, slice: Duration) -> End<R> {
         let began = Instant::now();
         let done = self.operation().snapshot().is_done();
-        self.asked += usize::from(!done);
+        self.cancel_requests += usize::from(!done);
         let before = self.over;
-        self.taken_up(if done { Duration::ZERO } else { CANCEL });
+        self.wait_begins(if done { Duration::ZERO } else { CANCEL });
         let cancel = self.operation().cancel();
         let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
         let Some(ended) = ended.await.ok().and_then(Result::ok) else {
@@ -600,7 +600,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         if last == Last::GiveUp {
             return None;
         }
-        self.taken_up(Duration::ZERO);
+        self.wait_begins(Duration::ZERO);
         let ended = match last {
             Last::GiveUp => None,
             Last::Wait => {
@@ -729,7 +729,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         };
         // A watch that panicked dropped its operation, whose request to cancel may have been answered by now.
         let settled = server.log().settled_cancels;
-        let by_panic = self.operation.is_none() && end.is_none() && settled > self.asked;
+        let by_panic = self.operation.is_none() && end.is_none() && settled > self.cancel_requests;
         let armed = case.cancel_on_drop && !over && (settled == 0 || by_panic);
         let calls = server.reads();
         drop(self.operation);
@@ -743,7 +743,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         // A dropped wait may have been about to return its error, so its request to cancel may have been sent.
         let errors = usize::from(timed_out) + self.given_up;
         let on_timeout = usize::from(case.cancel_on_timeout) * errors;
-        let most = self.asked + on_timeout + usize::from(armed);
+        let most = self.cancel_requests + on_timeout + usize::from(armed);
         assert!(log.cancels <= most, "{most}: {log:?}, {end:?}");
         if !case.cancel_on_timeout {
             assert_eq!(log.cancels, most, "{log:?}, {end:?}");

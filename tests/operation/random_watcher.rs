@@ -47,7 +47,7 @@ struct Script {
     forgotten: Option<u64>,
     target: Target,
     /// True if the answers of the server have metadata.
-    tells: bool,
+    has_metadata: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -167,14 +167,14 @@ fn scripts() -> impl Strategy<Value = Script> {
         any::<bool>(),
     )
         .prop_map(
-            |(location, deletes, (ends, forgotten), outcome, target, tells)| Script {
+            |(location, deletes, (ends, forgotten), outcome, target, has_metadata)| Script {
                 location,
                 deletes,
                 ends,
                 outcome,
                 forgotten,
                 target,
-                tells,
+                has_metadata,
             },
         )
 }
@@ -237,7 +237,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 struct Second {
     /// The waits that begin on this runtime, one bit each.
     waits: u8,
-    /// The runtime is not driven from the first time to the second, in milliseconds.
+    /// The times between which the runtime is not driven, in milliseconds; `None` if it is always driven.
     stalls: Option<(u64, u64)>,
     /// The runtime is shut down at this time, in milliseconds.
     ends: Option<u64>,
@@ -382,7 +382,7 @@ impl World {
             name: self.name(number),
             done,
             result: result.filter(|_| done),
-            metadata: script.tells.then(|| packed(&metadata)),
+            metadata: script.has_metadata.then(|| packed(&metadata)),
         }
     }
 
@@ -437,7 +437,7 @@ impl World {
                     ..ListOperationsResponse::default()
                 }))
             }
-            other => panic!("nobody asks for {other}"),
+            other => panic!("unexpected method {other}"),
         }
     }
 }
@@ -534,16 +534,16 @@ impl Drop for Call {
 }
 
 /// A waker that calls the watcher when it is woken and when it is dropped.
-struct Nosy(Waker, Arc<World>);
+struct TouchingWaker(Waker, Arc<World>);
 
-impl Wake for Nosy {
+impl Wake for TouchingWaker {
     fn wake(self: Arc<Self>) {
         self.1.touch(usize::MAX, 0);
         self.0.wake_by_ref();
     }
 }
 
-impl Drop for Nosy {
+impl Drop for TouchingWaker {
     fn drop(&mut self) {
         self.1.touch(usize::MAX, 0);
     }
@@ -568,10 +568,10 @@ fn policy(wait: &Wait) -> MissingResult {
     }
 }
 
-/// The start, the end and the result of a wait. The result is `None` if the wait was dropped.
-type Went = (u64, u64, Option<Result<(), OperationError>>);
+/// The record of a wait: its start, its end and its result. The result is `None` if the wait was dropped.
+type WaitRecord = (u64, u64, Option<Result<(), OperationError>>);
 
-async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
+async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> WaitRecord {
     let wait = world.plan.waits[number].clone();
     let begins = Duration::from_millis(wait.begins);
     sleep_until(world.began + begins).await;
@@ -597,11 +597,11 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
     drop(watcher);
     *world.held[number].lock().expect("whole") = Some(future);
     world.begun[number].set(began).expect("it begins once");
-    hold(world, number).await
+    poll_to_end(world, number).await
 }
 
 /// Polls a started wait until it ends or is dropped.
-async fn hold(world: Arc<World>, number: usize) -> Went {
+async fn poll_to_end(world: Arc<World>, number: usize) -> WaitRecord {
     let wait = world.plan.waits[number].clone();
     let began = *world.begun[number].get().expect("it has begun");
     let held = Arc::clone(&world.held[number]);
@@ -612,7 +612,10 @@ async fn hold(world: Arc<World>, number: usize) -> Went {
         _ => Duration::from_secs(3600),
     };
     let polling = std::future::poll_fn(|cx| {
-        let waker = Waker::from(Arc::new(Nosy(cx.waker().clone(), Arc::clone(&looked))));
+        let waker = Waker::from(Arc::new(TouchingWaker(
+            cx.waker().clone(),
+            Arc::clone(&looked),
+        )));
         // A call may drop the future, but not while the future is polled, since everything runs on one thread.
         let mut slot = held.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(future) = slot.as_mut() else {
@@ -694,7 +697,7 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
         0,
         "tasks are left"
     );
-    holds(&world, &went, None)
+    check_invariants(&world, &went, None)
 }
 
 fn alive(runtime: &tokio::runtime::Handle) -> usize {
@@ -702,18 +705,22 @@ fn alive(runtime: &tokio::runtime::Handle) -> usize {
 }
 
 /// Checks the invariants. The error is the first one that was broken.
-fn holds(world: &World, went: &[Went], second: Option<&Second>) -> Result<(), TestCaseError> {
+fn check_invariants(
+    world: &World,
+    went: &[WaitRecord],
+    second: Option<&Second>,
+) -> Result<(), TestCaseError> {
     for (number, (wait, went)) in world.plan.waits.iter().zip(went).enumerate() {
         let stalled = second.filter(|second| second.has(number));
         let resumed = stalled.and_then(|second| second.stalls).map(|(_, to)| to);
         ended_in_time(world, wait, went, resumed.unwrap_or_default())?;
-        told_the_truth(world, wait, went)?;
+        result_is_possible(world, wait, went)?;
         // A call on a runtime that is not driven hangs, whatever its location.
         if second.is_none_or(|second| second.stalls.is_none() && second.ends.is_none()) {
-            was_not_disturbed(world, wait, went)?;
+            other_locations_caused_no_delay(world, wait, went)?;
         }
     }
-    sent_for_a_reason(world, went)
+    each_call_had_a_wait(world, went)
 }
 
 fn paused() -> Runtime {
@@ -790,16 +797,16 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(pending, Some(0), "operations are left in the table");
     drop(entered);
-    holds(&world, &went, Some(second))
+    check_invariants(&world, &went, Some(second))
 }
 
-/// Continues a wait whose runtime has ended on the first runtime, or drops it.
+/// Takes over a wait whose runtime has ended: continues it on the first runtime if `moves` is true, and drops it otherwise.
 fn take_over(
     world: &Arc<World>,
     number: usize,
     moves: bool,
     first: &Runtime,
-    waits: &mut [JoinHandle<Went>],
+    waits: &mut [JoinHandle<WaitRecord>],
 ) {
     let held = || {
         world.held[number]
@@ -807,7 +814,7 @@ fn take_over(
             .unwrap_or_else(PoisonError::into_inner)
     };
     if moves && held().is_some() {
-        waits[number] = first.spawn(hold(Arc::clone(world), number));
+        waits[number] = first.spawn(poll_to_end(Arc::clone(world), number));
     } else {
         let future = held().take();
         drop(future);
@@ -820,7 +827,7 @@ const ROUNDED: u64 = 5;
 fn ended_in_time(
     world: &World,
     wait: &Wait,
-    (began, ended, result): &Went,
+    (began, ended, result): &WaitRecord,
     resumed: u64,
 ) -> Result<(), TestCaseError> {
     let latest = (began + wait.total + wait.poll_timeout).max(resumed) + ROUNDED + world.skew;
@@ -831,10 +838,10 @@ fn ended_in_time(
     Ok(())
 }
 
-fn told_the_truth(
+fn result_is_possible(
     world: &World,
     wait: &Wait,
-    (began, ended, result): &Went,
+    (began, ended, result): &WaitRecord,
 ) -> Result<(), TestCaseError> {
     let Some(result) = result else {
         return Ok(());
@@ -878,11 +885,12 @@ fn told_the_truth(
     Ok(())
 }
 
-/// Checks that a wait of the location that answers ends with the operation's outcome, whatever other locations do.
-fn was_not_disturbed(
+/// Checks the waits of the first location, which answers all calls. Other locations must not delay them, so they end in time
+/// and with the outcome of the operation.
+fn other_locations_caused_no_delay(
     world: &World,
     wait: &Wait,
-    (began, ended, result): &Went,
+    (began, ended, result): &WaitRecord,
 ) -> Result<(), TestCaseError> {
     let (_, script) = world.script(wait);
     if script.location != 0 || script.forgotten.is_some() || world.plan.rate < 20.0 {
@@ -906,8 +914,8 @@ fn was_not_disturbed(
     Ok(())
 }
 
-/// Checks that, whenever a call was sent, a wait existed for the operation, target or location that it names.
-fn sent_for_a_reason(world: &World, went: &[Went]) -> Result<(), TestCaseError> {
+/// Checks that each call was sent while there was a wait for the operation, target or location that the call names.
+fn each_call_had_a_wait(world: &World, went: &[WaitRecord]) -> Result<(), TestCaseError> {
     let sent = world.sent.lock().expect("whole").clone();
     for call in sent {
         let concerns = |wait: &Wait| {

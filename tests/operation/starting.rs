@@ -63,7 +63,7 @@ async fn a_start_without_a_name_that_is_not_done_is_an_error() {
         || vec![line("CreateApi", &nameless())],
         async |client| {
             let started = client.create_api(PARENT, "a", Api::default()).await;
-            let error = started.expect_err("there is nothing to ask for");
+            let error = started.expect_err("it cannot be polled");
             assert!(error.to_string().contains("no name"), "{error}");
             assert!(error.status().is_none());
         },
@@ -104,7 +104,7 @@ async fn a_failed_start_a_failed_operation_and_a_failed_poll_are_three_errors() 
         async |client| {
             let operation = client.create_api(PARENT, "a", Api::default()).await;
             let error = operation.expect("it was started").await;
-            let error = error.expect_err("it may not be asked for");
+            let error = error.expect_err("the poll is rejected");
             assert!(matches!(error.kind(), OperationErrorKind::Polling));
         },
     )
@@ -160,7 +160,7 @@ async fn a_create_whose_response_was_lost_adopts_its_operation() {
             let operation = insistent(&client)
                 .create_api(PARENT, "a", Api::default())
                 .await;
-            let operation = operation.expect("it was taken up");
+            let operation = operation.expect("it was adopted");
             assert_eq!(operation.name(), NAME);
             assert_eq!(operation.await.expect("it succeeded"), active());
         })
@@ -258,7 +258,7 @@ async fn only_the_operation_that_this_call_began_is_adopted_even_if_clocks_diffe
     let ours: Listed = ("ours", "create", 1, under_way);
     let cases: &[Adoption<'_>] = &[
         (
-            "create, delete and create within a minute",
+            "an earlier create and a delete of the same name",
             &[&[
                 ("first", "create", -40, done),
                 ("gone", "delete", -20, done),
@@ -267,7 +267,7 @@ async fn only_the_operation_that_this_call_began_is_adopted_even_if_clocks_diffe
             Some("ours"),
         ),
         (
-            "the same, listed newest first",
+            "an earlier create and a delete of the same name, listed newest first",
             &[&[
                 ours,
                 ("gone", "delete", -20, done),
@@ -276,32 +276,32 @@ async fn only_the_operation_that_this_call_began_is_adopted_even_if_clocks_diffe
             Some("ours"),
         ),
         (
-            "a first create that failed",
+            "an earlier create that failed",
             &[&[("first", "create", -30, broken), ours]],
             Some("ours"),
         ),
         (
-            "a first create that failed, and a call that never began one",
+            "an earlier create that failed, and a call that began no operation",
             &[&[("first", "create", -30, broken)]],
             None,
         ),
         (
-            "somebody else's create that began earlier and still runs",
+            "another client's create that began earlier and still runs",
             &[&[("theirs", "create", -30, under_way)]],
             None,
         ),
         (
-            "the same, a few seconds before",
+            "another client's create that began a few seconds before the call",
             &[&[("theirs", "create", -8, under_way)]],
             None,
         ),
         (
-            "ours has failed",
+            "our operation has failed",
             &[&[("ours", "create", 1, broken)]],
             Some("ours"),
         ),
         (
-            "the first attempt's has failed, and the second began another",
+            "the operation of the first attempt failed, and the retry began another one",
             &[&[
                 ("second", "create", 3, under_way),
                 ("first", "create", 1, broken),
@@ -309,7 +309,7 @@ async fn only_the_operation_that_this_call_began_is_adopted_even_if_clocks_diffe
             Some("second"),
         ),
         (
-            "a deletion is none of ours",
+            "a delete is not adopted",
             &[&[("gone", "delete", 1, under_way)]],
             None,
         ),
@@ -379,7 +379,7 @@ async fn the_search_for_an_operation_ends_even_if_the_list_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_list_of_operations_leaves_the_conflict() {
+async fn the_conflict_is_returned_if_the_list_of_operations_is_endless() {
     let pages = Arc::new(AtomicUsize::new(0));
     let creates = Arc::new(AtomicUsize::new(0));
     let listed = Arc::clone(&pages);

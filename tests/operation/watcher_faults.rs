@@ -240,9 +240,9 @@ async fn an_endless_listing_is_stopped_and_due_operations_are_polled_meanwhile()
     }
 }
 
-/// A poll is held back for five seconds while a listing lasts, which is longer than these waits.
+/// While a listing lasts, a due poll is postponed for five seconds. The total timeouts of these waits are shorter.
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_hangs_does_not_take_the_polls_of_short_waits() {
+async fn a_listing_that_hangs_does_not_postpone_the_polls_of_short_waits() {
     let client = client(move |method, _| async move {
         if method == "ListOperations" {
             std::future::pending::<()>().await;
@@ -368,7 +368,7 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
     );
     let error = fail.expect_err("it has no result");
     assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
-    assert_eq!(empty.expect("empty will do"), Api::default());
+    assert_eq!(empty.expect("an empty result is accepted"), Api::default());
     assert_eq!(look.expect("the target is ready"), active());
 }
 
@@ -451,7 +451,7 @@ async fn a_wait_with_a_short_poll_timeout_does_not_shorten_the_polls_of_another(
         let mut waits = schedules.map(one);
         let patient = usize::from(hasty_first);
         let result = (&mut waits[patient]).await;
-        assert_eq!(result.expect("it is patient"), active());
+        assert_eq!(result.expect("its poll timeout is long enough"), active());
         assert!(began.elapsed() < secs(9), "{:?}", began.elapsed());
     }
 }
@@ -484,7 +484,7 @@ async fn a_wait_with_a_long_poll_timeout_does_not_delay_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_thousand_totals_are_kept_whatever_the_rate() {
+async fn two_thousand_waits_end_at_their_total_timeout_whatever_the_rate() {
     for code in [None, Some(Code::ResourceExhausted)] {
         let client = client(move |_, _| async move {
             match code {

@@ -82,7 +82,7 @@ async fn another_client_resumes_a_handle_with_its_result_type() {
         || vec![get(&running()), get(&succeeded())],
         async |client| {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
-            operation.poll().await.expect("it was asked");
+            operation.poll().await.expect("the poll was answered");
             let handle = operation.handle();
             drop(operation);
             assert_eq!((handle.name(), handle.target()), (NAME, Some(API)));
@@ -142,7 +142,7 @@ async fn a_handle_keeps_the_verb_the_target_and_the_start_time() {
         || vec![get(&with_metadata(&creating))],
         async |client| {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
-            operation.poll().await.expect("it was asked");
+            operation.poll().await.expect("the poll was answered");
             let handle = operation.handle();
             assert_eq!(handle.verb(), Some("create"));
             assert_eq!(handle.began(), noon(0).try_into().ok());
