@@ -83,7 +83,7 @@ fn find(root: &Path, folder: &Path, found: &mut BTreeMap<String, Folder>) -> Res
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            // The files in `preview` import each other without its name: it is a checkout of its own.
+            // `preview` is a checkout of its own: its files import each other by paths without `preview`.
             if path != root.join("preview") {
                 find(root, &path, found)?;
             }

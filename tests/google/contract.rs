@@ -71,7 +71,7 @@ async fn the_examples_of_routing_proto_have_the_headers_that_it_shows() {
         let header = routing_of(method, TABLE, "profiles/prof_qux").await;
         assert_eq!(header.as_deref(), expected, "{method}");
     }
-    // The template of this example has `tables`, unlike the message of the others.
+    // The template of this example has `tables`. The message of the other examples has `table`.
     let table = TABLE.replace("table/", "tables/");
     let header = routing_of("Example9", &table, "profiles/prof_qux").await;
     assert_eq!(

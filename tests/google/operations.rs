@@ -170,7 +170,7 @@ fn methods(log: &Log) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_message_of_another_crate_is_awaited_for_a_result_without_a_name() {
+async fn an_operation_message_of_another_crate_is_awaited_although_the_result_type_has_no_name() {
     let (client, log) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let name = operation_name(1);
     let started = client.operations();
