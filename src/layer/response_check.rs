@@ -385,6 +385,7 @@ impl BodyReader {
     fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
         let mut message = self.buffer.take_bytes();
         let prefix = message.split_to(MESSAGE_PREFIX_LEN.min(message.len()));
+        check_length(&prefix, &message)?;
         let compressed = prefix.first() == Some(&COMPRESSED);
         let encoding = match self.encodings {
             // The generated client checks the prefix and the encoding.
@@ -398,7 +399,7 @@ impl BodyReader {
         }
         if encoding.as_ref().is_some_and(|encoding| encoding == GZIP) {
             headers.remove(ENCODING);
-            return decompress(&prefix, &message, self.limits.max_response);
+            return decompress(&message, self.limits.max_response);
         }
         match self.encodings {
             Encodings::OfClient => Ok((prefix, message)),
@@ -410,16 +411,30 @@ impl BodyReader {
 /// The first byte of the prefix of a compressed message.
 const COMPRESSED: u8 = 1;
 
-/// Returns the prefix and the message of the same response without compression.
-fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
+/// Checks that the response of a unary call has only one message, and the whole of it. tonic ignores the bytes after the first
+/// message.
+///
+/// An empty response and an invalid first byte are not checked here, since the generated client reports them.
+fn check_length(prefix: &[u8], message: &[u8]) -> Result<(), Status> {
+    if prefix.first().is_none_or(|flag| *flag > COMPRESSED) {
+        return Ok(());
+    }
     let length = prefix.get(1..).and_then(|length| length.try_into().ok());
     let length = length
         .map(u32::from_be_bytes)
         .and_then(|length| usize::try_from(length).ok());
-    if length != Some(message.len()) {
-        let text = "invalid response: the length prefix does not match the message";
-        return Err(Status::internal(text));
-    }
+    let text = match length {
+        Some(length) if length == message.len() => return Ok(()),
+        Some(length) if length < message.len() => {
+            "invalid response: more than one message, but the call is unary"
+        }
+        _ => "invalid response: the length prefix does not match the message",
+    };
+    Err(Status::internal(text))
+}
+
+/// Returns the prefix and the message of the same response without compression.
+fn decompress(message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
     let message = gzip::decompress_response(message, limit)?;
     let too_large = || TransportError::too_large(limit, "max_response_size");
     // The limit includes the prefix, as for an uncompressed response.

@@ -262,6 +262,20 @@ async fn truncated_invalid_or_compressed_frames_are_errors() {
 }
 
 #[tokio::test]
+async fn a_second_message_of_a_unary_response_is_internal_even_if_truncated() {
+    let ok = headers(&[("grpc-status", b"0")]);
+    let message = framed(&Operation::default());
+    for second in [&message[..], &message[..2], &[0]] {
+        let error = error(ended([&message[..], second].concat(), &ok)).await;
+        assert_eq!(error.code(), Some(Code::Internal), "{error}");
+        assert!(
+            error.to_string().contains("more than one message"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_response_above_the_limit_is_refused() {
     let reply = || done().into_body().collect();
     let size = reply().await.expect("whole").to_bytes().len();
