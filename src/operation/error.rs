@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use prost::Message as _;
+use prost::{DecodeError, Message as _};
 use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, pb};
@@ -79,6 +79,13 @@ pub enum OperationErrorKind {
     WrongResult {
         /// The full name of the expected type.
         expected: String,
+        /// The message, as received.
+        found: Any,
+    },
+    /// The operation succeeded, but its result has the expected type and cannot be decoded.
+    MalformedResult {
+        /// The reason why the result cannot be decoded.
+        reason: DecodeError,
         /// The message, as received.
         found: Any,
     },
@@ -261,6 +268,10 @@ impl fmt::Display for OperationError {
                 let found = type_name(found).escape_debug();
                 write!(f, ": result type is {found}, expected {expected}")?;
             }
+            OperationErrorKind::MalformedResult { reason, found } => {
+                let name = type_name(found).escape_debug();
+                write!(f, ": cannot decode the result {name}: {reason}")?;
+            }
             kind => self.fmt_wait(kind, f)?,
         }
         for Diagnostic { location, message } in self.diagnostics() {
@@ -369,13 +380,21 @@ impl From<OperationError> for Error {
                 ErrorKind::of_code(error.code().unwrap_or(Code::Unknown))
             }
             OperationErrorKind::Cancelled(_) => ErrorKind::Cancelled,
-            OperationErrorKind::WrongResult { .. } => ErrorKind::InvalidResponse,
-            OperationErrorKind::MissingResult | OperationErrorKind::Expired => {
-                ErrorKind::OutcomeUnknown
+            OperationErrorKind::WrongResult { .. } | OperationErrorKind::MalformedResult { .. } => {
+                ErrorKind::InvalidResponse
             }
             OperationErrorKind::Polling
             | OperationErrorKind::CancelRequest
-            | OperationErrorKind::TimedOut { .. } => ErrorKind::OperationUnfinished,
+            | OperationErrorKind::TimedOut { .. }
+                if error.may_still_run() =>
+            {
+                ErrorKind::OperationUnfinished
+            }
+            OperationErrorKind::MissingResult
+            | OperationErrorKind::Expired
+            | OperationErrorKind::Polling
+            | OperationErrorKind::CancelRequest
+            | OperationErrorKind::TimedOut { .. } => ErrorKind::OutcomeUnknown,
         };
         let status = error.status().map(|status| {
             let details = status.encode_to_vec().into();

@@ -65,17 +65,20 @@ pub(crate) fn read<R: OperationResult>(
         }
         Some(Outcome::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
         Some(Outcome::Response(any)) => {
-            let wrong = || OperationErrorKind::WrongResult {
-                expected: expected.name().into_owned(),
-                found: any.clone(),
+            let decoded = match expected.is_raw() {
+                true => R::decode(any.encode_to_vec().as_slice()),
+                false if type_name(any) != expected.name() => {
+                    return Err(OperationErrorKind::WrongResult {
+                        expected: expected.name().into_owned(),
+                        found: any.clone(),
+                    });
+                }
+                false => R::decode(any.value.as_slice()),
             };
-            if expected.is_raw() {
-                return R::decode(any.encode_to_vec().as_slice()).map_err(|_| wrong());
-            }
-            if type_name(any) != expected.name() {
-                return Err(wrong());
-            }
-            R::decode(any.value.as_slice()).map_err(|_| wrong())
+            decoded.map_err(|reason| OperationErrorKind::MalformedResult {
+                reason,
+                found: any.clone(),
+            })
         }
         // A delete has no result, and with `MissingResult::Empty` the result of any operation may be missing.
         None => Ok(R::default()),

@@ -117,6 +117,7 @@ fn outcome(kind: &OperationErrorKind) -> &'static str {
         OperationErrorKind::Failed(_) => "failed",
         OperationErrorKind::Cancelled(_) => "cancelled",
         OperationErrorKind::WrongResult { .. } => "wrong_result",
+        OperationErrorKind::MalformedResult { .. } => "malformed_result",
         OperationErrorKind::MissingResult => "missing_result",
         OperationErrorKind::Polling => "polling_failed",
         OperationErrorKind::CancelRequest => "cancel_request_failed",

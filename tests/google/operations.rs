@@ -226,6 +226,32 @@ async fn a_result_of_another_type_is_an_error_with_both_names() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_malformed_result_of_the_expected_type_is_an_error_with_the_reason() {
+    let (client, _) = client_with(None, |_, name| {
+        let response = Any {
+            type_url: format!("type.googleapis.com/{DATABASE_TYPE}"),
+            value: b"\x0a\x7fcut".to_vec(),
+        };
+        let ended = ForeignOperation {
+            result: Some(Ending::Response(response)),
+            ..succeeded(name)
+        };
+        Ok(ended.encode_to_vec())
+    });
+    let operations = client.operations();
+    let operation = operations.operation_as::<Database>(operation_name(1), DATABASE_TYPE);
+    let error = operation.expect("a name").await.expect_err("it is cut");
+    let OperationErrorKind::MalformedResult { found, .. } = error.kind() else {
+        panic!("{error:?}");
+    };
+    assert_eq!(found.value, b"\x0a\x7fcut");
+    let text = error.to_string();
+    let reason = format!("cannot decode the result {DATABASE_TYPE}: failed to decode Protobuf");
+    assert!(text.contains(&reason), "{text}");
+    assert!(apigateway_grpc::Error::from(error).is_invalid_response());
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_of_any_form_are_polled() {
     let (client, log) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let names = [

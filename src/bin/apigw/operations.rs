@@ -472,7 +472,13 @@ impl Cancel {
             Ok(Cancellation::Cancelled(_)) => ("cancelled", Exit::Success),
             Ok(Cancellation::CompletedAnyway(())) => ("succeeded", Exit::CompletedAnyway),
             Ok(Cancellation::Failed(_)) => ("failed", Exit::OperationFailed),
-            Err(error) if matches!(error.kind(), OperationErrorKind::WrongResult { .. }) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    OperationErrorKind::WrongResult { .. }
+                        | OperationErrorKind::MalformedResult { .. }
+                ) =>
+            {
                 ("succeeded", Exit::CompletedAnyway)
             }
             Err(error) if error.may_still_run() => ("running", Exit::TimedOut),

@@ -47,7 +47,8 @@ type Row = (
 #[test]
 fn every_text_says_only_what_is_known_and_how_to_continue() {
     use OperationErrorKind::{
-        CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut, WrongResult,
+        CancelRequest, Cancelled, Expired, Failed, MalformedResult, MissingResult, Polling,
+        TimedOut, WrongResult,
     };
 
     let wrong = || WrongResult {
@@ -140,6 +141,21 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
             away,
             None,
             ": result type is x.\\u{1b}Gateway, expected x.Api",
+        ),
+        (
+            MalformedResult {
+                reason: Any::decode(&b"\x0a"[..]).expect_err("it is cut"),
+                found: Any {
+                    type_url: "type.googleapis.com/x.Api".to_owned(),
+                    value: b"\x0a".to_vec(),
+                },
+            },
+            true,
+            1,
+            Some(0),
+            away,
+            None,
+            ": cannot decode the result x.Api: failed to decode Protobuf message: invalid varint",
         ),
         (
             Polling,
@@ -301,7 +317,7 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
         let has_failure = expected.contains("last failure");
         assert!(!has_failure || error.last_failure().is_some(), "{error}");
     }
-    assert_eq!(kinds.len(), 9, "the kinds in the table: {kinds:?}");
+    assert_eq!(kinds.len(), 10, "the kinds in the table: {kinds:?}");
 }
 
 /// Numbers the kinds of the table. A new kind does not compile until it has a number, and a row.
@@ -316,6 +332,7 @@ fn row_of(kind: &OperationErrorKind) -> u8 {
         OperationErrorKind::TimedOut { cancelled: false } => 7,
         OperationErrorKind::TimedOut { cancelled: true } => 8,
         OperationErrorKind::Expired => 9,
+        OperationErrorKind::MalformedResult { .. } => 10,
     }
 }
 

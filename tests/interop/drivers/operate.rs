@@ -128,6 +128,7 @@ fn ending<R: OperationResult>(ended: std::result::Result<R, OperationError>) -> 
         OperationErrorKind::Failed(_) => "failed",
         OperationErrorKind::Cancelled(_) => "cancelled",
         OperationErrorKind::WrongResult { .. } => "wrong result",
+        OperationErrorKind::MalformedResult { .. } => "malformed result",
         OperationErrorKind::MissingResult => "without result",
         OperationErrorKind::Polling => "polling",
         OperationErrorKind::TimedOut { .. } => "timed out",
