@@ -76,8 +76,9 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// Returns an error if the response is not such a message, or if the operation is not done and has no name. Without a name,
-    /// it cannot be polled.
+    /// Returns an error if the response is not such a message, if the name of the operation is invalid, or if the operation is
+    /// not done and has no name. Without a name, it cannot be polled. An operation that is done may have no name (AIP-151); its
+    /// [handle](Operation::handle) cannot be resumed.
     pub fn started<R: OperationResult + Name>(
         &self,
         response: &impl Message,
@@ -109,6 +110,12 @@ impl Operations {
         let message = OperationMessage::decode(encoded.as_slice()).map_err(|error| {
             Error::protocol(format!("invalid google.longrunning.Operation: {error}"))
         })?;
+        // An operation that is done may have no name, since it is not polled. Every other name must be accepted by `resume`.
+        if !message.name.is_empty() {
+            check_name(&message.name).map_err(|error| {
+                Error::protocol(format!("invalid google.longrunning.Operation: {error}"))
+            })?;
+        }
         Operation::started(&self.clients, message, None, Verb::Unknown, result)
     }
 

@@ -209,6 +209,23 @@ async fn an_operation_that_is_done_at_the_start_needs_no_call() {
     assert!(refused.is_invalid_response(), "{refused}");
 }
 
+#[test]
+fn a_started_operation_has_a_name_that_can_be_resumed() {
+    let (client, _) = client_with(None, |_, _| Err(Status::internal("no call")));
+    let operations = client.operations();
+    for name in ["operations/../x", "a//b", "operations/", "a\nb"] {
+        for message in [running(name), succeeded(name)] {
+            let refused = operations.started_as::<Database>(&message, DATABASE_TYPE);
+            let refused = refused.expect_err(name);
+            assert!(refused.is_invalid_response(), "{refused}");
+            let text = refused.to_string();
+            assert!(text.contains("invalid operation name"), "{text}");
+        }
+        let refused = operations.operation_as::<Database>(name, DATABASE_TYPE);
+        assert!(refused.expect_err(name).is_invalid_name());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_result_of_another_type_is_an_error_with_both_names() {
     let (client, _) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
