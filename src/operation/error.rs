@@ -188,9 +188,15 @@ impl OperationError {
         self.0.progress.failure.as_deref()
     }
 
-    /// Returns true if the operation may still be running, so that a further wait may succeed.
+    /// Returns true if the operation may still be running, so that a further wait may succeed. Returns false if the last
+    /// snapshot is done, for example if the wait timed out while the target was probed.
     #[must_use]
     pub fn may_still_run(&self) -> bool {
+        self.is_unfinished_wait() && !self.0.snapshot.is_done()
+    }
+
+    /// Returns true if the wait ended before it knew the end of the operation.
+    fn is_unfinished_wait(&self) -> bool {
         matches!(
             self.kind(),
             OperationErrorKind::Polling
@@ -351,7 +357,7 @@ impl OperationError {
         matches!(
             self.kind(),
             OperationErrorKind::Expired | OperationErrorKind::MissingResult
-        ) || self.may_still_run()
+        ) || self.is_unfinished_wait()
     }
 }
 

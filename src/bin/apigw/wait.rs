@@ -216,7 +216,7 @@ fn outcome(error: &OperationError) -> &'static str {
         OperationErrorKind::Failed(_) => "failed",
         OperationErrorKind::Cancelled(_) => "cancelled",
         OperationErrorKind::Expired => "expired",
-        OperationErrorKind::TimedOut { .. } => "running",
+        OperationErrorKind::TimedOut { .. } if error.may_still_run() => "running",
         _ => "unknown",
     }
 }
