@@ -1,9 +1,13 @@
 //! The decisions of the table, without calls and without a clock.
 
+use tonic::Status;
+
 use super::*;
 use crate::operation::result::ResultType;
 use crate::operation::state_machine::MissingResult;
 use crate::operation::watcher::batch_list::LISTING_PATIENCE;
+use crate::operation::watcher::calls::{Outcome, Request};
+use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
 const LOCATION: &str = "projects/p/locations/l";
 
