@@ -35,6 +35,9 @@ pub(crate) enum Segment {
 
 impl RoutingPattern {
     /// Returns the part of a value that the named segment matches; `None` if the value does not match the pattern.
+    ///
+    /// A `**` at the end of the pattern also matches the rest of a value that begins with a colon, as in `tables:x` for
+    /// `tables/**` (AIP-4222).
     pub(crate) fn capture<'v>(&self, value: &'v str) -> Option<&'v str> {
         let parts = [&self.before, &self.named, &self.after];
         let all = || parts.iter().flat_map(|part| part.iter());
@@ -44,33 +47,38 @@ impl RoutingPattern {
         if many == 0 && surplus > 0 {
             return None;
         }
+        let ends_with_many = all().last() == Some(&Segment::Many);
         let mut rest = Some(value);
-        let mut captured = "";
+        let (mut captured, mut matched) = ("", 0);
         for (index, part) in parts.into_iter().enumerate() {
             let start = rest;
             for segment in part {
-                match segment {
-                    Segment::Many => {
-                        for _ in 0..surplus {
-                            rest = split(rest?).1;
-                        }
-                    }
-                    Segment::One | Segment::Literal(_) => {
-                        let (first, after) = split(rest?);
-                        let is_match = match segment {
-                            Segment::Literal(literal) => first == &**literal,
-                            Segment::One | Segment::Many => !first.is_empty(),
-                        };
-                        if !is_match {
-                            return None;
-                        }
-                        rest = after;
-                    }
-                }
+                matched += 1;
+                let is_before_last = ends_with_many && matched == fixed;
+                rest = match segment {
+                    Segment::Many if ends_with_many => None,
+                    Segment::Many => (0..surplus).try_fold(rest, |rest, _| Some(split(rest?).1))?,
+                    Segment::One => match split(rest?) {
+                        ("", _) => return None,
+                        (_, after) => after,
+                    },
+                    Segment::Literal(literal) => match rest?.strip_prefix(&**literal)? {
+                        "" => None,
+                        after if after.starts_with('/') => Some(&after[1..]),
+                        after if after.starts_with(':') && is_before_last => Some(after),
+                        _ => return None,
+                    },
+                };
             }
             if let (1, Some(start)) = (index, start) {
-                let end = start.len() - rest.map_or(0, str::len);
-                captured = start[..end].strip_suffix('/').unwrap_or(&start[..end]);
+                captured = match rest {
+                    None => start,
+                    Some(rest) => {
+                        let captured = &start[..start.len() - rest.len()];
+                        // The slash before the rest belongs to neither part.
+                        captured.strip_suffix('/').unwrap_or(captured)
+                    }
+                };
             }
         }
         Some(captured)
@@ -158,6 +166,24 @@ mod tests {
             (("a", "**", "z"), "a/z", Some("")),
             (("a", "**", "z"), "a/b/c/z", Some("b/c")),
             (("a", "**", "z"), "a", None),
+            // As in Google's clients, a slash at the end of the value is kept.
+            (("", "**", ""), "a/b/", Some("a/b/")),
+            (
+                ("", "projects/*/**", ""),
+                "projects/p/",
+                Some("projects/p/"),
+            ),
+            (("", "projects/*", "**"), "projects/p/", Some("projects/p")),
+            (("projects/*", "**", ""), "projects/p/a/", Some("a/")),
+            (
+                ("", "a/tables/**", ""),
+                "a/tables:x/y",
+                Some("a/tables:x/y"),
+            ),
+            (("", "a/tables", "**"), "a/tables:x", Some("a/tables")),
+            (("", "a/tables", "**"), "a/tablesx", None),
+            (("", "a/tables", "*"), "a/tables:x", None),
+            (("", "a", "tables/**"), "a:x/tables", None),
         ];
         for ((before, named, after), value, expected) in cases {
             let pattern = pattern(before, named, after);

@@ -221,7 +221,8 @@ pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Opti
     value.to_str().ok().map(Box::from)
 }
 
-/// Returns the routing header, such as `name=projects%2Fp%2F…`. Keys are joined by `&`, empty values are omitted (AIP-4222).
+/// Returns the routing header, such as `name=projects%2Fp%2F…`. Keys and values are percent-encoded, pairs are joined by `&`, and
+/// empty values are omitted (AIP-4222).
 fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     // Enough for the usual name, whose slashes are encoded as three characters.
     let mut out = Vec::with_capacity(message.len() + message.len() / 2 + 16);
@@ -237,7 +238,7 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
         if !out.is_empty() {
             out.push(b'&');
         }
-        out.extend_from_slice(key.name.as_bytes());
+        encode(key.name.as_bytes(), &mut out);
         out.push(b'=');
         encode(value.as_bytes(), &mut out);
     }
@@ -256,7 +257,7 @@ fn routing_value<'m>(key: &RoutingKey, message: &'m [u8]) -> Option<&'m str> {
     (!value.is_empty()).then_some(value)
 }
 
-/// Writes a percent-encoded value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for the
+/// Writes a percent-encoded key or value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for the
 /// name of an operation; the whole header takes 1,700.
 fn encode(mut value: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = value
@@ -299,6 +300,19 @@ mod tests {
         let keys = &method.expect("in the table").routing;
         let value = routing(keys, &request.encode_to_vec()).expect("a name is set");
         assert_eq!(value, "gateway.name=projects%2Fp%2Fgateways%2F%C3%A9%201~");
+    }
+
+    /// A key of `google.api.routing` may have any name. Unencoded, one such name would invalidate the whole header.
+    #[test]
+    fn a_key_is_encoded_and_does_not_invalidate_the_other_keys() {
+        let key = |name: &'static str| RoutingKey {
+            name: name.into(),
+            field: vec![1].into(),
+            pattern: None,
+        };
+        let keys = [key("a&b=\nc"), key("name")];
+        let value = routing(&keys, b"\x0a\x01x").expect("a value is set");
+        assert_eq!(value, "a%26b%3D%0Ac=x&name=x");
     }
 
     #[test]
