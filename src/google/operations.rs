@@ -6,6 +6,7 @@ use std::time::Duration;
 use prost::{Message, Name};
 
 use crate::client::list::List;
+use crate::contract::Method;
 use crate::error::Error;
 use crate::operation::clients::Clients;
 use crate::operation::{Handle, Operation, OperationResult, ResultType, Verb};
@@ -259,9 +260,12 @@ impl Operations {
         .await
     }
 
-    /// Lets the server wait for an operation, for at most `timeout`; the server may choose a shorter time. Returns the latest
-    /// state, which may not be done. Few services offer this method; to wait with any service, await an
-    /// [`operation`](Self::operation).
+    /// Lets the server wait for an operation, for at most `timeout`. Returns the latest state, which may not be done. Few
+    /// services offer this method; to wait with any service, await an [`operation`](Self::operation).
+    ///
+    /// One call is made. The server may return earlier: many servers wait for at most a minute. A `timeout` that is longer than
+    /// the timeout of the call itself, 60 seconds by default, is shortened to it minus five seconds, so that the answer arrives
+    /// in time. To wait for longer, set [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
     ///
     /// # Errors
     ///
@@ -277,6 +281,7 @@ impl Operations {
         timeout: Duration,
     ) -> Result<OperationMessage, Error> {
         let name = name.into();
+        let timeout = timeout.min(longest_wait(self.clients.timeout(Method::WAIT_OPERATION)));
         // A timeout that the message cannot represent is omitted.
         let timeout = prost_types::Duration::try_from(timeout).ok();
         self.call("wait for operation", &name, async |name| {
@@ -300,6 +305,15 @@ impl Operations {
         called
             .await
             .map_err(|error: Error| error.context(action, name))
+    }
+}
+
+/// Returns the longest time for which the server may wait in a call with this timeout.
+fn longest_wait(of_call: Duration) -> Duration {
+    const MARGIN: Duration = Duration::from_secs(5);
+    match of_call.checked_sub(MARGIN) {
+        Some(longest) if longest >= MARGIN => longest,
+        _ => of_call / 2,
     }
 }
 

@@ -12,8 +12,9 @@ use apigateway_grpc::operation::{
     Cancellation, Handle, Operation, OperationErrorKind, Schedule, WatchedWait,
 };
 use apigateway_grpc::prost_types::Any;
+use apigateway_grpc::proto::google::longrunning::WaitOperationRequest;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
-use apigateway_grpc::{ApiGateway, google, proto};
+use apigateway_grpc::{ApiGateway, CallOptions, google, proto};
 use futures_util::future::join_all;
 use googleapis_tonic_google_longrunning::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
@@ -385,6 +386,36 @@ async fn operations_are_read_listed_and_deleted_by_names_of_the_service() {
     assert!(refused.to_string().starts_with("get operation a//b: "));
     let expected = ["GetOperation", "ListOperations", "DeleteOperation"];
     assert_eq!(methods(&log), expected);
+}
+
+#[tokio::test]
+async fn the_server_waits_for_less_time_than_the_call_may_take() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let transport = tower::service_fn(move |request: GrpcRequest| {
+        let log = Arc::clone(&log);
+        async move {
+            let body = request.into_body().collect().await?.to_bytes();
+            let request = WaitOperationRequest::decode(&body[5..]).expect("a request");
+            log.lock().expect("not poisoned").push(request.timeout);
+            Ok::<_, Status>(response(running(&request.name).encode_to_vec()))
+        }
+    });
+    let client = google::Client::builder(spanner()).transport_service(transport);
+    let client = client.anonymous().build().expect("valid settings");
+    let long = client.with_options(CallOptions::default().timeout(Duration::from_secs(600)));
+    let hour = Duration::from_secs(3600);
+    for (client, timeout) in [
+        (&client, Duration::from_secs(7)),
+        (&client, hour),
+        (&long, hour),
+    ] {
+        let waited = client.operations().wait(operation_name(1), timeout).await;
+        assert!(!waited.expect("its state").done);
+    }
+    let asked = asked.lock().expect("not poisoned");
+    let seconds = asked.iter().flatten().map(|timeout| timeout.seconds);
+    assert_eq!(seconds.collect::<Vec<_>>(), [7, 55, 595]);
 }
 
 #[tokio::test(start_paused = true)]
