@@ -251,8 +251,13 @@ class Guide(unittest.TestCase):
         server.answer(GET, longrunning.Operation(name=SPANNER.operation, done=True, response=database))
         folder = WORK / "guide"
         folder.mkdir(exist_ok=True)
-        for file in [WORK / "generated" / "spanner.fds", SPANNER.service_config, SPANNER.grpc_service_config]:
-            shutil.copy(file, folder)
+        # The names that the files have in googleapis.
+        for file, name in [
+            (WORK / "generated" / "spanner.fds", "spanner.fds"),
+            (SPANNER.service_config, "spanner.yaml"),
+            (SPANNER.grpc_service_config, "spanner_admin_database_grpc_service_config.json"),
+        ]:
+            shutil.copy(file, folder / name)
         finished = subprocess.run(
             [Path(os.environ["SERVICES_CLIENTS"]) / "guide"],
             cwd=folder,

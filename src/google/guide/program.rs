@@ -6,11 +6,13 @@ use googleapis_tonic_google_spanner_admin_database_v1::google::spanner::admin::d
     CreateDatabaseRequest, Database, database_admin_client::DatabaseAdminClient,
 };
 
+const GRPC_SERVICE_CONFIG: &str = "spanner_admin_database_grpc_service_config.json";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let contract = Contract::builder(&fs::read("spanner.fds")?)
-        .service_config(&fs::read_to_string("service.yaml")?)
-        .grpc_service_config(&fs::read_to_string("grpc_service_config.json")?)
+        .service_config(&fs::read_to_string("spanner.yaml")?)
+        .grpc_service_config(&fs::read_to_string(GRPC_SERVICE_CONFIG)?)
         .build()?;
     let client = Client::builder(contract)
         .emulator_variable("SPANNER_EMULATOR_HOST")
