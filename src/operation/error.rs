@@ -76,6 +76,9 @@ pub enum OperationErrorKind {
     /// The operation was cancelled, by this client or another.
     Cancelled(pb::Status),
     /// The operation succeeded, but its result is a message of another type.
+    ///
+    /// The result of a delete that only its missing target proves is `google.protobuf.Empty`, even if the method returns
+    /// another type.
     WrongResult {
         /// The full name of the expected type.
         expected: String,
@@ -101,7 +104,8 @@ pub enum OperationErrorKind {
         cancelled: bool,
     },
     /// The operation was not found or has expired, and its target does not prove how it ended. Only a ready target of a
-    /// create and a missing target of a delete prove success.
+    /// create and a missing target of a delete prove success. The result is then the target, or `google.protobuf.Empty` for a
+    /// delete.
     Expired,
 }
 

@@ -57,7 +57,7 @@ fn without_a_host_or_without_http_rules_the_error_names_the_setting() {
     let error = builder().build().expect_err("no host").to_string();
     assert_eq!(
         error,
-        "missing `endpoint`: the contract has no default host"
+        "missing `endpoint`: the contract has no default host; set an address, even with `transport_service`"
     );
     let rest = builder()
         .endpoint("http://localhost:1")

@@ -238,7 +238,8 @@ impl<C> Builder<C> {
 
     /// Sends the calls to this service instead of a transport of this crate: to a tonic `Channel`, an in-process server, or
     /// any other service that accepts gRPC requests. The settings of connections have no effect then. The endpoint only
-    /// decides whether credentials may be sent.
+    /// decides whether credentials may be sent. So a contract without a default host still needs an
+    /// [`endpoint`](Self::endpoint), such as the address of the `Channel`.
     pub fn transport_service(mut self, service: impl GrpcService) -> Self {
         self.service = Some(Stack::of_service(service));
         self

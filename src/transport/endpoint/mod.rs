@@ -153,7 +153,7 @@ impl EndpointSettings<'_> {
         };
         let Some(host) = self.host else {
             return Err(Error::configuration(
-                "missing `endpoint`: the contract has no default host",
+                "missing `endpoint`: the contract has no default host; set an address, even with `transport_service`",
             ));
         };
         // The names follow Google's discovery documents.
