@@ -9,6 +9,8 @@
 //! - `emulator/*.rs`: the generated server and client of the emulator's admin service.
 //! - `emulator_descriptors.bin`: the descriptor set that includes the admin service.
 
+#[path = "src/contract/descriptor.rs"]
+mod descriptor;
 #[allow(
     dead_code,
     unused_imports,
@@ -18,6 +20,8 @@
 mod reader;
 #[path = "build/requests.rs"]
 mod requests;
+#[path = "src/contract/service_fields.rs"]
+mod service_fields;
 #[path = "build/table.rs"]
 mod table;
 

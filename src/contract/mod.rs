@@ -15,12 +15,16 @@
 
 #[cfg(feature = "google")]
 mod builder;
+#[cfg(any(feature = "google", feature = "rest"))]
+pub(crate) mod descriptor;
 mod loaded;
 mod method_names;
 mod method_ref;
 #[cfg(feature = "google")]
 mod reader;
 mod routing;
+#[cfg(any(feature = "google", feature = "config-check"))]
+pub(crate) mod service_fields;
 
 use std::borrow::Cow;
 use std::fmt;

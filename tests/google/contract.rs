@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use apigateway_grpc::Error;
 use apigateway_grpc::contract::{Contract, InvalidContract, Unsupported};
+use prost::Message as _;
+use prost_types::{
+    DescriptorProto, FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto,
+};
 use tonic::Code;
 
 use crate::tables::{
@@ -268,6 +272,18 @@ fn an_invalid_service_configuration_is_one_error_that_names_the_place() {
             "backend: {rules: [{selector: '*', deadline: -1}]}",
             "invalid service configuration.backend.rules[0].deadline -1: must be a number of seconds",
         ),
+        (
+            "backend: {rules: [{selector: 'a.B*', deadline: 1}]}",
+            "invalid service configuration.backend.rules[0].selector `a.B*`: must be the name of a method",
+        ),
+        (
+            "backend: {rules: [{deadline: 1}]}",
+            "invalid service configuration.backend.rules[0].selector ``: must be the name of a method",
+        ),
+        (
+            "producer_project_id: a\nproducerProjectId: b",
+            "duplicate field of service configuration: `producerProjectId` and `producer_project_id` are the same field",
+        ),
     ];
     for (config, expected) in cases {
         let error = refused(Some(config), None);
@@ -321,6 +337,18 @@ fn an_invalid_grpc_service_config_is_one_error_that_names_the_place() {
             "missing gRPC service config.methodConfig[0].retryPolicy.initialBackoff",
         ),
         (
+            policy(("1s", "0s")),
+            "invalid gRPC service config.methodConfig[0].retryPolicy.initialBackoff \"0s\": must be above zero",
+        ),
+        (
+            policy(("2s", "0.0s")),
+            "invalid gRPC service config.methodConfig[0].retryPolicy.maxBackoff \"0s\": must be above zero",
+        ),
+        (
+            r#"{"methodConfig": [], "method_config": []}"#.to_owned(),
+            "duplicate field of gRPC service config: `methodConfig` and `method_config` are the same field",
+        ),
+        (
             policy((": 2,", ": 0,")),
             "invalid gRPC service config.methodConfig[0].retryPolicy.backoffMultiplier 0: must be a number above zero",
         ),
@@ -332,6 +360,98 @@ fn an_invalid_grpc_service_config_is_one_error_that_names_the_place() {
     for (config, expected) in cases {
         let error = refused(None, Some(&config));
         assert!(error.starts_with(expected), "{config}: {error}");
+    }
+}
+
+#[test]
+fn the_last_backend_rule_that_selects_a_method_applies() {
+    let deadline = |rules: [(&str, u64); 3]| {
+        let rules = rules.map(|(selector, seconds)| {
+            format!(r#"{{"selector": "{selector}", "deadline": {seconds}}}"#)
+        });
+        let config = format!(r#"{{"backend": {{"rules": [{}]}}}}"#, rules.join(", "));
+        let set = descriptor_set();
+        let contract = Contract::builder(&set).service_config(&config).build();
+        let contract = contract.expect("valid sources");
+        let method = contract.find(&format!("/{SERVICE}/GetRow"));
+        method.expect("in the set").server_deadline()
+    };
+    let rules = [
+        ("*", 1),
+        ("tables.*", 2),
+        ("tables.v1.Tables.GetRow", 3),
+        ("tables.v1.Tables.Get", 4),
+        ("tables.v2.*", 5),
+    ];
+    let [all, package, method, other, elsewhere] = rules;
+    let cases = [
+        ([all, package, method], Some(3)),
+        ([method, package, all], Some(1)),
+        ([all, method, package], Some(2)),
+        ([package, other, elsewhere], Some(2)),
+        ([other, elsewhere, other], None),
+    ];
+    for (rules, expected) in cases {
+        assert_eq!(
+            deadline(rules),
+            expected.map(Duration::from_secs),
+            "{rules:?}"
+        );
+    }
+}
+
+/// Full names repeat the names around them, so the names of a crafted set of 200 kB would take gigabytes.
+#[test]
+fn the_full_names_of_a_descriptor_set_are_limited() {
+    let error = |package: usize, messages: usize| {
+        let message = |number| DescriptorProto {
+            name: Some(format!("M{number}")),
+            ..DescriptorProto::default()
+        };
+        let service = ServiceDescriptorProto {
+            name: Some("S".to_owned()),
+            ..ServiceDescriptorProto::default()
+        };
+        let file = FileDescriptorProto {
+            package: Some("p".repeat(package)),
+            message_type: (0..messages).map(message).collect(),
+            service: vec![service],
+            ..FileDescriptorProto::default()
+        };
+        let set = FileDescriptorSet { file: vec![file] }.encode_to_vec();
+        let built = Contract::builder(&set).build();
+        built.map_or_else(|error| error.to_string(), |_| "valid".to_owned())
+    };
+    assert_eq!(error(900, 1_000), "valid");
+    assert_eq!(
+        error(900, 20_000),
+        "invalid descriptor set: its full names have more than 16777216 bytes in total"
+    );
+    assert_eq!(error(998, 0), "valid");
+    assert_eq!(
+        error(999, 0),
+        "invalid descriptor set: the full name of `S` has 1001 bytes, at most 1000 are supported"
+    );
+}
+
+#[test]
+fn long_texts_of_the_sources_are_cut_in_errors() {
+    let long = "x".repeat(100_000);
+    let set = descriptor_set();
+    let missing = Contract::builder(&set).service(&long).build();
+    let errors = [
+        missing.expect_err("no such service").to_string(),
+        refused(Some(&format!("{{\"{long}\": 1}}")), None),
+        refused(None, Some(&format!(r#"{{"methodConfig": "{long}"}}"#))),
+        refused(
+            None,
+            Some(&format!(
+                r#"{{"methodConfig": [{{"name": [{{"method": "{long}"}}]}}]}}"#
+            )),
+        ),
+    ];
+    for error in errors {
+        assert!(error.len() < 1_000 && error.contains("xx…"), "{error}");
     }
 }
 

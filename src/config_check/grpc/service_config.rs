@@ -5,44 +5,9 @@ use crate::config_check::diagnostic::{Report, excerpt};
 use crate::config_check::node::Node;
 use crate::config_check::rules;
 use crate::config_check::shape::nearest;
+use crate::contract::service_fields::SERVICE_FIELDS;
 
 const TYPE: &str = "google.api.Service";
-
-/// The fields of `google/api/service.proto`, and `type`, which names the message.
-const FIELDS: [&str; 32] = [
-    "type",
-    "name",
-    "title",
-    "producer_project_id",
-    "id",
-    "apis",
-    "types",
-    "enums",
-    "documentation",
-    "backend",
-    "http",
-    "quota",
-    "authentication",
-    "context",
-    "usage",
-    "endpoints",
-    "control",
-    "logs",
-    "metrics",
-    "monitored_resources",
-    "billing",
-    "logging",
-    "monitoring",
-    "system_parameters",
-    "source_info",
-    "publishing",
-    "config_version",
-    "visibility",
-    "experimental",
-    "features",
-    "custom_error",
-    "aspects",
-];
 
 /// Checks a file. Returns true if the file has the name of the service, or may have it. The service merges the files, so only
 /// one of them needs the name.
@@ -72,12 +37,12 @@ pub(in crate::config_check) fn check(
     }
     for entry in map.entries() {
         let snake = snake(&entry.key);
-        if !FIELDS.contains(&&*snake) {
+        if !SERVICE_FIELDS.contains(&&*snake) {
             let mut text = format!(
                 "unknown field `{}` in a service configuration",
                 excerpt(&entry.key)
             );
-            if let Some(near) = nearest(&entry.key, FIELDS.into_iter()) {
+            if let Some(near) = nearest(&entry.key, SERVICE_FIELDS.into_iter()) {
                 text.push_str(&format!(": did you mean `{near}`?"));
             }
             report.at(&rules::SERVICE_CONFIG, entry.at, text);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::object::Object;
+use super::object::{Object, shown_json};
+use super::text::shown;
 
 /// The settings of methods by their names.
 #[derive(Debug, Default)]
@@ -89,7 +90,8 @@ impl GrpcConfig {
             ("", "") => self.default.replace(config.clone()),
             ("", method) => {
                 return Err(format!(
-                    "invalid {place}: the method `{method}` has no `service`"
+                    "invalid {place}: the method `{}` has no `service`",
+                    shown(method)
                 ));
             }
             (service, "") => self.services.insert(service.to_owned(), config.clone()),
@@ -101,7 +103,8 @@ impl GrpcConfig {
         match previous {
             // Some published configs repeat a name with the same settings.
             Some(previous) if previous != *config => Err(format!(
-                "duplicate name {place} {name}: each name may have one config"
+                "duplicate name {place} {}: each name may have one config",
+                shown_json(name)
             )),
             _ => Ok(()),
         }
@@ -133,7 +136,13 @@ fn retry(policy: &Json, place: String) -> Result<Retry, String> {
     };
     let mut backoff = |name| {
         let missing = format!("missing {}", object.place(name));
-        object.duration(name)?.ok_or(missing)
+        match object.duration(name)? {
+            Some(Duration::ZERO) => Err(format!(
+                "invalid {} \"0s\": must be above zero",
+                object.place(name)
+            )),
+            backoff => backoff.ok_or(missing),
+        }
     };
     let (initial_backoff, max_backoff) = (backoff("initialBackoff")?, backoff("maxBackoff")?);
     let multiplier = match object.get("backoffMultiplier") {
@@ -148,7 +157,10 @@ fn retry(policy: &Json, place: String) -> Result<Retry, String> {
     let mut codes = Vec::new();
     for (place, code) in object.list("retryableStatusCodes")? {
         codes.push(status_code(code).ok_or_else(|| {
-            format!("invalid {place} {code}: must be a name such as \"UNAVAILABLE\", or a number from 0 to 16")
+            format!(
+                "invalid {place} {}: must be a name such as \"UNAVAILABLE\", or a number from 0 to 16",
+                shown_json(code)
+            )
         })?);
     }
     // A policy without a code is valid, since some published configs have one. It retries nothing.

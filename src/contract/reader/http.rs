@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::descriptors::{HttpOption, HttpPattern};
+use super::descriptor::{HttpRule as HttpOption, Pattern};
 use super::object::Object;
 
 /// One mapping of a method to HTTP.
@@ -25,12 +25,12 @@ impl HttpRule {
         let all = std::iter::once(option).chain(bindings);
         all.filter_map(|option| {
             let (verb, template) = match option.pattern.as_ref()? {
-                HttpPattern::Get(path) => ("GET", path),
-                HttpPattern::Put(path) => ("PUT", path),
-                HttpPattern::Post(path) => ("POST", path),
-                HttpPattern::Delete(path) => ("DELETE", path),
-                HttpPattern::Patch(path) => ("PATCH", path),
-                HttpPattern::Custom(custom) => (custom.kind.as_str(), &custom.path),
+                Pattern::Get(path) => ("GET", path),
+                Pattern::Put(path) => ("PUT", path),
+                Pattern::Post(path) => ("POST", path),
+                Pattern::Delete(path) => ("DELETE", path),
+                Pattern::Patch(path) => ("PATCH", path),
+                Pattern::Custom(custom) => (custom.kind.as_str(), &custom.path),
             };
             Some(Self {
                 verb: verb.to_ascii_uppercase(),

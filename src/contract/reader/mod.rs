@@ -1,14 +1,16 @@
 //! Reads the methods of a contract from an encoded descriptor set, service configurations and gRPC service configs.
 //!
-//! The build script also includes this folder, and generates the built-in table with it. So no file of the folder imports
-//! anything else of the crate.
+//! The build script also includes this folder, and generates the built-in table with it. So the folder imports only two other
+//! files of the crate, which the build script includes, too.
 
-mod descriptors;
 mod grpc_config;
 mod http;
+mod names;
 mod object;
 mod routing;
 mod service_config;
+mod services;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,12 +18,16 @@ use std::time::Duration;
 use prost::Message as _;
 use serde_json::Value as Json;
 
-use descriptors::{FileSet, MethodOptions, MethodType, Names, Service};
+use super::{descriptor, service_fields};
+use descriptor::{FileSet, MethodOptions, MethodType};
 use grpc_config::GrpcConfig;
 pub(crate) use grpc_config::Retry;
 pub(crate) use http::HttpRule;
+use names::Names;
 pub(crate) use routing::{RoutingKey, Segment};
 use service_config::ServiceConfig;
+use services::{Service, services};
+use text::shown;
 
 /// The sources of a contract.
 #[derive(Clone, Debug, Default)]
@@ -96,32 +102,33 @@ const IDEMPOTENT: [&str; 4] = [
 pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
     let set = FileSet::decode(sources.descriptor_set)
         .map_err(|error| format!("invalid descriptor set: {error}"))?;
+    names::check_lengths(&set)?;
     let mut reader = Reader {
         names: Names::of(&set),
         config: ServiceConfig::read(&sources.service_configs)?,
         grpc: GrpcConfig::read(&sources.grpc_configs)?,
         unsupported: Vec::new(),
     };
-    let services = selected(&set, &sources.services)?;
+    let selected = selected(&set, &sources.services)?;
     let mut methods = BTreeMap::new();
-    for service in &services {
+    for service in &selected {
         for method in service.methods {
             let method = reader.method(service, method)?;
             if let Some(double) = methods.insert(method.path.clone(), method) {
                 return Err(format!(
                     "invalid descriptor set: it has two methods {}",
-                    double.path
+                    shown(&double.path)
                 ));
             }
         }
     }
-    let known = selected(&set, &[])?;
+    let known = services(&set);
     let known = known.iter().flat_map(|service| {
         let name = |method: &MethodType| format!("{}.{}", service.name, method.name);
         service.methods.iter().map(name)
     });
     reader.report_unknown_selectors(&known.collect());
-    let host = services.iter().find_map(|service| service.default_host);
+    let host = selected.iter().find_map(|service| service.default_host);
     Ok(ContractData {
         methods: methods.into_values().collect(),
         default_host: reader.config.name.or(host.map(str::to_owned)),
@@ -132,7 +139,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
 /// Returns the services with these names, and the operations service if the set has it. Without names, returns all services of
 /// the set.
 fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, String> {
-    let all = set.services();
+    let all = services(set);
     if all.is_empty() {
         return Err("invalid descriptor set: it has no service".to_owned());
     }
@@ -140,9 +147,14 @@ fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, St
         .iter()
         .find(|name| !all.iter().any(|service| service.name == **name))
     {
-        let known: Vec<&str> = all.iter().map(|service| service.name.as_str()).collect();
+        let known = all.iter().map(|service| shown(&service.name));
+        let mut known: Vec<String> = known.take(MAX_LISTED).collect();
+        if all.len() > MAX_LISTED {
+            known.push(format!("and {} more", all.len() - MAX_LISTED));
+        }
         return Err(format!(
-            "the descriptor set has no service `{missing}`: it has {}",
+            "the descriptor set has no service `{}`: it has {}",
+            shown(missing),
             known.join(", ")
         ));
     }
@@ -152,6 +164,9 @@ fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, St
     };
     Ok(all.into_iter().filter(is_selected).collect())
 }
+
+/// Maximum number of services that an error lists.
+const MAX_LISTED: usize = 20;
 
 /// The state of reading one contract.
 struct Reader<'a> {
@@ -167,7 +182,9 @@ impl Reader<'_> {
         let input = method.input_type.trim_start_matches('.');
         if !self.names.has_message(input) {
             return Err(format!(
-                "the descriptor set lacks the message `{input}` of {selector}: it must include its imports"
+                "the descriptor set lacks the message `{}` of {}: it must include its imports",
+                shown(input),
+                shown(&selector)
             ));
         }
         let default = MethodOptions::default();

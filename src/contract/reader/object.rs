@@ -1,8 +1,11 @@
 //! A JSON object with a known set of members.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
+
+use super::text::shown;
 
 /// A JSON object whose members are taken one by one. An unknown member is an error, since it is most likely a misspelt one.
 pub(super) struct Object<'a> {
@@ -22,7 +25,7 @@ impl<'a> Object<'a> {
             other => {
                 return Err(format!(
                     "invalid {place} {}: must be an object",
-                    shown(other)
+                    shown_json(other)
                 ));
             }
         };
@@ -88,41 +91,60 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn invalid(&self, name: &str, value: &Json, rule: &str) -> String {
-        format!("invalid {} {}: {rule}", self.place(name), shown(value))
+        format!("invalid {} {}: {rule}", self.place(name), shown_json(value))
     }
 
     /// Accepts these members, which a contract does not need.
     pub(super) fn ignore(&mut self, names: &[&'static str]) {
-        self.known.extend(names);
+        let new = names.iter().filter(|name| !self.known.contains(name));
+        self.known.extend(new.copied().collect::<Vec<_>>());
     }
 
-    /// Checks that all members are known.
+    /// Checks that all members are known, and that none is there in two spellings.
     pub(super) fn finish(self) -> Result<(), String> {
-        let mut members = self.members.into_iter().flatten();
-        let is_known = |key: &str| self.known.iter().any(|name| is_named(key, name));
-        match members.find(|(key, _)| !is_known(key)) {
-            None => Ok(()),
-            Some((key, _)) => Err(format!(
-                "unknown field `{}` of {}: known are {}",
-                key.escape_debug(),
-                self.place,
-                self.known.join(", ")
-            )),
+        let mut found = BTreeMap::new();
+        for (key, _) in self.members.into_iter().flatten() {
+            let mut known = self.known.iter();
+            let name = known.find(|name| is_named(key, name)).ok_or_else(|| {
+                format!(
+                    "unknown field `{}` of {}: known are {}",
+                    shown(key),
+                    self.place,
+                    self.known.join(", ")
+                )
+            })?;
+            if let Some(other) = found.insert(*name, key) {
+                return Err(format!(
+                    "duplicate field of {}: `{other}` and `{key}` are the same field",
+                    self.place
+                ));
+            }
         }
+        Ok(())
     }
 }
 
-/// Returns true if a key is this name in camel case, or the same name in snake case.
+/// Returns true if a key is this name, in camel case or in snake case.
 fn is_named(key: &str, name: &str) -> bool {
-    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
-    key == name || (key.contains('_') && plain(key) == plain(name))
+    key == name || snake(key) == snake(name)
+}
+
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for char in name.chars() {
+        if char.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(char.to_ascii_lowercase());
+    }
+    snake
 }
 
 /// Returns a value as shown in an error, shortened.
-fn shown(value: &Json) -> String {
-    const MOST: usize = 80;
+pub(super) fn shown_json(value: &Json) -> String {
+    const MAX: usize = 80;
     let text = value.to_string();
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }

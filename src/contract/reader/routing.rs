@@ -1,6 +1,7 @@
 //! The keys of the routing header (AIP-4222), from HTTP templates and `google.api.routing`.
 
-use super::descriptors::RoutingRule;
+use super::descriptor::RoutingRule;
+use super::text::shown;
 
 /// A key of the routing header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +51,9 @@ pub(super) fn explicit(rule: &RoutingRule) -> Vec<Key> {
         match parameter.path_template.as_str() {
             "" => Ok((field.clone(), field.clone(), None)),
             template => {
-                let (name, pattern) = pattern(template)
-                    .map_err(|reason| format!("invalid path template `{template}`: {reason}"))?;
+                let (name, pattern) = pattern(template).map_err(|reason| {
+                    format!("invalid path template `{}`: {reason}", shown(template))
+                })?;
                 Ok((name, field.clone(), Some(pattern)))
             }
         }

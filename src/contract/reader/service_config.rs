@@ -7,6 +7,8 @@ use serde_json::Value as Json;
 
 use super::http::HttpRule;
 use super::object::Object;
+use super::service_fields::SERVICE_FIELDS;
+use super::text::shown;
 
 /// The parts of service configurations that a contract needs.
 #[derive(Debug, Default)]
@@ -15,37 +17,12 @@ pub(super) struct ServiceConfig {
     pub(super) name: Option<String>,
     /// HTTP rules by selector. They replace all annotations of the method.
     pub(super) http: BTreeMap<String, Vec<HttpRule>>,
-    /// Deadlines by selector, in the order of the rules.
-    deadlines: Vec<(String, Duration)>,
+    /// Deadlines by the selector without its `*`, each with its place in the order of the rules. So the key of a rule for
+    /// several methods is empty or ends with a dot.
+    deadlines: BTreeMap<String, (usize, Duration)>,
+    /// Number of rules with a deadline.
+    rules: usize,
 }
-
-/// The fields of `google.api.Service` that a contract does not need. A configuration in YAML begins with its `type`.
-const OTHER: [&str; 24] = [
-    "type",
-    "title",
-    "producerProjectId",
-    "id",
-    "apis",
-    "types",
-    "enums",
-    "documentation",
-    "quota",
-    "authentication",
-    "context",
-    "usage",
-    "endpoints",
-    "control",
-    "logs",
-    "metrics",
-    "monitoredResources",
-    "billing",
-    "logging",
-    "monitoring",
-    "systemParameters",
-    "sourceInfo",
-    "publishing",
-    "configVersion",
-];
 
 impl ServiceConfig {
     pub(super) fn read(configs: &[Json]) -> Result<Self, String> {
@@ -76,30 +53,41 @@ impl ServiceConfig {
         if let Some(backend) = object.get("backend") {
             let mut backend = Object::read(backend, object.place("backend"))?;
             for (place, rule) in backend.list("rules")? {
-                self.deadlines.extend(backend_rule(&place, rule)?);
+                if let Some((selector, deadline)) = backend_rule(&place, rule)? {
+                    let number = self.rules;
+                    self.rules += 1;
+                    self.deadlines.insert(selector, (number, deadline));
+                }
             }
             backend.finish()?;
         }
-        object.ignore(&OTHER);
+        object.ignore(&SERVICE_FIELDS);
         object.finish()
     }
 
     /// Returns the backend deadline of a method. The last matching rule applies (`google.api.Service`).
     pub(super) fn deadline(&self, selector: &str) -> Option<Duration> {
-        let selects = |rule: &str| match rule.strip_suffix('*') {
-            Some(prefix) => selector.starts_with(prefix),
-            None => rule == selector,
-        };
-        let mut rules = self.deadlines.iter().rev();
-        let rule = rules.find(|(rule, _)| selects(rule));
-        rule.map(|(_, deadline)| *deadline)
+        let scopes = selector.match_indices('.');
+        let scopes = scopes.map(|(at, _)| &selector[..=at]);
+        let rules = scopes.chain(["", selector]);
+        let rules = rules.filter_map(|rule| self.deadlines.get(rule));
+        let (_, deadline) = rules.max_by_key(|(number, _)| *number)?;
+        Some(*deadline)
     }
 }
 
-/// Returns the selector and the deadline of a `google.api.BackendRule`, if the rule has a deadline.
+/// Returns the selector without its `*`, and the deadline of a `google.api.BackendRule`, if the rule has a deadline.
 fn backend_rule(place: &str, rule: &Json) -> Result<Option<(String, Duration)>, String> {
     let mut object = Object::read(rule, place)?;
-    let selector = object.text("selector")?.unwrap_or_default().to_owned();
+    let selector = object.text("selector")?.unwrap_or_default();
+    let scope = selector.strip_suffix('*').unwrap_or(selector);
+    let is_pattern = scope.len() < selector.len();
+    if scope.contains('*') || is_pattern != (scope.is_empty() || scope.ends_with('.')) {
+        return Err(format!(
+            "invalid {place}.selector `{}`: must be the name of a method, a prefix with `.*`, or `*`",
+            shown(selector)
+        ));
+    }
     let deadline = match object.get("deadline") {
         None => None,
         Some(value) => {
@@ -123,5 +111,5 @@ fn backend_rule(place: &str, rule: &Json) -> Result<Option<(String, Duration)>, 
         "loadBalancingPolicy",
     ]);
     object.finish()?;
-    Ok(deadline.map(|deadline| (selector, deadline)))
+    Ok(deadline.map(|deadline| (scope.to_owned(), deadline)))
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use prost::Message as _;
 
+use crate::contract::descriptor::{File, FileSet, HttpRule, MethodType};
 use crate::error::Error;
 use crate::proto;
 use crate::transcode::rules::router::{Route, Router, RuleId};
 use crate::transcode::rules::rule::{InvalidRule, Rule};
-use crate::transcode::schema::descriptor::{File, FileSet, HttpRule, MethodType};
 use crate::transcode::schema::{MessageId, Schema};
 use unserved::Side;
 

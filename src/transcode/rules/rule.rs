@@ -2,8 +2,8 @@
 
 use http::Method as Verb;
 
+use crate::contract::descriptor::{HttpRule, Pattern};
 use crate::transcode::rules::template::Template;
-use crate::transcode::schema::descriptor::{HttpRule, Pattern};
 use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape};
 
 /// One mapping of a method to HTTP.

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use prost::Message as _;
 use serde_json::Value;
 
+use crate::contract::descriptor::HttpRule;
 use crate::proto;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::schema::Schema;
-use crate::transcode::schema::descriptor::HttpRule;
 
 /// A schema with `google.api.Http`, which the set of a user may lack.
 static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {

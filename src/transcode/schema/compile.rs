@@ -5,9 +5,7 @@ use std::ops::RangeInclusive;
 
 use prost::encoding::WireType;
 
-use crate::transcode::schema::descriptor::{
-    EnumType, Features, FieldType, File, FileSet, MessageType,
-};
+use crate::contract::descriptor::{EnumType, Features, FieldType, File, FileSet, MessageType};
 use crate::transcode::schema::names::NameTable;
 use crate::transcode::schema::{
     Cardinality, Enum, EnumId, Field, FieldKind, Message, MessageId, Schema, Shape, Tag, camel,

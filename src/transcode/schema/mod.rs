@@ -4,7 +4,6 @@
 //! MessageSet and of well-known types are unknown fields, and so are extensions whose type the set lacks.
 
 mod compile;
-pub(crate) mod descriptor;
 mod names;
 
 use std::fmt;
@@ -12,8 +11,8 @@ use std::fmt;
 use prost::Message as _;
 use prost::encoding::WireType;
 
+use crate::contract::descriptor::FileSet;
 use crate::error::Error;
-use crate::transcode::schema::descriptor::FileSet;
 use crate::transcode::schema::names::NameTable;
 
 /// The messages and enums of a descriptor set, compiled for converting between JSON and wire bytes.

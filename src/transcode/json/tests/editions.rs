@@ -1,11 +1,11 @@
 //! proto2, editions, and features of descriptor sets that the contract does not use.
 
-use crate::transcode::Schema;
-use crate::transcode::json::{JsonOptions, plain, query_value, read, write, write_field};
-use crate::transcode::schema::descriptor::{
+use crate::contract::descriptor::{
     EnumOptions, EnumType, EnumValue, Features, FieldOptions, FieldType, File, FileOptions,
     FileSet, MessageOptions, MessageType, OneofOptions, OneofType,
 };
+use crate::transcode::Schema;
+use crate::transcode::json::{JsonOptions, plain, query_value, read, write, write_field};
 
 const OPTIONAL: i32 = 1;
 const REPEATED: i32 = 3;

@@ -1,5 +1,7 @@
-//! The parts of a `google.protobuf.FileDescriptorSet` that transcoding needs, with the extensions that prost's own
+//! The parts of a `google.protobuf.FileDescriptorSet` that contracts and transcoding need, with the extensions that prost's own
 //! types drop.
+//!
+//! The build script also includes this file, so it imports nothing else of the crate.
 
 use prost::Message;
 
@@ -158,6 +160,15 @@ pub(crate) struct ServiceType {
     pub(crate) name: String,
     #[prost(message, repeated, tag = "2")]
     pub(crate) method: Vec<MethodType>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) options: Option<ServiceOptions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ServiceOptions {
+    /// `google.api.default_host`.
+    #[prost(string, tag = "1049")]
+    pub(crate) default_host: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -178,9 +189,40 @@ pub(crate) struct MethodType {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MethodOptions {
+    /// `google.longrunning.operation_info`.
+    #[prost(message, optional, tag = "1049")]
+    pub(crate) operation_info: Option<OperationInfo>,
     /// `google.api.http`.
     #[prost(message, optional, tag = "72295728")]
     pub(crate) http: Option<HttpRule>,
+    /// `google.api.routing`.
+    #[prost(message, optional, tag = "72295729")]
+    pub(crate) routing: Option<RoutingRule>,
+}
+
+/// `google.longrunning.OperationInfo`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OperationInfo {
+    #[prost(string, tag = "1")]
+    pub(crate) response_type: String,
+    #[prost(string, tag = "2")]
+    pub(crate) metadata_type: String,
+}
+
+/// `google.api.RoutingRule`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RoutingRule {
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) routing_parameters: Vec<RoutingParameter>,
+}
+
+/// `google.api.RoutingParameter`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RoutingParameter {
+    #[prost(string, tag = "1")]
+    pub(crate) field: String,
+    #[prost(string, tag = "2")]
+    pub(crate) path_template: String,
 }
 
 /// `google.api.HttpRule`.
