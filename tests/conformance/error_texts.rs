@@ -160,6 +160,15 @@ const VALUES: &[(&str, &str)] = &[
         "`oneDuration` at byte 18: invalid duration `1`: must be seconds with the suffix `s`, such as 1.5s",
     ),
     (
+        r#"{"oneDuration":"315576000001s"}"#,
+        "`oneDuration` at byte 30: invalid duration `315576000001s`: must be from -315576000000s to 315576000000s",
+    ),
+    (
+        r#"{"oneTimestamp":"0000-01-01T00:00:00Z"}"#,
+        "`oneTimestamp` at byte 38: invalid timestamp `0000-01-01T00:00:00Z`: must be from 0001-01-01T00:00:00Z to \
+         9999-12-31T23:59:59.999999999Z",
+    ),
+    (
         r#"{"oneMask":"labels.`a"}"#,
         "`oneMask` at byte 22: invalid path `labels.`a`: unclosed backtick",
     ),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::emulator::messages::fault::Action;
+use apigateway_grpc::emulator::messages::operation_plan::{Cancelling, Progress};
 use apigateway_grpc::emulator::messages::{
-    AdvanceClockRequest, FinishOperationRequest, GetClockRequest, PauseClockRequest,
-    ResumeClockRequest,
+    AdvanceClockRequest, CreateFaultRequest, Fault, FinishOperationRequest, GetClockRequest,
+    OperationPlan, PauseClockRequest, ResumeClockRequest,
 };
 use apigateway_grpc::model::Api;
 use apigateway_grpc::tonic::{Code, Status};
@@ -36,6 +38,114 @@ async fn the_clock_stops_at_the_end_of_the_year_9999() {
     let calls = ok(&server, "GET /emulator/v1/calls", "").await;
     let time = &calls["calls"][1]["startTime"];
     assert_eq!(time, "9999-12-31T23:59:59.999999999Z", "{calls}");
+}
+
+#[tokio::test]
+async fn a_duration_out_of_range_is_rejected_with_its_field_its_value_and_the_range() {
+    let server = served(Emulator::builder()).await;
+    let mut admin = admin(&server).await;
+    let before = ok(&server, "GET /emulator/v1/clock", "").await["time"].clone();
+    let (most, too_many) = (315_576_000_000, 315_576_000_001);
+    for (seconds, nanos, shown) in [
+        (too_many, 0, "315576000001s"),
+        (i64::MAX, 0, "9223372036854775807s"),
+        (i64::MIN, 0, "-9223372036854775808s"),
+        (-1, 0, "-1s"),
+        (0, -1, "0 seconds and -1 nanoseconds"),
+        (1, 1_000_000_000, "1 seconds and 1000000000 nanoseconds"),
+        (1, i32::MIN, "1 seconds and -2147483648 nanoseconds"),
+    ] {
+        let time = Some(prost_types::Duration { seconds, nanos });
+        let advanced = admin.advance_clock(AdvanceClockRequest { by: time }).await;
+        let mut rejected = vec![("by", advanced.map(drop))];
+        for (field, action) in durations(time.unwrap_or_default()) {
+            let fault = Fault {
+                method: match action {
+                    Action::Operation(_) => "CreateApi".to_owned(),
+                    _ => "GetApi".to_owned(),
+                },
+                action: Some(action),
+                ..Fault::default()
+            };
+            let request = CreateFaultRequest { fault: Some(fault) };
+            rejected.push((field, admin.create_fault(request).await.map(drop)));
+        }
+        for (field, result) in rejected {
+            let status = result.expect_err(field);
+            assert_eq!(status.code(), Code::InvalidArgument, "{field}");
+            let expected = format!("{field}: must be from 0s to {most}s, not {shown}");
+            assert_eq!(status.message(), expected);
+        }
+    }
+    let faults = ok(&server, "GET /emulator/v1/faults", "").await;
+    assert_eq!(faults, json!({}));
+    let clock = ok(&server, "GET /emulator/v1/clock", "").await;
+    assert!(clock["advanced"] == "0s" && before.is_string(), "{clock}");
+
+    // The longest duration is accepted, and listed as it was set.
+    let time = prost_types::Duration {
+        seconds: most,
+        nanos: 999_999_999,
+    };
+    let fault = Fault {
+        method: "GetApi".to_owned(),
+        action: Some(Action::Delay(time)),
+        ..Fault::default()
+    };
+    let request = CreateFaultRequest { fault: Some(fault) };
+    let set = admin.create_fault(request).await.expect("valid");
+    assert_eq!(set.into_inner().action, Some(Action::Delay(time)));
+
+    // Over HTTP/JSON a text out of range is rejected when it is read.
+    let body = r#"{"by": "315576000001s"}"#;
+    let refused = send(&server, "POST /emulator/v1/clock:advance", "", body).await;
+    let text = refused.body["error"]["message"].as_str().expect("a text");
+    let range = "invalid duration `315576000001s`: must be from -315576000000s to 315576000000s";
+    assert!(refused.status == 400 && text.contains(range), "{text}");
+    assert!(text.contains("`by`"), "{text}");
+}
+
+/// Returns an action for each field of a fault that is a duration.
+fn durations(time: prost_types::Duration) -> Vec<(&'static str, Action)> {
+    let plan = |plan: OperationPlan| Action::Operation(plan);
+    vec![
+        ("fault.delay", Action::Delay(time)),
+        ("fault.not_found_for", Action::NotFoundFor(time)),
+        (
+            "fault.operation.takes",
+            plan(OperationPlan {
+                takes: Some(time),
+                ..OperationPlan::default()
+            }),
+        ),
+        (
+            "fault.operation.forgotten_after",
+            plan(OperationPlan {
+                forgotten_after: Some(time),
+                ..OperationPlan::default()
+            }),
+        ),
+        (
+            "fault.operation.cancelled_after",
+            plan(OperationPlan {
+                cancelling: Some(Cancelling::CancelledAfter(time)),
+                ..OperationPlan::default()
+            }),
+        ),
+        (
+            "fault.operation.progress[1].after",
+            plan(OperationPlan {
+                progress: vec![
+                    Progress::default(),
+                    Progress {
+                        after: Some(time),
+                        message: String::new(),
+                    },
+                ],
+                ..OperationPlan::default()
+            }),
+        ),
+    ]
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -10,22 +10,38 @@ const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799
 const LONGEST: i64 = 315_576_000_000;
 const BILLION: i32 = 1_000_000_000;
 
+/// The reason why a text is not a timestamp or a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InvalidTime {
+    /// The text has another form.
+    Form,
+    /// The text has the right form, and its value is out of range.
+    Range,
+}
+
 /// Writes the wire bytes of a timestamp or a duration in JSON.
 pub(crate) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
-    let (what, valid, time) = match shape {
+    let (what, form, range, time) = match shape {
         Shape::Timestamp => (
             "timestamp",
             "RFC 3339, such as 2026-01-02T03:04:05Z",
+            "from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z",
             parse_timestamp(text),
         ),
         _ => (
             "duration",
             "seconds with the suffix `s`, such as 1.5s",
+            "from -315576000000s to 315576000000s",
             parse_duration(text),
         ),
     };
-    let (seconds, nanos) =
-        time.ok_or_else(|| format!("invalid {what} `{text}`: must be {valid}"))?;
+    let (seconds, nanos) = time.map_err(|invalid| {
+        let valid = match invalid {
+            InvalidTime::Form => form,
+            InvalidTime::Range => range,
+        };
+        format!("invalid {what} `{text}`: must be {valid}")
+    })?;
     // Fields 1 and 2, varints both.
     if seconds != 0 {
         out.push(0x08);
@@ -86,7 +102,17 @@ pub(crate) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()
 
 /// Returns the seconds and nanoseconds of a timestamp in RFC 3339, with any offset. Its letters must be capitals, as
 /// the conformance suite of protobuf requires.
-pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
+pub(crate) fn parse_timestamp(text: &str) -> Result<(i64, i32), InvalidTime> {
+    let (seconds, nanos) = timestamp_of(text).ok_or(InvalidTime::Form)?;
+    match SECONDS.contains(&seconds) {
+        true => Ok((seconds, nanos)),
+        false => Err(InvalidTime::Range),
+    }
+}
+
+/// Returns the seconds and nanoseconds of a timestamp, which may be out of range: year 0 has the right form, and an offset can
+/// lead to another year.
+fn timestamp_of(text: &str) -> Option<(i64, i32)> {
     // The date and the time: 19 characters, each at its place.
     let [
         y1,
@@ -135,13 +161,26 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
         _ => return None,
     };
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
-    SECONDS.contains(&seconds).then_some((seconds, nanos))
+    Some((seconds, nanos))
 }
 
 /// Returns the seconds and nanoseconds of a duration such as `1.500s`.
-pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
+pub(crate) fn parse_duration(text: &str) -> Result<(i64, i32), InvalidTime> {
+    let (is_negative, whole, nanos) = duration_of(text).ok_or(InvalidTime::Form)?;
+    // Digits that are no i64 are a larger number.
+    let seconds: Option<i64> = whole.parse().ok();
+    let seconds = seconds.filter(|seconds| *seconds <= LONGEST);
+    let seconds = seconds.ok_or(InvalidTime::Range)?;
+    match is_negative {
+        true => Ok((-seconds, -nanos)),
+        false => Ok((seconds, nanos)),
+    }
+}
+
+/// Splits a duration into its sign, the digits of its seconds, and its nanoseconds.
+fn duration_of(text: &str) -> Option<(bool, &str, i32)> {
     let number = text.strip_suffix('s')?;
-    let (negative, number) = match number.strip_prefix('-') {
+    let (is_negative, number) = match number.strip_prefix('-') {
         Some(number) => (true, number),
         None => (false, number),
     };
@@ -150,11 +189,8 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     if whole.is_empty() || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let seconds: i64 = whole.parse().ok().filter(|seconds| *seconds <= LONGEST)?;
     let (nanos, rest) = parse_fraction(rest)?;
-    let sign = if negative { -1 } else { 1 };
-    rest.is_empty()
-        .then_some((sign * seconds, i32::try_from(sign).unwrap_or(1) * nanos))
+    rest.is_empty().then_some((is_negative, whole, nanos))
 }
 
 /// Writes a point and three, six or nine digits, or nothing for zero.
@@ -280,7 +316,7 @@ mod tests {
         for (seconds, nanos, text) in cases {
             let output = written(|out| timestamp(seconds, nanos, out));
             assert_eq!(output.as_deref(), Some(text));
-            assert_eq!(parse_timestamp(text), Some((seconds, nanos)), "{text}");
+            assert_eq!(parse_timestamp(text), Ok((seconds, nanos)), "{text}");
         }
         assert_eq!(written(|out| timestamp(253_402_300_800, 0, out)), None);
         assert_eq!(written(|out| timestamp(0, -1, out)), None);
@@ -289,21 +325,23 @@ mod tests {
     #[test]
     fn offsets_and_any_number_of_digits_are_read() {
         let cases = [
-            ("1970-01-01T01:00:00+01:00", Some((0, 0))),
-            ("1969-12-31T23:30:00.5-00:30", Some((0, 500_000_000))),
-            ("1970-01-01T00:00:00.123456789Z", Some((0, 123_456_789))),
-            ("1970-01-01t00:00:00Z", None),
-            ("1970-01-01T00:00:00z", None),
-            ("1970-02-30T00:00:00Z", None),
-            ("1970-01-01T24:00:00Z", None),
-            ("1970-01-01 00:00:00Z", None),
-            ("1970-01-01T00:00:00", None),
-            ("1970-01-01T00:00:00.Z", None),
-            ("1970-01-01T00:00:00.1234567890Z", None),
-            ("1970-01-01T00:00:00+1:00", None),
-            ("0001-01-01T00:00:00+00:01", None),
-            ("é970-01-01T00:00:00Z", None),
-            ("", None),
+            ("1970-01-01T01:00:00+01:00", Ok((0, 0))),
+            ("1969-12-31T23:30:00.5-00:30", Ok((0, 500_000_000))),
+            ("1970-01-01T00:00:00.123456789Z", Ok((0, 123_456_789))),
+            ("1970-01-01t00:00:00Z", Err(InvalidTime::Form)),
+            ("1970-01-01T00:00:00z", Err(InvalidTime::Form)),
+            ("1970-02-30T00:00:00Z", Err(InvalidTime::Form)),
+            ("1970-01-01T24:00:00Z", Err(InvalidTime::Form)),
+            ("1970-01-01 00:00:00Z", Err(InvalidTime::Form)),
+            ("1970-01-01T00:00:00", Err(InvalidTime::Form)),
+            ("1970-01-01T00:00:00.Z", Err(InvalidTime::Form)),
+            ("1970-01-01T00:00:00.1234567890Z", Err(InvalidTime::Form)),
+            ("1970-01-01T00:00:00+1:00", Err(InvalidTime::Form)),
+            ("0001-01-01T00:00:00+00:01", Err(InvalidTime::Range)),
+            ("0000-12-31T23:59:59Z", Err(InvalidTime::Range)),
+            ("9999-12-31T23:59:59-00:01", Err(InvalidTime::Range)),
+            ("é970-01-01T00:00:00Z", Err(InvalidTime::Form)),
+            ("", Err(InvalidTime::Form)),
         ];
         for (text, expected) in cases {
             assert_eq!(parse_timestamp(text), expected, "{text}");
@@ -321,7 +359,7 @@ mod tests {
         for (seconds, nanos, text) in cases {
             let output = written(|out| duration(seconds, nanos, out));
             assert_eq!(output.as_deref(), Some(text));
-            assert_eq!(parse_duration(text), Some((seconds, nanos)), "{text}");
+            assert_eq!(parse_duration(text), Ok((seconds, nanos)), "{text}");
         }
         assert_eq!(written(|out| duration(1, -1, out)), None);
         for text in [
@@ -333,10 +371,18 @@ mod tests {
             "+1s",
             "--1s",
             "1.0000000001s",
-            "315576000001s",
             "1 s",
+            "315576000001.s",
         ] {
-            assert_eq!(parse_duration(text), None, "{text}");
+            assert_eq!(parse_duration(text), Err(InvalidTime::Form), "{text}");
+        }
+        for text in [
+            "315576000001s",
+            "-315576000001s",
+            "9223372036854775808s",
+            "99999999999999999999.5s",
+        ] {
+            assert_eq!(parse_duration(text), Err(InvalidTime::Range), "{text}");
         }
     }
 }

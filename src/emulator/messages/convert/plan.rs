@@ -13,8 +13,11 @@ use crate::emulator::messages::operation_plan::{Cancelling as ProtoCancelling, P
 
 const FIELD: &str = "fault.operation";
 
-/// The longest duration that has a JSON form, 10,000 years (`google/protobuf/duration.proto`).
-const MAX_DURATION: Duration = Duration::from_secs(315_576_000_000);
+/// Maximum number of seconds of a duration that has a JSON form, 10,000 years (`google/protobuf/duration.proto`).
+const MAX_SECONDS: u64 = 315_576_000_000;
+
+/// Number of nanoseconds in a second.
+const BILLION: u32 = 1_000_000_000;
 
 pub(in crate::emulator) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
     let mut plan = OperationPlan::default();
@@ -27,12 +30,9 @@ pub(in crate::emulator) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan,
     for diagnostic in proto.diagnostics {
         plan = plan.diagnostic(diagnostic.location, diagnostic.message);
     }
-    for Progress { after, message } in proto.progress {
-        let after = after.unwrap_or_default();
-        plan = plan.progress(
-            duration(&format!("{FIELD}.progress.after"), &after)?,
-            message,
-        );
+    for (index, Progress { after, message }) in proto.progress.into_iter().enumerate() {
+        let field = format!("{FIELD}.progress[{index}].after");
+        plan = plan.progress(duration(&field, &after.unwrap_or_default())?, message);
     }
     if let Some(after) = &proto.forgotten_after {
         plan = plan.forgotten_after(duration(&format!("{FIELD}.forgotten_after"), after)?);
@@ -76,20 +76,36 @@ pub(in crate::emulator) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
     }
 }
 
+/// Reads a duration. Over gRPC its numbers can have any value; JSON has no form for most of them.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT if the duration is negative, or has no JSON form.
 pub(in crate::emulator) fn duration(
     field: &str,
     proto: &prost_types::Duration,
 ) -> Result<Duration, Status> {
-    let (seconds, nanos) = (u64::try_from(proto.seconds), u32::try_from(proto.nanos));
-    match (seconds, nanos) {
-        (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
-        _ => Err(error::invalid(field, "must not be negative")),
+    let seconds = u64::try_from(proto.seconds).ok();
+    let seconds = seconds.filter(|seconds| *seconds <= MAX_SECONDS);
+    let nanos = u32::try_from(proto.nanos).ok();
+    let nanos = nanos.filter(|nanos| *nanos < BILLION);
+    if let (Some(seconds), Some(nanos)) = (seconds, nanos) {
+        return Ok(Duration::new(seconds, nanos));
     }
+    let shown = match proto.nanos {
+        0 => format!("{}s", proto.seconds),
+        nanos => format!("{} seconds and {nanos} nanoseconds", proto.seconds),
+    };
+    let why = format!("must be from 0s to {MAX_SECONDS}s, not {shown}");
+    Err(error::invalid(field, &why))
 }
 
-/// Converts a duration. A longer duration becomes [`MAX_DURATION`].
+/// Converts a duration. A longer duration than [`MAX_SECONDS`] is shortened.
 pub(in crate::emulator) fn span(time: Duration) -> prost_types::Duration {
-    let time = time.min(MAX_DURATION);
+    let time = match time.as_secs() <= MAX_SECONDS {
+        true => time,
+        false => Duration::from_secs(MAX_SECONDS),
+    };
     prost_types::Duration {
         seconds: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
         // Nanoseconds are below one billion.
