@@ -197,6 +197,8 @@ async fn an_invalid_fault_is_rejected_with_its_field() {
         (json!({"method": "GetApi", "delay": "-1s"}), "fault.delay"),
         (json!({"method": "GetApi", "html": 99}), "fault.html"),
         (json!({"method": "GetApi", "html": 70_000}), "fault.html"),
+        (json!({"method": "GetApi", "html": 204}), "fault.html"),
+        (json!({"method": "GetApi", "html": 304}), "fault.html"),
         (
             json!({"method": "GetApi", "always": true, "times": 1, "stale": {}}),
             "fault.times",

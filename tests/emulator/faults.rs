@@ -299,7 +299,7 @@ fn a_fault_that_can_never_occur_panics_when_it_is_set() {
     let emulator = emulator();
     let on = |method| emulator.on(method);
     let second = Duration::from_secs(1);
-    let cases: [(&dyn Fn() -> FaultGuard, &str); 11] = [
+    let cases: [(&dyn Fn() -> FaultGuard, &str); 14] = [
         (
             &|| on(Method::CREATE_API).stale(),
             "`stale` must be for a get or a list of resources or operations, such as GetApi or ListOperations, not CreateApi",
@@ -324,7 +324,19 @@ fn a_fault_that_can_never_occur_panics_when_it_is_set() {
         ),
         (
             &|| on(Method::GET_API).html(StatusCode::CONTINUE),
-            "`html` must be an HTTP status from 200 to 999, not 100",
+            "`html` must be an HTTP status from 200 to 999 except 204, 205 and 304, which have no body, not 100",
+        ),
+        (
+            &|| on(Method::GET_API).html(StatusCode::NO_CONTENT),
+            "which have no body, not 204",
+        ),
+        (
+            &|| on(Method::GET_API).html(StatusCode::RESET_CONTENT),
+            "which have no body, not 205",
+        ),
+        (
+            &|| on(Method::GET_API).html(StatusCode::NOT_MODIFIED),
+            "which have no body, not 304",
         ),
         (
             &|| on(Method::GET_API).named("a").fail(Status::aborted("")),

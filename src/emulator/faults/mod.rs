@@ -205,8 +205,8 @@ impl FaultBuilder {
         self.set(FaultAction::NotFoundFor(time))
     }
 
-    /// Answers the call with an HTML page and this HTTP status, as a proxy does. The call is not processed. The status must not
-    /// be informational (1xx).
+    /// Answers the call with an HTML page and this HTTP status, as a proxy does. The call is not processed. The status must be
+    /// one whose responses have a body: not informational (1xx), and not 204, 205 or 304.
     #[track_caller]
     pub fn html(self, status: StatusCode) -> FaultGuard {
         self.set(FaultAction::Html(status))
@@ -366,6 +366,23 @@ pub(crate) fn effects(method: &Method) -> Vec<&'static str> {
     .collect()
 }
 
+/// Returns true if a response with this status has a body (RFC 9110, section 6.4.1). With 205 a server must send no content
+/// (section 15.3.6).
+fn has_body(status: StatusCode) -> bool {
+    !status.is_informational()
+        && !matches!(
+            status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+        )
+}
+
+/// Returns the error text for an HTTP status that no response with a body has.
+pub(crate) fn status_without_body(status: impl std::fmt::Display) -> String {
+    format!(
+        "must be an HTTP status from 200 to 999 except 204, 205 and 304, which have no body, not {status}"
+    )
+}
+
 /// A fault that can never occur.
 #[derive(Debug)]
 pub(crate) struct ImpossibleFault {
@@ -438,10 +455,8 @@ impl NewFault {
                 let why = "must be above zero, such as 2 seconds".to_owned();
                 return invalid(FaultPart::NotFoundFor, why);
             }
-            FaultAction::Html(status) if status.is_informational() => {
-                let status = status.as_u16();
-                let why = format!("must be an HTTP status from 200 to 999, not {status}");
-                return invalid(FaultPart::Html, why);
+            FaultAction::Html(status) if !has_body(*status) => {
+                return invalid(FaultPart::Html, status_without_body(status.as_u16()));
             }
             FaultAction::Operation(_) if method.operation.is_none() => {
                 let why = format!(

@@ -11,7 +11,9 @@ use tonic::Status;
 use super::plan::{self, duration, error_status, from_status, span};
 use super::{full_name, method, type_url};
 use crate::emulator::error;
-use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, FaultPart, Faults, NewFault};
+use crate::emulator::faults::{
+    FaultAction, FaultCount, FaultEntry, FaultPart, Faults, NewFault, status_without_body,
+};
 use crate::emulator::messages::Fault;
 use crate::emulator::messages::fault::Action as ProtoAction;
 
@@ -103,10 +105,9 @@ fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status>
         ProtoAction::Html(code) => {
             let status = u16::try_from(code).ok();
             let status = status.and_then(|code| StatusCode::from_u16(code).ok());
-            FaultAction::Html(status.ok_or_else(|| {
-                let why = format!("must be an HTTP status from 200 to 999, not {code}");
-                error::invalid("fault.html", &why)
-            })?)
+            FaultAction::Html(
+                status.ok_or_else(|| error::invalid("fault.html", &status_without_body(code)))?,
+            )
         }
         ProtoAction::Respond(message) => FaultAction::Respond(response(message, output)?),
         ProtoAction::Operation(proto) => FaultAction::Operation(plan::from_proto(proto)?),
