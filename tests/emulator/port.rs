@@ -69,6 +69,24 @@ async fn a_server_serves_until_it_is_stopped_or_dropped() {
     }
 }
 
+/// Nothing is accepted during this test, since it never yields to the task of the server.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn two_hundred_connections_wait_to_be_accepted() {
+    const COUNT: usize = 200;
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("on Linux");
+    if most.trim().parse::<usize>().expect("a number") < COUNT {
+        return;
+    }
+    let server = Emulator::builder().start().await.expect("a free port");
+    let connect = |_| {
+        std::net::TcpStream::connect_timeout(&server.address(), Duration::from_secs(10))
+            .expect("the queue has room")
+    };
+    let connections: Vec<_> = (0..COUNT).map(connect).collect();
+    assert_eq!(connections.len(), COUNT);
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_an_error() {
     let emulator = Emulator::builder().build();

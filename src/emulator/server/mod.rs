@@ -18,7 +18,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use futures_util::stream;
 use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::server::Connected;
@@ -49,8 +49,7 @@ impl Server {
         let encrypted = acceptor.is_encrypting();
         // The settings are checked before anything listens.
         emulator.port.access(None)?;
-        let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
-        let listener = TcpListener::bind(&addresses[..]).await?;
+        let listener = listen(address.to_socket_addrs()?)?;
         let address = listener.local_addr()?;
         let access = emulator.port.access(Some(address.ip()))?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -112,6 +111,35 @@ impl Server {
             Err(ended) => Err(io::Error::other(ended)),
         }
     }
+}
+
+/// Maximum number of connections that wait to be accepted. The operating system may have a lower limit. The 128 of the
+/// standard library are too few for a burst of clients on a busy machine: the system drops further connections.
+const BACKLOG: u32 = 1024;
+
+/// Listens on the first address that is free.
+fn listen(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpListener> {
+    let mut failed = None;
+    for address in addresses {
+        match listen_on(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let none = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    Err(failed.unwrap_or_else(none))
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As in `TcpListener::bind`: on Windows the option would let two processes listen on one port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves connections until their stream has ended and the last one is closed.
