@@ -54,6 +54,13 @@ fn the_status_and_the_calls_of_an_emulator_are_printed() {
         json["response"]["name"],
         "projects/p/locations/global/apis/a"
     );
+    for limit in ["0", "-1"] {
+        let invalid = control(2, &emulator, &["calls", &format!("--limit={limit}")]);
+        assert!(
+            invalid.contains(&format!("{limit} is not in 1..")),
+            "{invalid}"
+        );
+    }
     control(2, &emulator, &["calls", "--clear", "--method", "GetApi"]);
     assert!(!control(0, &emulator, &["calls"]).is_empty());
     control(0, &emulator, &["calls", "--clear"]);

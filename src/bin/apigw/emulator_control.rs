@@ -114,8 +114,8 @@ struct Calls {
     #[arg(long, value_name = "TEXT", default_value = "")]
     text: String,
     /// Print only the newest recorded calls, at most this many. With --follow, further calls are printed without a limit.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(i32).range(0..))]
-    limit: i32,
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+    limit: Option<i32>,
     /// Print one JSON object a line, with headers and messages unless --follow is given.
     #[arg(long)]
     json: bool,
@@ -401,7 +401,8 @@ impl Calls {
     async fn print(&self, admin: &mut Admin, after: u64, view: CallView) -> Result<u64, Failure> {
         let request = ListCallsRequest {
             method: self.method.clone(),
-            page_size: if after == 0 { self.limit } else { 0 },
+            // 0 means no limit.
+            page_size: self.limit.filter(|_| after == 0).unwrap_or_default(),
             after,
             resource: self.resource.clone(),
             code: self.code.clone(),
