@@ -187,6 +187,17 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
             "fault.method: unknown method `None`: must be a method of the API, such as `GetApi` or `CreateGateway`",
         ),
         (
+            json!({"faults": [{"method": "GetApi", "stale": {}, "used": 1}]}),
+            "state.faults[0]",
+            "fault.used: must be below `times`, which is 1, not 1",
+        ),
+        (
+            json!({"faults": [{"method": "GetApi", "stale": {}, "times": 2, "used": 1},
+                {"method": "GetApi", "stale": {}, "times": 2, "used": "18446744073709551615"}]}),
+            "state.faults[1]",
+            "fault.used: must be below `times`, which is 2, not 18446744073709551615",
+        ),
+        (
             json!({"clock": {"time": "1969-01-01T00:00:00Z"}}),
             "state.clock.time",
             "must be a time from 1970 to 9999",

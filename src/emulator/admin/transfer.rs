@@ -8,7 +8,7 @@ use tonic::Status;
 use crate::emulator::api::core::Core;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
-use crate::emulator::faults::NewFault;
+use crate::emulator::faults::{FaultCount, NewFault};
 use crate::emulator::messages::StateExport;
 use crate::emulator::messages::convert::plan::{error_status, from_status};
 use crate::emulator::messages::convert::{clock, fault, plan};
@@ -205,8 +205,7 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
     let faults = state.faults.into_iter().enumerate();
     let faults = faults.map(|(index, proto)| {
         let used = proto.used;
-        let read = fault::read(proto);
-        let read = read.map(|fault| NewFault { used, ..fault });
+        let read = fault::read(proto).and_then(|fault| with_count(fault, used));
         read.map_err(|why| error::invalid(&format!("state.faults[{index}]"), why.message()))
     });
     Ok(NewState {
@@ -214,6 +213,21 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
         tables,
         clock,
     })
+}
+
+/// Sets the number of calls that a fault was applied to before.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT if the fault is used up. No emulator exports such a fault, and it would never occur.
+fn with_count(fault: NewFault, used: u64) -> Result<NewFault, Status> {
+    match fault.times {
+        FaultCount::Exactly(times) if used >= times => {
+            let why = format!("must be below `times`, which is {times}, not {used}");
+            Err(error::invalid("fault.used", &why))
+        }
+        _ => Ok(NewFault { used, ..fault }),
+    }
 }
 
 /// Reads the resources of one kind.

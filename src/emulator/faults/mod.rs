@@ -495,8 +495,7 @@ impl Faults {
     /// Replaces all faults, and calls `work` while the faults are locked.
     pub(crate) fn replace(&self, faults: Vec<NewFault>, work: impl FnOnce()) {
         let new = faults.into_iter().map(|fault| self.entry(fault));
-        let mut new: Vec<_> = new.collect();
-        new.retain(|entry| !entry.is_used_up());
+        let new = new.collect();
         self.with(|faults| {
             *faults = new;
             work();
