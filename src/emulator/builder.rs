@@ -95,7 +95,10 @@ impl EmulatorBuilder {
 
     /// Sets the service accounts that exist, each as its email or as `projects/{project}/serviceAccounts/{email}`. A config
     /// with another account, or none, fails with FAILED_PRECONDITION, and so does a gateway for such a config. Each call of
-    /// this method adds accounts. By default any account, or none, is accepted.
+    /// this method adds accounts. By default any account, or none, is accepted. If an account has neither form, serving fails.
+    ///
+    /// A seed or an imported state may have a config whose account does not exist, as if the account had been deleted after the
+    /// config was created. A gateway for such a config fails.
     pub fn service_accounts<A: Into<String>>(
         mut self,
         accounts: impl IntoIterator<Item = A>,

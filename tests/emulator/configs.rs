@@ -396,6 +396,57 @@ async fn the_service_account_of_a_config_must_have_the_form_of_one() {
     }
 }
 
+#[tokio::test]
+async fn an_invalid_service_account_of_the_settings_is_an_error_of_serving() {
+    for (account, is_valid) in [
+        ("", true),
+        ("run@p.iam.gserviceaccount.com", true),
+        (
+            "projects/-/serviceAccounts/run@p.iam.gserviceaccount.com",
+            true,
+        ),
+        ("run", false),
+        ("p/run@p.iam.gserviceaccount.com", false),
+    ] {
+        let builder = Emulator::builder().service_accounts([account]);
+        let emulator = builder.build();
+        let served = emulator.start("127.0.0.1:0").await;
+        let over_streams = emulator.serve_with_incoming(futures_util::stream::empty::<
+            Result<tokio::io::DuplexStream, std::io::Error>,
+        >());
+        match (served, over_streams.await, is_valid) {
+            (Ok(_), Ok(()), true) => {}
+            (Err(one), Err(other), false) => {
+                let expected = format!(
+                    "invalid `service_accounts`: must be {{account}}@{{project}}.iam.gserviceaccount.com \
+                     or projects/{{project}}/serviceAccounts/{{account}}, not `{account}`"
+                );
+                assert_eq!(
+                    [one.to_string(), other.to_string()],
+                    [expected.clone(), expected]
+                );
+            }
+            other => panic!("{account}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_imported_config_may_have_an_account_that_no_longer_exists_and_gets_no_gateway() {
+    let builder = Emulator::builder().service_accounts(["run@p.iam.gserviceaccount.com"]);
+    let emulator = builder.build();
+    let gone = "gone@p.iam.gserviceaccount.com";
+    let source = Emulator::builder().build();
+    let client = over(&source);
+    created(&client, "a").await;
+    with_account(&client, "c", gone).await.expect("any account");
+    emulator.import(source.export()).expect("a valid state");
+    let refused = open(&over(&emulator), REGION, CONFIG).await;
+    let refused = refused.expect_err("the account is gone");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains(gone), "{}", refused.message());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_missing_service_account_is_rejected_if_accounts_are_configured() {
     const EMAIL: &str = "run@p.iam.gserviceaccount.com";

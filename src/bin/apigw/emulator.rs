@@ -353,6 +353,10 @@ fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Stri
     let named = names
         .iter()
         .find_map(|(setting, name)| Some(format!("{name}{}", text.strip_prefix(setting)?)));
+        (
+            "invalid `service_accounts`: ",
+            "--service-account: ".to_owned(),
+        ),
     named.unwrap_or(text)
 }
 

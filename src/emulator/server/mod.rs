@@ -49,6 +49,7 @@ impl Server {
         let encrypted = acceptor.is_encrypting();
         // The settings are checked before anything listens.
         emulator.port.access(None)?;
+        check_environment(emulator)?;
         let listener = listen(address.to_socket_addrs()?)?;
         let address = listener.local_addr()?;
         let access = emulator.port.access(Some(address.ip()))?;
@@ -113,6 +114,11 @@ impl Server {
     }
 }
 
+fn check_environment(emulator: &Emulator) -> io::Result<()> {
+    let environment = &emulator.core.environment;
+    environment.check_accounts().map_err(settings::invalid)
+}
+
 /// Maximum number of connections that wait to be accepted. The operating system may have a lower limit. The 128 of the
 /// standard library are too few for a burst of clients on a busy machine: the system drops further connections.
 const BACKLOG: u32 = 1024;
@@ -152,6 +158,7 @@ where
 {
     let acceptor = emulator.port.acceptor()?;
     let access = emulator.port.access(None)?;
+    check_environment(emulator)?;
     let (routes, _aux_services, events) = aux_services(&emulator.core, emulator.service()).await?;
     let (open, mut closed) = mpsc::channel(1);
     let connections = connections.filter_map(|next| {

@@ -46,6 +46,7 @@ impl PortSettings {
     }
 }
 
-fn invalid(error: Error) -> io::Error {
+/// Returns the error of serving with an invalid setting.
+pub(super) fn invalid(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }

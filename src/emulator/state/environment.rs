@@ -7,6 +7,8 @@ use tonic::Status;
 use super::limits::Limits;
 use super::location::LOCATIONS;
 use crate::emulator::error;
+use crate::emulator::error::violations::Violations;
+use crate::error::Error;
 
 /// The settings of the environment. By default all locations are reachable, every service account exists, and there are no
 /// limits.
@@ -15,6 +17,8 @@ pub(crate) struct Environment {
     unreachable: BTreeSet<String>,
     /// The emails of the accounts that exist; `None` if every account exists.
     accounts: Option<BTreeSet<String>>,
+    /// The first account that is neither an email nor a name.
+    invalid_account: Option<String>,
     pub(crate) limits: Option<Limits>,
 }
 
@@ -27,8 +31,27 @@ impl Environment {
     }
 
     pub(crate) fn add_accounts(&mut self, accounts: impl Iterator<Item = String>) {
-        let emails = accounts.map(|account| email(&account).to_owned());
-        self.accounts.get_or_insert_default().extend(emails);
+        let emails = self.accounts.get_or_insert_default();
+        for account in accounts {
+            emails.insert(email(&account).to_owned());
+            if self.invalid_account.is_none() && check_form(&account).is_err() {
+                self.invalid_account = Some(account);
+            }
+        }
+    }
+
+    /// Checks the form of the accounts that exist.
+    ///
+    /// # Errors
+    ///
+    /// If an account is neither an email nor a name. No config can have this account.
+    pub(crate) fn check_accounts(&self) -> Result<(), Error> {
+        let checked = self.invalid_account.as_deref().map_or(Ok(()), check_form);
+        checked.map_err(|status| {
+            let why = status.message();
+            let why = why.strip_prefix(ACCOUNT).unwrap_or(why);
+            Error::configuration(format!("invalid `service_accounts`{why}"))
+        })
     }
 
     /// Returns the unreachable locations.
@@ -93,6 +116,16 @@ impl Environment {
             _ => Ok(()),
         }
     }
+}
+
+/// The field of the errors of [`check_form`].
+const ACCOUNT: &str = "account";
+
+/// Checks that an account is an email or a name.
+fn check_form(account: &str) -> Result<(), Status> {
+    let mut violations = Violations::default();
+    violations.account(ACCOUNT, account);
+    violations.check()
 }
 
 /// Returns the location of `projects/*/locations/*` or a name below it.
