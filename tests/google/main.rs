@@ -2,6 +2,8 @@
 
 #[cfg(feature = "google")]
 mod contract;
+#[cfg(all(feature = "google", feature = "auth"))]
+mod emulator_variable;
 #[cfg(feature = "google")]
 mod operations;
 #[cfg(all(feature = "google", feature = "rest", feature = "emulator"))]
