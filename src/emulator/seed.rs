@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path, now: Moment) -> Result<StateExport, Error> {
     let name = StateExport::full_name();
     let wire = RULES
         .schema()
-        .json_to_wire(&name, json.to_string().as_bytes(), options());
+        .converted_to_wire(&name, json.to_string().as_bytes(), options());
     let wire = wire.map_err(|error| failed(&error))?;
     let state = StateExport::decode(wire.as_slice()).map_err(|error| failed(&error))?;
     check(state.clone(), now).map_err(|status| failed(&status.message()))?;

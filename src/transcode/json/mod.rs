@@ -55,6 +55,25 @@ impl Schema {
             .map_err(|why| Error::message(format!("invalid {message}: {why}")))
     }
 
+    /// Converts a message in proto3 JSON that was itself converted from another format, such as YAML, to wire bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`json_to_wire`](Self::json_to_wire). The error names the field only: the user has never seen this JSON, so a byte of
+    /// it would not help.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn converted_to_wire(
+        &self,
+        message: &str,
+        json: &[u8],
+        options: JsonOptions,
+    ) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        let read = read::Reader::new(self, options).whole(json, self.known(message)?, &mut out);
+        read.map_err(|error| Error::message(error.without_position()))?;
+        Ok(out)
+    }
+
     /// Converts the wire bytes of a message to proto3 JSON.
     ///
     /// # Errors

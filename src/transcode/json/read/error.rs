@@ -53,6 +53,16 @@ impl JsonError {
         self.within(&format!("[{index}]"))
     }
 
+    /// Returns the field and the reason, without the byte.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn without_position(&self) -> String {
+        let Parts { path, why, .. } = &*self.0;
+        match path.is_empty() {
+            true => why.clone(),
+            false => format!("`{path}`: {why}"),
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn at(&self) -> usize {
         self.0.at
