@@ -268,7 +268,7 @@ fn an_error_of_a_value_has_the_field_and_the_byte() {
     let unknown = format!(r#"{{"oneAny":{{"@type":"{NESTED}","c":1}}}}"#);
     read_errors(&[(
         &unknown,
-        "`oneAny` at byte 85: unknown field `c` of apigateway_grpc.test.kinds.Kinds.Nested",
+        "`oneAny` at byte 85: unknown field `c` of apigateway_grpc.test.kinds.Kinds.Nested: known are a, whole, b",
     )]);
 }
 

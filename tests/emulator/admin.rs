@@ -265,6 +265,31 @@ async fn an_invalid_fault_is_rejected_with_its_field() {
 }
 
 #[tokio::test]
+async fn an_unknown_field_of_a_fault_is_rejected_with_the_known_ones() {
+    let server = served().await;
+    for (fault, expected) in [
+        (
+            json!({"method": "GetApi", "explode": {}}),
+            "unknown field `explode` of apigateway_grpc.emulator.v1.Fault: known are name, method, resource, times, always, \
+             used, fail, delay, dropConnection, loseResponse, stale, notFoundFor, html, respond, operation, disabled",
+        ),
+        (
+            json!({"method": "CreateApi", "operation": {"take": "1s"}}),
+            "unknown field `take` of apigateway_grpc.emulator.v1.OperationPlan: known are takes, fails, diagnostics, progress, \
+             cancelledAfter, cancelIgnored, cancelFails, cancelUnimplemented, forgottenAfter",
+        ),
+        (
+            json!({"method": "GetApi", "stale": {"a": 1}}),
+            "unknown field `a` of google.protobuf.Empty, which has no fields",
+        ),
+    ] {
+        let answer = send(&server, FAULTS, "", &fault.to_string()).await;
+        let text = answer.body["error"]["message"].as_str().expect("text");
+        assert!(answer.status == 400 && text.ends_with(expected), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_method_of_a_fault_is_rejected_with_the_names_that_were_meant() {
     let server = served().await;
     for (name, expected) in [

@@ -357,14 +357,18 @@ fn each_invalid_seed_file_is_reported_with_its_place() {
     let mut wrong = Vec::new();
     for (content, expected) in [
         ("apis: [", "FILE:1:7: unclosed bracket '['"),
-        (
-            "apis: 1",
-            "invalid apigateway_grpc.emulator.v1.StateExport: `apis` at byte 8: expected `[`",
-        ),
+        ("apis: 1", "`apis`: expected `[`"),
         (
             "apis:\n- nam: a\n",
-            "invalid apigateway_grpc.emulator.v1.StateExport: `apis[0]` at byte 16: unknown field `nam` of google.cloud.apigateway.v1.Api",
+            "`apis[0]`: unknown field `nam` of google.cloud.apigateway.v1.Api: known are name, createTime, updateTime, labels, \
+             displayName, managedService, state",
         ),
+        (
+            "clock:\n  tim: 1\n",
+            "`clock`: unknown field `tim` of apigateway_grpc.emulator.v1.Clock: known are time, paused, advanced, uptime, \
+             nextEventTime",
+        ),
+        ("- apis\n", "expected `{`"),
         (
             "apis:\n- name: a\n",
             "state.apis[0]: name: must be projects/{project}/locations/global/apis/{api}, not `a`",

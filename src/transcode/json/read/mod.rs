@@ -173,9 +173,7 @@ impl<'s> Reader<'s> {
             .filter(|_| known)
             .map(|any_members| any_members.first(name))
         {
-            None if self.strict => {
-                lexer.error(format!("unknown field `{name}` of {}", message.name))
-            }
+            None if self.strict => lexer.error(unknown_field(name, message)),
             Some(false) if self.strict => lexer.duplicate_key(name),
             _ => lexer.skip(),
         }
@@ -273,6 +271,21 @@ impl<'s> Reader<'s> {
             out.truncate(begin);
         }
         Ok(())
+    }
+}
+
+/// Maximum number of fields that an error about an unknown one lists.
+const MAX_LISTED: usize = 24;
+
+/// Returns the error text for an unknown field, with the fields that the message has if they are few.
+#[cold]
+fn unknown_field(name: &str, message: &Message) -> String {
+    let text = format!("unknown field `{name}` of {}", message.name);
+    let known = message.fields.iter().map(|field| field.json.as_str());
+    match known.len() {
+        0 => format!("{text}, which has no fields"),
+        1..=MAX_LISTED => format!("{text}: known are {}", known.collect::<Vec<_>>().join(", ")),
+        _ => text,
     }
 }
 
