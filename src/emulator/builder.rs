@@ -249,7 +249,7 @@ impl EmulatorBuilder {
     /// required.
     ///
     /// A file of a config that has a `path` and no `contents` is read from this path, relative to the seed file. An emulator
-    /// that [opens](Self::open) a data file with resources or operations ignores the seed.
+    /// that [opens](Self::open) a data file with resources or operations ignores the seed, and logs a warning.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -366,6 +366,9 @@ impl EmulatorBuilder {
         journal: Option<Box<dyn Journal>>,
         data_file: String,
     ) -> Emulator {
+        if self.seed.is_some() && !tables.is_empty() {
+            tracing::warn!(data_file, "the seed is ignored: the data file has a state");
+        }
         let seed = self.seed.clone().filter(|_| tables.is_empty());
         // The seed was checked when it was set.
         let seed = seed.and_then(|seed| transfer::check(seed, tables.clock.now()).ok());

@@ -206,6 +206,18 @@ fn the_variables_of_an_emulator_are_printed() {
     assert_eq!(
         out(&output),
         "export APIGATEWAY_EMULATOR_HOST=https://e.test:1\n\
+
+    // The first emulator stores the seed, and the second one ignores it.
+    let data = folder.join("state.redb");
+    let data = data.to_str().expect("text");
+    for is_ignored in [false, true] {
+        let seeded = Emulator::with(&["--seed", file, "--data", data]);
+        describe_api(&seeded, 0);
+        let (_, _, errors) = seeded.end("TERM");
+        let is_warned = errors.contains("WARN") && errors.contains("the seed is ignored");
+        assert_eq!(is_warned, is_ignored, "{errors}");
+        assert_eq!(errors.contains(data), is_ignored, "{errors}");
+    }
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY=https://e.test:1/\n\
          export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
     );

@@ -85,7 +85,8 @@ pub(crate) struct Arguments {
     /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// File in YAML or JSON with the initial state, as `emulator export` prints it. It is ignored if --data has a state.
+    /// File in YAML or JSON with the initial state, as `emulator export` prints it. It is ignored, with a warning, if --data
+    /// has a state.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
     /// File that keeps the state. The emulator starts with the state in the file.

@@ -252,7 +252,8 @@ fn log_at(settings: &Settings) {
         Some("info") => "info",
         Some("warning") => "warn",
         Some("none" | "critical") => "off",
-        _ => "error",
+        // The emulator logs nothing for calls.
+        _ => "error,apigateway_grpc::emulator=warn",
     };
     let filter = match std::env::var_os("RUST_LOG") {
         Some(_) => tracing_subscriber::EnvFilter::from_default_env(),
