@@ -138,7 +138,27 @@ fn faults_and_the_clock_are_set() {
     control(0, &emulator, &["faults", "delete", "faults/1"]);
     assert_eq!(control(0, &emulator, &["faults", "list"]), "");
     assert!(control(1, &emulator, &["faults", "delete", "faults/1"]).contains("NOT_FOUND"));
-    assert!(control(1, &emulator, &["faults", "create", "{"]).contains("ERROR"));
+    for (json, error) in [
+        (
+            "GetApi",
+            r#"argument JSON: must be a JSON object, such as {"method": "GetApi", "fail": {"code": 14}}, not `GetApi`"#,
+        ),
+        ("[]", "not `[]`"),
+        ("", "not ``"),
+        ("{", "argument JSON: invalid "),
+        (
+            r#"{"method": "GetApi", "delay": "4"}"#,
+            "invalid duration `4`",
+        ),
+    ] {
+        let invalid = control(2, &emulator, &["faults", "create", json]);
+        assert!(invalid.contains(error), "{json}: {invalid}");
+    }
+    let invalid = control(2, &emulator, &["clock", "advance", "99999999999999s"]);
+    assert!(
+        invalid.contains("must be at most 315576000000s"),
+        "{invalid}"
+    );
 
     assert!(control(0, &emulator, &["clock", "pause"]).contains(", paused"));
     let advanced = control(0, &emulator, &["clock", "advance", "1h"]);
@@ -186,6 +206,18 @@ fn the_state_is_exported_imported_and_seeded() {
         err(&refused)
     );
     assert!(control(1, &emulator, &["import", yaml]).contains("state.apis[0]"));
+
+    // The first emulator stores the seed, and the second one ignores it.
+    let data = folder.join("state.redb");
+    let data = data.to_str().expect("text");
+    for is_ignored in [false, true] {
+        let seeded = Emulator::with(&["--seed", file, "--data", data]);
+        describe_api(&seeded, 0);
+        let (_, _, errors) = seeded.end("TERM");
+        let is_warned = errors.contains("WARN") && errors.contains("the seed is ignored");
+        assert_eq!(is_warned, is_ignored, "{errors}");
+        assert_eq!(errors.contains(data), is_ignored, "{errors}");
+    }
     std::fs::remove_dir_all(&folder).ok();
 }
 
@@ -206,18 +238,6 @@ fn the_variables_of_an_emulator_are_printed() {
     assert_eq!(
         out(&output),
         "export APIGATEWAY_EMULATOR_HOST=https://e.test:1\n\
-
-    // The first emulator stores the seed, and the second one ignores it.
-    let data = folder.join("state.redb");
-    let data = data.to_str().expect("text");
-    for is_ignored in [false, true] {
-        let seeded = Emulator::with(&["--seed", file, "--data", data]);
-        describe_api(&seeded, 0);
-        let (_, _, errors) = seeded.end("TERM");
-        let is_warned = errors.contains("WARN") && errors.contains("the seed is ignored");
-        assert_eq!(is_warned, is_ignored, "{errors}");
-        assert_eq!(errors.contains(data), is_ignored, "{errors}");
-    }
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY=https://e.test:1/\n\
          export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
     );
@@ -232,6 +252,17 @@ fn the_admin_token_is_sent_and_never_printed() {
     let emulator = Emulator::with(&["--admin-token", "hush-hush"]);
     let status = control(0, &emulator, &["status", "--admin-token", "hush-hush"]);
     assert!(!status.contains("hush"), "{status}");
-    let invalid = control(1, &emulator, &["status", "--admin-token", "hush\nhush"]);
-    assert!(!invalid.contains("hush"), "{invalid}");
+    for token in ["hush\nhush", "hush hush", ""] {
+        let invalid = control(2, &emulator, &["status", "--admin-token", token]);
+        assert!(!invalid.contains("hush"), "{invalid}");
+        assert!(
+            invalid.contains("--admin-token or APIGW_ADMIN_TOKEN: must be"),
+            "{invalid}"
+        );
+    }
+    // An empty variable counts as unset, so it is not an invalid token.
+    let mut status = apigw(&["emulator", "status", "--endpoint", &emulator.endpoint]);
+    let output = status.env("APIGW_ADMIN_TOKEN", "").output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }

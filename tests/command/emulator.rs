@@ -258,14 +258,23 @@ fn the_demo_stays_with_its_page_until_a_signal() {
 fn an_address_that_cannot_be_listened_on_is_an_error_that_names_it() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = listener.local_addr().expect("it listens").to_string();
-    for address in ["8470", "localhost", "127.0.0.1:x", "http://127.0.0.1:8470"] {
+    for address in [
+        "8470",
+        "localhost",
+        "nonsense",
+        "127.0.0.1:x",
+        "127.0.0.1:99999",
+        "http://127.0.0.1:8470",
+    ] {
         let output = run(&["emulator", "--listen", address]);
         let expected = format!(
-            "ERROR: (apigw.emulator) --listen {address}: must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port\n"
+            "ERROR: (apigw.emulator) --listen {address}: must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port\n\n\
+             For more information, try '--help'.\n"
         );
         assert_eq!(err(&output), expected);
+        assert_eq!(output.status.code(), Some(2), "{address}");
     }
-    for address in [taken.as_str(), "nonsense", "127.0.0.1:99999", "192.0.2.1:1"] {
+    for address in [taken.as_str(), "192.0.2.1:1"] {
         let output = run(&["emulator", "--listen", address]);
         assert_eq!(output.status.code(), Some(1), "{address}");
         assert_eq!(out(&output), "");
@@ -375,6 +384,11 @@ fn the_error_of_an_invalid_option_of_access_names_it_without_the_token() {
             "--allow-origin \"*\": must be one origin; there is no wildcard",
         ),
         (
+            ["--service-account", "run"],
+            "--service-account: must be {account}@{project}.iam.gserviceaccount.com or \
+             projects/{project}/serviceAccounts/{account}, not `run`",
+        ),
+        (
             ["--handshake-timeout", "0s"],
             "--handshake-timeout 0s: must be longer than zero",
         ),
@@ -388,14 +402,17 @@ fn the_error_of_an_invalid_option_of_access_names_it_without_the_token() {
         ),
     ] {
         let output = run(&[&["emulator"], options.as_slice()].concat());
-        let expected = format!("ERROR: (apigw.emulator) {error}\n");
+        let expected =
+            format!("ERROR: (apigw.emulator) {error}\n\nFor more information, try '--help'.\n");
         assert_eq!((err(&output), out(&output)), (expected.as_str(), ""));
-        assert_eq!(output.status.code(), Some(1), "{options:?}");
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
     }
+    // An empty variable counts as unset.
     let mut command = apigw(&["emulator", "--listen", "127.0.0.1:0"]);
-    let output = command.env("APIGW_ADMIN_TOKEN", "").output();
-    let output = output.expect("it runs");
-    assert!(err(&output).contains("must not be empty"), "{output:?}");
+    command.env("APIGW_ADMIN_TOKEN", "");
+    let emulator = Emulator::spawn(command);
+    let state = emulator.admin("GET /emulator/v1/state", "");
+    assert!(!state.contains("adminToken"), "{state}");
     let mut command = apigw(&["emulator", "--help"]);
     let output = command.env("APIGW_ADMIN_TOKEN", "s3cr3t").output();
     let output = output.expect("it runs");

@@ -229,6 +229,13 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
+    /// Returns the admin token of an argument or of [`ADMIN_TOKEN`]. An empty variable counts as unset; an empty argument does
+    /// not, since the script that passed it expected a token.
+    pub(crate) fn given(token: Option<Self>) -> Option<Self> {
+        let is_variable_empty = || std::env::var_os(ADMIN_TOKEN).is_some_and(|it| it.is_empty());
+        token.filter(|token| !token.0.is_empty() || !is_variable_empty())
+    }
+
     /// Returns a token of 256 random bits.
     fn random() -> Result<Self, Failure> {
         let mut bytes = [0; 32];
@@ -259,6 +266,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Serves until a signal arrives. Calls in progress then have [`GRACE`] to end, unless a second signal arrives.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let ended = ended()?;
+    arguments.admin_token = Secret::given(arguments.admin_token.take());
     let made_up = match &arguments.admin_token {
         Some(Secret(text)) if text == "-" => Some(Secret::random()?),
         _ => None,
@@ -275,9 +283,10 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
         Some(setting) if setting.is::<apigateway_grpc::Error>() => about_setting(&tls, setting),
         // The text is not an address, or has a scheme, which makes the host unresolvable.
         _ if error.kind() == io::ErrorKind::InvalidInput || listen.contains("://") => {
-            format!("--listen {listen}: must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port")
+            let rule = "must be HOST:PORT, such as 127.0.0.1:8470; port 0 chooses a free port";
+            Failure::usage(format!("--listen {listen}: {rule}"))
         }
-        _ => format!("--listen {listen}: {error}"),
+        _ => format!("--listen {listen}: {error}").into(),
     })?;
     output::line(&format!("listening on {}", server.endpoint()))?;
     if let Some(Secret(token)) = &made_up {
@@ -334,14 +343,20 @@ fn browse(address: &str) {
     }
 }
 
-/// Returns the text of the emulator's error about a setting, with the arguments that set it.
-fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> String {
+/// Returns the emulator's error about a setting, with the arguments that set it. The content of a file is not usage.
+fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Failure {
     let text = with_causes(error);
-    let names = [
+    let files = [
         ("invalid `tls`: ", format!("{tls}: ")),
         ("invalid `seed` ", "--seed ".to_owned()),
+    ];
+    let arguments = [
         ("invalid `host` ", "--host ".to_owned()),
         ("invalid `allow_origin` ", "--allow-origin ".to_owned()),
+        (
+            "invalid `service_accounts`: ",
+            "--service-account: ".to_owned(),
+        ),
         (
             "invalid `admin_token`: ",
             format!("--admin-token or {ADMIN_TOKEN}: "),
@@ -351,14 +366,15 @@ fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Stri
             "--handshake-timeout ".to_owned(),
         ),
     ];
-    let named = names
-        .iter()
-        .find_map(|(setting, name)| Some(format!("{name}{}", text.strip_prefix(setting)?)));
-        (
-            "invalid `service_accounts`: ",
-            "--service-account: ".to_owned(),
-        ),
-    named.unwrap_or(text)
+    let named = |(setting, name): &(&str, String)| {
+        let rest = text.strip_prefix(setting)?;
+        Some(format!("{name}{rest}"))
+    };
+    if let Some(text) = arguments.iter().find_map(named) {
+        return Failure::Usage(text);
+    }
+    let file = files.iter().find_map(named);
+    file.unwrap_or(text).into()
 }
 
 /// Returns the text of an error, followed by those of its causes.

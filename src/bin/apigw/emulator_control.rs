@@ -162,7 +162,7 @@ enum SetClock {
     /// Advance the clock, and end the operations that are due by then.
     Advance {
         /// Time by which to advance the clock, such as 90s or 1h.
-        #[arg(value_name = "DURATION", value_parser = duration)]
+        #[arg(value_name = "DURATION", value_parser = message_duration)]
         by: Duration,
         #[command(flatten)]
         access: Access,
@@ -252,10 +252,14 @@ impl Access {
         if let Some(file) = &settings.flags.client.ca_cert {
             builder = builder.ca_certificates(super::client::content("--ca-cert", file)?);
         }
-        let token = self.admin_token.as_ref().map(|token| {
-            let value = format!("Bearer {}", token.0);
-            let mut value = MetadataValue::try_from(value)
-                .map_err(|_| "--admin-token: must have visible ASCII characters only".to_owned())?;
+        let token = Secret::given(self.admin_token.clone()).map(|token| {
+            let is_valid =
+                !token.0.is_empty() && token.0.bytes().all(|byte| byte.is_ascii_graphic());
+            let value = MetadataValue::try_from(format!("Bearer {}", token.0));
+            let mut value = value.ok().filter(|_| is_valid).ok_or_else(|| {
+                let rule = "must be one or more visible ASCII characters, without spaces";
+                Failure::usage(format!("--admin-token or {ADMIN_TOKEN}: {rule}"))
+            })?;
             value.set_sensitive(true);
             Ok::<_, Failure>(value)
         });
@@ -470,7 +474,7 @@ impl Faults {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
         match self {
             Self::Create { fault, access } => {
-                let fault: Fault = from_json(fault.as_bytes())?;
+                let fault = read_fault(&fault)?;
                 let request = CreateFaultRequest { fault: Some(fault) };
                 let set = access.admin(settings)?.create_fault(request).await;
                 let set = set.map_err(|status| failed(&status))?.into_inner();
@@ -515,9 +519,8 @@ impl SetClock {
         let clock = match self {
             Self::Show(access) => access.admin(settings)?.get_clock(GetClockRequest {}).await,
             Self::Advance { by, access } => {
-                let by = by
-                    .try_into()
-                    .map_err(|_| "the duration is too long".to_owned())?;
+                let by = by.try_into();
+                let by = by.map_err(|_| Failure::usage("argument DURATION: too long"))?;
                 let request = AdvanceClockRequest { by: Some(by) };
                 access.admin(settings)?.advance_clock(request).await
             }
@@ -561,6 +564,27 @@ impl Import {
         let imported = self.access.admin(settings)?.import_state(request).await;
         imported.map(drop).map_err(|status| failed(&status))
     }
+}
+
+/// Parses a duration that a message can have.
+fn message_duration(text: &str) -> Result<Duration, String> {
+    const MOST: u64 = 315_576_000_000;
+    duration(text).and_then(|time| match time.as_secs() <= MOST {
+        true => Ok(time),
+        false => Err(format!("must be at most {MOST}s")),
+    })
+}
+
+/// Reads a fault from the JSON of an argument.
+fn read_fault(json: &str) -> Result<Fault, Failure> {
+    if !json.trim_start().starts_with('{') {
+        let text = format!(
+            "argument JSON: must be a JSON object, such as {{\"method\": \"GetApi\", \"fail\": {{\"code\": 14}}}}, not `{}`",
+            output::printable(json)
+        );
+        return Err(Failure::Usage(text));
+    }
+    from_json(json.as_bytes()).map_err(|error| Failure::usage(format!("argument JSON: {error}")))
 }
 
 /// Returns the name of a fault that is given by its name or its number.
