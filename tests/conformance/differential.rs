@@ -103,7 +103,7 @@ fn arbitrary(random: &mut Random) -> (MessageDescriptor, DynamicMessage) {
 }
 
 /// Merges two messages into one, in another order and in pieces.
-fn told_alike(seed: u64) -> Result<(), TestCaseError> {
+fn check_mangled_message(seed: u64) -> Result<(), TestCaseError> {
     let mut random = Random(seed);
     let (of, message) = arbitrary(&mut random);
     let more = random.message(&of, 3);
@@ -129,7 +129,7 @@ fn told_alike(seed: u64) -> Result<(), TestCaseError> {
 /// Its `Any` has the type of the second message, a Timestamp, and the bytes of the first, which are not a Timestamp.
 #[test]
 fn an_any_whose_bytes_are_not_a_timestamp_keeps_them() {
-    told_alike(12_050_745_029_794_465_055).expect("the bytes");
+    check_mangled_message(12_050_745_029_794_465_055).expect("the bytes");
 }
 
 proptest! {
@@ -152,7 +152,7 @@ proptest! {
 
     #[test]
     fn the_json_form_of_a_message_does_not_depend_on_its_wire_form(seed: u64) {
-        told_alike(seed)?;
+        check_mangled_message(seed)?;
     }
 
     #[test]

@@ -89,8 +89,8 @@ fn run((_, message, json, wire): Row) -> Result<(), String> {
 #[test]
 fn features_set_presence_and_packed_encoding() {
     for row in ROWS {
-        let held = run(*row);
-        assert_eq!(held.is_err(), not_yet(row.0), "{}: {held:?}", row.0);
+        let result = run(*row);
+        assert_eq!(result.is_err(), not_yet(row.0), "{}: {result:?}", row.0);
     }
 }
 

@@ -74,6 +74,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn names_are_those_of_the_rule_or_of_the_proto_and_unknown_ones_are_refused_or_skipped() {
+fn json_names_and_proto_names_are_read_and_unknown_names_are_refused_or_ignored() {
     hold(&cases());
 }

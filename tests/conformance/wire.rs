@@ -160,6 +160,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn fields_are_written_from_every_form_of_the_wire() {
+fn fields_are_written_whatever_their_form_on_the_wire() {
     hold(&cases());
 }

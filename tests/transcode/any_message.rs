@@ -34,8 +34,8 @@ struct Sent {
     body: Option<Value>,
 }
 
-/// Returns a client whose requests are recorded and answered with this body.
-fn client(answer: &'static str, sent: &Arc<Mutex<Vec<Sent>>>) -> Client {
+/// Returns a client that records its requests, each of which gets a response with this body.
+fn client(response_body: &'static str, sent: &Arc<Mutex<Vec<Sent>>>) -> Client {
     let sent = Arc::clone(sent);
     let service = tower::service_fn(move |request: GrpcRequest| {
         let sent = Arc::clone(&sent);
@@ -47,10 +47,10 @@ fn client(answer: &'static str, sent: &Arc<Mutex<Vec<Sent>>>) -> Client {
                 target: target.expect("a path"),
                 body: (!body.is_empty()).then(|| serde_json::from_slice(&body).expect("JSON")),
             });
-            let mut reply = GrpcResponse::new(Body::new(Full::new(Bytes::from(answer))));
+            let mut response = GrpcResponse::new(Body::new(Full::new(Bytes::from(response_body))));
             let media = "application/json".parse().expect("a type");
-            reply.headers_mut().insert("content-type", media);
-            Ok::<_, Infallible>(reply)
+            response.headers_mut().insert("content-type", media);
+            Ok::<_, Infallible>(response)
         }
     });
     Client::by(RULES.clone(), service)
@@ -209,8 +209,8 @@ async fn a_request_that_is_malformed_or_lacks_a_variable_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_variable_in_a_message_that_another_member_of_its_oneof_unset_is_not_sent() {
-    // `other` is set. A number in the path would set `sub` and unset it.
+async fn a_request_whose_path_needs_an_unset_member_of_a_oneof_is_not_sent() {
+    // `other` is set. A number in the path would set `sub`, and so unset `other`.
     let sent = Arc::default();
     let path = format!("/{GROUPS}.Groups/Count");
     let refused = client("{}", &sent).call(&path, b"\x22\x01o".to_vec()).await;
@@ -239,22 +239,22 @@ async fn a_response_with_a_field_named_error_is_a_message() {
             r#"{"error":{"status":"broken"}}"#,
         ),
     ];
-    for (method, message, answer) in cases {
+    for (method, message, body) in cases {
         let path = format!("/{GROUPS}.Groups/{method}");
-        let reply = client(answer, &Arc::default())
+        let response = client(body, &Arc::default())
             .call(&path, b"\x0a\x01n\x13\x0a\x01p\x14".to_vec())
             .await;
-        let reply = reply.unwrap_or_else(|status| panic!("{answer}: {status:?}"));
-        let wanted: Value = serde_json::from_str(answer).expect("JSON");
-        assert_eq!(json_of(message, &reply), wanted, "{answer}");
+        let response = response.unwrap_or_else(|status| panic!("{body}: {status:?}"));
+        let wanted: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(json_of(message, &response), wanted, "{body}");
     }
     // Objects with members of any name.
     for method in ["Open", "Map"] {
         let path = format!("/{GROUPS}.Groups/{method}");
-        let reply = client(GOOGLE, &Arc::default())
+        let response = client(GOOGLE, &Arc::default())
             .call(&path, b"\x0a\x01n".to_vec())
             .await;
-        assert!(!reply.expect("a message").is_empty(), "{method}");
+        assert!(!response.expect("a message").is_empty(), "{method}");
     }
 }
 
@@ -267,13 +267,13 @@ async fn an_error_body_with_a_success_status_is_an_error() {
         ("Nothing", GOOGLE),
         ("Nothing", r#"{"error":{"code":5}}"#),
     ];
-    for (method, answer) in cases {
+    for (method, body) in cases {
         let path = format!("/{GROUPS}.Groups/{method}");
-        let reply = client(answer, &Arc::default())
+        let response = client(body, &Arc::default())
             .call(&path, b"\x0a\x01n\x13\x0a\x01p\x14".to_vec())
             .await;
-        let status = reply.expect_err(answer);
-        if answer == GOOGLE {
+        let status = response.expect_err(body);
+        if body == GOOGLE {
             assert_eq!((status.code(), status.message()), (Code::NotFound, "m"));
         }
     }
@@ -283,14 +283,14 @@ async fn an_error_body_with_a_success_status_is_an_error() {
 async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_response_with_a_field_named_error()
  {
     let path = format!("/{GROUPS}.Groups/Watch");
-    let answer = r#"[{"error":{"code":1}},{"error":{"status":"odd"}},{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#;
-    let (replies, end) = client(answer, &Arc::default())
+    let body = r#"[{"error":{"code":1}},{"error":{"status":"odd"}},{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#;
+    let (replies, end) = client(body, &Arc::default())
         .replies(&path, b"\x0a\x01n".to_vec())
         .await
         .expect("it begins");
     let replies: Vec<_> = replies
         .iter()
-        .map(|reply| json_of("DetailedReply", reply))
+        .map(|response| json_of("DetailedReply", response))
         .collect();
     assert_eq!(
         replies,

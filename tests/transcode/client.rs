@@ -96,8 +96,8 @@ impl Client {
     pub(crate) async fn call(&mut self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
         self.grpc.ready().await.expect("it is ready");
         let path = path.parse().expect("a path");
-        let reply = self.grpc.unary(Request::new(message), path, Raw).await?;
-        Ok(reply.into_inner())
+        let response = self.grpc.unary(Request::new(message), path, Raw).await?;
+        Ok(response.into_inner())
     }
 
     /// Starts a call with a stream of responses.
@@ -118,8 +118,8 @@ impl Client {
         self.grpc.ready().await.expect("it is ready");
         let path = path.parse().expect("a path");
         let request = Request::new(message);
-        let reply = self.grpc.server_streaming(request, path, Raw).await?;
-        Ok(reply.into_inner())
+        let response = self.grpc.server_streaming(request, path, Raw).await?;
+        Ok(response.into_inner())
     }
 
     /// Returns the responses, and the error that ended the stream.
@@ -142,7 +142,7 @@ impl Client {
         let mut replies = Vec::new();
         loop {
             match stream.message().await {
-                Ok(Some(reply)) => replies.push(reply),
+                Ok(Some(response)) => replies.push(response),
                 Ok(None) => return Ok((replies, None)),
                 Err(status) => return Ok((replies, Some(status))),
             }
@@ -152,17 +152,17 @@ impl Client {
 
 /// Returns a client over a function.
 pub(crate) fn call(
-    answer: impl Fn(GrpcRequest) -> http::Response<String> + Clone + Send + 'static,
+    respond: impl Fn(GrpcRequest) -> http::Response<String> + Clone + Send + 'static,
 ) -> Client {
-    Client::of(tower::service_fn(move |rpc| {
-        let reply = answer(rpc).map(Body::new);
-        std::future::ready(Ok::<_, Infallible>(reply))
+    Client::of(tower::service_fn(move |request| {
+        let response = respond(request).map(Body::new);
+        std::future::ready(Ok::<_, Infallible>(response))
     }))
 }
 
 #[tokio::test]
 async fn a_stream_of_requests_and_a_method_without_a_rule_are_refused_before_anything_is_sent() {
-    let mut client = call(|rpc| panic!("{rpc:?} was sent"));
+    let mut client = call(|request| panic!("{request:?} was sent"));
     let refused = client
         .unary("Write", Vec::new())
         .await
@@ -177,7 +177,7 @@ async fn a_stream_of_requests_and_a_method_without_a_rule_are_refused_before_any
 
 #[tokio::test]
 async fn the_error_of_a_request_that_matches_no_rule_lists_the_rules() {
-    let mut client = call(|rpc| panic!("{rpc:?} was sent"));
+    let mut client = call(|request| panic!("{request:?} was sent"));
     let request = wire("FindRequest", &json!({"labels": {"a": "b"}}));
     let refused = client
         .unary("Find", request)
@@ -198,34 +198,37 @@ async fn the_error_of_a_request_that_matches_no_rule_lists_the_rules() {
 
 #[tokio::test]
 async fn responses_of_one_field_and_of_bytes_are_read() {
-    let mut client = call(|rpc| {
-        assert_eq!(rpc.method(), "PUT");
+    let mut client = call(|request| {
+        assert_eq!(request.method(), "PUT");
         http::Response::new(r#"["a","b"]"#.to_owned())
     });
     let request = wire("RenameRequest", &json!({"name": "shelves/a", "title": "t"}));
-    let reply = client.unary("Rename", request).await.expect("it is read");
-    assert_eq!(read("RenameReply", &reply), json!({"titles": ["a", "b"]}));
+    let response = client.unary("Rename", request).await.expect("it is read");
+    assert_eq!(
+        read("RenameReply", &response),
+        json!({"titles": ["a", "b"]})
+    );
 
     let mut client = call(|_| {
-        let mut reply = http::Response::new("<html>".to_owned());
+        let mut response = http::Response::new("<html>".to_owned());
         let media = http::HeaderValue::from_static("text/html");
-        reply.headers_mut().insert("content-type", media);
-        reply
+        response.headers_mut().insert("content-type", media);
+        response
     });
     let file = json!({"contentType": "text/x", "data": "AQI="});
     let request = wire("UploadRequest", &json!({"name": "shelves/a", "file": file}));
-    let reply = client
+    let response = client
         .unary("Upload", request)
         .await
         .expect("bytes are bytes");
-    assert_eq!(reply, b"\x0a\x09text/html\x12\x06<html>");
+    assert_eq!(response, b"\x0a\x09text/html\x12\x06<html>");
 }
 
 #[tokio::test]
 async fn bytes_are_sent_unchanged_with_their_content_type() {
-    let server = tower::service_fn(|rpc: GrpcRequest| async move {
-        assert_eq!(rpc.headers()["content-type"], "text/x");
-        let body = rpc
+    let server = tower::service_fn(|request: GrpcRequest| async move {
+        assert_eq!(request.headers()["content-type"], "text/x");
+        let body = request
             .into_body()
             .collect()
             .await
@@ -246,7 +249,7 @@ async fn a_status_keeps_its_details_through_json() {
 
     let details = ErrorDetails::with_bad_request_violation("name", "is bad");
     let status = Status::with_error_details(Code::FailedPrecondition, "no", details);
-    let server = Server::answering(&[], status.clone());
+    let server = Server::with_responses(&[], status.clone());
     let mut client = Client::of(server.behind(rules()));
     let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
     let failed = client.unary("Move", request).await.expect_err("it fails");

@@ -92,7 +92,7 @@ async fn each_request_that_cannot_be_sent_is_refused_with_the_rule_and_the_reaso
             "the request matches no HTTP rule: MOVE /v1/{name=shelves/*}: `name`: the message is truncated",
         ),
     ] {
-        let mut client = call(|rpc| panic!("{rpc:?} was sent"));
+        let mut client = call(|request| panic!("{request:?} was sent"));
         let shown = format!("{method} {message:02x?}");
         let error = client.unary(method, message).await.expect_err(&shown);
         rows.push((
@@ -109,11 +109,11 @@ async fn each_request_that_cannot_be_sent_is_refused_with_the_rule_and_the_reaso
 /// Returns a client that gets this response.
 fn responding(status: u16, headers: &'static [(&str, &str)], body: &'static str) -> Client {
     call(move |_| {
-        let mut reply = http::Response::builder().status(status);
+        let mut response = http::Response::builder().status(status);
         for (name, value) in headers {
-            reply = reply.header(*name, *value);
+            response = response.header(*name, *value);
         }
-        reply.body(body.to_owned()).expect("a response")
+        response.body(body.to_owned()).expect("a response")
     })
 }
 
@@ -255,7 +255,7 @@ async fn each_invalid_stream_is_an_error_with_its_defect() {
 
 #[tokio::test]
 async fn a_response_above_the_limit_is_an_error_with_the_limit_and_its_setting() {
-    let reply = |_| {
+    let response = |_| {
         std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(
             apigateway_grpc::tonic::body::Body::new(http_body_util::Full::new(Bytes::from_static(
                 b"{\"name\": \"0123456789\"}",
@@ -263,7 +263,7 @@ async fn a_response_above_the_limit_is_an_error_with_the_limit_and_its_setting()
         )))
     };
     let rest =
-        apigateway_grpc::transcode::Rest::new(crate::fixture::rules(), tower::service_fn(reply));
+        apigateway_grpc::transcode::Rest::new(crate::fixture::rules(), tower::service_fn(response));
     let mut grpc = apigateway_grpc::tonic::client::Grpc::new(rest.max_response(8));
     let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
     grpc.ready().await.expect("it is ready");

@@ -231,20 +231,25 @@ async fn check(method: &str, binding: usize, request: &Value) {
     let sent = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&sent);
     let behind = server.behind(RULES.clone());
-    let recording = tower::service_fn(move |rpc: GrpcRequest| {
+    let recording = tower::service_fn(move |grpc_request: GrpcRequest| {
         let (seen, mut behind) = (Arc::clone(&seen), behind.clone());
         async move {
-            let (head, body) = rpc.into_parts();
+            let (head, body) = grpc_request.into_parts();
             let body = body.collect().await.expect("it is whole").to_bytes();
             *seen.lock().expect("no panic") = Some((head.clone(), body.clone()));
-            let rpc = GrpcRequest::from_parts(head, Body::new(Full::new(body)));
-            Ok::<_, Infallible>(behind.call(rpc).await.expect("it always answers"))
+            let grpc_request = GrpcRequest::from_parts(head, Body::new(Full::new(body)));
+            Ok::<_, Infallible>(
+                behind
+                    .call(grpc_request)
+                    .await
+                    .expect("the service is infallible"),
+            )
         }
     });
     let mut client = Client::by(RULES.clone(), recording);
     let path = format!("/{PACKAGE}.Repeat/{method}");
-    let reply = client.call(&path, message.encode_to_vec()).await;
-    reply.unwrap_or_else(|status| panic!("{shown}: {status}"));
+    let response = client.call(&path, message.encode_to_vec()).await;
+    response.unwrap_or_else(|status| panic!("{shown}: {status}"));
 
     let (head, body) = sent.lock().expect("no panic").take().expect("it was sent");
     assert_eq!(head.method, http.verb, "{shown}");
@@ -281,8 +286,8 @@ async fn check(method: &str, binding: usize, request: &Value) {
         .uri(format!("{}?{}", http.path, pairs.join("&")))
         .body(http.body.map_or_else(String::new, |body| body.to_string()))
         .expect("a request");
-    let answer = server.ask(RULES.clone(), request).await;
-    assert_eq!(answer.status, 200, "{shown}: {answer:?}");
+    let response = server.respond(RULES.clone(), request).await;
+    assert_eq!(response.status, 200, "{shown}: {response:?}");
     assert_eq!(received(&server, &path), message, "{shown}: by the oracle");
 }
 

@@ -18,8 +18,10 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
 
 async fn came(verb: &str, target: &str, body: &str) -> Value {
     let server = Server::silent();
-    let answer = server.ask(RULES.clone(), send(verb, target, body)).await;
-    assert_eq!(answer.status, 200, "{verb} {target} {body}: {answer:?}");
+    let response = server
+        .respond(RULES.clone(), send(verb, target, body))
+        .await;
+    assert_eq!(response.status, 200, "{verb} {target} {body}: {response:?}");
     let message = server.only().message;
     let name = format!("{PACKAGE}.Conflicts");
     let schema = RULES.schema();
@@ -30,9 +32,11 @@ async fn came(verb: &str, target: &str, body: &str) -> Value {
 /// Checks that a request is refused and that the message has all of these texts.
 async fn refused(verb: &str, target: &str, body: &str, names: &[&str]) {
     let server = Server::silent();
-    let answer = server.ask(RULES.clone(), send(verb, target, body)).await;
+    let response = server
+        .respond(RULES.clone(), send(verb, target, body))
+        .await;
     assert!(server.received().is_empty(), "{verb} {target} {body}");
-    let message = answer.error(400, "INVALID_ARGUMENT");
+    let message = response.error(400, "INVALID_ARGUMENT");
     for name in names {
         assert!(message.contains(name), "{verb} {target} {body}: {message}");
     }

@@ -91,9 +91,9 @@ async fn each_refusal_of_the_server_names_its_cause_and_what_is_valid() {
     for (request, (http, code), expected) in cases {
         let server = Server::silent();
         let target = request.uri().to_string();
-        let answer = server.ask(rules(), request).await;
+        let response = server.respond(rules(), request).await;
         assert!(server.received().is_empty(), "{target}");
-        let message = answer.error(http, code);
+        let message = response.error(http, code);
         if message != expected {
             wrong.push(format!("{target}: {message}"));
         }

@@ -20,25 +20,28 @@ use crate::fixture::{GrpcRequest, GrpcResponse, Server, get, rules, send, wire};
 #[tokio::test]
 async fn a_path_without_a_method_is_not_found() {
     for path in ["/", "/v1", "/v2/shelves//", "/v2/shelves/1/", "/nothing"] {
-        let answer = Server::silent().ask(rules(), get(path)).await;
-        let message = answer.error(404, "NOT_FOUND");
+        let response = Server::silent().respond(rules(), get(path)).await;
+        let message = response.error(404, "NOT_FOUND");
         assert!(message.contains(path), "{message}");
     }
 }
 
 #[tokio::test]
 async fn another_http_method_is_405_with_the_allowed_ones() {
-    let answer = Server::silent()
-        .ask(rules(), send("DELETE", "/v1/shelves/a/file", ""))
+    let response = Server::silent()
+        .respond(rules(), send("DELETE", "/v1/shelves/a/file", ""))
         .await;
-    answer.error(405, "UNIMPLEMENTED");
-    let mut allowed: Vec<&str> = answer.header("allow").split(", ").collect();
+    response.error(405, "UNIMPLEMENTED");
+    let mut allowed: Vec<&str> = response.header("allow").split(", ").collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["GET", "POST", "PUT"]);
 }
 
 /// Returns the response to a body of two pieces, and the number of bytes that had been read by then.
-async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCode, usize) {
+async fn status_and_bytes_read(
+    mut request: http::Request<String>,
+    most: usize,
+) -> (StatusCode, usize) {
     let read = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&read);
     let piece = std::mem::take(request.body_mut());
@@ -51,8 +54,11 @@ async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCod
     });
     let service = TranscodeLayer::new(rules()).max_request(most).layer(unused);
     let request = request.map(|_| StreamBody::new(pieces));
-    let reply = service.oneshot(request).await.expect("it always answers");
-    (reply.status(), read.load(Ordering::SeqCst))
+    let response = service
+        .oneshot(request)
+        .await
+        .expect("the service is infallible");
+    (response.status(), read.load(Ordering::SeqCst))
 }
 
 #[tokio::test]
@@ -67,22 +73,29 @@ async fn a_rejected_request_is_read_to_its_end_first() {
         ("POST", "/v1/books:write", StatusCode::NOT_IMPLEMENTED),
     ] {
         let request = send(verb, path, "1234");
-        assert_eq!(answered(request, 8).await, (status, 8), "{verb} {path}");
+        assert_eq!(
+            status_and_bytes_read(request, 8).await,
+            (status, 8),
+            "{verb} {path}"
+        );
         // At most four times the limit is read.
         for (limit, read) in [(2, 8), (1, 4)] {
             let request = send(verb, path, "1234");
-            let answer = answered(request, limit).await;
-            assert_eq!(answer, (status, read), "{verb} {path} {limit}");
+            let response = status_and_bytes_read(request, limit).await;
+            assert_eq!(response, (status, read), "{verb} {path} {limit}");
         }
     }
     let mut packed = send("PUT", "/v1/shelves/a/file", "1234");
     let other = HeaderValue::from_static("br");
     packed.headers_mut().insert("content-encoding", other);
     let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    assert_eq!(answered(packed, 8).await, (unsupported, 8));
+    assert_eq!(status_and_bytes_read(packed, 8).await, (unsupported, 8));
     // A body that is too large is read as well.
     let large = send("POST", "/v1/shelves/a/file", "1234");
-    assert_eq!(answered(large, 7).await, (StatusCode::BAD_REQUEST, 8));
+    assert_eq!(
+        status_and_bytes_read(large, 7).await,
+        (StatusCode::BAD_REQUEST, 8)
+    );
 }
 
 #[tokio::test]
@@ -90,20 +103,26 @@ async fn a_client_that_sends_expect_is_refused_before_it_sends_the_body() {
     let mut request = send("POST", "/nothing", "1234");
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
-    assert_eq!(answered(request, 8).await, (StatusCode::NOT_FOUND, 0));
+    assert_eq!(
+        status_and_bytes_read(request, 8).await,
+        (StatusCode::NOT_FOUND, 0)
+    );
     // After the server has sent 100 Continue, the body is read to its end.
     let mut request = send("POST", "/v1/shelves/a/file", "1234");
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
-    assert_eq!(answered(request, 3).await, (StatusCode::BAD_REQUEST, 8));
+    assert_eq!(
+        status_and_bytes_read(request, 3).await,
+        (StatusCode::BAD_REQUEST, 8)
+    );
 }
 
 #[tokio::test]
 async fn a_stream_of_requests_is_refused() {
-    let answer = Server::silent()
-        .ask(rules(), send("POST", "/v1/books:write", "{}"))
+    let response = Server::silent()
+        .respond(rules(), send("POST", "/v1/books:write", "{}"))
         .await;
-    let message = answer.error(501, "UNIMPLEMENTED");
+    let message = response.error(501, "UNIMPLEMENTED");
     assert!(message.contains("gRPC"), "{message}");
 }
 
@@ -115,15 +134,15 @@ async fn a_status_is_written_with_its_details() {
     let status = Status::with_error_details(Code::Unavailable, "try \"again\"", details);
     // In the trailers, before and after a message.
     for messages in [&[][..], &[&b""[..]]] {
-        let server = Server::answering(messages, status.clone());
-        let answer = server.ask(rules(), get("/v2/shelves/1")).await;
-        assert_eq!(answer.error(503, "UNAVAILABLE"), "try \"again\"");
-        assert_eq!(answer.header("retry-after"), "2");
+        let server = Server::with_responses(messages, status.clone());
+        let response = server.respond(rules(), get("/v2/shelves/1")).await;
+        assert_eq!(response.error(503, "UNAVAILABLE"), "try \"again\"");
+        assert_eq!(response.header("retry-after"), "2");
         assert_eq!(
-            answer.header("content-type"),
+            response.header("content-type"),
             "application/json; charset=UTF-8"
         );
-        let details = answer.json()["error"]["details"].clone();
+        let details = response.json()["error"]["details"].clone();
         let expected = json!([
             {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.500s"},
             {"@type": "type.googleapis.com/google.rpc.ResourceInfo", "resourceType": "book", "resourceName": "b"},
@@ -134,35 +153,35 @@ async fn a_status_is_written_with_its_details() {
 
 #[tokio::test]
 async fn an_unauthenticated_call_asks_for_a_bearer_token() {
-    let server = Server::answering(&[], Status::unauthenticated("who?"));
-    let answer = server.ask(rules(), get("/v2/shelves/1")).await;
-    answer.error(401, "UNAUTHENTICATED");
-    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    let server = Server::with_responses(&[], Status::unauthenticated("who?"));
+    let response = server.respond(rules(), get("/v2/shelves/1")).await;
+    response.error(401, "UNAUTHENTICATED");
+    assert_eq!(response.header("www-authenticate"), "Bearer");
 }
 
 #[tokio::test]
 async fn a_response_is_json_by_the_rule_of_its_method() {
     let book = wire("Book", &json!({"name": "b", "pages": "7"}));
-    let server = Server::answering(&[&book], Status::ok(""));
-    let answer = server.ask(rules(), get("/v2/shelves/1")).await;
-    assert_eq!(answer.body, r#"{"name":"b","pages":"7"}"#);
-    assert_eq!(answer.header("x-of-server"), "kept");
-    assert_eq!(answer.header("grpc-status"), "");
+    let server = Server::with_responses(&[&book], Status::ok(""));
+    let response = server.respond(rules(), get("/v2/shelves/1")).await;
+    assert_eq!(response.body, r#"{"name":"b","pages":"7"}"#);
+    assert_eq!(response.header("x-of-server"), "kept");
+    assert_eq!(response.header("grpc-status"), "");
 
-    let reply = wire("RenameReply", &json!({"titles": ["a", "b"], "rest": "r"}));
-    let server = Server::answering(&[&reply], Status::ok(""));
-    let answer = server
-        .ask(rules(), send("PUT", "/v1/shelves/a", "\"t\""))
+    let response = wire("RenameReply", &json!({"titles": ["a", "b"], "rest": "r"}));
+    let server = Server::with_responses(&[&response], Status::ok(""));
+    let response = server
+        .respond(rules(), send("PUT", "/v1/shelves/a", "\"t\""))
         .await;
-    assert_eq!(answer.body, r#"["a","b"]"#);
+    assert_eq!(response.body, r#"["a","b"]"#);
 }
 
 #[tokio::test]
 async fn a_malformed_response_is_an_internal_error() {
     for messages in [&[][..], &[&b""[..], b""], &[b"\x0a\x7f"]] {
-        let server = Server::answering(messages, Status::ok(""));
-        let answer = server.ask(rules(), get("/v2/shelves/1")).await;
-        answer.error(500, "INTERNAL");
+        let server = Server::with_responses(messages, Status::ok(""));
+        let response = server.respond(rules(), get("/v2/shelves/1")).await;
+        response.error(500, "INTERNAL");
     }
 }
 
@@ -185,8 +204,8 @@ async fn a_grpc_request_passes_unchanged() {
     ] {
         let server = Server::silent();
         let request = typed("POST", "/a.B/C", &[media]);
-        let answer = server.ask(rules(), request).await;
-        assert_eq!(answer.header("content-type"), "application/grpc");
+        let response = server.respond(rules(), request).await;
+        assert_eq!(response.header("content-type"), "application/grpc");
         let received = server.only();
         assert_eq!(
             (received.path.as_str(), &received.message[..]),
@@ -207,8 +226,8 @@ async fn grpc_web_and_grpc_with_another_codec_are_an_unsupported_media_type() {
     ] {
         for (verb, path) in [("POST", "/a.B/C"), ("MOVE", "/v1/shelves/a"), ("GET", "/")] {
             let server = Server::silent();
-            let answer = server.ask(rules(), typed(verb, path, &[media])).await;
-            let message = answer.error(415, "UNIMPLEMENTED");
+            let response = server.respond(rules(), typed(verb, path, &[media])).await;
+            let message = response.error(415, "UNIMPLEMENTED");
             assert!(message.contains("application/grpc"), "{message}");
             assert!(server.received().is_empty(), "{media}");
         }
@@ -220,7 +239,10 @@ async fn a_grpc_request_with_another_verb_than_post_is_matched_to_the_rules() {
     for verb in ["GET", "PUT", "OPTIONS", "BREW"] {
         let server = Server::silent();
         let request = typed(verb, "/a.B/C", &["application/grpc"]);
-        server.ask(rules(), request).await.error(404, "NOT_FOUND");
+        server
+            .respond(rules(), request)
+            .await
+            .error(404, "NOT_FOUND");
         assert!(server.received().is_empty(), "{verb}");
     }
     for media in [
@@ -230,7 +252,10 @@ async fn a_grpc_request_with_another_verb_than_post_is_matched_to_the_rules() {
     ] {
         let server = Server::silent();
         let request = typed("POST", "/a.B/C", &[media]);
-        server.ask(rules(), request).await.error(404, "NOT_FOUND");
+        server
+            .respond(rules(), request)
+            .await
+            .error(404, "NOT_FOUND");
     }
 }
 
@@ -242,8 +267,10 @@ async fn several_content_types_are_refused() {
         ["application/json", "application/json"],
     ] {
         let server = Server::silent();
-        let answer = server.ask(rules(), typed("POST", "/a.B/C", &types)).await;
-        let message = answer.error(400, "INVALID_ARGUMENT");
+        let response = server
+            .respond(rules(), typed("POST", "/a.B/C", &types))
+            .await;
+        let message = response.error(400, "INVALID_ARGUMENT");
         assert!(message.contains("`content-type`"), "{message}");
         assert!(server.received().is_empty());
     }
@@ -254,12 +281,12 @@ async fn shelf_of(target: http::Uri) -> (u16, Option<i64>) {
     let mut request = get("/");
     *request.uri_mut() = target;
     let server = Server::silent();
-    let answer = server.ask(rules(), request).await;
+    let response = server.respond(rules(), request).await;
     let shelf = server.received().first().map(|received| {
         let found = crate::fixture::json("FindRequest", &received.message);
         found["shelf"].as_i64().unwrap_or_default()
     });
-    (answer.status.as_u16(), shelf)
+    (response.status.as_u16(), shelf)
 }
 
 #[tokio::test]
@@ -298,8 +325,8 @@ async fn the_body_is_read_to_its_end_with_any_content_length_header() {
         let mut request = send("MOVE", "/v1/shelves/a", "");
         let length = http::HeaderValue::from_static(length);
         request.headers_mut().insert("content-length", length);
-        let answer = server.ask(rules(), request).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = server.respond(rules(), request).await;
+        assert_eq!(response.status, 200, "{response:?}");
         let received = server.only();
         assert!(!received.headers.contains_key("content-length"));
         let found = crate::fixture::json("DownloadRequest", &received.message);

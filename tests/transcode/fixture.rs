@@ -62,7 +62,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn answering(messages: &[&[u8]], status: Status) -> Self {
+    pub(crate) fn with_responses(messages: &[&[u8]], status: Status) -> Self {
         Self {
             received: Arc::default(),
             messages: Arc::new(messages.iter().map(|message| message.to_vec()).collect()),
@@ -72,7 +72,7 @@ impl Server {
 
     /// Responds with one empty message and OK.
     pub(crate) fn silent() -> Self {
-        Self::answering(&[b""], Status::ok(""))
+        Self::with_responses(&[b""], Status::ok(""))
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -86,8 +86,8 @@ impl Server {
         received.remove(0)
     }
 
-    async fn answer(self, rpc: GrpcRequest) -> Result<GrpcResponse, Infallible> {
-        let (head, body) = rpc.into_parts();
+    async fn handle(self, request: GrpcRequest) -> Result<GrpcResponse, Infallible> {
+        let (head, body) = request.into_parts();
         let payload = body.collect().await.expect("it is whole").to_bytes();
         self.received.lock().expect("not poisoned").push(Received {
             path: head.uri.path().to_owned(),
@@ -105,11 +105,11 @@ impl Server {
             .chain([http_body::Frame::trailers(trailers)])
             .map(Ok::<_, Status>)
             .collect();
-        let mut reply = GrpcResponse::new(Body::new(StreamBody::new(Iter(frames.into_iter()))));
-        let headers = reply.headers_mut();
+        let mut response = GrpcResponse::new(Body::new(StreamBody::new(Iter(frames.into_iter()))));
+        let headers = response.headers_mut();
         headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         headers.insert("x-of-server", HeaderValue::from_static("kept"));
-        Ok(reply)
+        Ok(response)
     }
 
     /// Returns this server behind the layer, with these rules.
@@ -118,26 +118,29 @@ impl Server {
         rules: Rules,
     ) -> Transcode<BoxCloneService<GrpcRequest, GrpcResponse, Infallible>> {
         let server = self.clone();
-        let service = tower::service_fn(move |rpc| server.clone().answer(rpc));
+        let service = tower::service_fn(move |request| server.clone().handle(request));
         TranscodeLayer::new(rules).layer(BoxCloneService::new(service))
     }
 
     /// Sends one HTTP request, and returns the response.
-    pub(crate) async fn ask(
+    pub(crate) async fn respond(
         &self,
         rules: Rules,
         request: http::Request<impl Into<Bytes>>,
-    ) -> Answer {
+    ) -> HttpResponse {
         let request = request.map(|body| Full::new(body.into()));
         let mut service = self.behind(rules);
         let service = ready(&mut service).await;
-        let reply = service.call(request).await.expect("it always answers");
-        let (head, body) = reply.into_parts();
+        let response = service
+            .call(request)
+            .await
+            .expect("the service is infallible");
+        let (head, body) = response.into_parts();
         let (body, broken) = match body.collect().await {
             Ok(body) => (body.to_bytes(), None),
             Err(status) => (Bytes::new(), Some(status)),
         };
-        Answer {
+        HttpResponse {
             status: head.status,
             headers: head.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
@@ -155,14 +158,14 @@ where
 
 /// An HTTP response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
     pub(crate) broken: Option<Status>,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Received, Server, get, json as read, rules, send};
+use crate::fixture::{HttpResponse, Received, Server, get, json as read, rules, send};
 
 const OVERRIDE: &str = "x-http-method-override";
 
@@ -42,17 +42,17 @@ fn packed(
 
 async fn came(request: http::Request<impl Into<bytes::Bytes>>) -> Received {
     let server = Server::silent();
-    let answer = server.ask(rules(), request).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = server.respond(rules(), request).await;
+    assert_eq!(response.status, 200, "{response:?}");
     server.only()
 }
 
 /// Returns the response to a request that does not reach the server.
-async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> Answer {
+async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> HttpResponse {
     let server = Server::silent();
-    let answer = server.ask(rules(), request).await;
+    let response = server.respond(rules(), request).await;
     assert!(server.received().is_empty(), "{:?}", server.received());
-    answer
+    response
 }
 
 /// Returns the fields that a query sets, except the shelf.
@@ -80,8 +80,8 @@ async fn a_body_in_gzip_is_read_decompressed() {
         let found = read("DownloadRequest", &received.message);
         assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
         // The body is read: another name in it is refused.
-        let answer = refused(packed("MOVE", "/v1/shelves/b", encoding, body)).await;
-        let message = answer.error(400, "INVALID_ARGUMENT");
+        let response = refused(packed("MOVE", "/v1/shelves/b", encoding, body)).await;
+        let message = response.error(400, "INVALID_ARGUMENT");
         assert!(message.contains("set twice"), "{message}");
     }
     // Bytes that are not JSON too.
@@ -105,12 +105,12 @@ async fn an_absent_body_is_empty_in_every_accepted_encoding() {
 async fn another_encoding_is_refused_with_the_accepted_ones() {
     for encoding in ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "gzipx"] {
         let body = gzip(b"{}");
-        let answer = refused(packed("MOVE", "/v1/shelves/a", encoding, body)).await;
-        let message = answer.error(415, "UNIMPLEMENTED");
+        let response = refused(packed("MOVE", "/v1/shelves/a", encoding, body)).await;
+        let message = response.error(415, "UNIMPLEMENTED");
         let expected =
             format!("unsupported content encoding `{encoding}`: must be gzip or identity");
         assert!(message.ends_with(&expected), "{message}");
-        assert_eq!(answer.header("accept-encoding"), "gzip, identity");
+        assert_eq!(response.header("accept-encoding"), "gzip, identity");
     }
 }
 
@@ -119,8 +119,8 @@ async fn malformed_gzip_is_an_invalid_argument() {
     let whole = gzip(b"{}");
     let followed = [&whole[..], b"x"].concat();
     for body in [b"{}".to_vec(), whole[..whole.len() - 1].to_vec(), followed] {
-        let answer = refused(packed("MOVE", "/v1/shelves/a", "gzip", body)).await;
-        let message = answer.error(400, "INVALID_ARGUMENT");
+        let response = refused(packed("MOVE", "/v1/shelves/a", "gzip", body)).await;
+        let message = response.error(400, "INVALID_ARGUMENT");
         assert!(message.starts_with("invalid gzip body"), "{message}");
     }
 }
@@ -128,22 +128,25 @@ async fn malformed_gzip_is_an_invalid_argument() {
 #[tokio::test]
 async fn the_limit_applies_before_and_after_decompression() {
     const DEFAULT: usize = 8 << 20;
-    let said = "Request payload size exceeds the limit: 8388608 bytes.";
+    let expected = "Request payload size exceeds the limit: 8388608 bytes.";
     for (size, status) in [(DEFAULT, 200), (DEFAULT + 1, 400)] {
         let body = vec![b' '; size];
         for (encoding, body) in [("gzip", gzip(&body)), ("identity", body)] {
             let request = packed("MOVE", "/v1/shelves/a", encoding, body);
-            let answer = Server::silent().ask(rules(), request).await;
-            assert_eq!(answer.status, status, "{size} in {encoding}: {answer:?}");
+            let response = Server::silent().respond(rules(), request).await;
+            assert_eq!(
+                response.status, status,
+                "{size} in {encoding}: {response:?}"
+            );
             if status == 400 {
-                assert_eq!(answer.error(400, "INVALID_ARGUMENT"), said);
+                assert_eq!(response.error(400, "INVALID_ARGUMENT"), expected);
             }
         }
     }
     let bomb = gzip(&vec![0; 64 << 20]);
     assert!(bomb.len() < 1 << 20, "{}", bomb.len());
-    let answer = refused(packed("MOVE", "/v1/shelves/a", "gzip", bomb)).await;
-    assert_eq!(answer.error(400, "INVALID_ARGUMENT"), said);
+    let response = refused(packed("MOVE", "/v1/shelves/a", "gzip", bomb)).await;
+    assert_eq!(response.error(400, "INVALID_ARGUMENT"), expected);
 }
 
 #[tokio::test]
@@ -168,19 +171,19 @@ async fn a_path_must_have_the_verb_that_the_override_header_names() {
         with(send("POST", "/v1/shelves/a/file", "x"), &headers)
     };
     for verb in ["DELETE", "HEAD", "put", "Get"] {
-        let answer = refused(named(&[verb])).await;
-        let message = answer.error(405, "UNIMPLEMENTED");
+        let response = refused(named(&[verb])).await;
+        let message = response.error(405, "UNIMPLEMENTED");
         assert!(
             message.contains(&format!("method {verb} not allowed")),
             "{message}"
         );
-        let mut allowed: Vec<&str> = answer.header("allow").split(", ").collect();
+        let mut allowed: Vec<&str> = response.header("allow").split(", ").collect();
         allowed.sort_unstable();
         assert_eq!(allowed, ["GET", "POST", "PUT"]);
     }
     for verbs in [&[""][..], &["P T"], &["PUT, PUT"], &["PUT", "PUT"]] {
-        let answer = refused(named(verbs)).await;
-        let message = answer.error(400, "INVALID_ARGUMENT");
+        let response = refused(named(verbs)).await;
+        let message = response.error(400, "INVALID_ARGUMENT");
         assert!(message.contains("`x-http-method-override`"), "{message}");
     }
 }
@@ -243,27 +246,27 @@ async fn a_get_may_send_its_query_as_a_form() {
     let received = came(request.map(|_| gzip(b"note=x"))).await;
     let found = read("FindRequest", &received.message);
     assert_eq!(found, json!({"shelf": 1, "note": "x"}));
-    for (target, body, said) in [
+    for (target, body, expected) in [
         ("/v2/shelves/1?open=true", &b"open=true"[..], "`open`"),
         ("/v2/shelves/1", b"nothing=1", "`nothing`"),
         ("/v2/shelves/1", b"note=\xff", "invalid form: must be UTF-8"),
     ] {
         let request = with(send("POST", target, ""), &form);
-        let answer = refused(request.map(|_| body.to_vec())).await;
-        let message = answer.error(400, "INVALID_ARGUMENT");
-        assert!(message.contains(said), "{message}");
+        let response = refused(request.map(|_| body.to_vec())).await;
+        let message = response.error(400, "INVALID_ARGUMENT");
+        assert!(message.contains(expected), "{message}");
     }
     // On other verbs, a form is a body like any other.
     let headers = [(OVERRIDE, "MOVE"), ("content-type", FORM)];
-    let answer = refused(with(send("POST", "/v1/shelves/a", "name=x"), &headers)).await;
-    answer.error(400, "INVALID_ARGUMENT");
+    let response = refused(with(send("POST", "/v1/shelves/a", "name=x"), &headers)).await;
+    response.error(400, "INVALID_ARGUMENT");
 }
 
 #[tokio::test]
 async fn head_requests_have_no_rule() {
-    let answer = refused(send("HEAD", "/v2/shelves/1", "")).await;
-    answer.error(405, "UNIMPLEMENTED");
-    assert_eq!(answer.header("allow"), "GET");
+    let response = refused(send("HEAD", "/v2/shelves/1", "")).await;
+    response.error(405, "UNIMPLEMENTED");
+    assert_eq!(response.header("allow"), "GET");
     refused(send("HEAD", "/v3", ""))
         .await
         .error(404, "NOT_FOUND");
@@ -306,8 +309,8 @@ async fn a_boolean_of_a_query_is_accepted_in_the_spellings_of_clients() {
         assert_eq!(found(&format!("open={text}")).await, json!({}), "{text}");
     }
     for text in ["", "on", "2", "%20true", "truee"] {
-        let answer = refused(get(&format!("/v2/shelves/1?open={text}"))).await;
-        let message = answer.error(400, "INVALID_ARGUMENT");
+        let response = refused(get(&format!("/v2/shelves/1?open={text}"))).await;
+        let message = response.error(400, "INVALID_ARGUMENT");
         assert!(
             message.contains("must be true or false"),
             "{text}: {message}"
@@ -331,7 +334,7 @@ async fn a_mask_of_a_query_may_name_any_key_of_a_map() {
             "{text}"
         );
     }
-    let answer = refused(get("/v2/shelves/1?mask=a,labels.%60b")).await;
-    let message = answer.error(400, "INVALID_ARGUMENT");
+    let response = refused(get("/v2/shelves/1?mask=a,labels.%60b")).await;
+    let message = response.error(400, "INVALID_ARGUMENT");
     assert!(message.contains("unclosed backtick"), "{message}");
 }

@@ -7,8 +7,8 @@ use crate::fixture::{Server, get, json as read, rules, send};
 /// Returns the method and the JSON of the request that the server received.
 async fn came(request: http::Request<String>, message: &str) -> (String, Value) {
     let server = Server::silent();
-    let answer = server.ask(rules(), request).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = server.respond(rules(), request).await;
+    assert_eq!(response.status, 200, "{response:?}");
     let received = server.only();
     let method = received.path.rsplit('/').next().expect("a path").to_owned();
     (method, read(message, &received.message))
@@ -16,9 +16,9 @@ async fn came(request: http::Request<String>, message: &str) -> (String, Value) 
 
 async fn refused(request: http::Request<String>) -> String {
     let server = Server::silent();
-    let answer = server.ask(rules(), request).await;
+    let response = server.respond(rules(), request).await;
     assert!(server.received().is_empty(), "{:?}", server.received());
-    answer.error(400, "INVALID_ARGUMENT")
+    response.error(400, "INVALID_ARGUMENT")
 }
 
 #[tokio::test]
@@ -117,10 +117,10 @@ async fn system_parameters_are_not_fields_and_some_become_headers() {
     let server = Server::silent();
     let query = "%24alt=json%3Benum-encoding%3Dint&prettyPrint=true&callback=&$.xgafv=2\
         &quotaUser=q&$userProject=u&$fields=a&access_token=t&$key=secret&key=field";
-    let answer = server
-        .ask(rules(), get(&format!("/v2/shelves/1?{query}")))
+    let response = server
+        .respond(rules(), get(&format!("/v2/shelves/1?{query}")))
         .await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(response.status, 200, "{response:?}");
     let received = server.only();
     // The request has a field `key`, which takes precedence over the system parameter without `$`.
     assert_eq!(
@@ -213,8 +213,8 @@ async fn headers_of_http_are_removed_and_all_others_are_forwarded() {
             .headers_mut()
             .insert(name, http::HeaderValue::from_static(value));
     }
-    let answer = server.ask(rules(), request).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = server.respond(rules(), request).await;
+    assert_eq!(response.status, 200, "{response:?}");
     let headers = server.only().headers;
     let mut names: Vec<&str> = headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();

@@ -18,9 +18,9 @@ static RULES: LazyLock<Rules> =
 /// Returns the method that a request calls, or the HTTP status of its refusal.
 async fn served(request: http::Request<String>) -> Result<String, u16> {
     let server = Server::silent();
-    let answer = server.ask(RULES.clone(), request).await;
-    if answer.status != 200 {
-        return Err(answer.status.as_u16());
+    let response = server.respond(RULES.clone(), request).await;
+    if response.status != 200 {
+        return Err(response.status.as_u16());
     }
     let path = server.only().path;
     Ok(path.rsplit('/').next().expect("a path").to_owned())
@@ -100,7 +100,7 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
 }
 
 #[tokio::test]
-async fn of_two_methods_on_one_path_the_client_serves_both_and_the_server_the_first() {
+async fn if_two_methods_have_one_path_the_client_serves_both_and_the_server_the_first() {
     assert_eq!(
         target("Read", &["rooms/a", "", ""]).await.as_deref(),
         Ok("/v1/rooms/a")
@@ -128,8 +128,8 @@ async fn the_rules_of_an_imported_file_come_last_unless_they_are_configured() {
         );
         async move {
             let server = Server::silent();
-            let answer = server.ask(rules, get("/v1/rooms/a")).await;
-            assert_eq!(answer.status, 200, "{answer:?}");
+            let response = server.respond(rules, get("/v1/rooms/a")).await;
+            assert_eq!(response.status, 200, "{response:?}");
             assert_eq!(server.only().path, path);
         }
     };
@@ -154,8 +154,8 @@ async fn a_double_wildcard_before_the_end_of_a_template_is_served_in_both_direct
         let found = target("Items", &[name, "", "v"]).await;
         assert_eq!(found.as_deref(), Ok(path));
         let server = Server::silent();
-        let answer = server.ask(RULES.clone(), get(path)).await;
-        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let response = server.respond(RULES.clone(), get(path)).await;
+        assert_eq!(response.status, 200, "{path}: {response:?}");
         let name_of = format!(
             "{}.Request",
             SERVICE.strip_suffix(".Rooms").expect("a service")
@@ -227,7 +227,7 @@ fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
 }
 
 #[test]
-fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
+fn an_invalid_rule_of_a_configuration_does_not_affect_other_rules() {
     let selector = format!("{SERVICE}.Unnamed");
     for (rule, pattern, reason) in [
         (json!({"get": "v1"}), "GET v1", "must begin with `/`"),
@@ -316,7 +316,7 @@ fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
 }
 
 #[test]
-fn the_error_of_a_set_without_any_rule_says_so() {
+fn the_error_of_a_set_without_rules_names_the_missing_annotations() {
     let without = {
         let mut compiler = protox::Compiler::new(["tests/fixtures"]).expect("a folder");
         compiler.open_file("routes.proto").expect("a proto");

@@ -21,7 +21,7 @@ fn books(count: u32) -> Vec<Vec<u8>> {
 
 fn server(books: &[Vec<u8>], status: Status) -> Server {
     let messages: Vec<&[u8]> = books.iter().map(Vec::as_slice).collect();
-    Server::answering(&messages, status)
+    Server::with_responses(&messages, status)
 }
 
 #[tokio::test]
@@ -34,11 +34,11 @@ async fn a_stream_is_an_array_or_one_text_per_line() {
     ];
     for (count, verb, expected) in cases {
         let server = server(&books(count), Status::ok(""));
-        let answer = server
-            .ask(rules(), get(&format!("/v1/shelves/a:{verb}")))
+        let response = server
+            .respond(rules(), get(&format!("/v1/shelves/a:{verb}")))
             .await;
-        assert_eq!(answer.body, expected, "{verb} {count}");
-        let media = answer.header("content-type");
+        assert_eq!(response.body, expected, "{verb} {count}");
+        let media = response.header("content-type");
         let lines = verb == "tail" && count > 0;
         assert_eq!(
             media.starts_with("application/x-ndjson"),
@@ -52,21 +52,21 @@ async fn a_stream_is_an_array_or_one_text_per_line() {
 async fn a_failure_before_the_first_response_has_its_http_status_and_a_later_one_is_the_last_text()
 {
     let failing = server(&[], Status::not_found("no shelf"));
-    let answer = failing.ask(rules(), get("/v1/shelves/a:watch")).await;
-    assert_eq!(answer.error(404, "NOT_FOUND"), "no shelf");
+    let response = failing.respond(rules(), get("/v1/shelves/a:watch")).await;
+    assert_eq!(response.error(404, "NOT_FOUND"), "no shelf");
 
     for verb in ["watch", "tail"] {
         let failing = server(&books(1), Status::aborted("enough"));
-        let answer = failing
-            .ask(rules(), get(&format!("/v1/shelves/a:{verb}")))
+        let response = failing
+            .respond(rules(), get(&format!("/v1/shelves/a:{verb}")))
             .await;
-        assert_eq!(answer.status, 200);
+        assert_eq!(response.status, 200);
         let error = r#"{"error":{"code":409,"message":"enough","status":"ABORTED"}}"#;
         let expected = match verb {
             "watch" => format!("[{{}},{error}]"),
             _ => format!("{{}}\n{error}\n"),
         };
-        assert_eq!(answer.body, expected);
+        assert_eq!(response.body, expected);
     }
 }
 
@@ -74,15 +74,15 @@ async fn a_failure_before_the_first_response_has_its_http_status_and_a_later_one
 async fn a_stream_of_bytes_is_concatenated_and_aborted_by_a_failure() {
     let pieces = [wire_body("text/x", b"one "), wire_body("", b"two")];
     let whole = server(&pieces, Status::ok(""));
-    let answer = whole.ask(rules(), get("/v1/shelves/a/file")).await;
+    let response = whole.respond(rules(), get("/v1/shelves/a/file")).await;
     assert_eq!(
-        (answer.body.as_str(), answer.header("content-type")),
+        (response.body.as_str(), response.header("content-type")),
         ("one two", "text/x")
     );
 
     let broken = server(&pieces, Status::data_loss("gone"));
-    let answer = broken.ask(rules(), get("/v1/shelves/a/file")).await;
-    assert_eq!(answer.broken.expect("it breaks off").message(), "gone");
+    let response = broken.respond(rules(), get("/v1/shelves/a/file")).await;
+    assert_eq!(response.broken.expect("it breaks off").message(), "gone");
 }
 
 fn wire_body(media: &str, data: &[u8]) -> Vec<u8> {
@@ -123,10 +123,10 @@ async fn a_client_reads_the_stream_that_the_layer_writes() {
 async fn a_truncated_stream_is_an_error() {
     let cut = |media: &'static str, body: &'static str| {
         call(move |_| {
-            let mut reply = http::Response::new(body.to_owned());
+            let mut response = http::Response::new(body.to_owned());
             let media = http::HeaderValue::from_static(media);
-            reply.headers_mut().insert("content-type", media);
-            reply
+            response.headers_mut().insert("content-type", media);
+            response
         })
     };
     let request = || wire("DownloadRequest", &json!({"name": "shelves/a"}));
@@ -158,10 +158,10 @@ fn slowly(media: &'static str, pieces: Vec<Bytes>) -> Client {
             }
             Some((Ok::<_, Status>(Frame::data(piece)), pieces))
         });
-        let mut reply = http::Response::new(Body::new(StreamBody::new(body)));
+        let mut response = http::Response::new(Body::new(StreamBody::new(body)));
         let media = http::HeaderValue::from_static(media);
-        reply.headers_mut().insert("content-type", media);
-        std::future::ready(Ok(reply))
+        response.headers_mut().insert("content-type", media);
+        std::future::ready(Ok(response))
     }))
 }
 
@@ -286,12 +286,12 @@ async fn a_stream_may_be_split_at_every_byte() {
 
 #[tokio::test]
 async fn a_streaming_call_offers_no_gzip_and_a_gzip_stream_is_an_error() {
-    let mut client = Client::of(tower::service_fn(|rpc: GrpcRequest| {
-        assert!(!rpc.headers().contains_key("accept-encoding"));
-        let mut reply = http::Response::new(Body::empty());
+    let mut client = Client::of(tower::service_fn(|request: GrpcRequest| {
+        assert!(!request.headers().contains_key("accept-encoding"));
+        let mut response = http::Response::new(Body::empty());
         let gzip = http::HeaderValue::from_static("gzip");
-        reply.headers_mut().insert("content-encoding", gzip);
-        std::future::ready(Ok(reply))
+        response.headers_mut().insert("content-encoding", gzip);
+        std::future::ready(Ok(response))
     }));
     let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
     let status = client

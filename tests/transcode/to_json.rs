@@ -68,7 +68,7 @@ fn an_unknown_or_undecodable_any_is_shown_as_its_bytes() {
 }
 
 #[test]
-fn types_with_a_form_of_their_own_are_in_the_member_value() {
+fn well_known_types_in_an_any_are_written_in_the_member_value() {
     let empty = any("type.googleapis.com/google.protobuf.Empty", b"");
     let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Empty"}});
     assert_eq!(printed(&response(empty.clone())), shown);
