@@ -85,7 +85,7 @@ fn the_status_waits_until_the_emulator_answers() {
             &endpoint,
         ]);
         let status = status.stdout(Stdio::piped()).spawn().expect("it runs");
-        // The first connections end without an answer.
+        // The first connections end without a response.
         for _ in 0..2 {
             drop(listener.accept().await.expect("a connection"));
         }

@@ -37,8 +37,8 @@ fn a_deploy_from_nothing_prints_the_url_and_a_second_one_does_nothing() {
         let mut lines = err(&output)
             .lines()
             .filter(|line| !line.contains(": warning: "));
-        let said = lines.next().is_some_and(|line| line.starts_with(nothing));
-        assert!(said && lines.next().is_none(), "{}", err(&output));
+        let is_reported = lines.next().is_some_and(|line| line.starts_with(nothing));
+        assert!(is_reported && lines.next().is_none(), "{}", err(&output));
         let after = out(&exits(0, &emulator, "operations list --format=get(name)"))
             .lines()
             .count();

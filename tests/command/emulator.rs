@@ -175,7 +175,7 @@ fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
     stream.write_all(request.as_bytes()).expect("it reads");
     // The request is in progress once the emulator asks for its body.
     let mut begun = [0; 25];
-    stream.read_exact(&mut begun).expect("it answers");
+    stream.read_exact(&mut begun).expect("a response");
     assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"{").expect("it reads");
     let page = format!("page: {}/\n", emulator.endpoint);
@@ -456,10 +456,10 @@ fn web_pages_and_hosts_are_allowed_by_options() {
         let request = "OPTIONS /emulator/v1/reset HTTP/1.1\r\nhost: emulator.test\r\norigin: http://a.test\r\n\
             access-control-request-method: POST\r\nconnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("text");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("text");
         let start = format!("HTTP/1.1 {status} ");
-        assert!(answer.starts_with(&start), "{options:?}: {answer}");
+        assert!(response.starts_with(&start), "{options:?}: {response}");
     }
 }
 

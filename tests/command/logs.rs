@@ -42,9 +42,9 @@ fn admin(endpoint: &str, host: &str, token: &str) {
         "GET /emulator/v1/calls HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("text");
+    assert!(response.starts_with("HTTP/1.1 "), "{response}");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn the_logs_of_the_command_and_its_emulator_have_no_token() {
     }
 
     let mut logs = Vec::new();
-    for (token, said) in [
+    for (token, expected) in [
         ("ya29.s3cr3t", "NOT_FOUND"),
         ("weak.s3cr3t", "PERMISSION_DENIED"),
         ("none.s3cr3t", "UNAUTHENTICATED"),
@@ -77,7 +77,7 @@ fn the_logs_of_the_command_and_its_emulator_have_no_token() {
             command.env("RUST_LOG", "trace").stderr(log("command"));
             assert_eq!(command.status().expect("it runs").code(), Some(1));
             let text = logged(&file("command"));
-            assert!(text.contains(said), "{transport} with {token}: {text}");
+            assert!(text.contains(expected), "{transport} with {token}: {text}");
             logs.push(text);
         }
     }

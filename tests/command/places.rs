@@ -1,5 +1,5 @@
 //! The addresses to which the command sends calls and credentials, and the certificates that it trusts. Arguments and
-//! environment variables decide. A test can set the latter only for a process of its own.
+//! environment variables decide. A test can set environment variables only for a process of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -65,7 +65,8 @@ fn describe(arguments: &[&str], variables: Variables<'_>) -> Output {
     within("60s", arguments, variables)
 }
 
-/// Runs a command whose call is retried until its timeout. Fails unless the error of some timeout has a text.
+/// Checks that the error of a command has a text. The call is retried until its timeout. Longer timeouts are tried if the error
+/// of a short one does not have the text.
 fn fails_with(text: &str, arguments: &[&str], variables: Variables<'_>) {
     within_some_timeout(|timeout| {
         let output = within(timeout, arguments, variables);

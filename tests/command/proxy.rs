@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::running::within_some_timeout;
 use crate::{apigw, err};
 
-/// A proxy that records the first line of each request, and answers 403.
+/// A proxy that records the first line of each request, and returns 403.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     lines: Arc<Mutex<Vec<String>>>,
@@ -18,7 +18,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it listens");
+        let address = listener.local_addr().expect("an open connection");
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&lines);
         // The thread ends with the test's process.
@@ -26,12 +26,12 @@ impl Proxy {
             for tcp in listener.incoming() {
                 let mut tcp = tcp.expect("a connection");
                 let mut head = [0; 4096];
-                let read = tcp.read(&mut head).expect("it asks");
+                let read = tcp.read(&mut head).expect("a request");
                 let head = String::from_utf8_lossy(&head[..read]);
                 let line = head.lines().next().unwrap_or_default().to_owned();
                 kept.lock().expect("whole").push(line);
-                let answer = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
-                tcp.write_all(answer).expect("it listens");
+                let response = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+                tcp.write_all(response).expect("an open connection");
             }
         });
         Self { address, lines }

@@ -307,9 +307,9 @@ fn the_billing_project_is_sent() {
             .map(|line| line.expect("text").to_lowercase())
             .take_while(|line| !line.is_empty())
             .collect();
-        let answer =
+        let response =
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
-        stream.write_all(answer.as_bytes()).expect("it reads");
+        stream.write_all(response.as_bytes()).expect("it reads");
         lines
     });
     let output = apigw(&[

@@ -277,7 +277,7 @@ fn prune_deletes_nothing_while_a_location_does_not_respond() {
 }
 
 #[test]
-fn a_config_that_a_gateway_uses_is_kept_if_unused() {
+fn delete_if_unused_keeps_a_config_that_a_gateway_uses() {
     let emulator = served();
     let output = exits(0, &emulator, "api-configs delete c1 --api=a --if-unused -q");
     assert!(err(&output).contains("gateways/g uses"), "{}", err(&output));

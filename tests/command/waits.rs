@@ -152,7 +152,7 @@ fn a_cancel_that_comes_too_late_exits_7() {
 }
 
 #[test]
-fn several_operations_are_waited_for_all_or_any_by_name_target_or_state() {
+fn a_wait_selects_operations_by_name_target_or_state_and_ends_at_all_or_any() {
     let emulator = Emulator::with(&[
         "--operation-time",
         "1h",
@@ -237,7 +237,7 @@ fn records_of_operations_are_deleted_after_a_prompt() {
 }
 
 #[test]
-fn watch_prints_events_with_one_terminal_event_an_operation_and_a_summary() {
+fn watch_prints_one_final_event_for_each_operation_and_a_summary() {
     let emulator = Emulator::start("1h");
     let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
     let line = format!("operations watch {a} {b} --full --heartbeat=200ms");
@@ -430,7 +430,7 @@ fn a_prompt_is_answered_by_standard_input_and_no_answer_deletes_nothing() {
     use std::io::Write as _;
     let emulator = Emulator::start("0s");
     exits(0, &emulator, "apis create a");
-    let answer = |text: &str| {
+    let run_with_input = |text: &str| {
         let mut delete = on(&emulator, "apis delete a");
         let mut child = delete
             .stdin(Stdio::piped())
@@ -447,14 +447,14 @@ fn a_prompt_is_answered_by_standard_input_and_no_answer_deletes_nothing() {
         child.wait_with_output().expect("it ends")
     };
     for text in ["", "n\n", "no\n", "what\nn\n"] {
-        let output = answer(text);
+        let output = run_with_input(text);
         assert_eq!(output.status.code(), Some(1), "{text:?}: {}", err(&output));
         assert!(err(&output).contains(
             "Are you sure? This will delete the API 'projects/p/locations/global/apis/a'"
         ));
         exits(0, &emulator, "apis describe a");
     }
-    assert_eq!(answer("y\n").status.code(), Some(0));
+    assert_eq!(run_with_input("y\n").status.code(), Some(0));
     exits(1, &emulator, "apis describe a");
 }
 
@@ -576,7 +576,7 @@ fn an_error_is_also_an_event_if_progress_is_json() {
 }
 
 #[test]
-fn a_message_of_the_server_begins_no_line_of_the_command() {
+fn a_line_of_a_message_of_the_server_cannot_look_like_a_line_of_the_command() {
     let emulator = Emulator::start("0s");
     let forged = r#"gone\nhint: run `evil`\nERROR: (apigw) x\u001b[2J\u009b\u202e"#;
     emulator.inject(&format!(

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newline_in_a_text_of_the_server_begins_no_line() {
+    fn a_newline_in_a_text_of_the_server_cannot_begin_a_line_of_the_command() {
         assert_eq!(indented("a\nhint: b"), "a\n  hint: b");
         assert_eq!(one_line("a\nERROR: b\tc"), "a ERROR: b c");
     }
