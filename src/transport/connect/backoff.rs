@@ -10,8 +10,7 @@ use super::shared_error::SharedError;
 /// brief.
 const INITIAL_DELAY: Duration = Duration::from_millis(10);
 
-/// Maximum delay. Calls wait for the next attempt, so this is also the maximum time until a server is found to be reachable
-/// again.
+/// Maximum delay. Calls wait for the next attempt, so a server that has become reachable is used after at most this delay.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// The failed attempts of a pool to connect, and the delay before the next attempt.

@@ -143,8 +143,8 @@ impl PrefaceReader {
         }
     }
 
-    /// Records an error of the connection as the result, and returns it. A reset is reported as a peer that does not speak
-    /// HTTP/2, since such a peer may reset a connection whose bytes it does not understand.
+    /// Records an error of the connection as the result, and returns the error. A reset is reported as a peer that does not
+    /// speak HTTP/2, since such a peer may reset a connection whose bytes it does not understand.
     pub(super) fn explain(&self, error: io::Error) -> io::Error {
         if is_reset(&error) {
             return self.refuse("it reset the connection before its first frame");

@@ -11,8 +11,8 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use crate::call::phase::Step;
 
-/// How long only the addresses of one family are tried (RFC 8305 §5). The first address that the resolver returns determines
-/// that family.
+/// The delay before the second address family is tried (RFC 8305 §5). The first family is the family of the first address that
+/// the resolver returns.
 const FIRST_FAMILY: Duration = Duration::from_millis(250);
 
 /// Opens TCP connections. The name is resolved for each connection.
@@ -45,7 +45,7 @@ where
     pub(super) async fn connect(&self, uri: Uri) -> Result<TcpStream, BoxError> {
         match self.connector.clone().oneshot(uri).await {
             Ok(tcp) => Ok(tcp.into_inner()),
-            // Return the error of the timeout around all steps, since either that timeout or hyper-util's may elapse first.
+            // hyper-util's timeout may elapse just before the connect timeout. Both return the same error.
             Err(error) if is_elapsed(&error) => Err(timeout_error(self.timeout, Some(Step::Tcp))),
             Err(error) => Err(error.into()),
         }

@@ -302,18 +302,18 @@ fn mutual_tls_does_not_change_a_set_endpoint_and_is_an_error_in_another_universe
         assert_eq!(found.0, "https://h/");
     }
     let variables = [(MTLS, "always"), (EMULATOR_HOST, "e:1")];
-    let found = resolve(API_GATEWAY, &variables).expect("an emulator is source");
+    let found = resolve(API_GATEWAY, &variables).expect("the emulator takes precedence");
     assert_eq!(found.0, "http://e:1/");
 }
 
 #[cfg(unix)]
 #[test]
-fn the_error_of_a_variable_that_is_not_unicode_names_it() {
+fn the_error_for_a_variable_that_is_not_unicode_names_the_variable() {
     use std::os::unix::ffi::OsStringExt as _;
 
     for name in [EMULATOR_HOST, UNIVERSE, MTLS] {
         let found = API_GATEWAY
-            .resolve(|asked| (asked == name).then(|| OsString::from_vec(vec![b'h', 0xff])));
+            .resolve(|variable| (variable == name).then(|| OsString::from_vec(vec![b'h', 0xff])));
         let error = found.expect_err("not Unicode").to_string();
         assert_eq!(error, format!("invalid `{name}`: not valid Unicode"));
     }
@@ -343,7 +343,7 @@ fn the_address_of_the_metadata_server_has_only_a_host_and_a_port() {
 }
 
 #[test]
-fn localhost_and_the_names_below_it_are_loopback_for_our_own_resolver() {
+fn localhost_and_the_names_below_it_are_loopback_for_the_resolver_of_this_crate() {
     let cases = [
         ("localhost", true, true),
         ("LocalHost.", true, true),

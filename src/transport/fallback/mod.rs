@@ -145,7 +145,7 @@ impl GrpcAttempt<'_> {
         self.end(FallbackEvent::GrpcAnswered(self.ticket), "answered");
     }
 
-    /// Records the end of a probe. Does nothing for any other call, which therefore does not take the lock.
+    /// Records the end of a probe. Any other call returns at once, without taking the lock.
     fn end(&mut self, event: FallbackEvent, outcome: &'static str) {
         if std::mem::replace(&mut self.ended, true) || self.ticket != GrpcTicket::Probe {
             return;
@@ -234,7 +234,7 @@ where
         }
         Err(status) => status,
     };
-    // End the attempt before the call over REST, since the result of that call is no evidence about gRPC.
+    // End the attempt before the call over REST: the result of that call does not show whether gRPC works.
     drop(attempt);
     let Some(payload) = repetition.payload_after(&grpc_error) else {
         return Err(grpc_error);

@@ -46,7 +46,7 @@ pub(super) enum FallbackEvent {
     GrpcAnswered(GrpcTicket),
     /// gRPC did not answer a call: gRPC cannot work, the connection broke, or the call was dropped.
     GrpcFailed(GrpcTicket),
-    /// REST answered a call whose gRPC error shows that gRPC cannot work.
+    /// REST answered a call after gRPC had failed with an error that shows that gRPC cannot work.
     RestAnswered(GrpcTicket),
 }
 
@@ -70,9 +70,9 @@ impl State {
 
     /// Returns the next state and the action after an event.
     ///
-    /// The late result of a call that began over gRPC before the last change of transport is ignored: it neither closes nor
-    /// prolongs the fallback, and does not open the fallback in a later round. The connection of such a call is older than the
-    /// change, so its result does not describe the current network path.
+    /// The late result of a call that began over gRPC before the last change of transport is ignored. Such a result does not
+    /// close, prolong or open the fallback. The connection of such a call is older than the change, so its result does not
+    /// describe the current network path.
     pub(super) fn step(self, event: FallbackEvent, now: Instant) -> (Self, Action) {
         match (self, event) {
             (Self::Grpc { round }, FallbackEvent::Begins { .. }) => {

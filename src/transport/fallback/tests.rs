@@ -102,7 +102,9 @@ async fn a_create_is_repeated_over_rest_only_if_it_was_not_sent() {
     next(&mut scene.grpc)
         .await
         .send_response(response("text/html"));
-    let status = ended(call).await.expect_err("it may have been processed");
+    let status = ended(call)
+        .await
+        .expect_err("the call may have been processed");
     assert_eq!(status.code(), Code::Unavailable);
     assert!(is_unused(&mut scene.rest));
     assert_eq!(scene.active(), Transport::Grpc);

@@ -304,8 +304,8 @@ impl SharedRestPool {
     /// Waits until a connection whose last response has been read is ready for the next call. After [`READY_GRACE`], also opens
     /// a new connection.
     ///
-    /// Returns the connection that is ready first, and whether it is the reused one. The connection is `None` if the server has
-    /// closed the reused one, or if the pool has changed.
+    /// Returns the connection that is ready first. The flag is true if this is the reused connection. The connection is `None`
+    /// if the server has closed the reused connection, or if the pool has changed.
     async fn wait_ready(
         self: &Arc<Self>,
         mut connection: Http1Connection,
@@ -424,8 +424,8 @@ impl SharedRestPool {
         state.idle.retain(|(connection, used)| {
             !connection.sender.is_closed() && used.elapsed() < IDLE_TIMEOUT
         });
-        // No connection is missed: a call returns its connection before its permit, and a call that opens a connection has its
-        // permit before it starts this task.
+        // The permits include every connection in use: a call returns its connection before it releases its permit, and a call
+        // that opens a connection takes its permit before it starts this task.
         let has_calls = self.permits.available_permits() < self.max_calls;
         let must_continue = !state.idle.is_empty() || has_calls;
         if !must_continue {

@@ -2,9 +2,9 @@
 //! time.
 //!
 //! Each response that is read wakes the task of its call. A worker of tokio has a queue of 256 tasks. When that queue is full,
-//! half of it moves to the queue that all workers share. A worker takes tasks from the shared queue when its own queue is
-//! empty, and otherwise only one task now and then. Without this module, a call whose task was moved would wait while other
-//! calls run dozens of times.
+//! half of its tasks move to the queue that all workers share. A worker takes tasks from the shared queue when its own queue is
+//! empty. A busy worker takes a task from the shared queue only occasionally. Without this module, a call whose task was moved
+//! to the shared queue would wait while other calls run dozens of times.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ use tokio::runtime::RuntimeMetrics;
 const MIN_CALLS: usize = 16;
 
 /// Maximum number of bytes that a connection with at least [`MIN_CALLS`] calls reads in one turn: about 40 responses of 800
-/// bytes. Six such connections of one worker then wake fewer tasks than its queue can hold, and each read still serves many
+/// bytes. One worker can run six such connections before the tasks that they wake fill its queue. Each read still serves many
 /// calls.
 const READ_LIMIT: usize = 32 << 10;
 
@@ -31,7 +31,7 @@ const MAX_YIELDS: usize = 5;
 pub(super) struct TurnScheduler {
     runtime: RuntimeMetrics,
     budget: ReadBudget,
-    /// True if the connection let ready tasks run before its next turn.
+    /// True if the connection has let ready tasks run and its turn is next.
     has_yielded: bool,
     /// Number of times in a row that the connection yielded to the shared queue.
     yields: usize,
@@ -63,13 +63,14 @@ impl TurnScheduler {
     }
 
     fn yields_now(&mut self, cx: &mut Context<'_>) -> bool {
-        // Yield, since the worker takes tasks from the shared queue once its own queue is empty.
+        // Yield: once the worker's own queue is empty, the worker takes tasks from the shared queue.
         if self.yields < MAX_YIELDS && self.runtime.global_queue_depth() > 0 {
             self.yields += 1;
             return pin!(tokio::task::yield_now()).poll(cx).is_pending();
         }
         self.yields = 0;
-        // A connection that used up its budget was already queued behind the tasks that it woke.
+        // If the connection used up its budget, its task is already queued behind the tasks that it woke, so it need not yield
+        // again.
         if self.budget.is_used_up() {
             self.has_yielded = false;
             return false;

@@ -69,15 +69,15 @@ pub(super) struct ConnectionHealth {
 
 /// A period in which the peer sent nothing but answers to pings.
 struct SilentPeriod {
-    /// The time from which the silence is measured. It is set at the start of the period, and set again when the keepalive task
-    /// notices a stream that was opened after a time without streams or after the last early ping.
+    /// The time from which the silence is measured. This is the start of the period, or a later time at which the keepalive
+    /// task noticed a new stream: the first one after a time without streams, or the first one after the last early ping.
     since: Instant,
     /// The number of reads at the start of the period, plus the answers to pings since then.
     reads: usize,
     /// Number of early pings in this period.
     early_pings: u8,
-    /// The number of opened streams when the last early ping was answered. `None` before the first early ping, and once another
-    /// stream was opened.
+    /// The number of opened streams when the last early ping was answered. `None` before the first early ping, and again once
+    /// another stream has been opened since then.
     opened: Option<usize>,
 }
 
@@ -144,7 +144,7 @@ impl ConnectionHealth {
     async fn until_ping(&self, silence: &mut SilentPeriod, due: Instant) -> bool {
         loop {
             if self.active_streams() == 0 && self.has_unanswered.load(Ordering::SeqCst) {
-                // Do not restart the silent period, so that the silence before the next call counts, too.
+                // The silent period continues, so that the silence before the next call counts, too.
                 let opened = timeout_at(due, self.stream_opened()).await;
                 self.is_asleep.store(false, Ordering::SeqCst);
                 if opened.is_err() {
@@ -169,7 +169,7 @@ impl ConnectionHealth {
     /// Waits until there is a stream. May return early.
     async fn stream_opened(&self) {
         self.is_asleep.store(true, Ordering::SeqCst);
-        // The flag is set before this check. So a stream that is opened after the check sees the flag.
+        // The flag is set before the streams are counted. So a stream that is opened after the count finds the flag set.
         if self.active_streams() == 0 {
             self.stream_opened.notified().await;
         }
@@ -192,7 +192,7 @@ impl ConnectionHealth {
             }
         }
         tracing::debug!(
-            "suspecting a dead connection, which gets no new calls: no response to a ping within {SUSPECT_AFTER:?}"
+            "no response to a ping within {SUSPECT_AFTER:?}: the connection may be dead and gets no new calls"
         );
         self.is_suspected.store(true, Ordering::Relaxed);
         on_suspicion();
@@ -258,8 +258,8 @@ pub(super) struct ActiveStream {
 impl ActiveStream {
     pub(super) fn new(health: &Arc<ConnectionHealth>, permit: StreamPermit) -> Self {
         health.opened.fetch_add(1, Ordering::SeqCst);
-        // The stream is counted before this check. So if the keepalive task saw no stream, it had set the flag before this
-        // check.
+        // The stream is counted before the flag is read. The keepalive task sets the flag before it reads the count. So either
+        // the task counts this stream, or the flag is set here.
         if health.is_asleep.load(Ordering::SeqCst) {
             health.stream_opened.notify_one();
         }

@@ -115,8 +115,8 @@ impl Http2Pool {
         self.shared.state.with(PoolState::is_open)
     }
 
-    /// Performs the HTTP/2 handshake over a stream and adds the connection. Drops the connection if the pool has another one
-    /// after the handshake.
+    /// Performs the HTTP/2 handshake over a stream and adds the connection. If another connection of the pool accepts calls
+    /// after the handshake, drops the new connection.
     #[cfg(feature = "rest")]
     pub(crate) async fn adopt(&self, stream: IoStream) -> Result<(), BoxError> {
         let on_change = SharedPool::on_change(Arc::downgrade(&self.shared));
@@ -260,9 +260,9 @@ impl SharedPool {
     /// Starts one attempt to connect for each connection that the waiting calls still need.
     fn open_missing(self: &Arc<Self>) {
         let missing = self.state.with(PoolState::begin_connecting);
-        // Create all attempts before the first one is spawned: each attempt is counted already, and only its `Drop` ends the
-        // count. Do not hold the lock here: if the runtime shuts down, `spawn` drops the attempt at once, and its `Drop` takes
-        // the lock.
+        // Create all attempts before the first one is spawned. `begin_connecting` has counted all of them, and only the `Drop`
+        // of an attempt decrements the count. Do not hold the lock here: if the runtime shuts down, `spawn` drops the attempt
+        // at once, and its `Drop` takes the lock.
         let attempts: Vec<ConnectAttempt> = (0..missing)
             .map(|_| ConnectAttempt {
                 shared: Arc::downgrade(self),

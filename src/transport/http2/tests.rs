@@ -40,7 +40,10 @@ fn a_call_does_not_block_a_runtime_that_has_shut_down() {
         let pool = pool();
         let mut call = Box::pin(pool.send(GrpcRequest::new(tonic::body::Body::empty())));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(call.as_mut().poll(&mut cx).is_pending(), "no task connects");
+        assert!(
+            call.as_mut().poll(&mut cx).is_pending(),
+            "no task opens a connection"
+        );
         drop(call);
         // The dropped call left nothing behind: the next waiting call starts its own attempt.
         let counts = pool.shared.state.with(|state| {

@@ -37,7 +37,7 @@ fn the_variables_are_read_in_the_order_of_curl() {
             assert_eq!(environment(uri, &empty).expect("valid"), found, "{uri}");
             unset.retain(|(_, value)| value != proxy);
             let emptied = empty.iter_mut().find(|(_, value)| value == proxy);
-            emptied.expect("it is there").1 = "";
+            emptied.expect("the variable is in the list").1 = "";
         }
         assert_eq!(environment(uri, &unset).expect("valid"), None, "{uri}");
         assert_eq!(environment(uri, &empty).expect("valid"), None, "{uri}");
@@ -256,7 +256,7 @@ fn a_variable_that_is_not_needed_may_be_invalid() {
 
 #[cfg(unix)]
 #[test]
-fn the_error_of_a_variable_that_is_not_unicode_names_it() {
+fn the_error_for_a_variable_that_is_not_unicode_names_the_variable() {
     use std::os::unix::ffi::OsStringExt as _;
 
     let uri = Uri::from_static("https://h");

@@ -56,7 +56,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Connects to a name with these addresses. Returns the result and how long it took.
+/// Connects to a name with these addresses. Returns the result and the duration.
 async fn connect(
     addresses: &[SocketAddr],
     timeout: Duration,
@@ -94,20 +94,20 @@ async fn if_one_address_family_is_dead_the_other_one_is_tried_soon() {
     let dead = DeadAddress::at((Ipv6Addr::LOCALHOST, 0).into()).await;
     let (_listener, live) = listener().await;
     let addresses = [dead.address, live];
-    let (result, took) = connect(&addresses, Duration::from_secs(120)).await;
+    let (result, elapsed) = connect(&addresses, Duration::from_secs(120)).await;
     result.expect("a connection over IPv4");
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(elapsed < Duration::from_secs(60), "{elapsed:?}");
     within_some_timeout(Duration::from_millis(400), &addresses).await;
 }
 
-/// Connects with longer and longer timeouts until it succeeds, since a slow machine may need a longer one. Returns how long the
-/// last attempt took, as a part of its timeout.
+/// Connects with growing timeouts until an attempt succeeds, since a slow machine may need a longer timeout. Returns the
+/// duration of that attempt as a fraction of its timeout.
 async fn within_some_timeout(shortest: Duration, addresses: &[SocketAddr]) -> f64 {
     let mut errors = Vec::new();
     for factor in [1, 5, 25] {
         let timeout = shortest * factor;
         match connect(addresses, timeout).await {
-            (Ok(_), took) => return took.as_secs_f64() / timeout.as_secs_f64(),
+            (Ok(_), elapsed) => return elapsed.as_secs_f64() / timeout.as_secs_f64(),
             (Err(error), _) => errors.push(error),
         }
     }
@@ -119,9 +119,9 @@ async fn dead_addresses_leave_time_for_a_live_one() {
     let (one, other) = (DeadAddress::v4().await, DeadAddress::v4().await);
     let (_listener, live) = listener().await;
     let addresses = [one.address, other.address, live];
-    let took = within_some_timeout(Duration::from_secs(3), &addresses).await;
+    let elapsed = within_some_timeout(Duration::from_secs(3), &addresses).await;
     // Each dead address has its third of the time.
-    assert!(took > 0.66, "{took}");
+    assert!(elapsed > 0.66, "{elapsed}");
 }
 
 #[tokio::test]
@@ -138,15 +138,15 @@ async fn if_all_addresses_are_dead_the_error_is_the_connect_timeout() {
     let mut times = Vec::new();
     for seconds in [2, 10, 50] {
         let timeout = Duration::from_secs(seconds);
-        let (result, took) = connect(&[one.address, refusing], timeout).await;
+        let (result, elapsed) = connect(&[one.address, refusing], timeout).await;
         let expected = format!(
             "cannot connect to http://gateway.test: no connection within {seconds}s, still opening the TCP connection"
         );
         assert_eq!(result.err(), Some(expected));
-        if took < timeout {
+        if elapsed < timeout {
             return;
         }
-        times.push(took);
+        times.push(elapsed);
     }
-    panic!("the refusal did not end it: {times:?}");
+    panic!("the refusal did not end the attempt: {times:?}");
 }

@@ -8,13 +8,13 @@ use tower::BoxError;
 use super::certificate_fault;
 use crate::transport::connect::protocol::Protocols;
 
-/// Maximum number of a certificate's names in an error.
+/// Maximum number of names of a certificate that an error lists.
 const MAX_NAMES: usize = 3;
 
 /// Maximum length of a DNS name.
 const MAX_NAME_LENGTH: usize = 253;
 
-/// The parts of the client's handshake that determine the meaning of an alert of the peer.
+/// The parts of the client's handshake that determine the meaning of the peer's alert.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientOffer {
     pub(super) protocols: Protocols,

@@ -67,7 +67,7 @@ fn no_roots(set: &[(&str, &OsStr)], faults: &[String]) -> String {
         None => "no valid PEM certificate",
     };
     format!(
-        "no CA certificates: {values}: {cause}; SSL_CERT_FILE must name a PEM file of CA certificates, and SSL_CERT_DIR a folder of them, or be unset"
+        "no CA certificates: {values}: {cause}; set SSL_CERT_FILE to a PEM file of CA certificates or SSL_CERT_DIR to a folder of such files, or unset both"
     )
 }
 

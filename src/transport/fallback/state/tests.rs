@@ -18,7 +18,7 @@ type Case<'a> = (&'a str, &'a [(u64, FallbackEvent, Action)]);
 
 const CASES: &[Case<'_>] = &[
     (
-        "calls use gRPC, and keep using it if they fail without an answer of REST",
+        "calls continue to use gRPC after a failure that REST did not answer",
         &[
             (0, READ, CallGrpc(FIRST)),
             (1, CREATE, CallGrpc(FIRST)),
@@ -28,7 +28,7 @@ const CASES: &[Case<'_>] = &[
         ],
     ),
     (
-        "an answer of REST in place of gRPC opens the fallback for every call",
+        "a call that gRPC failed and REST answered opens the fallback for every call",
         &[
             (0, READ, CallGrpc(FIRST)),
             (1, GrpcFailed(FIRST), Stay),
@@ -94,7 +94,7 @@ const CASES: &[Case<'_>] = &[
         ],
     ),
     (
-        "an answer of REST to a failed probe changes nothing",
+        "an answer by REST to a failed probe changes nothing",
         &[
             (0, RestAnswered(FIRST), ReportOpened),
             (300, READ, CallGrpc(PROBE)),
@@ -104,7 +104,7 @@ const CASES: &[Case<'_>] = &[
         ],
     ),
     (
-        "a late answer to a call from before the fallback does not close it",
+        "a late answer to a call that began before the fallback does not close the fallback",
         &[
             (0, READ, CallGrpc(FIRST)),
             (1, RestAnswered(FIRST), ReportOpened),
@@ -124,7 +124,7 @@ const CASES: &[Case<'_>] = &[
         ],
     ),
     (
-        "a late failure does not open the fallback in a later round, a new one does",
+        "in a later round, the failure of an earlier call does not open the fallback, and a new failure does",
         &[
             (0, RestAnswered(FIRST), ReportOpened),
             (300, READ, CallGrpc(PROBE)),

@@ -106,7 +106,7 @@ impl<H> WaitQueue<H> {
         self.assigned.get(&id)
     }
 
-    /// Registers the waker of a call. Returns the previous one, which the caller drops after the lock is released.
+    /// Registers the waker of a call. Returns the previous waker, which the caller drops after the lock is released.
     pub(super) fn register(&mut self, id: WaiterId, waker: Waker) -> Option<Waker> {
         self.waiting.get_mut(&id)?.replace(waker)
     }
@@ -117,7 +117,8 @@ impl<H> WaitQueue<H> {
         self.woken.extend(wakers);
     }
 
-    /// Wakes all calls if connections are needed, unless they were woken for that and none has run since.
+    /// Wakes all calls if connections are needed. Does nothing if the calls were already woken for this reason and none of them
+    /// has run since.
     pub(super) fn request_growth(&mut self, is_needed: bool) {
         let was_requested = std::mem::replace(&mut self.is_growth_requested, is_needed);
         if is_needed && !was_requested {

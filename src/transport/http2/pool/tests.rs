@@ -334,7 +334,7 @@ impl Simulation {
         let free: usize = live.map(|open| open.available(stream_limit)).sum();
         assert!(
             waiting == 0 || free == 0,
-            "{waiting} wait, {free} streams are free"
+            "{waiting} calls wait although {free} streams are free"
         );
         // Some later event will wake the sleeping calls.
         let woken = self.waiting.iter().filter(|call| call.woken.get()).count();
@@ -342,7 +342,7 @@ impl Simulation {
         let has_pause = self.waiting.iter().any(|call| call.pause_end.is_some());
         assert!(
             waiting == 0 || has_event || has_pause,
-            "{waiting} wait for nothing"
+            "{waiting} calls wait, and no event will wake them"
         );
     }
 
@@ -358,7 +358,7 @@ impl Simulation {
             self.apply(Event::Pass(1500)).await;
             self.apply(Event::Poll(0)).await;
         }
-        panic!("{:?} wait forever", self.waiting);
+        panic!("the calls {:?} never end", self.waiting);
     }
 }
 
@@ -436,7 +436,7 @@ fn a_stream_that_a_dropped_call_did_not_take_goes_to_the_next() {
     for id in waiting {
         assert!(
             pool.with(PoolState::try_acquire).is_none(),
-            "others come first"
+            "waiting calls come first"
         );
         pool.with(|state| state.end_waiting(id));
     }
@@ -455,7 +455,7 @@ fn a_call_whose_connection_closed_before_it_ran_keeps_its_place() {
     let poll = |id| pool.with(|state| state.poll_waiting(id, None, Waker::noop().clone()));
     assert!(
         matches!(poll(first).0, WaitOutcome::Retry),
-        "it opens another one"
+        "the call opens another connection"
     );
     assert_eq!(pool.with(PoolState::begin_connecting), 1);
     let server_limit = MaxConcurrentStreams::default();
@@ -541,7 +541,10 @@ fn calls_of_one_thread(pool: &LockedPool<Connection>, seed: usize) {
                     WaitOutcome::Pending => {
                         let parked = std::time::Instant::now();
                         thread::park_timeout(Duration::from_secs(30));
-                        assert!(parked.elapsed() < Duration::from_secs(30), "forgotten");
+                        assert!(
+                            parked.elapsed() < Duration::from_secs(30),
+                            "the call was not woken"
+                        );
                     }
                     outcome => panic!("there is a connection: {outcome:?}"),
                 }

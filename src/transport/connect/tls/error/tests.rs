@@ -16,7 +16,7 @@ fn explained(offer: ClientOffer, error: rustls::Error) -> String {
 }
 
 #[test]
-fn an_alert_is_explained_by_what_the_client_offered() {
+fn the_text_for_an_alert_depends_on_the_offer_of_the_client() {
     use AlertDescription as Alert;
 
     let cases = [
@@ -106,7 +106,7 @@ fn an_error_shows_at_most_three_names_of_a_certificate() {
 }
 
 #[test]
-fn an_error_without_a_text_of_ours_keeps_its_own() {
+fn an_error_that_this_crate_does_not_describe_keeps_the_text_of_rustls() {
     let offer = offer(Protocols::Http2, false);
     let own = explained(offer, rustls::Error::DecryptError);
     assert_eq!(own, rustls::Error::DecryptError.to_string());
