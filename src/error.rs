@@ -55,7 +55,7 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     cause: Cause,
-    /// The action and the resource, such as `get operation projects/…`; empty if they are unknown.
+    /// The action and the resource, such as `get operation projects/…`. Empty if they are unknown.
     context: String,
     message: String,
     source: Option<BoxError>,
@@ -154,7 +154,7 @@ impl ErrorKind {
         }
     }
 
-    /// Returns the gRPC code for this kind, as a server would report it to its own caller.
+    /// Returns the gRPC code with which a server reports an error of this kind to its own caller.
     #[must_use]
     pub fn code(self) -> Code {
         match self {
@@ -250,7 +250,7 @@ impl Error {
 
     /// Adds the action, such as `get operation`, and the resource that it is about.
     pub(crate) fn context(mut self, action: &str, resource: &str) -> Self {
-        // An invalid name may hold characters that deceive a terminal.
+        // Escape control characters of an invalid name, since they could change the output of a terminal.
         self.0.context = format!("{action} {}", resource.escape_debug());
         self
     }
@@ -464,8 +464,8 @@ impl fmt::Debug for Error {
 }
 
 impl StdError for Error {
-    /// Returns the first cause that adds to the text of this error, so a printed chain repeats no text. The text of a failed
-    /// call already has the texts of its causes. The typed causes are the sources of its [`status`](Self::status).
+    /// Returns the first cause whose text is not part of this error's text, so a printed chain repeats no text. The text of a
+    /// failed call usually contains the texts of its causes. The typed causes are the sources of the [`status`](Self::status).
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.cause {
             Cause::Call(status) => first_new_cause(&self.0.message, status.source()),
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_has_a_kind_which_leads_back_to_it() {
+    fn each_code_converts_to_a_kind_and_back() {
         for number in 1..=16 {
             let code = Code::from_i32(number);
             let kind = ErrorKind::of_code(code);
@@ -581,11 +581,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_becomes_the_status_of_its_call_or_one_of_its_kind() {
+    fn an_error_converts_to_the_status_of_its_call_or_to_a_status_with_the_code_of_its_kind() {
         let mut status = Status::not_found("no such api");
         status
             .metadata_mut()
-            .insert("x-of-theirs", "1".parse().expect("a value"));
+            .insert("x-server-header", "1".parse().expect("a value"));
         let status = Status::from(Error::from(status).context("get api", "apis/a"));
         assert_eq!(
             (status.code(), status.message()),

@@ -48,7 +48,7 @@
 //! | [`operation`] | operations: await, watch, cancel, resume; a [`Watcher`](operation::Watcher) for many at once |
 //! | [`list`] | lists, page by page or item by item |
 //! | [`field_mask`] | the fields that an update writes |
-//! | [`request`] | any request of the service by its message |
+//! | [`request`] | the request messages, for sending any request of the service |
 //! | [`names`] | resource names as types |
 //! | [`contract`] | the methods of the service as data: paths, HTTP rules, timeouts, retries |
 //! | [`proto`] | the generated messages, clients and server traits under their full names |
@@ -124,7 +124,7 @@ not serve traffic at a gateway's host name.
 //! |---|---|---|
 //! | `auth` | Google credentials, by google-cloud-auth | yes |
 //! | `rest` | the transcoder, the REST transport and the fallback to it | yes |
-//! | `tls` | TLS by rustls, with the provider that the process has installed; the next four features include it | yes |
+//! | `tls` | TLS by rustls, with the provider that the process has installed; the other `tls-…` features include this feature | yes |
 //! | `tls-aws-lc`, `tls-ring` | the rustls provider; with both, aws-lc-rs is used | `tls-aws-lc` |
 //! | `tls-native-roots`, `tls-webpki-roots` | the certificate roots of the system, of Mozilla, or both | `tls-native-roots` |
 //! | `config-check` | checks of OpenAPI documents and gRPC service configurations | no |

@@ -30,8 +30,8 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 pub const SERVICE_CONFIG: &str = include_str!("../proto/apigateway_v1.json");
 
 impl google::cloud::apigateway::v1::api_config::File {
-    /// Reads a file of a config. In the config, its path is the last part of `path`, as with `gcloud`; characters that are
-    /// not UTF-8 are replaced.
+    /// Reads a file of a config. The file's path in the config is the last part of `path`, as with `gcloud`. Characters that
+    /// are not UTF-8 are replaced.
     ///
     /// Blocks while it reads the file.
     ///

@@ -13,9 +13,9 @@
 
 use http::{HeaderMap, StatusCode, Uri, header};
 
-/// Returns a suffix for the error text if an intermediary sent the response. The suffix names the host of a redirect, and is
-/// empty for any other response. Returns `None` if the service may have sent the response. `own_host` is the host that the
-/// request was sent to, if it is known.
+/// If an intermediary sent the response, returns a suffix for the error text: the host of a redirect to another host, or an
+/// empty text. Returns `None` if the service may have sent the response. `own_host` is the host of the request, if the host is
+/// known.
 pub(crate) fn detect(
     status: StatusCode,
     headers: &HeaderMap,

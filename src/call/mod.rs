@@ -46,7 +46,7 @@ pub type GrpcResponse = http::Response<Body>;
 ///
 /// let options = CallOptions::default()
 ///     .timeout(Duration::from_secs(3))
-///     .header(HeaderName::from_static("x-of-mine"), HeaderValue::from_static("sent along"));
+///     .header(HeaderName::from_static("x-tenant"), HeaderValue::from_static("blue"));
 /// let mut request = tonic::Request::new(());
 /// request.extensions_mut().insert(options);
 /// ```
@@ -99,8 +99,8 @@ impl CallOptions {
         self
     }
 
-    /// Returns these options. Each option that is `None` is replaced by that of `other`. For a header that both have, the
-    /// values of `self` are used.
+    /// Returns these options, with the option of `other` in place of each option that is `None`. The values of `self` are used
+    /// for a header that both have.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let mut headers = self.headers;

@@ -90,7 +90,7 @@ pub(crate) fn enter(phase: Phase) {
 }
 
 fn replace(phase: Phase) -> Phase {
-    // A thread that is ending may have dropped the thread-local. The phase is not read any more then.
+    // A thread that is ending may have dropped the thread-local. Nothing reads the phase on such a thread.
     let replaced = CURRENT.try_with(|current| current.replace(phase));
     replaced.unwrap_or_default()
 }
@@ -103,7 +103,7 @@ pub(crate) fn poll_in<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> P
     polled
 }
 
-/// Runs a task and stores its phase in `phase`. The call that awaits the task enters the same phase.
+/// Runs a task and stores the phase of the task in `phase`. The call that awaits the task enters the same phase.
 pub(crate) async fn track<F: Future>(phase: &mut Phase, task: F) -> F::Output {
     let mut task = pin!(task);
     std::future::poll_fn(|cx| {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_publishes_its_phase_and_does_not_change_that_of_a_call_on_its_thread() {
+    fn a_task_publishes_its_phase_and_does_not_change_the_phase_of_a_call_on_its_thread() {
         let progress = Progress::default();
         let task = progress.track(async {
             enter(Phase::Stream);

@@ -7,7 +7,7 @@ use prost_types::Any;
 use tonic::Status;
 use tonic_types::pb;
 
-/// Returns the minimum delay before a retry: the longer one of the pushback and of `RetryInfo`.
+/// Returns the minimum delay before a retry: the longer of the pushback and the delay of `RetryInfo`.
 pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
     let info = retry_info(status);
     match pushback(status) {
@@ -67,7 +67,8 @@ pub(crate) enum Pushback {
     Never,
 }
 
-/// Reads the pushback, a number of milliseconds. A negative number, an invalid one, and several values mean [`Pushback::Never`].
+/// Reads the pushback, a number of milliseconds. A negative number, an invalid number or several values mean
+/// [`Pushback::Never`].
 pub(crate) fn pushback(status: &Status) -> Option<Pushback> {
     let metadata = status.metadata();
     // Most statuses have no metadata.

@@ -1,5 +1,5 @@
-//! The gRPC status in the head or the trailers of a response, and the limit on the size of metadata. Both are checked before
-//! tonic reads them.
+//! The gRPC status in the head or the trailers of a response, and the limit on the size of metadata. This module checks both
+//! before tonic reads the response.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -11,8 +11,8 @@ use tonic::{Code, Status};
 
 const OK: &str = "0";
 
-/// Maximum value of the limit on metadata, in bytes. HTTP/2 decodes twice as much, so the status of a response over the limit
-/// can still be read.
+/// Maximum value of the limit on metadata, in bytes. The HTTP/2 transport decodes headers up to twice this size, so that the
+/// status of a response over the limit can still be read.
 pub(crate) const MAX_METADATA_SIZE: usize = 1 << 20;
 
 /// Base64 with or without padding, as tonic accepts it.
@@ -24,8 +24,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Reads the gRPC status in headers or trailers, if there is one. Malformed details are removed and a malformed message is
 /// replaced, since tonic would panic on them; the code is kept.
 ///
-/// If there are several codes, the first one that is not OK is used: a proxy that adds an error to an OK response means the
-/// error.
+/// If there are several codes, the first code that is not OK is used, since a proxy may add its error to an OK response.
 pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
     if headers.get(Status::GRPC_STATUS)? == OK {
         let several = headers.len() > 1;

@@ -77,7 +77,8 @@ impl StdError for NotSent {
     }
 }
 
-/// An error after the head of the response. The server has begun to process the call, even if the error says otherwise.
+/// An error after the head of the response. The server has begun to process the call, even if the error reports the call as
+/// unprocessed.
 #[derive(Debug)]
 pub(crate) struct AfterHead(pub(crate) BoxError);
 
@@ -169,7 +170,7 @@ impl TransportError {
         self.kind == TransportErrorKind::CredentialsRefreshed
     }
 
-    /// Returns whether the same call will fail in the same way again, since a setting of this client is the cause.
+    /// Returns whether a setting of this client is the cause, so that the same call would fail in the same way again.
     pub(crate) fn is_permanent(&self) -> bool {
         self.kind == TransportErrorKind::TooLarge
     }
@@ -374,7 +375,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
         if error.is::<ConnectError>() || connect(error) {
             return Some((TransportErrorKind::Connect, Code::Unavailable));
         }
-        // The request was not sent. If the connection had ended, the cause of its end does not matter.
+        // The request was not sent. The connection had ended, for whatever cause, or the request is invalid for HTTP/2.
         if let Some(NotSent(error)) = error.downcast_ref() {
             let ended = error.is_io() || error.is_go_away() || error.is_reset();
             return Some(match ended {

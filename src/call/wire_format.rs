@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn groups_and_fields_of_another_wire_type_are_skipped() {
-        // Group 3 holds a field 1, a fixed one, another group 3 and a varint.
+        // Group 3 contains field 1, a fixed-width field, another group 3 and a varint.
         let group = b"\x1b\x0a\x01x\x09\0\0\0\0\0\0\0\0\x1b\x1c\x25\0\0\0\0\x08\x01\x1c";
         let message = [group, &b"\x08\x05\x0a\x01a"[..], group, b"\x08\x05"].concat();
         assert_eq!(text(&message, &[1]), Some("a"));
@@ -123,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_pieces_has_the_fields_of_all_of_them() {
-        // Field 2 has the name in its first piece, and another field in its second.
+    fn a_message_in_pieces_has_the_fields_of_all_its_pieces() {
+        // The first piece of field 2 contains the name, and the second piece contains another field.
         let message = b"\x12\x03\x0a\x01a\x12\x02\x10\x01";
         assert_eq!(text(message, &[2, 1]), Some("a"));
         let message = b"\x12\x03\x0a\x01a\x12\x03\x0a\x01b\x12\0";

@@ -82,7 +82,7 @@ pub(crate) fn call_ended(
     method: Option<&MethodRef>,
     server: Option<(&str, u16)>,
     code: Code,
-    took: Duration,
+    duration: Duration,
 ) {
     let code_name = status_code::name(code);
     let mut labels = vec![
@@ -97,7 +97,7 @@ pub(crate) fn call_ended(
         labels.push(Label::new("server.address", address.to_owned()));
         labels.push(Label::new("server.port", port.to_string()));
     }
-    metrics::histogram!(DURATION, labels).record(took);
+    metrics::histogram!(DURATION, labels).record(duration);
 }
 
 pub(crate) fn attempt_ended(method: Option<&MethodRef>, transport: &'static str, code: Code) {
