@@ -230,7 +230,7 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
         let Some(value) = routing_value(key, message) else {
             continue;
         };
-        // Of several keys with one name, the last that matches is sent.
+        // If several keys have the same name, only the last one that matches is sent.
         let mut later = keys[index + 1..].iter();
         if later.any(|other| other.name == key.name && routing_value(other, message).is_some()) {
             continue;
@@ -257,8 +257,8 @@ fn routing_value<'m>(key: &RoutingKey, message: &'m [u8]) -> Option<&'m str> {
     (!value.is_empty()).then_some(value)
 }
 
-/// Writes a percent-encoded key or value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for the
-/// name of an operation; the whole header takes 1,700.
+/// Writes a percent-encoded key or value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for
+/// the name of an operation. The whole header takes 1,700 instructions.
 fn encode(mut value: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = value
         .iter()
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_encoded_as_percent_encoding_does_it() {
+    fn a_value_has_the_same_encoding_as_with_the_crate_percent_encoding() {
         const SET: &AsciiSet = &NON_ALPHANUMERIC
             .remove(b'-')
             .remove(b'.')

@@ -240,7 +240,7 @@ impl StreamReader {
 struct Position {
     /// The bytes of the prefix of the next message that have arrived.
     prefix: [u8; MESSAGE_PREFIX_LEN],
-    /// Number of these bytes.
+    /// Number of bytes in `prefix`.
     prefix_len: usize,
     /// Number of bytes of the current message that have not arrived.
     remaining: usize,
@@ -477,8 +477,8 @@ impl http_body::Body for BufferedBody {
     }
 }
 
-/// Returns an error if the head is not gRPC, or has an error status. Otherwise drops metadata over the limit and returns its
-/// size, since the status may still follow in the trailers.
+/// Returns an error if the head is not gRPC, or has an error status. Otherwise drops metadata over the limit and returns the
+/// excess. The caller reports the excess once the status is known, which may follow in the trailers.
 fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, Status> {
     if let Some(status) = TransportError::not_grpc(head) {
         return Err(status);

@@ -35,7 +35,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// A function that returns the value of an environment variable.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Returns a factory of application default credentials, by the environment of the process.
+/// Returns a factory that finds application default credentials in the environment of the process.
 pub(super) fn factory(scope: &'static str) -> Factory {
     Arc::new(move || create(&|name| std::env::var_os(name), scope))
 }
@@ -233,7 +233,8 @@ mod tests {
 
     #[cfg(not(windows))]
     #[test]
-    fn the_file_is_that_of_the_variable_else_the_well_known_one_and_an_empty_variable_is_unset() {
+    fn the_variable_names_the_file_else_the_well_known_file_is_used_and_an_empty_variable_is_unset()
+    {
         let cases: [(Variables<'_>, Option<(&str, bool)>); 7] = [
             (&[], None),
             (&[("HOME", "")], None),
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quota_project_of_the_variable_takes_precedence_over_that_of_the_file() {
+    fn the_variable_for_the_quota_project_takes_precedence_over_the_file() {
         let user = |quota: &str| {
             let text = format!(
                 r#"{{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r"{quota}}}"#

@@ -169,10 +169,10 @@ pub(super) fn advice(text: &str) -> &'static str {
             "create a new key of the service account, and download it as JSON"
         }
         Some("impersonated_service_account") => {
-            "`gcloud auth application-default login --impersonate-service-account=EMAIL` creates one"
+            "run `gcloud auth application-default login --impersonate-service-account=EMAIL` to create a valid file"
         }
         Some("external_account") => {
-            "`gcloud iam workload-identity-pools create-cred-config` creates one"
+            "run `gcloud iam workload-identity-pools create-cred-config` to create a valid file"
         }
         // A login would create a file of the same type again.
         Some("external_account_authorized_user") => {
@@ -182,7 +182,7 @@ pub(super) fn advice(text: &str) -> &'static str {
         Some("gdch_service_account") => {
             "use credentials of Google Cloud: this type is for Google Distributed Cloud"
         }
-        _ => "`gcloud auth application-default login` creates one",
+        _ => "run `gcloud auth application-default login` to create a valid file",
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_advice_is_never_a_command_that_creates_the_same_file_again() {
-        let login = "`gcloud auth application-default login` creates one";
+        let login = "run `gcloud auth application-default login` to create a valid file";
         let cases = [
             ("", login),
             ("[]", login),

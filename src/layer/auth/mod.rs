@@ -2,13 +2,13 @@
 //!
 //! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and refreshed
 //! in the background, so usually only the first call waits for credentials. If the server returns UNAUTHENTICATED, the layer
-//! requests headers from the credentials again; if these have another entity tag, the call is sent once more.
+//! requests headers from the credentials again; if the new headers have another entity tag, the call is sent once more.
 //!
 //! # Failures
 //!
 //! If the credentials fail, the call fails before anything is sent. The error names the source (the metadata server, or the
-//! type and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and
-//! the next step. The code of the error is
+//! type and path of the credential file and the variable that named it), the endpoint, the cause as the endpoint reports it,
+//! and the next step. The code of the error is
 //!
 //! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
 //!   HTML, an unknown certificate authority. The call is not retried.
@@ -220,12 +220,12 @@ impl AuthLayer {
 }
 
 /// Converts the result of a user's factory.
-fn created<C, E>(made: Result<C, E>) -> Result<Created, Rejection>
+fn created<C, E>(result: Result<C, E>) -> Result<Created, Rejection>
 where
     C: Into<Credentials>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let credentials = made.map_err(|error| {
+    let credentials = result.map_err(|error| {
         let cause = redact(&error.into().to_string(), &[]);
         Rejection::permanent(format!("cannot create credentials: {cause}"))
     })?;
@@ -472,7 +472,7 @@ impl<S: GrpcService> Future for Authorized<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let cold = match this.state.as_mut().project() {
+            let replaying = match this.state.as_mut().project() {
                 StateProj::Boxed { call } => return call.as_mut().poll(cx),
                 StateProj::Direct { call, replay } => {
                     let result = ready!(call.poll(cx));
@@ -483,7 +483,7 @@ impl<S: GrpcService> Future for Authorized<S> {
                 }
             };
             this.state.set(State::Boxed {
-                call: Box::pin(cold),
+                call: Box::pin(replaying),
             });
         }
     }

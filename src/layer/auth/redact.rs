@@ -30,14 +30,15 @@ fn cut(text: &str) -> String {
 fn without_tokens(line: &str) -> String {
     let mut redacted = String::with_capacity(line.len());
     let mut rest = line;
-    // The value after the name of a secret field is a secret, however short.
+    // A value after the name of a secret field is a secret, even if the value is short.
     let mut after_name = false;
     let mut after_equals = false;
     while !rest.is_empty() {
         let gap = rest.find(is_token_char).unwrap_or(rest.len());
         let (between, tail) = rest.split_at(gap);
-        // A colon is required, since a quote alone may end a quoted word that is not a field, such as the name of a permission.
-        let expected = (after_equals || after_name && between.contains(':'))
+        // A colon is required: without one, the quote may be the end of a quoted word that is not a field, such as the name of
+        // a permission.
+        let is_value = (after_equals || after_name && between.contains(':'))
             && between.chars().all(|char| " \":'<".contains(char));
         redacted.push_str(between);
         let end = tail.find(|char| !is_token_char(char)).unwrap_or(tail.len());
@@ -49,7 +50,7 @@ fn without_tokens(line: &str) -> String {
         };
         if word == REDACTED.trim_matches(['[', ']']) {
             redacted.push_str(word);
-        } else if expected && !word.is_empty() || looks_like_token(word) {
+        } else if is_value && !word.is_empty() || looks_like_token(word) {
             redacted.push_str(REDACTED);
         } else if value.is_empty() {
             redacted.push_str(word);

@@ -66,7 +66,7 @@ fn read(body: &mut Body) -> Option<Bytes> {
     Some(payload)
 }
 
-/// Puts the frames that were read back in front of the rest of the body.
+/// Restores the frames that were read, in front of the rest of the body.
 fn restore(body: &mut Body, frames: Vec<Bytes>, last: Option<Result<Frame<Bytes>, tonic::Status>>) {
     if frames.is_empty() && last.is_none() {
         return;

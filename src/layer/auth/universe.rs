@@ -92,15 +92,15 @@ mod tests {
     use super::DEFAULT_UNIVERSE as DEFAULT;
     use super::*;
 
-    /// Credentials that return the n-th of these universe domains for the n-th request, and then the last one. They count the
-    /// requests.
+    /// Credentials that return these universe domains, one for each request, and then repeat the last one. The counter has the
+    /// number of requests.
     #[derive(Debug)]
-    struct Of(&'static [Option<&'static str>], Arc<AtomicUsize>);
+    struct Answers(&'static [Option<&'static str>], Arc<AtomicUsize>);
 
     /// A marker for a request that is never answered.
     const SILENT: Option<&str> = Some("silent");
 
-    impl CredentialsProvider for Of {
+    impl CredentialsProvider for Answers {
         async fn headers(
             &self,
             _: Extensions,
@@ -121,25 +121,25 @@ mod tests {
         }
     }
 
-    /// The result of a request for headers.
+    /// The outcome of a request for headers.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    enum Asked {
+    enum Outcome {
         Sent,
-        /// Refused, and not to be retried.
+        /// Refused by an error that is not retried.
         Refused,
-        /// Refused, and to be retried.
+        /// Refused by an error that is retried.
         Unknown,
     }
 
     #[tokio::test(start_paused = true)]
     async fn credentials_return_headers_only_in_their_own_universe() {
-        use Asked::{Refused, Sent, Unknown};
+        use Outcome::{Refused, Sent, Unknown};
 
         const OTHER: &str = "u.test";
         type Case = (
             &'static [Option<&'static str>],
             &'static str,
-            [Asked; 3],
+            [Outcome; 3],
             usize,
         );
         let cases: [Case; 13] = [
@@ -164,9 +164,9 @@ mod tests {
             // A missing universe domain counts as the default one, but is not cached.
             (&[None, Some(OTHER)], DEFAULT, [Sent, Refused, Refused], 3),
         ];
-        for (answers, client, expected, questions) in cases {
-            let result = Arc::default();
-            let credentials = of_universe(Of(answers, Arc::clone(&result)).into(), client);
+        for (answers, client, expected, requests) in cases {
+            let counter = Arc::default();
+            let credentials = of_universe(Answers(answers, Arc::clone(&counter)).into(), client);
             for expected in expected {
                 let headers = credentials.headers(Extensions::new()).await;
                 let found = match &headers {
@@ -182,8 +182,8 @@ mod tests {
                 }
             }
             assert_eq!(
-                result.load(Ordering::SeqCst),
-                questions,
+                counter.load(Ordering::SeqCst),
+                requests,
                 "{answers:?} {client}"
             );
         }

@@ -111,8 +111,8 @@ impl<S> Attempts<S> {
             self.credentials_refreshed = true;
             return NextStep::Now;
         }
-        // A transparent retry has no backoff, is not counted as an attempt, and removes no token from the throttle. The server
-        // did not process the call, and is not failing.
+        // A transparent retry has no backoff, is not counted as an attempt, and removes no token from the throttle, since the
+        // server did not process the call and is not failing.
         let limit = failure.map_or(0, TransportError::transparent_retry_limit);
         if let Some(delay) =
             transparent_retry_delay(limit, self.transparent_retries, self.call.remaining())
@@ -124,8 +124,8 @@ impl<S> Attempts<S> {
             };
         }
         let policy = self.policy();
-        // For the throttle, a code of the contract's policy is retryable even if the call's own policy lacks the code. The
-        // policy of a poll has no codes, since a poll is a single attempt.
+        // The throttle counts a code of the call's policy or of the contract's policy. The second one matters for a poll, a
+        // single attempt whose own policy has no codes.
         let contract_codes = self.contract_policy().codes;
         let is_retryable =
             policy.codes.contains(status.code()) || contract_codes.contains(status.code());

@@ -8,8 +8,8 @@ use crate::call::CallContext;
 /// A copy of a request's head.
 pub(super) struct RequestHead {
     head: Parts,
-    /// tonic's extension, if the request has no other extensions than this one and [`CallContext`]. Then only tonic's is
-    /// copied, since copying all extensions is the largest part of the cost.
+    /// tonic's extension, if the request has only this extension and [`CallContext`]. In that case only tonic's extension is
+    /// copied, since copying the extensions is the most expensive part of a copy.
     method: Option<GrpcMethod<'static>>,
 }
 

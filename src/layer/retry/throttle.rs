@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_rejected() {
-        for refused in [
+        for invalid in [
             throttling(0, 0.1),
             throttling(1001, 0.1),
             throttling(10, 0.0),
@@ -176,14 +176,14 @@ mod tests {
             throttling(10, f64::NAN),
             throttling(10, f64::INFINITY),
         ] {
-            assert!(refused.check().is_err(), "{refused:?}");
+            assert!(invalid.check().is_err(), "{invalid:?}");
         }
-        for taken in [
+        for valid in [
             RetryThrottling::default(),
             throttling(1, 1.0),
             throttling(1000, 0.001),
         ] {
-            assert!(taken.check().is_ok(), "{taken:?}");
+            assert!(valid.check().is_ok(), "{valid:?}");
         }
     }
 }

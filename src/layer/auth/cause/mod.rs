@@ -47,11 +47,12 @@ impl Cause {
             (fault, _) => fault.advice(origin, endpoint),
         };
         let text = format!("{origin}: {what}{advice}");
-        let transient = error.is_transient() && !facts.fault.lasts();
+        let transient = error.is_transient() && !facts.fault.is_permanent();
         let is_timeout = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
-                // Use a code that is not retried, since a second wait would end at the call's own deadline.
+                // Use a code that is not retried: a second wait would reach the deadline of the call, whose error does not name
+                // the source.
                 true if is_timeout => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::permanent(text),
@@ -146,22 +147,22 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
         return Fault::Universe(redact(text, secrets));
     }
     // Skip the general texts of the library, and texts that repeat an outer one.
-    let mut telling: Vec<&str> = Vec::new();
+    let mut specific: Vec<&str> = Vec::new();
     for text in texts
         .iter()
         .map(|text| plain(text))
         .filter(|text| !text.is_empty())
     {
-        let repeated = telling.last().is_some_and(|last| last.contains(text));
+        let repeated = specific.last().is_some_and(|last| last.contains(text));
         if !repeated {
-            telling.push(text);
+            specific.push(text);
         }
     }
-    let telling = telling.join(": ");
+    let specific = specific.join(": ");
     // Remove the quoted body, since the library quotes the source of a subject token as it was read.
-    let shown = match telling.split_once("body=<") {
+    let shown = match specific.split_once("body=<") {
         Some((before, _)) => before.trim_end_matches([' ', ',']),
-        None => &telling,
+        None => &specific,
     };
     Fault::Other(redact(&without_values(shown), secrets))
 }
@@ -337,7 +338,7 @@ impl Fault {
     }
 
     /// Returns whether the fault is permanent although google-cloud-auth reports it as transient.
-    fn lasts(&self) -> bool {
+    fn is_permanent(&self) -> bool {
         match self {
             Self::Tls(_) => true,
             Self::Other(cause) => {

@@ -26,8 +26,8 @@ use super::metadata_server::{MetadataServer, PROBE_TIMEOUT, ProbeError};
 use super::origin::Origin;
 use super::rejection::Rejection;
 
-/// A function that creates credentials. It runs in the task of a call, which does not hold the lock of `Provider::state`
-/// meanwhile.
+/// A function that creates credentials. It runs in the task of a call. The call does not hold the lock of `Provider::state`
+/// while the function runs.
 pub(super) type Factory = Arc<dyn Fn() -> Result<Created, Rejection> + Send + Sync>;
 
 /// Credentials and their source.
@@ -200,8 +200,8 @@ impl Provider {
         Some(generation)
     }
 
-    /// Creates credentials. If another call created some, or failed to, while this call waited for the lock, returns the result
-    /// of that call. The flag is true if this call created the credentials.
+    /// Creates credentials. If another call created credentials or failed to create them while this call waited for the lock,
+    /// returns the result of the other call. The flag is true if this call created the credentials.
     async fn create(
         &self,
         deadline: Instant,
@@ -215,8 +215,8 @@ impl Provider {
         let lock = tokio::time::timeout_at(deadline, self.creating.lock()).await;
         let _lock = lock.map_err(|_| {
             let text = format!(
-                "credentials: not created within {token_timeout:?}, since their creation by another call has not ended; check whether \
-                 the function of `credentials_from` or the file system of the credential file hangs"
+                "credentials: not created within {token_timeout:?}: another call is still creating them; check whether the function \
+                 of `credentials_from` or the file system of the credential file hangs"
             );
             Rejection::new(Code::DeadlineExceeded, text)
         })?;
@@ -254,8 +254,8 @@ impl Provider {
         }
     }
 
-    /// Records a failure, and returns the next step. A call uses other credentials in place of the failed ones at most once,
-    /// and only if the failure may be outdated.
+    /// Records a failure, and returns the next step. A call replaces failed credentials at most once, and only if the failure
+    /// may be outdated.
     fn failed(
         &self,
         generation: &Arc<Generation>,
@@ -325,7 +325,8 @@ impl Provider {
             .blocked
             .as_ref()
             .map(|(_, last)| format!("; the previous failure: {}", last.text()));
-        // Use a code that is not retried, since a second wait would end at the call's own deadline.
+        // Use a code that is not retried: a second wait would reach the deadline of the call, whose error does not name the
+        // source.
         Rejection::new(
             Code::DeadlineExceeded,
             format!(
@@ -423,8 +424,8 @@ impl Generation {
         }
     }
 
-    /// Connects to the metadata server, once for all calls that wait. If the runtime of the connecting call no longer runs, the
-    /// other calls connect themselves after a timeout. After a failure, the next call connects again.
+    /// Connects to the metadata server, once for all calls that wait. If the runtime of the connecting call no longer runs,
+    /// each of the other calls makes its own connection after a timeout. After a failure, the next call connects again.
     async fn probe(&self, server: &MetadataServer) -> Result<(), ProbeError> {
         let shared = || self.probe.lock().unwrap_or_else(PoisonError::into_inner);
         let probe = Arc::clone(&shared());

@@ -50,7 +50,7 @@ fn provider(metadata: Metadata, address: &str) -> Provider {
 }
 
 #[tokio::test]
-async fn without_a_metadata_server_the_error_says_soon_that_there_are_no_credentials() {
+async fn without_a_metadata_server_the_call_fails_soon_with_no_credentials_found() {
     let reached = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -204,7 +204,7 @@ async fn a_slow_metadata_server_is_not_reported_as_missing_and_the_next_call_get
     assert_eq!(
         created.load(std::sync::atomic::Ordering::SeqCst),
         1,
-        "they are the same"
+        "no credentials were created again"
     );
 }
 
@@ -213,20 +213,20 @@ async fn a_slow_metadata_server_is_not_reported_as_missing_and_the_next_call_get
 async fn a_call_waits_for_the_factory_of_another_call_until_its_token_timeout() {
     let provider = provider(Metadata::Token, "127.0.0.1:1");
     provider.state().current = None;
-    let turn = provider.creating.lock().await;
+    let lock = provider.creating.lock().await;
     let began = Instant::now();
     let token_timeout = Duration::from_secs(3);
     let status = provider
         .headers(None, token_timeout)
         .await
-        .expect_err("it is not its turn");
+        .expect_err("another call holds the lock");
     assert_eq!(began.elapsed(), token_timeout);
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(
         status.message().contains("not created within 3s"),
         "{status}"
     );
-    drop(turn);
+    drop(lock);
     provider
         .headers(None, token_timeout)
         .await
