@@ -167,14 +167,14 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
                 );
             }
         };
-        let reply = match &request.result {
+        let response = match &request.result {
             Some(result) => format!("Operation<{}>", path(result)),
             None => path(method.output().full_name()),
         };
-        let how = if request.result.is_some() {
-            "starts"
+        let returns = if request.result.is_some() {
+            "operation"
         } else {
-            "gives"
+            "message"
         };
         writeln!(out, "request! {{")?;
         writeln!(
@@ -185,7 +185,7 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
             request.action()
         )?;
         let call = snake(method.name());
-        writeln!(out, "    {client}.{call} {how} {reply},")?;
+        writeln!(out, "    {client}.{call} {returns} {response},")?;
         writeln!(
             out,
             "    |it| resource {}; checks {{{} }}",

@@ -74,7 +74,7 @@ impl ApiGateway {
     ///
     /// let old = Api { name: "projects/p/locations/global/apis/a".into(), ..Api::default() };
     /// let new = old.clone();
-    /// // Paths are a mask as well: `["display_name"]`.
+    /// // A list of paths, such as `["display_name"]`, is also a valid mask.
     /// let refused = client.update_api(new.clone(), UpdateMask::between(&old, &new)).await;
     /// assert!(refused.is_err_and(|error| error.to_string().contains("nothing changed")));
     /// # Ok(())

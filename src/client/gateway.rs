@@ -25,7 +25,7 @@ impl ApiGateway {
     /// let gateway = Gateway::for_config(ApiConfigName::new("p", "hello", "v1")?);
     /// let name = "projects/p/locations/us-west1/gateways/g";
     /// let refused = client.create_gateway("projects/p/locations/us-west1", name, gateway).await;
-    /// let refused = refused.expect_err("a name is no id").to_string();
+    /// let refused = refused.expect_err("a full name is not an id").to_string();
     /// assert!(refused.contains("a full name is not an id, use `g`"));
     /// # Ok(())
     /// # }

@@ -78,7 +78,7 @@ pub struct List<R> {
     clients: Clients,
     request: R,
     strict: bool,
-    /// True if the parent may have any form, so that only the server checks it.
+    /// True if the parent may have any form. Then only the server checks the parent.
     any_parent: bool,
 }
 
@@ -92,7 +92,7 @@ impl<R: ListRequest> List<R> {
         }
     }
 
-    /// Returns a list of a parent of any form.
+    /// Returns a list whose parent only the server checks.
     #[cfg(feature = "google")]
     pub(crate) fn of_any_parent(clients: &Clients, request: R) -> Self {
         Self {
@@ -225,8 +225,8 @@ pub struct Items<R: ListRequest> {
 /// The page after the current one.
 struct NextPage<T> {
     token: String,
-    /// True if the call began before its items were needed. If such a call exceeds its deadline, the only cause may be a slow
-    /// reader.
+    /// True if the call began before its items were needed. Such a call may exceed its deadline only because the reader was
+    /// slow, so it is made again.
     early: bool,
     state: State<T>,
 }

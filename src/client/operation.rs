@@ -36,7 +36,7 @@ impl ApiGateway {
                 .await?
                 .into_inner())
         };
-        // The call is boxed, so that the future is small: a caller that polls may keep the future between its calls.
+        // The call is boxed, so that the returned future is small: a caller that polls in a loop may store the future.
         let called = Box::pin(called).await;
         called.map_err(|error: Error| error.context("get operation", &name))
     }

@@ -2,7 +2,7 @@
 //! them.
 //!
 //! The response of a method that starts an operation is an [`Operation`] with the type of the result. The response of any other
-//! method is its message in the proto.
+//! method is the method's response message.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
@@ -122,11 +122,11 @@ pub(crate) async fn send_unchecked<R: RequestMessage>(
 macro_rules! request {
     (
         $request:ty, $methods:ident[$index:literal], $action:literal,
-        $client:ident.$call:ident $how:ident $reply:ty,
+        $client:ident.$call:ident $returns:ident $response:ty,
         |$it:ident| resource $resource:expr; checks { $($checks:tt)* }
     ) => {
         impl RequestMessage for $request {
-            type Response = $reply;
+            type Response = $response;
 
             const METHOD: &'static Method = &$methods[$index];
         }
@@ -145,15 +145,15 @@ macro_rules! request {
                 Ok(())
             }
 
-            async fn call(self, clients: &Clients) -> Result<$reply, Error> {
-                request!(@ $how self, clients, $client.$call)
+            async fn call(self, clients: &Clients) -> Result<$response, Error> {
+                request!(@ $returns self, clients, $client.$call)
             }
         }
     };
-    (@gives $request:ident, $clients:ident, $client:ident.$call:ident) => {
+    (@message $request:ident, $clients:ident, $client:ident.$call:ident) => {
         Ok($clients.$client().$call($request).await?.into_inner())
     };
-    (@starts $request:ident, $clients:ident, $client:ident.$call:ident) => {{
+    (@operation $request:ident, $clients:ident, $client:ident.$call:ident) => {{
         let target = sealed::Call::resource(&$request);
         let mut client = $clients.$client();
         let verb = Verb::of_method(stringify!($call));

@@ -14,9 +14,9 @@ impl<C> Builder<C> {
     ///
     /// The service receives the endpoint, as `SCHEME://HOST[:PORT]/`, or the address of the proxy if one applies; see
     /// [`no_proxy`](Self::no_proxy). The default port is 443 for `https` and 80 for `http`. The endpoint alone decides whether
-    /// credentials may be sent, wherever the connector leads: a plaintext endpoint receives them only if its host is a loopback
-    /// address or `localhost`. Each new connection calls a clone of the connector. If the connector fails or panics, the call
-    /// fails with a connection error, and nothing was sent.
+    /// credentials may be sent, not the address that the connector connects to. A plaintext endpoint receives credentials only
+    /// if its host is a loopback address or `localhost`. A clone of the connector is called for each new connection. If the
+    /// connector fails or panics, the call fails with a connection error, and nothing was sent.
     ///
     /// The default is hyper-util's `HttpConnector`, which resolves names for each connection, tries the other address family
     /// after 250 ms, and gives each address of a family its share of the timeout. An `HttpConnector` of yours needs

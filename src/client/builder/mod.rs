@@ -168,8 +168,7 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Sets when failed calls are retried. The default depends on the method, as its entry in the
-    /// [`contract`](crate::contract) says.
+    /// Sets when failed calls are retried. The default is the method's policy in the [`contract`](crate::contract).
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.options.retry = Some(policy);
         self
@@ -188,10 +187,10 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Wraps every call in a layer of yours. The layer sees the request as the generated client made it, and the outcome
-    /// after all attempts. A layer that is set later is inside one that was set earlier.
+    /// Wraps every call in a layer of yours. The layer sees the request as the generated client made it, and the outcome after
+    /// all attempts. Layers nest in the order in which they are set; the first one is outermost.
     ///
-    /// Any tower layer that wraps a [`Stack`] fits. Each layer costs one boxed future for each call.
+    /// Any tower layer that wraps a [`Stack`] is accepted. Each layer costs one boxed future for each call.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -203,11 +202,11 @@ impl<C> Builder<C> {
     /// use apigateway_grpc::stack::GrpcRequest;
     /// use tower::util::MapRequestLayer;
     ///
-    /// let mark = MapRequestLayer::new(|mut request: GrpcRequest| {
-    ///     request.headers_mut().insert("x-of-mine", HeaderValue::from_static("sent along"));
+    /// let tenant = MapRequestLayer::new(|mut request: GrpcRequest| {
+    ///     request.headers_mut().insert("x-tenant", HeaderValue::from_static("blue"));
     ///     request
     /// });
-    /// let builder = ApiGateway::builder().layer(mark);
+    /// let builder = ApiGateway::builder().layer(tenant);
     /// # let client = builder.transport_service(emulator.service()).anonymous().build()?;
     /// # client.list_apis("projects/p/locations/global").first_page().await?;
     /// # Ok(())
@@ -221,10 +220,10 @@ impl<C> Builder<C> {
     }
 
     /// Wraps every attempt of a call in a layer of yours. The layer sees the request as the server will, except for its
-    /// credentials. A layer that is set later is inside one that was set earlier.
+    /// credentials. Layers nest in the order in which they are set; the first one is outermost.
     ///
-    /// Any tower layer that wraps a [`Stack`] fits. The first layer costs two boxed futures for each attempt, each further
-    /// layer one.
+    /// Any tower layer that wraps a [`Stack`] is accepted. The first layer costs two boxed futures for each attempt, and each
+    /// further layer costs one.
     pub fn attempt_layer(mut self, layer: impl GrpcLayer<Stack> + Send + Sync + 'static) -> Self {
         self.attempt_layers.push(UserLayer::new(layer));
         self
@@ -281,7 +280,8 @@ impl<C> Builder<C> {
         let headers = settings.headers(contract.clone())?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
-        // The transport is assembled before the credentials, whose library panics without certificate roots.
+        // The transport is assembled before the credentials: if there are no certificate roots, the transport returns an error,
+        // and google-cloud-auth would panic.
         let (base, active) = match service {
             Some(service) => (Base::Custom(service), None),
             None => {

@@ -27,7 +27,7 @@ impl ProxySetting {
 
 impl fmt::Debug for ProxySetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A URL may hold a password.
+        // A URL may contain a password.
         f.write_str(match self {
             Self::Environment => "Environment",
             Self::Direct => "Direct",
@@ -41,14 +41,14 @@ impl<C> Builder<C> {
     ///
     /// The form is `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. The scheme is `http`, the default, or `https`, which connects to
     /// the proxy by TLS with the roots of this client. The default port is 1080, or 443 for `https`. User and password are
-    /// percent-encoded, and only the proxy receives them. Every connection is a CONNECT tunnel, also to a plaintext endpoint
-    /// and for REST, since HTTP/2 needs one. [`connect_timeout`](Self::connect_timeout) includes the tunnel.
+    /// percent-encoded, and only the proxy receives them. Every connection is a CONNECT tunnel, even to a plaintext endpoint
+    /// and for REST, since HTTP/2 needs a tunnel. [`connect_timeout`](Self::connect_timeout) includes the tunnel.
     ///
-    /// In the environment, `https_proxy` is the proxy of an `https` endpoint, `http_proxy` that of a plaintext one, and
-    /// `all_proxy` the default of both. The upper-case names are read too, except `HTTP_PROXY`. Hosts in `no_proxy` are called
-    /// directly. An entry is a name, which includes all names below it, an address, a network such as `10.0.0.0/8`, or `*`
-    /// alone. Any other entry is ignored, with a warning. Loopback addresses, and the emulator that `APIGATEWAY_EMULATOR_HOST`
-    /// names, are always called directly.
+    /// In the environment, `https_proxy` is the proxy of an `https` endpoint, `http_proxy` is the proxy of a plaintext
+    /// endpoint, and `all_proxy` is the default for both. The upper-case names are read too, except `HTTP_PROXY`. Hosts in
+    /// `no_proxy` are called directly. An entry is a name, an address, a network such as `10.0.0.0/8`, or `*` alone. A name
+    /// includes all names below it. Any other entry is ignored, with a warning. Loopback addresses, and the emulator that
+    /// `APIGATEWAY_EMULATOR_HOST` names, are always called directly.
     ///
     /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. `build` also fails if credentials for
     /// a plaintext endpoint on loopback would pass through a proxy on another machine. This setting does not apply to requests

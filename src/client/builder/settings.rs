@@ -70,7 +70,7 @@ impl Default for Settings {
                 http1: 100,
                 streams: 100,
             },
-            // A page of configs in full view holds whole OpenAPI documents.
+            // A page of configs in full view contains whole OpenAPI documents.
             max_response_size: 64 << 20,
             // The default of gRPC's C core and of tonic.
             max_metadata_size: 16 << 10,
@@ -186,15 +186,15 @@ impl Settings {
         ))
     }
 
-    /// Returns the layer of the credentials that may be sent to the target. `own_transport` is true for a transport of this
-    /// crate. If the transport is the user's, no proxy of this client applies, and only the endpoint is known.
+    /// Returns the layer of the credentials that may be sent to the target. `is_built_in` is true for a transport of this
+    /// crate. A user's transport does not use the proxy of this client, and may resolve the endpoint's name itself.
     pub(super) fn authentication(
         &self,
         endpoint: &Endpoint,
         target: &ConnectConfig,
-        own_transport: bool,
+        is_built_in: bool,
     ) -> Result<Option<credentials::Layer>, Error> {
-        let proxy = match own_transport {
+        let proxy = match is_built_in {
             true => target.proxy.proxy_for(&endpoint.uri)?,
             false => None,
         };
@@ -203,7 +203,7 @@ impl Settings {
             source: endpoint.source,
             emulator_variable: self.emulator_variable.as_deref().unwrap_or_default(),
             proxy: proxy.as_ref().map(Proxy::uri),
-            custom_resolver: !own_transport || self.connector.is_some(),
+            custom_resolver: !is_built_in || self.connector.is_some(),
         };
         match endpoint::decide_credential(self.authentication.credential(), &route) {
             CredentialDecision::Withhold => Ok(None),
