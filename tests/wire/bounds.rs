@@ -15,13 +15,18 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::connection::{builder, listener, tasks, tasks_end, within_some_limit};
 use crate::http2::{Answer, NAME, Server};
 
-/// The limit of the phases that do not hang. A call that reaches it fails its test.
+/// The limit of the phases that do not hang. If a call reaches this limit, its test fails.
 const LONG: Duration = Duration::from_secs(600);
 
 const TRANSPORTS: [Transport; 2] = [Transport::Grpc, Transport::Rest];
 
-/// Returns the error of a call with the limits `connect` and `call`.
-async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Duration) -> Error {
+/// Returns the error of a call with the connect timeout `connect` and the timeout `call`.
+async fn error_of(
+    endpoint: &str,
+    transport: Transport,
+    connect: Duration,
+    call: Duration,
+) -> Error {
     let client = builder(endpoint)
         .transport(transport)
         .retry(RetryPolicy::NEVER)
@@ -34,11 +39,11 @@ async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Du
     call.expect_err("it hangs")
 }
 
-/// The call ends by the connect timeout or by its deadline. Both errors name the phase.
-async fn is_within_connecting(endpoint: &str, step: &str) {
+/// Checks that a hanging step of connecting ends at the connect timeout and at the call's deadline. Both errors name the step.
+async fn is_bounded_while_connecting(endpoint: &str, step: &str) {
     for transport in TRANSPORTS {
         within_some_limit(async |limit| {
-            let error = fails(endpoint, transport, limit, LONG).await;
+            let error = error_of(endpoint, transport, limit, LONG).await;
             assert!(error.is_connect() && error.is_unsent(), "{error}");
             let text = format!(
                 "cannot connect to {endpoint}: no connection within {limit:?}, still {step}"
@@ -50,20 +55,21 @@ async fn is_within_connecting(endpoint: &str, step: &str) {
         })
         .await;
         let phase = format!("connecting to {endpoint} ({step})");
-        is_within_the_deadline(endpoint, transport, &phase).await;
+        is_bounded_by_the_deadline(endpoint, transport, &phase).await;
     }
 }
 
-async fn is_within_the_deadline(endpoint: &str, transport: Transport, phase: &str) {
+async fn is_bounded_by_the_deadline(endpoint: &str, transport: Transport, phase: &str) {
     within_some_limit(async |limit| {
-        let error = fails(endpoint, transport, LONG, limit).await;
-        is_by_deadline(&error, limit, phase)
+        let error = error_of(endpoint, transport, LONG, limit).await;
+        check_deadline_error(&error, limit, phase)
     })
     .await;
 }
 
-/// Asserts that the error is a status of the deadline. Returns it if it does not name the phase.
-fn is_by_deadline(error: &Error, limit: Duration, phase: &str) -> Result<(), String> {
+/// Asserts that the error is a missed deadline. Returns the text of the error if it names another phase, since a call on a slow
+/// machine may not reach the phase.
+fn check_deadline_error(error: &Error, limit: Duration, phase: &str) -> Result<(), String> {
     assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
     assert!(error.is_timeout(), "{error}");
     let text = format!(
@@ -87,7 +93,7 @@ fn a_hanging_resolver_is_bounded_by_the_connect_timeout_or_the_deadline() {
     runtime.spawn_blocking(move || ended.recv());
     let step = "resolving the host name";
     // `localhost` is not looked up.
-    runtime.block_on(is_within_connecting("http://hangs.invalid:1", step));
+    runtime.block_on(is_bounded_while_connecting("http://hangs.invalid:1", step));
     drop(end);
 }
 
@@ -108,9 +114,9 @@ async fn a_connection_that_is_not_accepted_is_bounded_by_the_connect_timeout_or_
         }
     }
     assert!(filling.len() < 64, "the queue is never full here");
-    is_within_connecting(&format!("http://{address}"), "opening the TCP connection").await;
+    is_bounded_while_connecting(&format!("http://{address}"), "opening the TCP connection").await;
     let named = format!("http://localhost:{}", address.port());
-    is_within_connecting(&named, "opening the TCP connection").await;
+    is_bounded_while_connecting(&named, "opening the TCP connection").await;
 }
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
@@ -119,7 +125,7 @@ async fn a_hanging_tls_handshake_is_bounded_by_the_connect_timeout_or_the_deadli
     // The system accepts the connections, and no byte is sent on them.
     let (_silent, endpoint) = listener().await;
     let endpoint = endpoint.replace("http:", "https:");
-    is_within_connecting(&endpoint, "in the TLS handshake").await;
+    is_bounded_while_connecting(&endpoint, "in the TLS handshake").await;
 }
 
 #[tokio::test]
@@ -134,14 +140,14 @@ async fn a_silent_proxy_is_bounded_by_the_deadline() {
             let phase = format!(
                 "connecting to http://far.example.com through the proxy {proxy} (requesting a tunnel from the proxy)"
             );
-            is_by_deadline(&error, limit, &phase)
+            check_deadline_error(&error, limit, &phase)
         })
         .await;
     }
 }
 
-/// Runs this with each connection, and keeps the returned ones open.
-async fn then_silent<F, T>(step: impl Fn(TcpStream) -> F + Send + 'static) -> String
+/// A server that runs `step` for each connection, and then keeps the returned connection open without sending.
+async fn silent_after<F, T>(step: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
@@ -162,9 +168,9 @@ where
 
 #[tokio::test]
 async fn missing_settings_are_bounded_by_the_deadline() {
-    let endpoint = then_silent(std::future::ready).await;
+    let endpoint = silent_after(std::future::ready).await;
     let phase = format!("connecting to {endpoint} (waiting for the HTTP/2 SETTINGS of the server)");
-    is_within_the_deadline(&endpoint, Transport::Grpc, &phase).await;
+    is_bounded_by_the_deadline(&endpoint, Transport::Grpc, &phase).await;
 }
 
 /// An attempt to connect continues without the call that started it, but not without the client.
@@ -176,12 +182,12 @@ async fn connecting_to_a_silent_peer_ends_when_the_client_is_dropped() {
     let client = builder(endpoint).connect_timeout(LONG).timeout(short);
     let client = client.build().expect("valid");
     let (called, accepted) = tokio::join!(client.get_operation(NAME), listener.accept());
-    let error = called.expect_err("nothing is said");
+    let error = called.expect_err("the server is silent");
     assert!(error.is_timeout() && tasks() > before, "{error}");
     drop(client);
-    let (mut stream, _) = accepted.expect("the client came");
-    let mut said = Vec::new();
-    let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut said));
+    let (mut stream, _) = accepted.expect("a connection");
+    let mut received = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut received));
     assert!(closed.await.is_ok(), "the connection is still open");
     tasks_end(before).await;
 }
@@ -191,12 +197,12 @@ async fn waiting_for_a_stream_is_bounded_by_the_deadline() {
     for most in [1, 2] {
         within_some_limit(async |limit| {
             let connections = AtomicUsize::new(0);
-            let endpoint = then_silent(move |stream| {
+            let endpoint = silent_after(move |stream| {
                 let first = connections.fetch_add(1, Ordering::Relaxed) == 0;
                 one_stream(stream, first)
             });
             let phase = "waiting for a free stream";
-            one_has_room(&endpoint.await, Transport::Grpc, most, limit, phase).await
+            check_waiting_calls(&endpoint.await, Transport::Grpc, most, limit, phase).await
         })
         .await;
     }
@@ -222,13 +228,14 @@ async fn waiting_for_a_connection_is_bounded_by_the_deadline() {
     let (_silent, endpoint) = listener().await;
     let phase = "waiting for a free connection";
     within_some_limit(async |limit| {
-        one_has_room(&endpoint, Transport::Rest, 1, limit, phase).await
+        check_waiting_calls(&endpoint, Transport::Rest, 1, limit, phase).await
     })
     .await;
 }
 
-/// Meanwhile one call waits for its response, longer than the two others wait for a connection.
-async fn one_has_room(
+/// Makes three calls to a server with a limit of one call. The first call waits for its response. The two others wait for the
+/// first one until their deadline.
+async fn check_waiting_calls(
     endpoint: &str,
     transport: Transport,
     most: usize,
@@ -237,17 +244,21 @@ async fn one_has_room(
 ) -> Result<(), String> {
     let client = builder(endpoint).transport(transport).max_connections(most);
     let client = client.timeout(LONG).build().expect("valid");
-    let hurried = client.with_options(CallOptions::default().timeout(limit));
+    let short = client.with_options(CallOptions::default().timeout(limit));
     let others = async {
-        let calls = (0..2).map(|_| hurried.get_operation(NAME));
+        let calls = (0..2).map(|_| short.get_operation(NAME));
         for result in futures_util::future::join_all(calls).await {
-            is_by_deadline(&result.expect_err("it has no turn"), limit, phase)?;
+            check_deadline_error(
+                &result.expect_err("the first call is not answered"),
+                limit,
+                phase,
+            )?;
         }
         Ok(())
     };
     tokio::select! {
         biased;
-        result = client.get_operation(NAME) => panic!("nobody answers: {result:?}"),
+        result = client.get_operation(NAME) => panic!("the server does not answer: {result:?}"),
         named = others => named,
     }
 }
@@ -256,8 +267,8 @@ async fn one_has_room(
 async fn missing_headers_are_bounded_by_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
     within_some_limit(async |limit| {
-        let error = fails(&server.endpoint(), Transport::Grpc, LONG, limit).await;
-        is_by_deadline(&error, limit, "waiting for the response")?;
+        let error = error_of(&server.endpoint(), Transport::Grpc, LONG, limit).await;
+        check_deadline_error(&error, limit, "waiting for the response")?;
         match server.calls() {
             0 => Err("the server received no call".to_owned()),
             1 => Ok(()),
@@ -265,22 +276,22 @@ async fn missing_headers_are_bounded_by_the_deadline() {
         }
     })
     .await;
-    let endpoint = then_silent(|stream| async {
+    let endpoint = silent_after(|stream| async {
         // A call that ends early closes the connection.
         stream.readable().await.ok();
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the response").await;
+    is_bounded_by_the_deadline(&endpoint, Transport::Rest, "waiting for the response").await;
 }
 
 #[tokio::test]
 async fn a_body_without_end_is_bounded_by_the_deadline() {
-    let endpoint = then_silent(|stream| async {
+    let endpoint = silent_after(|stream| async {
         let connection = h2::server::handshake(stream).await;
         let mut connection = connection.expect("it is HTTP/2");
-        let call = connection.accept().await.expect("it asks");
-        let (_request, mut answer) = call.expect("it asks");
+        let call = connection.accept().await.expect("a call");
+        let (_request, mut answer) = call.expect("a call");
         let head = http::Response::builder().header("content-type", "application/grpc");
         let head = head.body(()).expect("a head");
         let mut body = answer.send_response(head, false).expect("it listens");
@@ -289,8 +300,8 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         while connection.accept().await.is_some() {}
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
-    let endpoint = then_silent(|mut stream| async {
+    is_bounded_by_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
+    let endpoint = silent_after(|mut stream| async {
         // A call that ends early closes the connection.
         if !matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {
             return stream;
@@ -300,7 +311,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "reading the response").await;
+    is_bounded_by_the_deadline(&endpoint, Transport::Rest, "reading the response").await;
 }
 
 #[cfg(feature = "auth")]
@@ -339,7 +350,7 @@ mod credentials {
                     .credentials(Hanging);
                 let client = client.timeout(limit).build().expect("valid");
                 let error = client.get_operation(NAME).await.expect_err("they hang");
-                is_by_deadline(&error, limit, "waiting for credentials")
+                check_deadline_error(&error, limit, "waiting for credentials")
             })
             .await;
         }

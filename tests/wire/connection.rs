@@ -33,8 +33,8 @@ pub(crate) fn tasks() -> usize {
         .num_alive_tasks()
 }
 
-/// Runs a check with longer and longer time limits until it succeeds. On a slow machine, a call may not reach the phase that the
-/// check is about within a short limit. Panics with the last error.
+/// Runs a check with growing time limits until the check succeeds. On a slow machine, a call may need a longer limit to reach
+/// the phase that the check tests. Panics with the last error.
 pub(crate) async fn within_some_limit(check: impl AsyncFn(Duration) -> Result<(), String>) {
     let mut last = String::new();
     for limit in [200, 1_000, 5_000, 25_000] {

@@ -1,4 +1,4 @@
-//! Connectors of the user in place of TCP: what they get, and that everything above them works unchanged.
+//! Connectors of the user in place of TCP: the URIs that a connector receives, and the client's behaviour above a connector.
 
 use std::io;
 use std::net::SocketAddr;
@@ -51,29 +51,32 @@ async fn refused(builder: Builder) -> Error {
     error
 }
 
-/// A connector that always connects to one address and records what it was asked for.
+/// A connector that always connects to one address and records the requested URIs.
 #[derive(Clone)]
-struct Lead {
+struct FixedConnector {
     to: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    requested: Arc<Mutex<Vec<String>>>,
 }
 
-impl Lead {
+impl FixedConnector {
     fn to(to: SocketAddr) -> Self {
-        let asked = Arc::default();
-        Self { to, asked }
+        let requested = Arc::default();
+        Self { to, requested }
     }
 
     fn under(&self, builder: Builder) -> Builder {
-        let Self { to, asked } = self.clone();
+        let Self { to, requested } = self.clone();
         builder.connector(tower::service_fn(move |uri: Uri| {
-            asked.lock().expect("whole").push(uri.to_string());
+            requested
+                .lock()
+                .expect("not poisoned")
+                .push(uri.to_string());
             async move { TcpStream::connect(to).await.map(TokioIo::new) }
         }))
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("whole").clone()
+    fn requested(&self) -> Vec<String> {
+        self.requested.lock().expect("not poisoned").clone()
     }
 }
 
@@ -121,10 +124,10 @@ async fn calls_go_over_a_unix_socket() {
 async fn an_error_of_the_connector_is_reported_with_the_address() {
     type Failure = fn() -> io::Error;
     let unnamed: Failure = || io::ErrorKind::AddrNotAvailable.into();
-    let named: Failure = || io::Error::other("the door is shut");
+    let named: Failure = || io::Error::other("connector refused");
     let failures = [
         (unnamed, "address not available"),
-        (named, "the door is shut"),
+        (named, "connector refused"),
     ];
     for (failure, why) in failures {
         for transport in transports() {
@@ -158,21 +161,21 @@ async fn the_connector_is_bounded_by_the_connect_timeout() {
 async fn the_connector_gets_the_endpoint_or_the_proxy() {
     let server = Server::start(|_| Answer::Operation).await;
     for endpoint in ["http://gateway.test", "http://gateway.test:81"] {
-        let lead = Lead::to(server.address);
-        let client = lead.under(client(endpoint, Transport::Grpc)).build();
+        let connector = FixedConnector::to(server.address);
+        let client = connector.under(client(endpoint, Transport::Grpc)).build();
         let client = client.expect("valid");
         for _ in 0..2 {
             client.get_operation(NAME).await.expect("an operation");
         }
         // Once per connection.
-        assert_eq!(lead.asked(), [format!("{endpoint}/")]);
+        assert_eq!(connector.requested(), [format!("{endpoint}/")]);
     }
     let proxy = Proxy::start(server.address, |_| Proxied::Tunnel).await;
-    let lead = Lead::to(proxy.address);
+    let connector = FixedConnector::to(proxy.address);
     let proxied = client("http://gateway.test", Transport::Grpc).proxy("http://proxy.test:3128");
-    let client = lead.under(proxied).build().expect("valid");
+    let client = connector.under(proxied).build().expect("valid");
     client.get_operation(NAME).await.expect("an operation");
-    assert_eq!(lead.asked(), ["http://proxy.test:3128/"]);
+    assert_eq!(connector.requested(), ["http://proxy.test:3128/"]);
     let expected = "CONNECT gateway.test:80 HTTP/1.1\nhost: gateway.test:80";
     assert_eq!(proxy.requests(), [expected]);
 }
@@ -181,11 +184,11 @@ async fn the_connector_gets_the_endpoint_or_the_proxy() {
 async fn a_proxy_that_the_connector_cannot_reach_is_named_in_the_error() {
     for transport in transports() {
         let shut =
-            tower::service_fn(|_: Uri| async { Err::<TokioIo<TcpStream>, _>("the door is shut") });
+            tower::service_fn(|_: Uri| async { Err::<TokioIo<TcpStream>, _>("connector refused") });
         let proxied = client("http://gateway.test", transport).proxy("http://proxy.test:3128");
         let error = refused(proxied.connector(shut)).await;
         let expected = "cannot connect to http://gateway.test through the proxy \
-                        http://proxy.test:3128: cannot connect to the proxy: the door is shut";
+                        http://proxy.test:3128: cannot connect to the proxy: connector refused";
         assert!(error.to_string().ends_with(expected), "{error}");
     }
 }
@@ -198,10 +201,10 @@ async fn tls_runs_above_the_connector_for_the_host_of_the_endpoint() {
     let authority = Authority::new();
     let server = Server::start(&authority, "gateway.test", &["h2"]).await;
     for transport in transports() {
-        let lead = Lead::to(server.address);
+        let connector = FixedConnector::to(server.address);
         let to = |host: &str| {
             let builder = client(host, transport).ca_certificates(authority.pem());
-            lead.under(builder)
+            connector.under(builder)
         };
         let right = to("https://gateway.test").build().expect("valid");
         right.get_operation(NAME).await.expect("an operation");
@@ -210,17 +213,17 @@ async fn tls_runs_above_the_connector_for_the_host_of_the_endpoint() {
             error.to_string().contains("the certificate is for "),
             "{error}"
         );
-        assert_eq!(lead.asked()[0], "https://gateway.test/");
+        assert_eq!(connector.requested()[0], "https://gateway.test/");
     }
 }
 
 #[cfg(feature = "auth")]
 #[test]
 fn no_credential_is_sent_to_a_plaintext_address_through_a_connector() {
-    let lead = Lead::to(([127, 0, 0, 1], 1).into());
+    let connector = FixedConnector::to(([127, 0, 0, 1], 1).into());
     let to = |endpoint: &str| {
         let builder = ApiGateway::builder().endpoint(endpoint).access_token("t");
-        lead.under(builder.no_proxy()).build()
+        connector.under(builder.no_proxy()).build()
     };
     let error = to("http://gateway.test").expect_err("refused").to_string();
     assert!(error.contains("http://gateway.test"), "{error}");
@@ -231,11 +234,11 @@ fn no_credential_is_sent_to_a_plaintext_address_through_a_connector() {
 async fn a_connector_is_called_only_when_it_is_ready() {
     use tower::Service;
 
-    /// Panics if it is called before it is ready.
+    /// A connector that panics if it is called before it is ready.
     #[derive(Clone)]
-    struct Wary(SocketAddr, bool);
+    struct ReadyOnly(SocketAddr, bool);
 
-    impl Service<Uri> for Wary {
+    impl Service<Uri> for ReadyOnly {
         type Response = TokioIo<TcpStream>;
         type Error = io::Error;
         type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
@@ -246,7 +249,7 @@ async fn a_connector_is_called_only_when_it_is_ready() {
         }
 
         fn call(&mut self, _: Uri) -> Self::Future {
-            assert!(self.1, "it was not ready");
+            assert!(self.1, "called before it was ready");
             let to = self.0;
             Box::pin(async move { TcpStream::connect(to).await.map(TokioIo::new) })
         }
@@ -254,7 +257,7 @@ async fn a_connector_is_called_only_when_it_is_ready() {
 
     let server = Server::start(|_| Answer::Operation).await;
     let builder =
-        client("http://gateway.test", Transport::Grpc).connector(Wary(server.address, false));
+        client("http://gateway.test", Transport::Grpc).connector(ReadyOnly(server.address, false));
     let client = builder.build().expect("valid");
     client.get_operation(NAME).await.expect("an operation");
 }
@@ -275,29 +278,29 @@ async fn a_panic_of_the_connector_is_an_error_of_the_call_over_every_transport()
     }
 }
 
-/// A connector's stream that accepts this many bytes. After them, writes and reads never complete.
-struct Stuck {
-    takes: usize,
-    /// If true, it panics instead.
+/// A connector's stream that accepts a number of bytes. Further writes, and all reads, never complete.
+struct HangingStream {
+    accepts: usize,
+    /// True if a further write panics instead.
     panics: bool,
     /// Counts the streams that were dropped.
     dropped: Arc<AtomicUsize>,
 }
 
-impl Drop for Stuck {
+impl Drop for HangingStream {
     fn drop(&mut self) {
         self.dropped.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-impl Stuck {
+impl HangingStream {
     fn hangs<T>(&self) -> Poll<T> {
         assert!(!self.panics, "it is broken");
         Poll::Pending
     }
 }
 
-impl AsyncRead for Stuck {
+impl AsyncRead for HangingStream {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -307,17 +310,17 @@ impl AsyncRead for Stuck {
     }
 }
 
-impl AsyncWrite for Stuck {
+impl AsyncWrite for HangingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.takes == 0 {
+        if self.accepts == 0 {
             return self.hangs();
         }
-        let taken = bytes.len().min(self.takes);
-        self.takes -= taken;
+        let taken = bytes.len().min(self.accepts);
+        self.accepts -= taken;
         Poll::Ready(Ok(taken))
     }
 
@@ -331,21 +334,21 @@ impl AsyncWrite for Stuck {
 }
 
 /// Returns a stuck stream first, and connects to the server afterwards.
-fn once_stuck(
+fn hanging_once(
     builder: Builder,
     server: SocketAddr,
-    takes: usize,
+    accepts: usize,
     panics: bool,
 ) -> (Builder, Arc<AtomicUsize>) {
     let dropped = Arc::<AtomicUsize>::default();
-    let stuck = Mutex::new(Some(Stuck {
-        takes,
+    let stuck = Mutex::new(Some(HangingStream {
+        accepts,
         panics,
         dropped: Arc::clone(&dropped),
     }));
     let stuck = Arc::new(stuck);
     let connector = tower::service_fn(move |_: Uri| {
-        let stuck = stuck.lock().expect("whole").take();
+        let stuck = stuck.lock().expect("not poisoned").take();
         async move {
             let io: Box<dyn Io> = match stuck {
                 Some(stuck) => Box::new(stuck),
@@ -366,11 +369,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs() {
     let server = Server::start(|_| Answer::Operation).await;
     let before = tasks();
-    for takes in [0, 10, 24, 1 << 20] {
+    for accepts in [0, 10, 24, 1 << 20] {
         within_some_limit(async |limit| {
             let builder = client("http://gateway.test", Transport::Grpc);
             let builder = builder.connect_timeout(limit);
-            let (builder, dropped) = once_stuck(builder, server.address, takes, false);
+            let (builder, dropped) = hanging_once(builder, server.address, accepts, false);
             let client = builder.build().expect("valid");
             let call = tokio::time::timeout(Duration::from_secs(120), client.get_operation(NAME));
             let error = call.await.expect("it ends").expect_err("it hangs");
@@ -394,9 +397,9 @@ async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs(
 #[tokio::test]
 async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
     let server = Server::start(|_| Answer::Operation).await;
-    for takes in [0, 24, 1 << 20] {
+    for accepts in [0, 24, 1 << 20] {
         let builder = client("http://gateway.test", Transport::Grpc);
-        let (builder, dropped) = once_stuck(builder, server.address, takes, true);
+        let (builder, dropped) = hanging_once(builder, server.address, accepts, true);
         let client = builder.build().expect("valid");
         let call = tokio::time::timeout(Duration::from_secs(120), client.get_operation(NAME));
         let error = call.await.expect("it ends").expect_err("it panics");
@@ -405,11 +408,11 @@ async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
         client
             .get_operation(NAME)
             .await
-            .expect("by another connection");
+            .expect("an operation over another connection");
     }
 }
 
-/// A tunnel and TLS are within the connect timeout, too. A proxy receives bytes before the server does.
+/// The connect timeout also bounds a tunnel and TLS. With a proxy, the stream hangs in the tunnel or in the TLS of the proxy.
 #[cfg(all(
     any(feature = "tls-aws-lc", feature = "tls-ring"),
     any(feature = "tls-native-roots", feature = "tls-webpki-roots")
@@ -418,7 +421,7 @@ async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
 async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() {
     let nobody = ([127, 0, 0, 1], 1).into();
     for transport in transports() {
-        for takes in [0, 10, 1 << 20] {
+        for accepts in [0, 10, 1 << 20] {
             let encrypted = client("https://gateway.test", transport);
             let proxied = client("http://gateway.test", transport).proxy("http://proxy.test:1");
             let secret = client("http://gateway.test", transport).proxy("https://proxy.test:1");
@@ -429,12 +432,16 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
             ];
             for (builder, step) in cases {
                 let builder = builder.connect_timeout(Duration::from_millis(50));
-                let (builder, dropped) = once_stuck(builder, nobody, takes, false);
+                let (builder, dropped) = hanging_once(builder, nobody, accepts, false);
                 // With a fallback, the second transport has its own error, since no server listens at the address.
                 let builder = builder.timeout(Duration::from_secs(120));
                 let error = refused(builder).await.to_string();
-                assert!(error.contains(step), "{transport:?}, {takes}: {error}");
-                assert_eq!(dropped.load(Ordering::SeqCst), 1, "{transport:?}, {takes}");
+                assert!(error.contains(step), "{transport:?}, {accepts}: {error}");
+                assert_eq!(
+                    dropped.load(Ordering::SeqCst),
+                    1,
+                    "{transport:?}, {accepts}"
+                );
             }
         }
     }
@@ -448,10 +455,10 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
     let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
     let server = crate::http1::Server::always(json).await;
     let before = tasks();
-    for takes in [0, 10, 1 << 20] {
+    for accepts in [0, 10, 1 << 20] {
         let builder = client("http://gateway.test", Transport::Rest);
         let builder = builder.timeout(Duration::from_millis(150));
-        let (builder, dropped) = once_stuck(builder, server.address, takes, false);
+        let (builder, dropped) = hanging_once(builder, server.address, accepts, false);
         let client = builder.build().expect("valid");
         let error = client.get_operation(NAME).await.expect_err("it hangs");
         assert!(error.is_timeout(), "{error}");
@@ -460,7 +467,7 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
         patient
             .get_operation(NAME)
             .await
-            .expect("by another connection");
+            .expect("an operation over another connection");
         until(|| dropped.load(Ordering::SeqCst) == 1).await;
     }
     drop(server);
@@ -468,9 +475,9 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
 }
 
 /// A stream that never finishes closing.
-struct Unclosable(TcpStream);
+struct NeverCloses(TcpStream);
 
-impl AsyncRead for Unclosable {
+impl AsyncRead for NeverCloses {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -480,7 +487,7 @@ impl AsyncRead for Unclosable {
     }
 }
 
-impl AsyncWrite for Unclosable {
+impl AsyncWrite for NeverCloses {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -503,7 +510,7 @@ async fn leaves_no_task(server: SocketAddr, transport: Transport) {
     let short = Duration::from_millis(500);
     let connector = tower::service_fn(move |_: Uri| async move {
         let io = TcpStream::connect(server).await?;
-        io::Result::Ok(TokioIo::new(Unclosable(io)))
+        io::Result::Ok(TokioIo::new(NeverCloses(io)))
     });
     let builder = client("http://gateway.test", transport).keepalive(short, short);
     let client = builder.connector(connector).build().expect("valid");
@@ -532,7 +539,7 @@ async fn a_rest_connection_whose_stream_never_closes_leaves_no_task_behind() {
 #[derive(Clone)]
 struct Outage {
     server: SocketAddr,
-    asked: Arc<AtomicUsize>,
+    requested: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
 }
 
@@ -540,19 +547,19 @@ impl Outage {
     fn of(server: SocketAddr) -> Self {
         Self {
             server,
-            asked: Arc::default(),
+            requested: Arc::default(),
             over: Arc::default(),
         }
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn requested(&self) -> usize {
+        self.requested.load(Ordering::SeqCst)
     }
 
     fn under(&self, builder: Builder) -> ApiGateway {
         let outage = self.clone();
         let connector = tower::service_fn(move |_: Uri| {
-            outage.asked.fetch_add(1, Ordering::SeqCst);
+            outage.requested.fetch_add(1, Ordering::SeqCst);
             let outage = outage.clone();
             async move {
                 if !outage.over.load(Ordering::SeqCst) {
@@ -566,7 +573,7 @@ impl Outage {
 }
 
 /// The delays are 10 ms after the first failure, then 20 ms, 40 ms, and so on up to one second.
-async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
+async fn is_tried_with_growing_delays(server: SocketAddr, transport: Transport) {
     let outage = Outage::of(server);
     let client = outage.under(client("http://gateway.test", transport));
     let began = Instant::now();
@@ -577,25 +584,25 @@ async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
         failed += 1;
     }
     // Each call had an attempt of its own, limited only by the delays.
-    assert_eq!(outage.asked(), failed, "{transport:?}");
+    assert_eq!(outage.requested(), failed, "{transport:?}");
     assert!(failed <= 9, "{transport:?}: {failed}");
     // Concurrent calls share an attempt.
     let calls = (0..20).map(|_| client.get_operation(NAME));
     let calls = futures_util::future::join_all(calls).await;
     assert!(calls.iter().all(Result::is_err));
-    assert_eq!(outage.asked(), failed + 1, "{transport:?}");
+    assert_eq!(outage.requested(), failed + 1, "{transport:?}");
     // No call fails because of an attempt that ended before the call began.
     outage.over.store(true, Ordering::SeqCst);
     client.get_operation(NAME).await.expect("it is back");
-    // After a success the delays are short again.
-    assert_eq!(outage.asked(), failed + 2);
+    // The last call needed only one attempt.
+    assert_eq!(outage.requested(), failed + 2);
 }
 
 #[tokio::test]
 async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after_it_recovers_over_grpc()
  {
     let server = Server::start(|_| Answer::Operation).await;
-    is_tried_ever_later(server.address, Transport::Grpc).await;
+    is_tried_with_growing_delays(server.address, Transport::Grpc).await;
 }
 
 #[cfg(feature = "rest")]
@@ -604,14 +611,14 @@ async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after
  {
     let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
     let server = crate::http1::Server::always(json).await;
-    is_tried_ever_later(server.address, Transport::Rest).await;
+    is_tried_with_growing_delays(server.address, Transport::Rest).await;
 }
 
 #[tokio::test]
 async fn the_error_of_a_deadline_names_the_pause_after_a_failed_attempt() {
     let nobody = ([127, 0, 0, 1], 1).into();
     for transport in transports() {
-        // With a fallback, a call that waited over gRPC may use REST by then.
+        // With a fallback, the call may use REST after it has waited for gRPC.
         if format!("{transport:?}").contains("Fallback") {
             continue;
         }
@@ -619,13 +626,13 @@ async fn the_error_of_a_deadline_names_the_pause_after_a_failed_attempt() {
         for _ in 0..6 {
             client.get_operation(NAME).await.expect_err("an outage");
         }
-        let hurried =
-            client.with_options(CallOptions::default().timeout(Duration::from_millis(30)));
+        let short = client.with_options(CallOptions::default().timeout(Duration::from_millis(30)));
         let text = "connecting to http://gateway.test (waiting before the next connection attempt)";
-        // On a slow machine the pause may be over when the call begins. The call is then an attempt, and another pause follows.
+        // On a slow machine the pause may be over when a call begins. That call then makes an attempt, whose failure begins
+        // another pause.
         let mut errors = Vec::new();
         while errors.len() < 50 {
-            let error = hurried.get_operation(NAME).await.expect_err("an outage");
+            let error = short.get_operation(NAME).await.expect_err("an outage");
             errors.push(error.to_string());
             if errors.iter().any(|error| error.ends_with(text)) {
                 break;

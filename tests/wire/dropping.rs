@@ -11,17 +11,19 @@ use tokio::task::JoinHandle;
 use crate::connection::{builder, listener};
 use crate::http2::NAME;
 
-/// Makes a call until `asked` completes, and then drops the call.
-async fn give_up(client: &ApiGateway, asked: impl Future<Output = ()>) {
+/// Makes a call, and drops the call when `received` completes.
+async fn call_and_drop(client: &ApiGateway, received: impl Future<Output = ()>) {
     tokio::select! {
-        () = asked => {}
-        answer = client.get_operation(NAME) => panic!("nobody answers: {answer:?}"),
+        () = received => {}
+        answer = client.get_operation(NAME) => panic!("the server does not answer: {answer:?}"),
     }
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    let soon = tokio::time::timeout(Duration::from_secs(60), what);
-    soon.await.expect("the server hears of it")
+async fn within_a_minute<T>(what: impl Future<Output = T>) -> T {
+    let within_a_minute = tokio::time::timeout(Duration::from_secs(60), what);
+    within_a_minute
+        .await
+        .expect("the server is notified within a minute")
 }
 
 /// Accepts one call over HTTP/2, reports it, and returns the reason of its reset.
@@ -46,8 +48,8 @@ async fn is_cancelled(
     receiver: oneshot::Receiver<()>,
     server: JoinHandle<h2::Reason>,
 ) {
-    give_up(client, async { receiver.await.expect("a call comes") }).await;
-    let reason = soon(server).await.expect("it does not panic");
+    call_and_drop(client, async { receiver.await.expect("a call comes") }).await;
+    let reason = within_a_minute(server).await.expect("no panic");
     assert_eq!(reason, h2::Reason::CANCEL);
 }
 
@@ -72,17 +74,17 @@ async fn dropping_a_call_over_http1_closes_its_connection() {
     let rest = builder(endpoint).transport(apigateway_grpc::Transport::Rest);
     let client = rest.build().expect("valid");
     let mut connection = None;
-    give_up(&client, async {
+    call_and_drop(&client, async {
         let (mut stream, _) = listener.accept().await.expect("the client comes");
-        let read = stream.read(&mut [0; 4096]).await.expect("it asks");
-        assert!(read > 0, "it asks");
+        let read = stream.read(&mut [0; 4096]).await.expect("a request");
+        assert!(read > 0, "a request");
         connection = Some(stream);
     })
     .await;
     let mut connection = connection.expect("there was one");
     let mut rest = Vec::new();
     // The connection ends, with or without a reset.
-    let read = soon(connection.read_to_end(&mut rest)).await;
+    let read = within_a_minute(connection.read_to_end(&mut rest)).await;
     assert!(read.is_err() || rest.is_empty(), "{rest:?}");
 }
 
@@ -93,11 +95,11 @@ async fn dropping_a_rest_call_over_http2_resets_only_its_stream() {
 
     let authority = Authority::new();
     let (listener, endpoint) = listener().await;
-    let acceptor = http2_alone(&authority);
+    let acceptor = http2_only(&authority);
     let (sender, receiver) = oneshot::channel();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("the client comes");
-        let stream = acceptor.accept(stream).await.expect("they agree on TLS");
+        let stream = acceptor.accept(stream).await.expect("a TLS handshake");
         reset(stream, sender).await
     });
     let rest =
@@ -111,7 +113,7 @@ async fn dropping_a_rest_call_over_http2_resets_only_its_stream() {
 
 /// A TLS server on localhost that speaks only HTTP/2.
 #[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
-fn http2_alone(authority: &crate::tls_server::Authority) -> tokio_rustls::TlsAcceptor {
+fn http2_only(authority: &crate::tls_server::Authority) -> tokio_rustls::TlsAcceptor {
     #[cfg(feature = "tls-aws-lc")]
     use rustls::crypto::aws_lc_rs::default_provider;
     #[cfg(not(feature = "tls-aws-lc"))]
@@ -124,9 +126,9 @@ fn http2_alone(authority: &crate::tls_server::Authority) -> tokio_rustls::TlsAcc
     let config = rustls::ServerConfig::builder_with_provider(default_provider().into());
     let config = config
         .with_safe_default_protocol_versions()
-        .expect("it has them");
+        .expect("the provider supports the versions");
     let config = config.with_no_client_auth().with_single_cert(chain, key);
-    let mut config = config.expect("they fit");
+    let mut config = config.expect("the key matches the certificate");
     config.alpn_protocols = vec![b"h2".to_vec()];
     std::sync::Arc::new(config).into()
 }

@@ -1,5 +1,5 @@
-//! gRPC with a fallback to REST, against servers with which gRPC cannot work. The return to gRPC is tested
-//! on a paused clock in `src/transport/fallback/`.
+//! gRPC with a fallback to REST, with servers that do not support gRPC. The return to gRPC is tested on a paused clock in
+//! `src/transport/fallback/`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -121,35 +121,34 @@ async fn without_the_fallback_the_error_says_that_the_server_does_not_support_ht
     assert!(server.requests().is_empty());
 }
 
-/// A server whose connections first send some bytes, and then a response over HTTP/1.1 to a client that
-/// sends a request over HTTP/1.1.
-async fn peer(greeting: &'static [u8]) -> SocketAddr {
+/// A server that answers an HTTP/2 preface with these bytes, and an HTTP/1.1 request with an operation.
+async fn peer(first_bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // A client may close the connection early.
-            tokio::spawn(async move { answer(stream, greeting).await.ok() });
+            tokio::spawn(async move { answer(stream, first_bytes).await.ok() });
         }
     });
     address
 }
 
-async fn answer(mut stream: TcpStream, greeting: &[u8]) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, first_bytes: &[u8]) -> io::Result<()> {
     let mut first = [0; 3];
     stream.read_exact(&mut first).await?;
     if &first == b"PRI" {
-        stream.write_all(greeting).await?;
+        stream.write_all(first_bytes).await?;
         return stream.shutdown().await;
     }
-    // The first bytes are enough to answer.
+    // The rest of the request is not needed for the answer.
     stream.read_buf(&mut Vec::with_capacity(4096)).await?;
     stream.write_all(&json(200, OPERATION)).await
 }
 
 #[tokio::test]
 async fn any_answer_that_is_not_http2_falls_back_to_rest() {
-    let greetings: [&[u8]; 5] = [
+    let cases: [&[u8]; 5] = [
         b"",
         b"\x15\x03\x01\x00\x02\x02\x0a",
         b"220 mail.example.com ESMTP\r\n",
@@ -157,14 +156,14 @@ async fn any_answer_that_is_not_http2_falls_back_to_rest() {
         // An HTTP/2 frame that is GOAWAY and not SETTINGS.
         b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0",
     ];
-    for greeting in greetings {
-        let client = client(format!("http://{}", peer(greeting).await));
+    for first_bytes in cases {
+        let client = client(format!("http://{}", peer(first_bytes).await));
         let read = client.get_operation(NAME).await;
-        assert_eq!(read.expect("an operation").name, NAME, "{greeting:?}");
+        assert_eq!(read.expect("an operation").name, NAME, "{first_bytes:?}");
         assert_eq!(
             client.active_transport(),
             Some(Transport::Rest),
-            "{greeting:?}"
+            "{first_bytes:?}"
         );
     }
 }
@@ -208,17 +207,17 @@ async fn an_html_page_over_http2_falls_back_only_for_an_idempotent_call() {
         "{status}"
     );
     assert_eq!(server.calls(), 1, "a create may have been processed");
-    // Over REST the same server returns the page again, which is then the result.
+    // A read is repeated over REST, and fails there as well.
     client.get_operation(NAME).await.expect_err("a page again");
     assert_eq!(
         server.calls(),
         2,
-        "REST speaks HTTP/1.1 on plaintext, which this server does not"
+        "the server rejects HTTP/1.1, so it counts no call over REST"
     );
     assert_eq!(
         client.active_transport(),
         Some(Transport::Grpc),
-        "neither works"
+        "REST did not answer either"
     );
 }
 
@@ -260,16 +259,13 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no panic with it").clone()).expect("text")
+        String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
     }
 }
 
 impl io::Write for Log {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("no panic with it")
-            .extend_from_slice(text);
+        self.0.lock().expect("not poisoned").extend_from_slice(text);
         Ok(text.len())
     }
 

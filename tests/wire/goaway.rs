@@ -15,9 +15,9 @@ use tower::ServiceExt as _;
 use crate::connection::{builder, listener};
 use crate::frames::{self, Peer};
 use crate::http2::{Answer, NAME};
-use crate::pool_server::{Habits, Server};
+use crate::pool_server::{Behaviour, Server};
 
-/// Makes a create, which may be sent again only if the server did not process it.
+/// Makes a create, which is not idempotent: it may be sent again only if the server did not process it.
 async fn create(client: &ApiGateway) {
     let request = CreateApiRequest {
         parent: "projects/p/locations/global".into(),
@@ -40,26 +40,26 @@ async fn load(client: &ApiGateway, workers: usize, calls: usize) {
 
 #[tokio::test]
 async fn no_call_fails_if_connections_go_away_after_a_few_calls() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         takes: Duration::from_millis(2),
         calls: Some(5),
-        ..Habits::default()
+        ..Behaviour::default()
     })
     .await;
     let client = builder(server.endpoint()).retry(RetryPolicy::NEVER);
     let client = client.build().expect("valid");
     load(&client, 32, 50).await;
-    assert_eq!(server.calls(), 32 * 50, "and none is processed twice");
+    assert_eq!(server.calls(), 32 * 50, "no call is processed twice");
     assert!(server.opened() > 10, "{}", server.opened());
 }
 
 #[tokio::test]
 async fn no_call_fails_if_connections_are_short_lived() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         takes: Duration::from_millis(20),
         age: Some(Duration::from_millis(300)),
         max_streams: Some(100),
-        ..Habits::default()
+        ..Behaviour::default()
     })
     .await;
     let client = builder(server.endpoint()).retry(RetryPolicy::NEVER);
@@ -76,13 +76,13 @@ async fn no_call_fails_if_connections_are_short_lived() {
     assert_eq!(server.calls(), calls.load(Ordering::SeqCst));
 }
 
-/// The retry layer does not resend this call: its method is not in the contract, so its body is not kept.
+/// The retry layer does not retry this call: the method is not in the contract, so the layer keeps no copy of the body.
 #[tokio::test]
 async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         holds: true,
         calls: Some(1),
-        ..Habits::default()
+        ..Behaviour::default()
     })
     .await;
     let client = builder(server.endpoint()).build().expect("valid");
@@ -93,9 +93,9 @@ async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
         client.stack().oneshot(rpc)
     };
     // Each connection sends GOAWAY as soon as it has one call.
-    let mut begun = tokio::task::JoinSet::new();
+    let mut running = tokio::task::JoinSet::new();
     for calls in 1..=3 {
-        begun.spawn(call());
+        running.spawn(call());
         let served = async {
             while server.calls() < calls {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -106,14 +106,14 @@ async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
     server.answer(true);
-    while let Some(ended) = begun.join_next().await {
+    while let Some(ended) = running.join_next().await {
         ended.expect("no panic").expect("it was served");
     }
     assert_eq!((server.calls(), server.opened()), (3, 3));
 }
 
-/// Serves this many calls of a connection, and excludes all later ones by GOAWAY.
-async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
+/// Serves this many calls of a connection, and then sends a GOAWAY that excludes all later calls.
+async fn serve_then_go_away(stream: TcpStream, calls: usize) -> std::io::Result<()> {
     let mut peer = Peer::new(stream).await?;
     let mut last = 0;
     for _ in 0..calls {
@@ -121,7 +121,7 @@ async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
         peer.reply(last, &Answer::message()).await?;
     }
     peer.go_away_after(last, h2::Reason::NO_ERROR).await?;
-    // Later bytes of the client are not read.
+    // Later frames of the client are read and ignored.
     while peer.read().await.is_ok() {}
     Ok(())
 }
@@ -134,7 +134,7 @@ async fn calls_above_the_last_stream_of_a_goaway_are_sent_again_under_any_policy
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(cuts(stream, 4));
+            tokio::spawn(serve_then_go_away(stream, 4));
         }
     });
     let client = builder(endpoint).retry(RetryPolicy::NEVER);
@@ -144,9 +144,9 @@ async fn calls_above_the_last_stream_of_a_goaway_are_sent_again_under_any_policy
     assert!(connections >= 12 * 20 / 4, "{connections}");
 }
 
-/// A refused stream may mean overload: one transparent retry is made, further ones need the policy.
+/// A refused stream may mean overload, so only one retry is transparent. Further retries need the policy.
 #[tokio::test]
-async fn a_refused_stream_is_sent_once_more_and_counts_once() {
+async fn a_refused_stream_has_one_transparent_retry_which_does_not_count_as_an_attempt() {
     let refuses = |_| Answer::Reset(h2::Reason::REFUSED_STREAM);
     let server = crate::http2::Server::start(refuses).await;
     for (policy, attempts) in [(RetryPolicy::NEVER, 2), (three(), 4)] {
@@ -159,15 +159,15 @@ async fn a_refused_stream_is_sent_once_more_and_counts_once() {
     }
 }
 
-/// Error codes of a server in trouble, among them that of `too_many_pings`.
-const TROUBLE: [h2::Reason; 3] = [
+/// Error codes of a failing server. ENHANCE_YOUR_CALM is the code for too many pings.
+const FAILURE_CODES: [h2::Reason; 3] = [
     h2::Reason::ENHANCE_YOUR_CALM,
     h2::Reason::INTERNAL_ERROR,
     h2::Reason::PROTOCOL_ERROR,
 ];
 
-/// Ends this many connections by a GOAWAY that excludes their first call, and serves all later ones.
-async fn excludes(reason: h2::Reason, times: usize) -> (String, Arc<AtomicUsize>) {
+/// Ends the first connections by a GOAWAY that excludes their first call, and serves all later connections.
+async fn exclude_first_calls(reason: h2::Reason, times: usize) -> (String, Arc<AtomicUsize>) {
     let (listener, endpoint) = listener().await;
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
@@ -188,8 +188,8 @@ async fn excludes(reason: h2::Reason, times: usize) -> (String, Arc<AtomicUsize>
 
 #[tokio::test]
 async fn a_call_above_the_last_stream_of_a_goaway_with_an_error_code_is_sent_once_more() {
-    for reason in TROUBLE {
-        let (endpoint, connections) = excludes(reason, 1).await;
+    for reason in FAILURE_CODES {
+        let (endpoint, connections) = exclude_first_calls(reason, 1).await;
         let client = crate::connection::once(endpoint);
         create(&client).await;
         assert_eq!(connections.load(Ordering::SeqCst), 2, "{reason:?}");
@@ -198,8 +198,8 @@ async fn a_call_above_the_last_stream_of_a_goaway_with_an_error_code_is_sent_onc
 
 #[tokio::test]
 async fn a_second_goaway_with_an_error_code_is_the_error_of_an_unsent_call() {
-    for reason in TROUBLE {
-        let (endpoint, connections) = excludes(reason, usize::MAX).await;
+    for reason in FAILURE_CODES {
+        let (endpoint, connections) = exclude_first_calls(reason, usize::MAX).await;
         let client = crate::connection::once(endpoint);
         let error = client.get_operation(NAME).await.expect_err("no server");
         assert!(error.is_unsent() && error.is_unavailable(), "{error}");
@@ -219,13 +219,13 @@ async fn a_goaway_with_enhance_your_calm_is_logged() {
     // With a single subscriber in the process, tracing asks only the thread that first logs an event.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
-    let (endpoint, _) = excludes(h2::Reason::ENHANCE_YOUR_CALM, 1).await;
+    let (endpoint, _) = exclude_first_calls(h2::Reason::ENHANCE_YOUR_CALM, 1).await;
     create(&crate::connection::once(endpoint)).await;
     crate::pool::until(|| log.text().contains("ENHANCE_YOUR_CALM")).await;
     assert!(log.text().contains("WARN"), "{}", log.text());
 }
 
-/// The server processes the last stream of its GOAWAY, and refuses the one above.
+/// The server processes the stream that its GOAWAY names, and refuses the next stream.
 #[tokio::test]
 async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
     let (listener, endpoint) = listener().await;
@@ -236,7 +236,7 @@ async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away_after(first, h2::Reason::INTERNAL_ERROR)
             .await?;
-        // The call above uses another connection while the first one continues.
+        // The refused call uses another connection while the first call continues.
         let (stream, _) = listener.accept().await?;
         let mut other = Peer::new(stream).await?;
         let again = other.read_to(frames::HEADERS).await?.stream();

@@ -42,7 +42,7 @@ pub(crate) fn json(status: u16, body: &str) -> Vec<u8> {
     reply(&head, body.as_bytes())
 }
 
-/// A running server. Dropping it ends it, and fails the test if answers of the script are left.
+/// A running server. It stops when it is dropped. The test fails if the script has answers left by then.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -72,7 +72,7 @@ impl Server {
         Self::start(Script::Always(reply)).await
     }
 
-    /// Answers with these in order, and closes the connection after the last one.
+    /// Sends these answers in order, and closes the connection after the last answer.
     pub(crate) async fn script(replies: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self::start(Script::Once(replies.into_iter().collect())).await
     }
@@ -119,13 +119,13 @@ impl Drop for Server {
         if let Script::Once(left) = &lock(&self.seen).script
             && !std::thread::panicking()
         {
-            assert!(left.is_empty(), "{} replies were not asked for", left.len());
+            assert!(left.is_empty(), "{} answers were not requested", left.len());
         }
     }
 }
 
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().expect("no test panics with it")
+    seen.lock().expect("not poisoned")
 }
 
 async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {

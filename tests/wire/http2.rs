@@ -103,7 +103,7 @@ pub(crate) fn send(
     None
 }
 
-/// A plaintext server on port 0. Dropping it ends it and its connections.
+/// A plaintext server on port 0. It stops and closes its connections when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,

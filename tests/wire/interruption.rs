@@ -1,4 +1,4 @@
-//! Calls whose connection ends: which are retried, and that a later connection serves them.
+//! Calls whose connection ends. Some of them are retried, on a new connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,8 +61,8 @@ fn quick() -> RetryPolicy {
         .max_backoff(Duration::from_millis(1))
 }
 
-/// Handles the first connections with the given functions, and answers the calls of all later ones.
-async fn then_proper<F>(
+/// A server that handles its first connections by `first`, and answers the calls of all later connections.
+async fn serve_after<F>(
     first: impl Fn(Peer) -> F + Send + Sync + 'static,
     times: usize,
 ) -> (String, Arc<AtomicUsize>)
@@ -91,7 +91,7 @@ async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away(h2::Reason::NO_ERROR).await
     };
-    let (endpoint, connections) = then_proper(goes_away, 2).await;
+    let (endpoint, connections) = serve_after(goes_away, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
     let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
@@ -105,7 +105,7 @@ async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away(h2::Reason::NO_ERROR).await
     };
-    let (endpoint, connections) = then_proper(goes_away, 1).await;
+    let (endpoint, connections) = serve_after(goes_away, 1).await;
     let created = once(endpoint).service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
@@ -123,7 +123,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream
         while peer.read().await.is_ok() {}
         Ok(())
     };
-    let (endpoint, _) = then_proper(cuts, usize::MAX).await;
+    let (endpoint, _) = serve_after(cuts, usize::MAX).await;
     let error = once(endpoint).get_operation(NAME).await;
     let error = error.expect_err("it has no end");
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
@@ -131,7 +131,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream
     assert!(!error.is_unsent(), "{error}");
 }
 
-/// A peer that has begun to answer has processed the call, whatever it sends later.
+/// A peer that has begun to answer has processed the call, even if it then resets the stream.
 #[tokio::test]
 async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -149,7 +149,7 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
             Ok(())
         }
     };
-    let (endpoint, _) = then_proper(refuses, usize::MAX).await;
+    let (endpoint, _) = serve_after(refuses, usize::MAX).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
     let status = client.service_client().create_api(create()).await;
     let status = status.expect_err("it was reset");
@@ -169,7 +169,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
         let ended = tokio::time::timeout(Duration::from_millis(200), reading).await;
         assert!(ended.is_err(), "the client waits");
         drop(stream);
-        let (stream, _) = listener.accept().await.expect("it comes again");
+        let (stream, _) = listener.accept().await.expect("the client connects again");
         serve(stream, |_| Answer::Operation).await;
         seen
     });
@@ -177,7 +177,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
     let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     drop(client);
-    let mut seen = &silent.await.expect("it does not panic")[24..];
+    let mut seen = &silent.await.expect("no panic")[24..];
     while let [_, _, length, kind, rest @ ..] = seen {
         assert_ne!(*kind, frames::HEADERS);
         seen = &rest[5 + usize::from(*length)..];
@@ -187,7 +187,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
 #[tokio::test]
 async fn after_a_broken_connection_only_a_read_is_retried() {
     let breaks = |mut peer: Peer| async move { peer.read_to(frames::HEADERS).await.map(drop) };
-    let (endpoint, connections) = then_proper(breaks, 2).await;
+    let (endpoint, connections) = serve_after(breaks, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
     let status = client
         .service_client()
@@ -198,9 +198,12 @@ async fn after_a_broken_connection_only_a_read_is_retried() {
     assert_eq!(
         connections.load(Ordering::SeqCst),
         1,
-        "it may have been processed"
+        "the create may have been processed"
     );
-    client.get_operation(NAME).await.expect("once more");
+    client
+        .get_operation(NAME)
+        .await
+        .expect("the read is retried");
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
@@ -212,14 +215,15 @@ async fn a_client_finds_a_server_that_was_restarted_on_its_port() {
     drop(server);
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("an option");
-    // A socket that does not listen keeps the port from others as soon as the server's task has ended.
-    let held = async {
+    // Bind a socket that does not listen, so that no other program takes the port. This succeeds once the server's task has
+    // ended.
+    let bound = async {
         while socket.bind(address).is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    let held = tokio::time::timeout(Duration::from_secs(60), held).await;
-    held.expect("the same port");
+    let bound = tokio::time::timeout(Duration::from_secs(60), bound).await;
+    bound.expect("the same port");
     // The client takes a moment to notice the connection's end.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let error = client.get_operation(NAME).await.expect_err("it is gone");

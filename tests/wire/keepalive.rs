@@ -1,4 +1,4 @@
-//! Connections with a silent peer: when they are pinged, and what follows. In process, on a paused clock.
+//! Pings of connections with a silent peer, and the treatment of calls on such connections. In process, on a paused clock.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -17,22 +17,22 @@ use crate::http2::{Answer, NAME};
 const INTERVAL: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection answers. Later bytes are dropped silently.
+/// The behaviour of the peer of a connection. It answers calls and pings for a time, and ignores later ones.
 #[derive(Clone, Copy, Debug)]
-struct Habit {
+struct Behaviour {
     calls: Duration,
     pings: Duration,
-    /// True if the first call gets no answer.
+    /// True if the first call is answered.
     first_call: bool,
-    /// True if the peer never reads.
+    /// True if the peer reads after the preface.
     reads: bool,
     /// SETTINGS_MAX_CONCURRENT_STREAMS.
     streams: u8,
 }
 
-impl Habit {
+impl Behaviour {
     const ALIVE: Self = Self::dies_at(Duration::MAX);
-    const DEAF: Self = Self::dies_at(Duration::ZERO);
+    const SILENT: Self = Self::dies_at(Duration::ZERO);
     /// Calls get no answer, but the connection is alive.
     const SLOW: Self = Self {
         calls: Duration::ZERO,
@@ -67,18 +67,18 @@ impl Seen {
         }
     }
 
-    fn note(&self, what: &Mutex<Vec<u64>>) {
+    fn record(&self, what: &Mutex<Vec<u64>>) {
         what.lock()
-            .expect("whole")
+            .expect("not poisoned")
             .push(self.began.elapsed().as_secs());
     }
 
     fn pings(&self) -> Vec<u64> {
-        self.pings.lock().expect("whole").clone()
+        self.pings.lock().expect("not poisoned").clone()
     }
 
     fn connections(&self) -> Vec<u64> {
-        self.connections.lock().expect("whole").clone()
+        self.connections.lock().expect("not poisoned").clone()
     }
 
     async fn until(&self, second: u64) {
@@ -86,23 +86,23 @@ impl Seen {
     }
 }
 
-/// A client whose first connection behaves like this. All others are alive.
-fn client(first: Habit) -> (ApiGateway, Seen) {
+/// A client whose first connection has this behaviour. All other connections answer.
+fn client(first: Behaviour) -> (ApiGateway, Seen) {
     let (builder, seen) = builder_of(first);
     (builder.build().expect("valid"), seen)
 }
 
-fn builder_of(first: Habit) -> (Builder, Seen) {
+fn builder_of(first: Behaviour) -> (Builder, Seen) {
     let seen = Seen::new();
     let noted = seen.clone();
     let connector = tower::service_fn(move |_| {
-        // Has space for the preface and SETTINGS, but not for a call that is not read.
-        let (ours, theirs) = tokio::io::duplex(if first.reads { 1 << 16 } else { 100 });
+        // If the peer does not read, the buffer has space for the preface and SETTINGS, but not for a call.
+        let (client_end, server_end) = tokio::io::duplex(if first.reads { 1 << 16 } else { 100 });
         let is_first = noted.connections().is_empty();
-        noted.note(&noted.connections);
-        let habit = if is_first { first } else { Habit::ALIVE };
-        tokio::spawn(serve(theirs, habit, noted.clone()));
-        async { io::Result::Ok(TokioIo::new(ours)) }
+        noted.record(&noted.connections);
+        let behaviour = if is_first { first } else { Behaviour::ALIVE };
+        tokio::spawn(serve(server_end, behaviour, noted.clone()));
+        async { io::Result::Ok(TokioIo::new(client_end)) }
     });
     let builder = builder("http://duplex")
         .connector(connector)
@@ -110,22 +110,22 @@ fn builder_of(first: Habit) -> (Builder, Seen) {
     (builder, seen)
 }
 
-async fn serve(stream: DuplexStream, habit: Habit, seen: Seen) -> io::Result<()> {
+async fn serve(stream: DuplexStream, behaviour: Behaviour, seen: Seen) -> io::Result<()> {
     let mut peer = Peer::new(stream).await?;
-    peer.settings(&[0, 3, 0, 0, 0, habit.streams]).await?;
-    if !habit.reads {
+    peer.settings(&[0, 3, 0, 0, 0, behaviour.streams]).await?;
+    if !behaviour.reads {
         return std::future::pending().await;
     }
     loop {
         let frame = peer.read().await?;
         let age = seen.began.elapsed();
-        if frame.is_call() && age < habit.calls {
-            if frame.stream() > 1 || habit.first_call {
+        if frame.is_call() && age < behaviour.calls {
+            if frame.stream() > 1 || behaviour.first_call {
                 peer.reply(frame.stream(), &Answer::message()).await?;
             }
         } else if frame.is_ping() {
-            seen.note(&seen.pings);
-            if age < habit.pings {
+            seen.record(&seen.pings);
+            if age < behaviour.pings {
                 peer.acknowledge(&frame).await?;
             }
         }
@@ -140,10 +140,10 @@ async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_while_it_answers() {
-    let (client, seen) = client(Habit {
+    let (client, seen) = client(Behaviour {
         calls: Duration::ZERO,
         pings: Duration::from_secs(70),
-        ..Habit::ALIVE
+        ..Behaviour::ALIVE
     });
     let client = client.with_options(once());
     let error = call(&client, 200).await.expect_err("it is dead");
@@ -160,7 +160,7 @@ fn once() -> CallOptions {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_without_calls_is_not_pinged_until_the_first_call_after_a_pause() {
-    let (client, seen) = client(Habit::ALIVE);
+    let (client, seen) = client(Behaviour::ALIVE);
     call(&client, 5).await.expect("an operation");
     seen.until(15).await;
     call(&client, 5).await.expect("an operation");
@@ -182,7 +182,7 @@ async fn a_maximum_interval_or_timeout_never_elapses() {
         (INTERVAL, Duration::MAX),
         (Duration::MAX, Duration::MAX),
     ] {
-        let (builder, seen) = builder_of(Habit::ALIVE);
+        let (builder, seen) = builder_of(Behaviour::ALIVE);
         let client = builder.keepalive(interval, timeout).build().expect("valid");
         for second in [0, 50, 100] {
             seen.until(second).await;
@@ -194,7 +194,7 @@ async fn a_maximum_interval_or_timeout_never_elapses() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_after_a_pause_survives_a_connection_that_died_meanwhile() {
-    let (client, seen) = client(Habit::dies_at(Duration::from_secs(1)));
+    let (client, seen) = client(Behaviour::dies_at(Duration::from_secs(1)));
     call(&client, 5).await.expect("an operation");
     seen.until(100).await;
     call(&client, 15).await.expect("the second connection's");
@@ -202,8 +202,8 @@ async fn a_call_after_a_pause_survives_a_connection_that_died_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ping_follows_an_unanswered_call_so_that_a_dead_connection_fails_only_one() {
-    let (client, seen) = client(Habit::DEAF);
+async fn a_ping_follows_an_unanswered_call_so_that_a_dead_connection_fails_only_one_call() {
+    let (client, seen) = client(Behaviour::SILENT);
     let error = call(&client, 2).await.expect_err("no answer");
     assert!(error.is_timeout(), "{error}");
     seen.until(3).await;
@@ -213,8 +213,8 @@ async fn a_ping_follows_an_unanswered_call_so_that_a_dead_connection_fails_only_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silence_has_at_most_two_early_pings_besides_those_of_the_keepalive_interval() {
-    let (client, seen) = client(Habit::SLOW);
+async fn a_silent_period_has_at_most_two_early_pings_and_one_ping_in_each_keepalive_interval() {
+    let (client, seen) = client(Behaviour::SLOW);
     for _ in 0..30 {
         call(&client, 1).await.expect_err("no answer");
     }
@@ -226,7 +226,7 @@ async fn a_silence_has_at_most_two_early_pings_besides_those_of_the_keepalive_in
 /// Calls in flight continue until the keepalive closes the connection, and may be retried then.
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() {
-    let (client, seen) = client(Habit::dies_at(Duration::from_secs(10)));
+    let (client, seen) = client(Behaviour::dies_at(Duration::from_secs(10)));
     call(&client, 5).await.expect("an operation");
     seen.until(12).await;
     let first = client.clone();
@@ -237,17 +237,17 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() 
     }
     assert_eq!((seen.pings(), seen.connections()), (vec![13], vec![0, 14]));
     first.await.expect("no panic").expect("repeated");
-    // The ping was due at 20, and its timeout is 10 s.
+    // The keepalive interval ended at 20 s, and the keepalive timeout is 10 s.
     assert_eq!(seen.began.elapsed().as_secs(), 30);
 }
 
-/// The early ping of the slow call was answered while the path still worked.
+/// The slow call caused an early ping, which was answered while the path still worked.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_dies_behind_a_slow_call_gets_no_new_calls_two_seconds_after_the_next_one()
  {
-    let (client, seen) = client(Habit {
+    let (client, seen) = client(Behaviour {
         first_call: false,
-        ..Habit::dies_at(Duration::from_secs(5))
+        ..Behaviour::dies_at(Duration::from_secs(5))
     });
     let slow = client.clone();
     let slow = tokio::spawn(async move { call(&slow, 60).await });
@@ -263,9 +263,9 @@ async fn a_connection_that_dies_behind_a_slow_call_gets_no_new_calls_two_seconds
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_peer_stops_reading_gets_no_new_calls() {
-    let (client, seen) = client(Habit {
+    let (client, seen) = client(Behaviour {
         reads: false,
-        ..Habit::ALIVE
+        ..Behaviour::ALIVE
     });
     let first = client.clone();
     let first = tokio::spawn(async move { call(&first, 60).await });
@@ -277,9 +277,9 @@ async fn a_connection_whose_peer_stops_reading_gets_no_new_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_call_causes_no_ping_while_other_calls_are_answered() {
-    let (client, seen) = client(Habit {
+    let (client, seen) = client(Behaviour {
         first_call: false,
-        ..Habit::ALIVE
+        ..Behaviour::ALIVE
     });
     let slow = client.clone();
     let slow = tokio::spawn(async move { call(&slow, 19).await });
@@ -294,9 +294,9 @@ async fn a_slow_call_causes_no_ping_while_other_calls_are_answered() {
 /// The second call waits for the only stream of the only allowed connection.
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_does_not_count_against_max_connections() {
-    let (builder, seen) = builder_of(Habit {
+    let (builder, seen) = builder_of(Behaviour {
         streams: 1,
-        ..Habit::DEAF
+        ..Behaviour::SILENT
     });
     let client = builder.max_connections(1).build().expect("valid");
     let first = client.clone();
@@ -310,7 +310,7 @@ async fn a_silent_connection_does_not_count_against_max_connections() {
 /// A ping of the keepalive interval does not count as an early ping.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_suspected_early() {
-    let (client, seen) = client(Habit::dies_at(Duration::from_secs(105)));
+    let (client, seen) = client(Behaviour::dies_at(Duration::from_secs(105)));
     for second in [0, 100] {
         seen.until(second).await;
         call(&client, 5).await.expect("an operation");

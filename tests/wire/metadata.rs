@@ -1,5 +1,5 @@
-//! Metadata of a response over its limit: only the call fails, with its status, and other calls on the
-//! connection succeed.
+//! Responses with metadata over the limit. Only the call of such a response fails, and an error keeps its status. Other calls
+//! on the connection succeed.
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::tonic::{Code, Status};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::connection::{builder, listener};
 use crate::http2::{Answer, NAME, send};
 
-/// The head and the trailers of a response. Without trailers the response is only a head.
+/// The head and the trailers of a response. Without trailers, the response has only a head.
 type Parts = (HeaderMap, Option<HeaderMap>);
 
 fn fields(fields: &[(&'static str, String)]) -> HeaderMap {
@@ -66,7 +66,7 @@ fn with(mut first: HeaderMap, second: HeaderMap) -> HeaderMap {
     first
 }
 
-/// Answers the first call after the second one, whose response has these parts, has failed.
+/// Answers the second call with these parts. Answers the first call once the second call has failed.
 async fn serve(stream: TcpStream, parts: Parts, failed: oneshot::Receiver<()>) {
     let connection = h2::server::handshake(stream).await;
     let mut connection = connection.expect("it is HTTP/2");
@@ -117,9 +117,9 @@ async fn outcome(parts: Parts, limit: Option<usize>) -> Result<(), Error> {
     let result = client.get_operation(NAME).await;
     fails.send(()).expect("the server is there");
     let neighbour = neighbour.await.expect("no panic");
-    neighbour.expect("the neighbour lives");
+    neighbour.expect("the call in flight succeeds");
     let later = client.get_operation(NAME).await;
-    later.expect("the connection lives");
+    later.expect("a later call succeeds");
     server.abort();
     result.map(drop)
 }
@@ -220,7 +220,7 @@ async fn a_head_that_http2_does_not_decode_fails_only_its_call() {
 #[tokio::test]
 async fn metadata_within_the_limit_is_read() {
     let parts = |size| (grpc(), Some(with(ok(), padding(1, size))));
-    // `grpc-status: 0` and `x-pad-0`, each with 32 bytes.
+    // The fields are `grpc-status: 0` and `x-pad-0`. Each field counts 32 bytes more than its text.
     let size = 1024 - (11 + 1 + 32) - (7 + 32);
     outcome(parts(size), Some(1024)).await.expect("it fits");
     let error = outcome(parts(size + 1), Some(1024))
@@ -285,7 +285,7 @@ async fn still_grpc(client: &ApiGateway) {
     client
         .get_operation(NAME)
         .await
-        .expect("the connection lives");
+        .expect("a later call succeeds");
 }
 
 #[cfg(feature = "rest")]

@@ -25,7 +25,7 @@ fn with_credentials(builder: impl Fn() -> Builder) -> [(Builder, &'static str); 
     [
         (builder().access_token("t"), "authorization"),
         (builder().api_key("k"), "x-goog-api-key"),
-        (builder().credentials(Of(None)), "authorization"),
+        (builder().credentials(InUniverse(None)), "authorization"),
     ]
 }
 
@@ -46,7 +46,7 @@ async fn names_below_localhost_are_loopback_without_dns_and_get_credentials_in_p
     let port = server.address.port();
     for host in ["localhost", "foo.localhost", "a.b.LOCALHOST."] {
         for (builder, header) in with_credentials(|| client(&format!("http://{host}:{port}"))) {
-            let client = builder.build().expect("this machine");
+            let client = builder.build().expect("the address is loopback");
             client.get_operation(NAME).await.expect("an operation");
             let request = server.requests().pop().expect("a request");
             assert_ne!(request.header(header), "", "{host} {header}");
@@ -65,7 +65,9 @@ async fn names_below_localhost_get_no_credential_with_a_custom_resolver() {
     });
     let builder = ApiGateway::builder().endpoint("http://foo.localhost");
     let builder = builder.transport_service(transport).access_token("t");
-    builder.build().expect_err("DNS may know it");
+    builder
+        .build()
+        .expect_err("another resolver may look up the name in DNS");
 }
 
 #[tokio::test]
@@ -83,7 +85,7 @@ async fn no_credential_is_sent_in_plaintext_through_a_proxy_on_another_machine()
             );
         }
         let anonymous = client("http://localhost:1").proxy(proxy).anonymous();
-        anonymous.build().expect("there is nothing to see");
+        anonymous.build().expect("there is no credential");
         let encrypted = client("https://localhost:1").proxy(proxy).access_token("t");
         encrypted.build().expect("the tunnel is encrypted");
     }
@@ -92,21 +94,21 @@ async fn no_credential_is_sent_in_plaintext_through_a_proxy_on_another_machine()
     let builder = client("http://localhost:1")
         .proxy(proxy.url())
         .access_token("t");
-    let client = builder.build().expect("all of it is this machine");
+    let client = builder.build().expect("the proxy is on loopback");
     client.get_operation(NAME).await.expect("an operation");
     assert_eq!(server.requests()[0].header("authorization"), "Bearer t");
 }
 
-/// Credentials of a universe.
+/// Credentials that belong to a universe domain.
 #[derive(Clone, Copy, Debug)]
-struct Of(Option<&'static str>);
+struct InUniverse(Option<&'static str>);
 
-impl CredentialsProvider for Of {
+impl CredentialsProvider for InUniverse {
     async fn headers(
         &self,
         _: Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let value = HeaderValue::from_static("Bearer theirs");
+        let value = HeaderValue::from_static("Bearer token");
         Ok(CacheableResource::New {
             entity_tag: EntityTag::new(),
             data: HeaderMap::from_iter([(http::header::AUTHORIZATION, value)]),
@@ -131,12 +133,14 @@ async fn credentials_of_another_universe_are_not_sent() {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let transport = tower::service_fn(move |rpc: GrpcRequest| {
-            assert_eq!(rpc.headers()["authorization"], "Bearer theirs");
+            assert_eq!(rpc.headers()["authorization"], "Bearer token");
             counted.fetch_add(1, Ordering::SeqCst);
-            async { Err::<GrpcResponse, _>(Status::not_found("it came")) }
+            async { Err::<GrpcResponse, _>(Status::not_found("received")) }
         });
         let builder = ApiGateway::builder().transport_service(transport);
-        let builder = builder.credentials(Of(own)).retry(RetryPolicy::NEVER);
+        let builder = builder
+            .credentials(InUniverse(own))
+            .retry(RetryPolicy::NEVER);
         let client = match client {
             Some(domain) => builder.universe_domain(domain).build(),
             None => builder.build(),

@@ -1,4 +1,4 @@
-//! The number of connections and their calls, as the server counts them.
+//! The number of connections of the pool and of the calls on them, counted by the server.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use tower::ServiceExt as _;
 
 use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http2::NAME;
-use crate::pool_server::{Habits, Server};
+use crate::pool_server::{Behaviour, Server};
 
-const HOLDS: Habits = Habits {
+const HOLDING: Behaviour = Behaviour {
     max_streams: Some(100),
     takes: Duration::ZERO,
     holds: true,
@@ -28,18 +28,18 @@ fn once(server: &Server) -> Builder {
 }
 
 /// Begins this many calls.
-fn begin(client: &ApiGateway, calls: usize) -> JoinSet<()> {
-    let mut begun = JoinSet::new();
-    for _ in 0..calls {
+fn begin(client: &ApiGateway, count: usize) -> JoinSet<()> {
+    let mut calls = JoinSet::new();
+    for _ in 0..count {
         let client = client.clone();
-        begun.spawn(async move {
+        calls.spawn(async move {
             client.get_operation(NAME).await.expect("an operation");
         });
     }
-    begun
+    calls
 }
 
-/// Waits until the server has observed something.
+/// Waits until a condition is true.
 pub(crate) async fn until(what: impl Fn() -> bool) {
     let seen = async {
         while !what() {
@@ -47,17 +47,17 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
         }
     };
     let seen = tokio::time::timeout(Duration::from_secs(120), seen).await;
-    seen.expect("it happens within two minutes");
+    seen.expect("the condition is true within two minutes");
 }
 
-/// Long enough for an unwanted event to happen.
+/// Waits long enough that an unwanted event would happen.
 async fn a_while() {
     tokio::time::sleep(Duration::from_millis(60)).await;
 }
 
-async fn ended(mut begun: JoinSet<()>) {
+async fn ended(mut calls: JoinSet<()>) {
     let all = async {
-        while begun
+        while calls
             .join_next()
             .await
             .transpose()
@@ -66,15 +66,15 @@ async fn ended(mut begun: JoinSet<()>) {
         {}
     };
     let ended = tokio::time::timeout(Duration::from_secs(120), all).await;
-    ended.expect("they end within two minutes");
+    ended.expect("the calls end within two minutes");
 }
 
 #[tokio::test]
 async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
     // The server allows any number.
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: None,
-        ..HOLDS
+        ..HOLDING
     })
     .await;
     let client = once(&server).build().expect("valid");
@@ -84,7 +84,7 @@ async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
     assert_eq!(server.opened(), 1);
     let next = begin(&client, 1);
     until(|| server.calls() == 101).await;
-    assert_eq!((server.opened(), server.most_at_once()), (2, 100));
+    assert_eq!((server.opened(), server.max_concurrent()), (2, 100));
     server.answer(true);
     ended(hundred).await;
     ended(next).await;
@@ -97,12 +97,16 @@ async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
 
 #[tokio::test]
 async fn a_burst_opens_as_many_connections_as_it_needs_at_once() {
-    let server = Server::start(HOLDS).await;
+    let server = Server::start(HOLDING).await;
     let client = once(&server).build().expect("valid");
     let calls = begin(&client, 1024);
     until(|| server.calls() == 1024).await;
     assert_eq!(server.opened(), 11);
-    assert!(server.most_at_once() <= 100, "{}", server.most_at_once());
+    assert!(
+        server.max_concurrent() <= 100,
+        "{}",
+        server.max_concurrent()
+    );
     server.answer(true);
     ended(calls).await;
 }
@@ -110,9 +114,9 @@ async fn a_burst_opens_as_many_connections_as_it_needs_at_once() {
 #[tokio::test]
 async fn a_server_that_allows_fewer_streams_has_more_connections() {
     for allowed in [1, 7] {
-        let server = Server::start(Habits {
+        let server = Server::start(Behaviour {
             max_streams: Some(allowed),
-            ..HOLDS
+            ..HOLDING
         })
         .await;
         let client = once(&server).build().expect("valid");
@@ -120,7 +124,7 @@ async fn a_server_that_allows_fewer_streams_has_more_connections() {
         until(|| server.calls() == 14).await;
         let allowed = usize::try_from(allowed).expect("small");
         assert_eq!(server.opened(), 14 / allowed);
-        assert_eq!(server.most_at_once(), allowed);
+        assert_eq!(server.max_concurrent(), allowed);
         server.answer(true);
         ended(calls).await;
     }
@@ -128,36 +132,36 @@ async fn a_server_that_allows_fewer_streams_has_more_connections() {
 
 #[tokio::test]
 async fn calls_wait_for_a_stream_at_the_maximum_of_connections() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: Some(1),
         holds: false,
         takes: Duration::from_millis(1),
-        ..HOLDS
+        ..HOLDING
     })
     .await;
     let client = once(&server).max_connections(3).build().expect("valid");
     ended(begin(&client, 100)).await;
     assert_eq!(server.calls(), 100);
-    assert_eq!((server.opened(), server.most_at_once()), (3, 1));
+    assert_eq!((server.opened(), server.max_concurrent()), (3, 1));
 }
 
 #[tokio::test]
 async fn at_max_connections_calls_share_them_up_to_the_servers_limit() {
-    let server = Server::start(HOLDS).await;
+    let server = Server::start(HOLDING).await;
     let client = once(&server).max_connections(2).max_streams(3);
     let client = client.build().expect("valid");
     let calls = begin(&client, 40);
     until(|| server.calls() == 40).await;
-    assert_eq!((server.opened(), server.most_at_once()), (2, 20));
+    assert_eq!((server.opened(), server.max_concurrent()), (2, 20));
     server.answer(true);
     ended(calls).await;
 }
 
 #[tokio::test]
 async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queue() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: Some(1),
-        ..HOLDS
+        ..HOLDING
     })
     .await;
     let client = once(&server).max_connections(1);
@@ -165,8 +169,8 @@ async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queu
     let first = begin(&client, 1);
     until(|| server.calls() == 1).await;
     let options = CallOptions::default().timeout(Duration::from_millis(50));
-    let hurried = client.with_options(options);
-    let error = hurried.get_operation(NAME).await.expect_err("no room");
+    let short = client.with_options(options);
+    let error = short.get_operation(NAME).await.expect_err("no room");
     assert!(error.is_timeout(), "{error}");
     let last = begin(&client, 1);
     server.answer(true);
@@ -175,14 +179,14 @@ async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queu
     assert_eq!((server.opened(), server.calls()), (1, 2));
 }
 
-/// If later calls overtook waiting ones, some call would never end.
+/// If later calls could overtake waiting calls, a call might never end.
 #[tokio::test]
 async fn waiting_calls_are_not_overtaken_by_later_calls() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: Some(1),
         holds: false,
         takes: Duration::from_millis(1),
-        ..HOLDS
+        ..HOLDING
     })
     .await;
     let client = once(&server).max_connections(1).build().expect("valid");
@@ -194,17 +198,17 @@ async fn waiting_calls_are_not_overtaken_by_later_calls() {
         }
         ended.load(Ordering::SeqCst)
     };
-    // The calls of all four that have ended when one of them is at its end.
+    // For each worker, the number of calls of all workers that had ended when the worker ended.
     let calls = join_all((0..4).map(|_| turns())).await;
     let first = calls.iter().min().expect("four");
-    assert!(*first > 2 * 40, "each has its turn: {calls:?}");
+    assert!(*first > 2 * 40, "one worker overtook the others: {calls:?}");
 }
 
 #[tokio::test]
 async fn dropping_a_call_resets_and_frees_its_stream() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: Some(10),
-        ..HOLDS
+        ..HOLDING
     })
     .await;
     let client = once(&server).max_connections(1).build().expect("valid");
@@ -219,17 +223,17 @@ async fn dropping_a_call_resets_and_frees_its_stream() {
     assert_eq!(server.opened(), 1);
 }
 
-/// The head of a response does not end its stream: while its body is held, another call uses another connection.
+/// A stream does not end with the head of its response. While the body is not read, another call uses another connection.
 #[tokio::test]
 async fn dropping_a_response_body_resets_and_frees_its_stream() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         holds: false,
         holds_body: true,
-        ..HOLDS
+        ..HOLDING
     })
     .await;
     let client = once(&server).max_streams(1).build().expect("valid");
-    // A method outside the contract, so that its body belongs to the caller.
+    // The method is not in the contract, so the stack does not read the body of its response.
     let call = || {
         let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
@@ -239,7 +243,7 @@ async fn dropping_a_response_body_resets_and_frees_its_stream() {
     for round in 1..=3 {
         let first = call().await.expect("a head");
         let second = call().await.expect("a head");
-        assert_eq!(server.opened(), 2, "both are held");
+        assert_eq!(server.opened(), 2, "each body holds its stream");
         drop((first, second));
         until(|| server.resets() == 2 * round).await;
     }
@@ -247,7 +251,7 @@ async fn dropping_a_response_body_resets_and_frees_its_stream() {
 
 #[tokio::test]
 async fn connections_that_were_not_needed_for_a_minute_are_closed_except_one() {
-    let server = Server::start(HOLDS).await;
+    let server = Server::start(HOLDING).await;
     let client = once(&server).build().expect("valid");
     let calls = begin(&client, 350);
     until(|| server.calls() == 350).await;
@@ -261,7 +265,11 @@ async fn connections_that_were_not_needed_for_a_minute_are_closed_except_one() {
         a_while().await;
     };
     minute().await;
-    assert_eq!(server.open(), 4, "they were needed in this minute");
+    assert_eq!(
+        server.open(),
+        4,
+        "the connections were needed in this minute"
+    );
     server.answer(false);
     let calls = begin(&client, 150);
     until(|| server.calls() == 500).await;
@@ -274,21 +282,24 @@ async fn connections_that_were_not_needed_for_a_minute_are_closed_except_one() {
     minute().await;
     minute().await;
     assert_eq!(server.open(), 1);
-    client.get_operation(NAME).await.expect("it is still good");
+    client
+        .get_operation(NAME)
+        .await
+        .expect("the last connection still works");
     assert_eq!(server.opened(), 4);
 }
 
 /// With two connections there is a task that checks once a minute whether both are needed.
 #[tokio::test]
 async fn no_task_is_left_after_a_client_is_dropped() {
-    let server = Server::start(HOLDS).await;
+    let server = Server::start(HOLDING).await;
     let before = tasks();
     let client = once(&server).max_streams(1).build().expect("valid");
-    let begun = begin(&client, 2);
+    let calls = begin(&client, 2);
     until(|| server.calls() == 2).await;
     assert_eq!(server.opened(), 2);
     server.answer(true);
-    ended(begun).await;
+    ended(calls).await;
     assert!(tasks() > before);
     drop(client);
     tasks_end(before).await;
@@ -297,11 +308,11 @@ async fn no_task_is_left_after_a_client_is_dropped() {
 #[tokio::test]
 async fn a_connection_that_the_pool_closes_completes_its_calls_first() {
     let hour = Duration::from_secs(3600);
-    let server = Server::start(HOLDS).await;
+    let server = Server::start(HOLDING).await;
     let client = once(&server).max_streams(2);
     let client = client.keepalive(hour, hour).timeout(hour).build();
     let client = client.expect("valid");
-    // Two on each of two connections, then one on each.
+    // Each of two connections has two calls. One call of each connection is then dropped.
     let mut calls = Vec::new();
     for number in 1..=4 {
         calls.push(begin(&client, 1));
@@ -331,11 +342,11 @@ async fn a_connection_that_the_pool_closes_completes_its_calls_first() {
 /// A server that accepts no second connection must not fail a call.
 #[tokio::test]
 async fn a_further_connection_that_cannot_be_opened_fails_no_call() {
-    // If the server allows more streams, calls use them; otherwise calls wait for existing ones.
+    // If the server allows more streams than `max_streams`, calls use them. Otherwise calls wait for a free stream.
     for (allowed, at_once) in [(100, 10), (2, 2)] {
-        let server = Server::start(Habits {
+        let server = Server::start(Behaviour {
             max_streams: Some(allowed),
-            ..HOLDS
+            ..HOLDING
         })
         .await;
         let (proxy, endpoint) = listener().await;
@@ -372,7 +383,7 @@ async fn limits_of_zero_are_errors_that_name_the_setting() {
         (ApiGateway::builder().max_connections(0), "max_connections"),
         (ApiGateway::builder().max_streams(0), "max_streams"),
     ] {
-        let error = builder.anonymous().build().expect_err("it is nothing");
+        let error = builder.anonymous().build().expect_err("zero is invalid");
         assert!(error.is_invalid_setting(), "{error}");
         assert!(error.to_string().contains(knob), "{error}");
     }

@@ -13,22 +13,22 @@ use crate::connection::{builder, listener, within_some_limit};
 use crate::frames::{self, Peer};
 use crate::http2::{Answer, NAME};
 use crate::pool::until;
-use crate::pool_server::{Habits, Server};
+use crate::pool_server::{Behaviour, Server};
 
-/// Makes a call that is answered within seconds or never.
+/// Makes a call, and fails if the call hangs.
 async fn answered(client: &ApiGateway) {
     let called = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
-    let called = called.await.expect("it does not wait for nothing");
+    let called = called.await.expect("the call does not hang");
     called.expect("an operation");
 }
 
-/// All streams are in use, and nothing happens to them. Only the pause ends.
+/// All streams stay in use, so the end of the pause is the only event that can wake the waiting call.
 #[tokio::test]
 async fn a_waiting_call_gets_a_new_connection_after_the_pause() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: Some(1),
         holds: true,
-        ..Habits::default()
+        ..Behaviour::default()
     })
     .await;
     let (proxy, endpoint) = listener().await;
@@ -38,7 +38,7 @@ async fn a_waiting_call_gets_a_new_connection_after_the_pause() {
     let (hold, held) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let (client, _) = proxy.accept().await?;
-        // No other is accepted from here on. A socket that does not listen keeps the port from others.
+        // Accept no further connection. Bind a socket that does not listen, so that no other program takes the port.
         drop(proxy);
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
@@ -80,9 +80,9 @@ async fn pass(mut client: TcpStream, server: String) -> std::io::Result<()> {
 /// The tasks of connections and of attempts to connect end with the runtime of the first calls.
 #[tokio::test]
 async fn a_client_works_after_its_first_runtime_has_ended() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         max_streams: Some(2),
-        ..Habits::default()
+        ..Behaviour::default()
     });
     let server = Arc::new(server.await);
     // One connection is open, and a second one never opens.
@@ -156,19 +156,19 @@ async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call
     let client = builder(endpoint).retry(RetryPolicy::NEVER);
     let client = client.build().expect("valid");
     answered(&client).await;
-    // The pool uses the new number when the next call is sent.
+    // The pool reads the new limit when it sends the next call.
     within_some_limit(async |limit| {
         let options = CallOptions::default().timeout(limit);
-        let hurried = client.with_options(options);
-        let mut begun = tokio::task::JoinSet::new();
+        let short = client.with_options(options);
+        let mut calls = tokio::task::JoinSet::new();
         for _ in 0..6 {
-            let hurried = hurried.clone();
-            begun.spawn(async move { hurried.get_operation(NAME).await });
+            let short = short.clone();
+            calls.spawn(async move { short.get_operation(NAME).await });
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         // Each later connection answers only its first call.
-        let ended = tokio::time::timeout(Duration::from_secs(120), begun.join_all()).await;
-        let ended = ended.expect("each has its deadline");
+        let ended = tokio::time::timeout(Duration::from_secs(120), calls.join_all()).await;
+        let ended = ended.expect("each call ends at its deadline");
         let late = ended.iter().filter(|ended| {
             let error = ended.as_ref().err();
             error.is_some_and(apigateway_grpc::Error::is_timeout)
@@ -183,16 +183,16 @@ async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call
     .await;
     assert!(
         connections.load(Ordering::SeqCst) >= 2,
-        "they are not queued"
+        "the client opened no further connection"
     );
 }
 
 /// When a runtime ends, its connections end: calls on them fail, and the next calls connect again.
 #[tokio::test]
 async fn a_call_over_a_connection_of_another_runtime_ends_with_that_runtime() {
-    let server = Server::start(Habits {
+    let server = Server::start(Behaviour {
         holds: true,
-        ..Habits::default()
+        ..Behaviour::default()
     });
     let server = Arc::new(server.await);
     let client = builder(server.endpoint()).retry(RetryPolicy::NEVER);
@@ -205,7 +205,7 @@ async fn a_call_over_a_connection_of_another_runtime_ends_with_that_runtime() {
         other.expect("a runtime").block_on(async {
             let call = tokio::spawn(async move { elsewhere.get_operation(NAME).await });
             opened.send(()).expect("the test waits for it");
-            ended.await.expect("the test says so");
+            ended.await.expect("the test ends the runtime");
             drop(call);
         });
     });
@@ -221,7 +221,7 @@ async fn a_call_over_a_connection_of_another_runtime_ends_with_that_runtime() {
     other.await.expect("it ends");
     let call = tokio::time::timeout(Duration::from_secs(60), call).await;
     let error = call.expect("it ends").expect("no panic");
-    let error = error.expect_err("its connection is gone");
+    let error = error.expect_err("the connection has ended");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
     server.answer(true);
     answered(&client).await;

@@ -15,7 +15,7 @@ use crate::linger::Linger;
 
 /// The behaviour of the server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Habits {
+pub(crate) struct Behaviour {
     /// SETTINGS_MAX_CONCURRENT_STREAMS, if it is sent.
     pub(crate) max_streams: Option<u32>,
     /// Duration of each answer.
@@ -30,7 +30,7 @@ pub(crate) struct Habits {
     pub(crate) age: Option<Duration>,
 }
 
-/// A plaintext server on port 0. Dropping it ends it and its connections.
+/// A plaintext server on port 0. It stops and closes its connections when it is dropped.
 pub(crate) struct Server {
     endpoint: String,
     seen: Arc<Seen>,
@@ -49,11 +49,11 @@ struct Seen {
 }
 
 impl Server {
-    pub(crate) async fn start(habits: Habits) -> Self {
+    pub(crate) async fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let seen = Arc::new(Seen::default());
-        seen.answers.send_replace(!habits.holds);
+        seen.answers.send_replace(!behaviour.holds);
         let counted = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -61,7 +61,7 @@ impl Server {
                 counted.opened.fetch_add(1, Ordering::SeqCst);
                 let seen = Arc::clone(&counted);
                 connections.spawn(async move {
-                    serve(stream, habits, &seen).await.ok();
+                    serve(stream, behaviour, &seen).await.ok();
                     seen.closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
@@ -97,7 +97,7 @@ impl Server {
         self.seen.resets.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn most_at_once(&self) -> usize {
+    pub(crate) fn max_concurrent(&self) -> usize {
         self.seen.most.load(Ordering::SeqCst)
     }
 
@@ -113,17 +113,17 @@ impl Drop for Server {
     }
 }
 
-async fn serve(stream: TcpStream, habits: Habits, seen: &Arc<Seen>) -> Result<(), h2::Error> {
+async fn serve(stream: TcpStream, behaviour: Behaviour, seen: &Arc<Seen>) -> Result<(), h2::Error> {
     let mut builder = h2::server::Builder::new();
-    if let Some(streams) = habits.max_streams {
+    if let Some(streams) = behaviour.max_streams {
         builder.max_concurrent_streams(streams);
     }
     let (stream, linger) = Linger::over(stream).expect("a socket");
     let mut connection = builder.handshake::<_, Bytes>(stream).await?;
     let at_once = Arc::new(AtomicUsize::new(0));
     let mut calls = 0;
-    let mut ages = habits.age.is_some();
-    let age = tokio::time::sleep(habits.age.unwrap_or_default());
+    let mut ages = behaviour.age.is_some();
+    let age = tokio::time::sleep(behaviour.age.unwrap_or_default());
     tokio::pin!(age);
     loop {
         tokio::select! {
@@ -139,12 +139,12 @@ async fn serve(stream: TcpStream, habits: Habits, seen: &Arc<Seen>) -> Result<()
                 seen.most.fetch_max(now, Ordering::SeqCst);
                 let (seen, at_once) = (Arc::clone(seen), Arc::clone(&at_once));
                 tokio::spawn(async move {
-                    answer(respond, habits, &seen).await;
+                    answer(respond, behaviour, &seen).await;
                     at_once.fetch_sub(1, Ordering::SeqCst);
                     drop(request);
                 });
                 calls += 1;
-                if habits.calls == Some(calls) {
+                if behaviour.calls == Some(calls) {
                     connection.graceful_shutdown();
                 }
             }
@@ -156,10 +156,10 @@ async fn serve(stream: TcpStream, habits: Habits, seen: &Arc<Seen>) -> Result<()
     }
 }
 
-async fn answer(mut respond: SendResponse<Bytes>, habits: Habits, seen: &Seen) {
+async fn answer(mut respond: SendResponse<Bytes>, behaviour: Behaviour, seen: &Seen) {
     let mut answers = seen.answers.subscribe();
     let ready = async {
-        tokio::time::sleep(habits.takes).await;
+        tokio::time::sleep(behaviour.takes).await;
         answers.wait_for(|answers| *answers).await.map(drop).ok();
     };
     tokio::select! {
@@ -169,7 +169,7 @@ async fn answer(mut respond: SendResponse<Bytes>, habits: Habits, seen: &Seen) {
             return;
         }
     }
-    if !habits.holds_body {
+    if !behaviour.holds_body {
         send(respond, Answer::Operation);
         return;
     }

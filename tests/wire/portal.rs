@@ -1,4 +1,4 @@
-//! Responses of captive portals, proxies and gateways over REST in place of the service.
+//! REST responses of captive portals, proxies and gateways in place of the service.
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
@@ -15,7 +15,7 @@ const DONE: &str = r#"{"name": "projects/p/locations/l/operations/o", "done": tr
 async fn failed(reply: Vec<u8>) -> Error {
     let server = Server::script([reply]).await;
     let read = client(&server).get_operation(NAME).await;
-    read.expect_err("it is not the service's")
+    read.expect_err("the response is not from the service")
 }
 
 /// Responses that are not from the service, and the expected errors.
@@ -24,19 +24,19 @@ fn pages() -> [(Vec<u8>, &'static str); 8] {
         let head = format!("{head}\r\ncontent-type: text/html; charset=utf-8");
         reply(&head, b"<html><h1>Log\x1b[1m in</h1>")
     };
-    let said = "and text/html; charset=utf-8, which is not JSON: <html><h1>Log [1m in</h1>";
-    let leads =
+    let text = "and text/html; charset=utf-8, which is not JSON: <html><h1>Log [1m in</h1>";
+    let redirect =
         "and text/html; charset=utf-8, which is not JSON (redirect to portal.example.net): <html>";
     [
-        (html("200 OK"), said),
-        (html("203 -"), said),
-        (html("404 -"), said),
-        (html("504 -"), said),
-        (html("511 -"), said),
-        (html("407 -"), said),
+        (html("200 OK"), text),
+        (html("203 -"), text),
+        (html("404 -"), text),
+        (html("504 -"), text),
+        (html("511 -"), text),
+        (html("407 -"), text),
         (
             html("302 -\r\nlocation: http://portal.example.net/?back=secret"),
-            leads,
+            redirect,
         ),
         // This encoding was not requested, so the page is not read.
         (
@@ -48,13 +48,13 @@ fn pages() -> [(Vec<u8>, &'static str); 8] {
 
 #[tokio::test]
 async fn a_page_of_a_portal_is_unavailable_with_its_http_status_and_a_clean_excerpt() {
-    for (page, said) in pages() {
+    for (page, text) in pages() {
         let status = String::from_utf8_lossy(&page[9..12]).into_owned();
         let error = failed(page).await;
         assert_eq!(error.code(), Some(Code::Unavailable), "{error}");
         assert!(!error.is_unsent() && !error.is_connect(), "{error}");
         let start = format!(
-            "get operation {NAME}: unavailable: an intermediary responded with HTTP {status} {said}"
+            "get operation {NAME}: unavailable: an intermediary responded with HTTP {status} {text}"
         );
         assert!(error.to_string().starts_with(&start), "{error}\n{start}");
         assert!(!error.to_string().contains("secret"), "{error}");
@@ -62,7 +62,7 @@ async fn a_page_of_a_portal_is_unavailable_with_its_http_status_and_a_clean_exce
 }
 
 #[tokio::test]
-async fn a_page_with_a_refusal_keeps_the_code_of_its_http_status() {
+async fn a_page_with_an_error_status_has_the_code_of_that_status() {
     for (http, code) in [
         (400, Code::InvalidArgument),
         (401, Code::Unauthenticated),
@@ -79,8 +79,8 @@ async fn a_page_with_a_refusal_keeps_the_code_of_its_http_status() {
 
 #[tokio::test]
 async fn a_redirect_to_the_same_host_is_not_a_portal() {
-    let server_port_matters_not = "302 -\r\nlocation: https://127.0.0.1/v1/";
-    for head in [server_port_matters_not, "302 -\r\nlocation: /v2/"] {
+    let other_port = "302 -\r\nlocation: https://127.0.0.1/v1/";
+    for head in [other_port, "302 -\r\nlocation: /v2/"] {
         let error = failed(reply(head, b"")).await;
         assert_eq!(error.code(), Some(Code::Unknown), "{error}");
     }
@@ -127,7 +127,7 @@ async fn a_read_is_retried_after_a_page_and_a_create_is_not() {
             .service_client()
             .create_api(create)
             .await;
-        let status = status.expect_err("it may have been passed on");
+        let status = status.expect_err("the portal may have forwarded the call");
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(server.requests().len(), 1);
     }
@@ -138,7 +138,7 @@ async fn an_empty_page_is_not_a_success_of_a_call_with_an_empty_response() {
     let page = reply("200 OK\r\ncontent-type: text/html", b"");
     let server = Server::script([page]).await;
     let deleted = client(&server).delete_operation(NAME).await;
-    let error = deleted.expect_err("nobody has deleted anything");
+    let error = deleted.expect_err("nothing was deleted");
     assert!(error.is_unavailable(), "{error}");
 }
 

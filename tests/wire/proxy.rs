@@ -1,5 +1,5 @@
-//! Proxies: every connection is a tunnel, and a tunnel that fails is a connection that was not made. The
-//! environment variables are tested in `src/transport/connect/proxy` and by `tests/command`.
+//! Proxies. Every connection is a tunnel, and a failed tunnel counts as a failed connection. The environment variables are
+//! tested in `src/transport/connect/proxy` and by `tests/command`.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ fn transports() -> Vec<Transport> {
     ]
 }
 
-/// Returns the error of a call without a tunnel, after its expected first words.
+/// Returns the error text of a call whose tunnel fails, without the expected first words.
 async fn refused(builder: Builder, endpoint: &str, proxy: impl std::fmt::Display) -> String {
     let error = read(builder).await.expect_err("no connection");
     assert!(
@@ -81,10 +81,10 @@ async fn a_tunnel_is_requested_by_host_and_port() {
         ("http://127.0.0.1:1", "127.0.0.1:1"),
     ];
     let server = http2::Server::start(|_| http2::Answer::Operation).await;
-    for (endpoint, asked) in cases {
+    for (endpoint, authority) in cases {
         let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
         read(client(endpoint, &proxy)).await.expect("an operation");
-        let expected = format!("CONNECT {asked} HTTP/1.1\nhost: {asked}");
+        let expected = format!("CONNECT {authority} HTTP/1.1\nhost: {authority}");
         assert_eq!(proxy.requests(), [expected]);
     }
 }
@@ -389,7 +389,7 @@ mod tls {
                     let accepted = accepting.await;
                     recorded
                         .lock()
-                        .expect("whole")
+                        .expect("not poisoned")
                         .push(accepted.as_ref().err().map(ToString::to_string));
                     accepted.ok()
                 }
@@ -399,7 +399,7 @@ mod tls {
         read(client(Transport::Grpc, &proxy))
             .await
             .expect_err("no certificate was shown");
-        let recorded = shown.lock().expect("whole").pop().flatten();
+        let recorded = shown.lock().expect("not poisoned").pop().flatten();
         assert_eq!(recorded.as_deref(), Some("peer sent no certificates"));
     }
 

@@ -19,7 +19,7 @@ pub(crate) enum Answer {
     Silence,
 }
 
-/// A running proxy. Dropping it ends it and its tunnels.
+/// A running proxy. It stops and closes its tunnels when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
@@ -28,7 +28,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Answers each request by its number from one.
+    /// Answers each request by its number, counted from one.
     pub(crate) async fn start(
         server: SocketAddr,
         answer: impl Fn(usize) -> Answer + Send + Sync + 'static,
@@ -36,7 +36,7 @@ impl Proxy {
         Self::over(server, answer, async |tcp| Some(tcp)).await
     }
 
-    /// Like `start`, but over a stream that is made of each connection, such as TLS.
+    /// Like `start`, but speaks over the stream that `accept` creates from a connection, such as a TLS stream.
     pub(crate) async fn over<I, F>(
         server: SocketAddr,
         answer: impl Fn(usize) -> Answer + Send + Sync + 'static,
@@ -61,7 +61,7 @@ impl Proxy {
                         let mut io = accepted.await?;
                         let head = head(&mut io).await?;
                         let number = {
-                            let mut heads = heads.lock().expect("no test panics with it");
+                            let mut heads = heads.lock().expect("not poisoned");
                             heads.push(head);
                             heads.len()
                         };
@@ -78,7 +78,7 @@ impl Proxy {
 
     /// Returns the heads of the requests, without the empty line.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.seen.lock().expect("no test panics with it").clone()
+        self.seen.lock().expect("not poisoned").clone()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Response bodies over REST: compressed, truncated, too large, redirected, gRPC after all, over reused
-//! connections, late, and at the second attempt.
+//! Response bodies over REST: compressed, truncated and too large ones, redirects, gRPC in place of JSON, reused connections,
+//! retries and late responses.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn answered(reply: Vec<u8>) -> Result<Operation, Error> {
     client(&server).get_operation(NAME).await
 }
 
-/// Returns the result of a client whose limit is 1000 bytes.
+/// Returns the error of a client whose limit is 1000 bytes.
 async fn bounded(reply: Vec<u8>) -> Error {
     let server = Server::script([reply]).await;
     let client = ApiGateway::builder()
@@ -94,7 +94,7 @@ async fn a_response_over_the_limit_is_an_error_before_and_after_decompression() 
     let small_bomb = gzip(&vec![b' '; 500_000]);
     assert!(
         small_bomb.len() < 1000,
-        "it must pass the cap as it travels"
+        "the compressed body must be within the limit"
     );
     for reply in [
         json(200, &padded),
@@ -205,7 +205,7 @@ async fn two_calls_share_a_connection() {
     client
         .get_operation(NAME)
         .await
-        .expect_err("a 404 is a reply like any other");
+        .expect_err("the response is a 404");
     client
         .clone()
         .get_operation(NAME)

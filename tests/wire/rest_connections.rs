@@ -1,4 +1,4 @@
-//! The idle connections of REST: which are reused, which are not, and when they are closed.
+//! The idle connections of REST: their reuse, and the time at which they are closed.
 
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn sequential_calls_share_a_connection_and_concurrent_calls_do_not() {
     let before = server.connections();
     let calls = (0..before).map(|_| done(&client));
     futures_util::future::join_all(calls).await;
-    assert_eq!(server.connections(), before, "all of them are kept");
+    assert_eq!(server.connections(), before, "all connections are reused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,13 +75,13 @@ async fn sequential_calls_share_a_connection_on_any_thread() {
     for _ in 0..200 {
         let client = client.clone();
         let call = tokio::spawn(async move { done(&client).await });
-        assert!(call.await.expect("it does not panic"));
+        assert!(call.await.expect("no panic"));
     }
     assert_eq!(server.connections(), 1);
 }
 
-/// A server may close an idle connection at any time. The call that finds it closed uses another one and does
-/// not fail.
+/// A server may close an idle connection at any time. A call that gets a closed connection uses another connection and does not
+/// fail.
 #[tokio::test]
 async fn a_connection_that_the_server_closed_while_idle_fails_no_call() {
     for noticed in [true, false] {
@@ -111,8 +111,7 @@ async fn a_connection_that_the_server_closed_while_idle_fails_no_call() {
             .expect("the settings are valid");
         for _ in 0..10 {
             assert!(done(&client).await);
-            // The end of the connection arrives. The runtime may or may not notice it before the next
-            // call.
+            // The connection has ended. The runtime notices the end before the next call only if `noticed` is true.
             closed.recv().expect("the server closes it");
             if noticed {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -135,7 +134,7 @@ async fn a_connection_whose_response_was_dropped_is_not_reused() {
         let reply =
             "HTTP/1.1 200 -\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
         first.write_all(reply.as_bytes()).await.expect("written");
-        // The client gives up the call some time after the begin of the response.
+        // The client drops the call some time after the beginning of the response.
         tokio::time::sleep(Duration::from_millis(50)).await;
         begin.send(()).expect("the test waits");
         let mut second = accept(&listener).await;
@@ -148,14 +147,14 @@ async fn a_connection_whose_response_was_dropped_is_not_reused() {
     });
     let client = client(endpoint);
     tokio::select! {
-        called = client.get_operation(NAME) => panic!("the reply has no end: {called:?}"),
-        sent = begun => sent.expect("the server was asked"),
+        called = client.get_operation(NAME) => panic!("the response is incomplete: {called:?}"),
+        sent = begun => sent.expect("the server received the first request"),
     }
     assert!(done(&client).await);
     tokio::time::timeout(Duration::from_secs(60), server)
         .await
-        .expect("the given up connection is closed")
-        .expect("the server was asked as it should be");
+        .expect("the connection of the dropped call is closed")
+        .expect("the server received the expected requests");
 }
 
 /// After a response with `connection: close` the connection ends.
@@ -188,7 +187,7 @@ async fn a_connection_that_was_idle_for_too_long_is_closed() {
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
     let open = tokio::time::timeout(Duration::from_millis(100), stream.read_u8()).await;
-    assert!(open.is_err(), "it is kept: {open:?}");
+    assert!(open.is_err(), "the connection is still open: {open:?}");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(180)).await;
     tokio::time::resume();
@@ -228,8 +227,8 @@ async fn a_connection_is_closed_when_it_is_idle_after_a_long_call() {
     drop(client);
 }
 
-/// The response was read before the request was completely sent, as from a server that rejects its head. Such a
-/// connection may never be ready for another call.
+/// The server rejects a large request before the client has sent all of it. The connection may then never be ready for another
+/// call.
 #[tokio::test]
 async fn a_call_does_not_wait_for_a_connection_that_is_slow_to_become_ready() {
     let (listener, endpoint) = listener().await;
@@ -257,7 +256,7 @@ async fn a_call_does_not_wait_for_a_connection_that_is_slow_to_become_ready() {
         })
     };
     let next = tokio::time::timeout(Duration::from_secs(60), next).await;
-    assert!(next.expect("it has a connection of its own").0);
+    assert!(next.expect("the call has another connection").0);
 }
 
 #[tokio::test]
@@ -295,7 +294,7 @@ async fn calls_wait_for_a_connection_at_the_maximum() {
         stream.write_all(&json(200, DONE)).await.expect("written");
     }
     for call in calls {
-        assert!(call.await.expect("it does not panic"));
+        assert!(call.await.expect("no panic"));
     }
 }
 
@@ -354,8 +353,8 @@ fn request_line(stream: &mut std::net::TcpStream) -> String {
     head.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The first call gets an idle connection that the server has closed. It uses another connection before the calls
-/// that waited behind it.
+/// The first call gets an idle connection that the server has closed. The call then uses another connection, and goes before
+/// the calls that wait behind it.
 #[tokio::test]
 async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -363,7 +362,7 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let (close, closed) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         let mut lines = Vec::new();
-        // Each connection is closed after one response that does not announce it.
+        // The server closes each connection after one response, without `connection: close`.
         for _ in 0..4 {
             let (mut stream, _) = listener.accept().expect("the client connects");
             lines.push(request_line(&mut stream));
@@ -429,7 +428,8 @@ async fn concurrent_first_calls_wait_for_the_protocol_of_the_first_connection() 
     }
 }
 
-/// The calls that waited for the first connection get its error. Otherwise each would wait for the connect timeout again.
+/// The calls that waited for the first connection get its error. Otherwise each of these calls would wait for the connect
+/// timeout again.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn concurrent_first_calls_get_the_error_of_the_first_connection() {
@@ -443,7 +443,7 @@ async fn concurrent_first_calls_get_the_error_of_the_first_connection() {
             .expect("valid");
         let calls = (0..20).map(|_| client.get_operation(NAME));
         for call in futures_util::future::join_all(calls).await {
-            let error = call.expect_err("nobody answers");
+            let error = call.expect_err("the server does not answer");
             assert!(error.is_connect() && error.is_unsent(), "{error}");
             if !error.to_string().contains("in the TLS handshake") {
                 return Err(error.to_string());
@@ -457,7 +457,7 @@ async fn concurrent_first_calls_get_the_error_of_the_first_connection() {
     .await;
 }
 
-/// The call that connects for all may be dropped. Then the next waiting call connects.
+/// If the call that connects on behalf of all calls is dropped, the next waiting call connects.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn if_the_first_call_is_dropped_the_next_one_connects() {
@@ -513,8 +513,8 @@ async fn a_client_works_after_its_first_runtime_has_ended() {
         });
         used.await.expect("it ends");
         let called = tokio::time::timeout(Duration::from_secs(60), done(&client)).await;
-        assert!(called.expect("it does not wait for nothing"));
-        // The connection of this runtime stays idle, and is the last used one in the next round.
+        assert!(called.expect("the call does not hang"));
+        // The connection of this runtime stays idle. In the next round, it is the most recently used connection.
         assert!(
             server.connections() <= 1 + ended,
             "{}",

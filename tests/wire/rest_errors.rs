@@ -182,14 +182,17 @@ async fn retry_after_in_seconds_or_as_a_date_becomes_retry_info() {
     );
     assert_eq!(delay(&failed(page("0")).await), Some(Duration::ZERO));
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-    let given = delay(&failed(page(&date)).await).expect("a delay");
-    assert!((95..=100).contains(&given.as_secs()), "{given:?}");
+    let delay_of_date = delay(&failed(page(&date)).await).expect("a delay");
+    assert!(
+        (95..=100).contains(&delay_of_date.as_secs()),
+        "{delay_of_date:?}"
+    );
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
     assert_eq!(delay(&failed(page(past)).await), Some(Duration::ZERO));
     for nonsense in ["soon", "-1", "", "1.5", "99999999999999999999999999"] {
         assert_eq!(delay(&failed(page(nonsense)).await), None, "{nonsense}");
     }
-    // A number outside the message's range must not become "at once".
+    // A number outside the range of the message must not become a delay of zero.
     let huge = delay(&failed(page("18446744073709551615")).await);
     assert!(
         huge.is_none_or(|huge| huge > Duration::from_secs(3600)),
@@ -219,7 +222,7 @@ async fn a_page_of_a_proxy_keeps_its_http_code_and_shows_a_clean_excerpt() {
     assert!(message(&error).ends_with("xx…"), "{error}");
     assert!(
         !message(&error).contains('\u{202e}'),
-        "a bidi override reaches the terminal"
+        "the text has a bidirectional override"
     );
 }
 

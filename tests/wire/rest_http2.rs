@@ -38,18 +38,18 @@ where
     let acceptor = TlsAcceptor::from(config(&authority, "gateway.test", &["h2"], None));
     let count = Arc::new(Mutex::new(0));
     let connector = tower::service_fn(move |_| {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (client_end, server_end) = tokio::io::duplex(1 << 16);
         let (acceptor, serve) = (acceptor.clone(), serve.clone());
         let number = {
-            let mut count = count.lock().expect("whole");
+            let mut count = count.lock().expect("not poisoned");
             *count += 1;
             *count - 1
         };
         tokio::spawn(async move {
-            let stream = acceptor.accept(theirs).await?;
+            let stream = acceptor.accept(server_end).await?;
             serve(number, stream).await
         });
-        async { io::Result::Ok(TokioIo::new(ours)) }
+        async { io::Result::Ok(TokioIo::new(client_end)) }
     });
     let builder = builder("https://gateway.test").transport(Transport::Rest);
     let builder = builder
@@ -95,8 +95,8 @@ async fn outcome(status: u16, count: usize, body: &'static str) -> Result<(), Er
     let (fails, failed) = oneshot::channel();
     let failed = Arc::new(Mutex::new(Some(failed)));
     let client = client(move |number, stream| {
-        assert_eq!(number, 0, "the first connection lives");
-        let failed = failed.lock().expect("whole").take();
+        assert_eq!(number, 0, "the client opened a second connection");
+        let failed = failed.lock().expect("not poisoned").take();
         async move {
             let connection = h2::server::handshake(stream).await;
             let mut connection = connection.expect("it is HTTP/2");
@@ -127,8 +127,8 @@ async fn outcome(status: u16, count: usize, body: &'static str) -> Result<(), Er
     neighbour
         .await
         .expect("no panic")
-        .expect("the neighbour lives");
-    call(&client, once(5)).await.expect("the connection lives");
+        .expect("the call in flight succeeds");
+    call(&client, once(5)).await.expect("a later call succeeds");
     result
 }
 
@@ -171,7 +171,8 @@ async fn a_reset_without_an_error_in_the_middle_of_a_body_is_a_broken_stream_ove
     }
 }
 
-/// Answers calls and pings for this many seconds, and then nothing. Records the second of each ping and connection.
+/// A server that answers calls and pings for a time, and then ignores them. It records the time of each ping and connection, in
+/// seconds.
 #[derive(Clone, Debug)]
 struct Silent {
     began: Instant,
@@ -183,12 +184,15 @@ struct Silent {
 impl Silent {
     async fn serve(self, number: usize, stream: Stream) -> io::Result<()> {
         let second = || self.began.elapsed().as_secs();
-        self.connections.lock().expect("whole").push(second());
+        self.connections
+            .lock()
+            .expect("not poisoned")
+            .push(second());
         let mut peer = Peer::new(stream).await?;
         loop {
             let frame = peer.read().await?;
             if frame.is_ping() {
-                self.pings.lock().expect("whole").push(second());
+                self.pings.lock().expect("not poisoned").push(second());
             }
             if number == 0 && self.began.elapsed() >= self.after {
                 continue;
@@ -223,8 +227,8 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began_ov
         let answered = call(&client, once(1)).await;
         answered.expect("the second connection's");
     }
-    assert_eq!(*silent.pings.lock().expect("whole"), [13]);
-    assert_eq!(*silent.connections.lock().expect("whole"), [0, 14]);
+    assert_eq!(*silent.pings.lock().expect("not poisoned"), [13]);
+    assert_eq!(*silent.connections.lock().expect("not poisoned"), [0, 14]);
     let error = first
         .await
         .expect("no panic")
@@ -250,6 +254,6 @@ async fn a_connection_without_calls_is_not_pinged_over_rest() {
         call(&client, once(5)).await.expect("an operation");
     }
     tokio::time::sleep(Duration::from_secs(300)).await;
-    assert_eq!(*silent.pings.lock().expect("whole"), [0_u64; 0]);
-    assert_eq!(*silent.connections.lock().expect("whole"), [0]);
+    assert_eq!(*silent.pings.lock().expect("not poisoned"), [0_u64; 0]);
+    assert_eq!(*silent.connections.lock().expect("not poisoned"), [0]);
 }

@@ -1,5 +1,5 @@
-//! The methods of Operations, Locations and IAMPolicy over REST. Verb, path, query, body and routing
-//! header of each are those of the service configuration, not of the mixins' own protos.
+//! The methods of Operations, Locations and IAMPolicy over REST. The verb, path, query, body and routing header of each method
+//! follow the service configuration, not the mixins' own protos.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn wait_operation_has_no_route_and_sends_nothing() {
     let server = Server::script([]).await;
     let client = client(&server);
     let wait = client.wait_operation(OPERATION, Duration::from_secs(1));
-    let error = wait.await.expect_err("REST has no wait");
+    let error = wait.await.expect_err("REST has no route for WaitOperation");
     assert_eq!(error.code(), Some(Code::Unimplemented));
     assert!(
         error

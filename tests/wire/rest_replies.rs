@@ -1,4 +1,4 @@
-//! JSON responses: what a server may write, the message that it becomes, and how the message is printed.
+//! JSON responses in the forms that a server may send. They are parsed to messages, and the messages are printed as JSON.
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, GetApiConfigRequest, GetApiRequest, GetGatewayRequest,
@@ -17,7 +17,7 @@ use crate::http1::Server;
 
 const NAME: &str = "projects/p/locations/l/operations/o";
 const METADATA: &str = "type.googleapis.com/google.cloud.apigateway.v1.OperationMetadata";
-const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
+const UNKNOWN_ANY_URL: &str = "json.apigateway-grpc/google.protobuf.Struct";
 
 async fn read(body: &Value) -> Result<Operation, Error> {
     let server = Server::script([crate::http1::json(200, &body.to_string())]).await;
@@ -51,7 +51,7 @@ async fn gateway(body: &Value) -> Gateway {
     reply.expect("a gateway").into_inner()
 }
 
-/// Reads the body and prints it.
+/// Parses the body and prints the operation.
 async fn printed(body: &Value) -> Value {
     let text = to_json(&operation(body).await).expect("a JSON form");
     serde_json::from_str(&text).expect("JSON")
@@ -104,7 +104,7 @@ async fn each_response_type_is_read_as_its_message() {
 }
 
 #[tokio::test]
-async fn an_empty_response_is_read_with_and_without_value_and_printed_without() {
+async fn an_empty_response_may_have_a_value_and_is_printed_without_one() {
     let url = "type.googleapis.com/google.protobuf.Empty";
     for response in [json!({"@type": url}), json!({"@type": url, "value": {}})] {
         let body = json!({"name": NAME, "done": true, "response": response});
@@ -142,8 +142,13 @@ async fn an_unknown_any_is_kept_and_printed_unchanged() {
         "@nested": {"@type": "type.googleapis.com/google.protobuf.Empty", "value": {}}});
     let body = json!({"name": NAME, "done": true, "metadata": unknown, "response": unknown});
     let read = operation(&body).await;
-    assert_eq!(read.metadata.as_ref().expect("metadata").type_url, CARRIER);
-    assert!(matches!(&read.result, Some(Outcome::Response(any)) if any.type_url == CARRIER));
+    assert_eq!(
+        read.metadata.as_ref().expect("metadata").type_url,
+        UNKNOWN_ANY_URL
+    );
+    assert!(
+        matches!(&read.result, Some(Outcome::Response(any)) if any.type_url == UNKNOWN_ANY_URL)
+    );
     assert_eq!(printed(&body).await, body);
 }
 
@@ -225,7 +230,7 @@ async fn times_are_read_with_offsets_and_any_number_of_digits() {
 }
 
 #[tokio::test]
-async fn both_spellings_of_a_field_null_and_a_repeated_key_are_read() {
+async fn a_field_name_in_either_spelling_a_null_value_and_a_repeated_key_are_accepted() {
     let read =
         api(r#"{"display_name": "A", "labels": null, "createTime": null, "state": null}"#).await;
     assert_eq!(read.expect("an api").display_name, "A");
@@ -234,7 +239,7 @@ async fn both_spellings_of_a_field_null_and_a_repeated_key_are_read() {
 }
 
 #[tokio::test]
-async fn numbers_are_read_as_text_and_bytes_in_both_alphabets() {
+async fn a_number_may_be_text_and_bytes_may_have_either_base64_alphabet() {
     let server = |body: Value| Server::script([crate::http1::json(200, &body.to_string())]);
     for (version, etag) in [
         (json!("3"), "+/8="),

@@ -15,7 +15,7 @@ use crate::http1::{Server, json};
 const API: &str = "projects/p/locations/l/apis/a";
 
 #[tokio::test]
-async fn headers_are_those_of_rest_without_those_of_grpc() {
+async fn a_request_has_the_headers_of_rest_and_none_of_grpc() {
     let get = GetApiRequest { name: API.into() };
     let request = sent(async |client| {
         let mut get = Request::new(get);

@@ -1,5 +1,5 @@
-//! The service's methods over REST. Verb, path, query, body and routing header of each are those of the
-//! contract. The mixins' methods are in `rest_mixins.rs`.
+//! The service's methods over REST. The verb, path, query, body and routing header of each method follow the contract. The
+//! mixins' methods are in `rest_mixins.rs`.
 
 use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;

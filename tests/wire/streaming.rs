@@ -64,7 +64,9 @@ impl Server {
         let data = data.await.expect("data or an end")?;
         if let Ok(data) = &data {
             let control = self.request.flow_control();
-            control.release_capacity(data.len()).expect("it was taken");
+            control
+                .release_capacity(data.len())
+                .expect("the data used capacity");
         }
         Some(data)
     }
@@ -76,8 +78,8 @@ impl Drop for Server {
     }
 }
 
-/// A running call: its server, the sender of its body, and its response.
-async fn begun() -> (Server, Frames, GrpcResponse) {
+/// Starts a call. Returns its server, the sender of its body, and its response.
+async fn begin_call() -> (Server, Frames, GrpcResponse) {
     let (listener, endpoint) = listener().await;
     let client = once(endpoint);
     let (frames, rpc) = call();
@@ -91,7 +93,7 @@ async fn begun() -> (Server, Frames, GrpcResponse) {
 
 #[tokio::test]
 async fn a_request_continues_while_its_response_is_read() {
-    let (mut server, frames, mut reply) = begun().await;
+    let (mut server, frames, mut reply) = begin_call().await;
     for text in [&b"one"[..], b"another"] {
         send(&frames, text).await;
         assert_eq!(
@@ -113,7 +115,7 @@ async fn a_request_continues_while_its_response_is_read() {
 
 #[tokio::test]
 async fn a_request_is_sent_as_flow_control_allows() {
-    let (mut server, frames, reply) = begun().await;
+    let (mut server, frames, reply) = begin_call().await;
     let large = vec![7; 1 << 20];
     let (read, ()) = tokio::join!(
         async {
@@ -136,7 +138,7 @@ async fn a_request_is_sent_as_flow_control_allows() {
 #[tokio::test]
 async fn a_response_may_be_larger_than_the_windows() {
     const SIZE: usize = 8 << 20;
-    let (mut server, _frames, mut reply) = begun().await;
+    let (mut server, _frames, mut reply) = begin_call().await;
     let sending = async {
         let mut left = Bytes::from(vec![7; SIZE]);
         while !left.is_empty() {
@@ -164,21 +166,21 @@ async fn a_response_may_be_larger_than_the_windows() {
 
 #[tokio::test]
 async fn dropping_a_response_resets_the_request() {
-    let (mut server, frames, reply) = begun().await;
+    let (mut server, frames, reply) = begin_call().await;
     drop(reply);
     let error = server.read().await.expect("no end").expect_err("no data");
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
     let closed = tokio::time::timeout(Duration::from_secs(60), frames.closed());
-    closed.await.expect("nobody reads what is sent");
+    closed.await.expect("the client no longer reads the body");
 }
 
 #[tokio::test]
 async fn a_failed_request_body_resets_the_stream() {
-    let (mut server, frames, mut reply) = begun().await;
+    let (mut server, frames, mut reply) = begin_call().await;
     let failed = frames.send(Err(Status::aborted("it is over")));
     failed.await.expect("it is read");
     let error = server.read().await.expect("no end").expect_err("no data");
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
     let ended = reply.body_mut().frame().await.expect("an end");
-    assert!(ended.is_err(), "the reply ends with it");
+    assert!(ended.is_err(), "the response ends with the request");
 }

@@ -64,7 +64,7 @@ async fn refused_at(address: SocketAddr, builder: Builder) -> String {
 }
 
 #[tokio::test]
-async fn grpc_is_carried_over_tls_and_no_provider_is_installed_for_the_process() {
+async fn grpc_works_over_tls_and_no_provider_is_installed_for_the_process() {
     let authority = Authority::new();
     let server = Server::start(&authority, "127.0.0.1", &["h2"]).await;
     let client = trusting(&server, &authority).build().expect("valid");
@@ -141,7 +141,7 @@ async fn answering(bytes: &'static [u8]) -> SocketAddr {
     let address = listener.local_addr().expect("it listens");
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
-            // All bytes are read, since unread ones would turn the end into a reset.
+            // Read all bytes: unread bytes would turn the end of the connection into a reset.
             let read = socket.read(&mut [0; 8192]).await;
             assert!(read.expect("a ClientHello") < 8192);
             socket.write_all(bytes).await.expect("it listens");
@@ -244,7 +244,7 @@ async fn a_server_without_tls_is_a_clear_error() {
         client(&format!("https://{}", server.address)).ca_certificates(Authority::new().pem()),
     )
     .await
-    .expect_err("it is plaintext");
+    .expect_err("the server speaks plaintext");
     let expected = format!("cannot connect to https://{}: ", server.address);
     assert!(
         error.is_connect() && error.to_string().contains(&expected),

@@ -61,7 +61,8 @@ impl Authority {
     }
 }
 
-/// Returns the configuration of a server for this host. With `clients`, it asks for a certificate of that authority.
+/// Returns the configuration of a server for this host. With `clients`, the server requires a client certificate of that
+/// authority.
 pub(crate) fn config(
     authority: &Authority,
     host: &str,
@@ -81,7 +82,7 @@ pub(crate) fn config_of(
     let provider = Arc::new(default_provider());
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
-        .expect("the provider has them");
+        .expect("the provider supports the versions");
     let config = match clients {
         None => config.with_no_client_auth(),
         Some(clients) => {
@@ -91,20 +92,22 @@ pub(crate) fn config_of(
     };
     let chain = vec![CertificateDer::from(certificate)];
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let mut config = config.with_single_cert(chain, key).expect("they fit");
+    let mut config = config
+        .with_single_cert(chain, key)
+        .expect("the key matches the certificate");
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
 }
 
-/// A TLS server of gRPC and HTTP/JSON, over HTTP/2 or HTTP/1.1 by ALPN. Dropping it ends it.
+/// A TLS server of gRPC and HTTP/JSON, over HTTP/2 or HTTP/1.1 by ALPN. It stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Number of connections that have finished the TLS handshake.
     connections: Arc<AtomicUsize>,
-    /// Number of these that have ended.
+    /// Number of these connections that have ended.
     #[cfg_attr(
         not(feature = "rest"),
-        expect(dead_code, reason = "REST's are looked at")
+        expect(dead_code, reason = "only tests of REST read this")
     )]
     ended: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -115,7 +118,7 @@ impl Server {
         Self::with(authority, host, alpn, None).await
     }
 
-    /// Starts a server. With `clients`, it asks for a certificate of that authority.
+    /// Starts a server. With `clients`, the server requires a client certificate of that authority.
     pub(crate) async fn with(
         authority: &Authority,
         host: &str,
