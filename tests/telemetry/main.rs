@@ -1,4 +1,4 @@
-//! The spans, events and metrics of calls. No secret is in them.
+//! The spans, events and metrics of calls, and a test that they contain no secret.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -17,8 +17,9 @@ mod propagation;
 mod redaction;
 mod tracing;
 
-/// Sets a subscriber of the process that accepts every span. Without one, a thread without a subscriber that is the first to
-/// meet a span could disable it for the only thread that listens, since `tracing` caches this decision.
+/// Sets a subscriber of the process that accepts every span. `tracing` caches for each span whether any subscriber accepts it.
+/// Without this subscriber, a thread that has none could be the first to reach a span, and disable that span for the thread of
+/// a test.
 fn accept_every_span() {
     static SET: std::sync::Once = std::sync::Once::new();
     SET.call_once(|| {

@@ -83,9 +83,9 @@ async fn a_dropped_call_counts_as_cancelled() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (client, mut server) = talk(|it| it);
-    let given_up = tokio::time::timeout(Duration::from_secs(3), client.get_operation(NAME));
-    let (given_up, _asked) = tokio::join!(given_up, server.asked());
-    given_up.expect_err("nobody answers");
+    let dropped = tokio::time::timeout(Duration::from_secs(3), client.get_operation(NAME));
+    let (dropped, _received) = tokio::join!(dropped, server.asked());
+    dropped.expect_err("the server does not answer");
     let recorded = recorded(&recorder.snapshotter());
     let key = format!(
         "rpc.client.call.duration{{error.type=CANCELLED,rpc.method={METHOD},rpc.response.status_code=CANCELLED,rpc.system.name=grpc}}"
@@ -103,7 +103,7 @@ async fn a_throttled_call_is_counted() {
         let (_, answer) = server.asked().await;
         answer.send_error(Status::unavailable("away"));
     });
-    result.expect_err("it is not tried again");
+    result.expect_err("the call is not retried");
     let recorded = recorded(&recorder.snapshotter());
     let key = format!("apigateway.client.throttled{{rpc.method={METHOD}}}");
     assert_eq!(get(&recorded, &key), [1.0]);
@@ -123,7 +123,7 @@ async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_no
         4 => Answer::Hangs,
         _ => Answer::Fails(false, "revoked"),
     });
-    let asked = script.clone();
+    let credentials = script.clone();
     let (client, mut server) = talk(|it| it.credentials(script).retry(RetryPolicy::NEVER));
     for answered in [true, true, true, false, false] {
         if answered {
@@ -142,7 +142,7 @@ async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_no
         get(&recorded, &key)[0]
     };
     assert_eq!((count("renewed"), count("failed")), (2.0, 2.0));
-    assert_eq!(asked.asked(), 5);
+    assert_eq!(credentials.asked(), 5);
     server.asked_nothing_more(client).await;
 }
 
@@ -225,7 +225,7 @@ impl Gauges {
     }
 }
 
-/// Returns an emulator on a port whose operations take a while to read, and a client with few connections.
+/// Returns an emulator that delays each `GetOperation`, and a client with one connection of one stream.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 async fn narrow(
     transport: apigateway_grpc::Transport,
@@ -282,7 +282,7 @@ async fn the_gauges_count_open_connections_and_active_and_pending_requests() {
     }
 }
 
-/// A call may be dropped at each of its waits: for a connection, a stream, the head, or the body.
+/// A call may be dropped in each phase: while it waits for a connection, a stream or the head, or while it reads the body.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 #[tokio::test]
 async fn dropped_calls_return_every_gauge_to_zero() {
@@ -298,7 +298,7 @@ async fn dropped_calls_return_every_gauge_to_zero() {
             tokio::spawn(async move {
                 let mut random = lane;
                 for _ in 0..100 {
-                    // A linear congruential generator, whose upper bits are better.
+                    // A linear congruential generator. Its upper bits are used, since they are more random than the lower ones.
                     random = random
                         .wrapping_mul(6_364_136_223_846_793_005)
                         .wrapping_add(1);

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Returns the headers of the attempts of one call, of which the first fails.
+/// Makes a call whose first attempt fails. Returns the headers of both attempts.
 async fn two_attempts() -> [HeaderMap; 2] {
     crate::accept_every_span();
     let (client, mut server) = talk(|it| it.attempt_layer(PropagationLayer::new()));
@@ -80,7 +80,7 @@ async fn without_a_context_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn the_context_replaces_one_that_the_request_has() {
+async fn the_current_context_replaces_the_context_of_the_request() {
     use apigateway_grpc::tonic::body::Body;
     use tower::{Layer as _, Service as _};
 

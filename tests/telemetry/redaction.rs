@@ -1,5 +1,5 @@
-//! A session over real sockets, with secrets in all headers, bodies and responses. No other output contains a secret, including
-//! the logs and the recorded calls of the emulator.
+//! A session over real sockets, with secrets in all headers, bodies and responses. No error, log, metric or `Debug` output
+//! contains a secret, and neither do the recorded calls of the emulator.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let client = builder.build().expect("valid");
     let mut options = CallOptions::default();
     let value = HeaderValue::from_static("s3cr3t-header");
-    options.headers.insert("x-of-mine-key", value);
+    options.headers.insert("x-tenant-key", value);
     seen.add(&format!("{options:?}\n{options:#?}\n"));
     let client = client.with_options(options);
 
@@ -43,8 +43,8 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let operation = created.expect("started");
     seen.add(&format!("{operation:?}\n{:?}\n", operation.handle()));
     let name = operation.name().to_owned();
-    let made = operation.await.expect("an api");
-    assert_eq!(made.display_name, "of s3cr3t content");
+    let created = operation.await.expect("an api");
+    assert_eq!(created.display_name, "of s3cr3t content");
     let mut done = client.operation::<Api>(name).expect("a name");
     done.poll().await.expect("polled");
     seen.add(&format!("{done:?}\n{done:#?}\n"));
@@ -61,15 +61,15 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
         ..ApiConfig::default()
     };
     let parent = format!("{PARENT}/apis/{id}");
-    // The document is invalid. The emulator writes the text about it.
+    // The document is invalid, so the emulator creates a diagnostic about its content.
     match client.create_api_config(parent, "c", config).await {
         Ok(started) => seen.add(&format!("{started:?}\n")),
         Err(error) => seen.add_error(&error),
     }
     let conflict = client.create_api(PARENT, id, api(id)).await;
-    seen.add_error(&conflict.expect_err("it is there"));
+    seen.add_error(&conflict.expect_err("the API exists"));
 
-    // Each way in which a response may be missing.
+    // Each fault that leaves a call without its response.
     let on = || emulator.on(Method::GET_API);
     let _failing = [
         on().fail(Status::internal("away")),
@@ -131,9 +131,9 @@ async fn nothing_that_is_emitted_by_a_client_or_the_emulator_shows_a_secret_or_a
         seen.add(&format!("{key:?} {description:?} {value:?}\n"));
     }
     // All crates have logged, and the calls are recorded.
-    for said in ["h2::", "hyper::", "CreateApi", "ReceivedCall", "(masked)"] {
-        assert_eq!(seen.leak(SECRET, said), None);
+    for text in ["h2::", "hyper::", "CreateApi", "ReceivedCall", "(masked)"] {
+        assert_eq!(seen.leak(SECRET, text), None);
     }
-    // The secret as the numbers of its bytes, as `Debug` shows a byte string.
+    // The bytes of the secret as numbers, as `Debug` shows a byte vector.
     assert_eq!(seen.leak("115, 51, 99, 114, 51, 116", "h2::"), None);
 }

@@ -77,7 +77,7 @@ impl<S: tracing::Subscriber> Layer<S> for SpanRecorder {
         if event.metadata().target().starts_with("apigateway_grpc") {
             let mut fields = Fields::default();
             event.record(&mut fields);
-            self.events.lock().expect("whole").push(fields);
+            self.events.lock().expect("not poisoned").push(fields);
         }
     }
 }
@@ -91,11 +91,11 @@ impl SpanRecorder {
     }
 
     fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Fields>> {
-        self.calls.lock().expect("whole")
+        self.calls.lock().expect("not poisoned")
     }
 
     fn waits(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Fields>> {
-        self.waits.lock().expect("whole")
+        self.waits.lock().expect("not poisoned")
     }
 
     /// Returns the span of the only wait.
@@ -113,7 +113,7 @@ impl SpanRecorder {
     }
 
     fn events(&self, message: &str) -> Vec<Fields> {
-        let events = self.events.lock().expect("whole");
+        let events = self.events.lock().expect("not poisoned");
         let named = |event: &&Fields| event.get("message") == Some(message);
         events.iter().filter(named).cloned().collect()
     }
@@ -142,7 +142,7 @@ async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
     let operation = client.operation::<Api>(NAME).expect("valid");
     let (result, ()) = tokio::join!(operation.into_future(), async {
         server.asked().await.1.send_response(ok(&running()));
-        let response = Any::from_msg(&Api::default()).expect("there is memory");
+        let response = Any::from_msg(&Api::default()).expect("encoded");
         let response = ok(&ended(OperationResult::Response(response)));
         server.asked().await.1.send_response(response);
     });
@@ -168,7 +168,7 @@ async fn the_wait_of_a_watcher_is_a_span_too() {
     let operation = client.operation::<Api>(NAME).expect("valid");
     let wait = client.watcher().wait(operation);
     let (result, ()) = tokio::join!(wait, async {
-        let response = Any::from_msg(&Api::default()).expect("there is memory");
+        let response = Any::from_msg(&Api::default()).expect("encoded");
         let response = ok(&ended(OperationResult::Response(response)));
         server.asked().await.1.send_response(response);
     });
@@ -242,9 +242,9 @@ async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
     );
 }
 
-fn come_back_in(wait: Duration) -> Status {
+fn retry_in(wait: Duration) -> Status {
     let details = ErrorDetails::with_retry_info(Some(wait));
-    Status::with_error_details(Code::Unavailable, "come back", details)
+    Status::with_error_details(Code::Unavailable, "retry later", details)
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,7 +254,7 @@ async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() 
     let (client, mut server) = talk(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let wait = Duration::from_secs(3);
-        server.asked().await.1.send_error(come_back_in(wait));
+        server.asked().await.1.send_error(retry_in(wait));
         let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
         server.asked().await.1.send_error(refused);
         server.asked().await.1.send_response(done());
@@ -353,7 +353,7 @@ async fn a_throttled_retry_is_logged() {
         let (_, answer) = server.asked().await;
         answer.send_error(Status::unavailable("away"));
     });
-    let error = result.expect_err("it is not tried again");
+    let error = result.expect_err("the call is not retried");
     assert!(error.to_string().ends_with("unavailable: away"), "{error}");
     let throttled = recorder.events("not retrying: too many attempts of this client have failed");
     assert_eq!(throttled.len(), 1);
