@@ -124,6 +124,8 @@ async fn no_change_is_acknowledged_if_writing_fails() {
     };
     assert_eq!(error.code(), Some(Code::Internal), "{error:?}");
     assert!(error.to_string().contains("full.redb"), "{error}");
+    // Their number depends on how many changes are written at once.
+    assert!(!made.is_empty(), "no change was acknowledged");
     // All further calls fail, including reads.
     let asked = client.get_api(&made[0]).await.expect_err("for good");
     assert_eq!(asked.code(), Some(Code::Internal), "{asked:?}");
@@ -131,7 +133,6 @@ async fn no_change_is_acknowledged_if_writing_fails() {
 
     let client = Process::start(&file);
     let client = client.client();
-    assert!(made.len() > 5, "{made:?}");
     for name in made {
         client.get_api(name).await.expect("it was acknowledged");
     }
