@@ -1,6 +1,8 @@
 //! Responses with metadata over the limit. Only the call of such a response fails, and an error keeps its status. Other calls
 //! on the connection succeed.
 
+use std::time::Duration;
+
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::tonic::{Code, Status};
 use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _};
@@ -97,8 +99,10 @@ fn answer(mut respond: SendResponse<Bytes>, (head, trailers): Parts) {
 /// flight and one afterwards, succeed.
 async fn outcome(parts: Parts, limit: Option<usize>) -> Result<(), Error> {
     let (listener, endpoint) = listener().await;
+    // The other call waits for the first response, which a busy machine may take long to read.
     let mut builder = builder(endpoint)
         .retry(RetryPolicy::NEVER)
+        .timeout(Duration::from_secs(120))
         .max_connections(1);
     if let Some(limit) = limit {
         builder = builder.max_metadata_size(limit);
