@@ -157,6 +157,13 @@ async fn a_server_stream_that_ends_within_a_message_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_stream_that_ends_without_a_status_is_an_error() {
+    let (client, _) = client(contract(), |_| Ok(response(vec![Ok(message("a"))], false)));
+    let stream = read_rows(&client).await.expect("a first message");
+    assert_eq!(collect(stream).await, (vec!["a".into()], Code::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_of_requests_have_headers_and_a_deadline_but_no_retries() {
     let (client, log) = client(contract(), |_| Err(Status::unavailable("away")));
     let options = CallOptions::default().timeout(Duration::from_secs(3));
