@@ -378,18 +378,20 @@ test('a hostile document, name and error text do not run as script', async () =>
   await emulator.createApi('evil', { displayName: attack, labels: { a: 'b' } });
   await emulator.createConfig('evil', 'v1', `swagger: '2.0'\ninfo: {title: '${attack}', version: '1'}\npaths: {}\n`);
   await emulator.createConfig('evil', 'v2', `swagger: '2.0'\ninfo: {title: a, version: '1'}\npaths: {'/${attack}': {get: {responses: {}}}}\n`);
-  await emulator.admin('POST', 'faults', { method: 'GetApi', resource: attack, always: true, fail: { code: 5, message: attack } });
-  await emulator.admin('POST', 'faults', { method: 'ListApis', fail: { code: 5, message: attack } });
+  for (const method of ['ListApis', 'GetGateway']) {
+    assert.equal((await emulator.admin('POST', 'faults', { method, fail: { code: 5, message: attack } })).status, 200);
+  }
   await emulator.call('GET', `v1/${PARENT}/apis?filter=${encodeURIComponent(attack)}`, undefined, { 'user-agent': attack, 'x-test': 'javascript:alert(4)' });
   await emulator.call('GET', `v1/${PARENT}/apis/${encodeURIComponent(attack)}`);
   await emulator.call('GET', `v1/projects/${encodeURIComponent('<b>demo')}/locations/global/apis`);
   const page = await openPage(`${emulator.page}?text=${encodeURIComponent(attack)}`);
   await live(page);
-  await page.locator('#by-text, [name=text]').first().fill('');
+  await page.locator('[name=text]').fill('');
   for (const tr of await page.locator('#calls tr').all()) {
     await tr.click();
     for (const tab of await page.getByRole('tab').all()) await tab.click();
   }
+  await page.locator('#faults', { hasText: attack }).waitFor();
   await node(page, `${PARENT}/apis/evil/configs/v1`).click();
   await page.getByRole('tab', { name: 'Files' }).click();
   await page.locator('#panel pre', { hasText: 'onerror' }).waitFor();
