@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'";
 /// Maximum size of the files in the binary, without the table of methods, which is made from the contract.
-const MAX_SIZE: usize = 70 << 10;
+const MAX_SIZE: usize = 69 << 10;
 
 async fn get(port: &Port, path: &str, headers: &[&str]) -> Answer {
     let all = [&["Host: localhost", "Accept: text/html"], headers].concat();

@@ -847,6 +847,7 @@ test('with 1,000 calls and 5,000 resources no task is long after the first paint
     await page.getByLabel('Find resources').fill('a4');
     await node(page, 'projects/p4/locations/global/apis/a4').waitFor();
     await page.locator('#tree li.api').nth(100).waitFor();
+    assert.equal(await page.locator('#calls .link').first().evaluate((it) => it.offsetHeight), await page.locator('#calls-count').evaluate((it) => it.parentElement.offsetHeight), 'a number of four digits has one line');
     const all = await tasks();
     const limit = LONG_TASK * Math.max(before, await slowness(page));
     console.log(`  the limit is ${Math.round(limit)} ms on this machine`);

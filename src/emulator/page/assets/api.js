@@ -1,8 +1,8 @@
 // The admin service: requests, and the stream of events. All paths are relative, so the page works behind any host name. No DOM.
 
-const ADMIN = 'emulator/v1/';
+const TOKEN = 'admin-token';
 
-export const setToken = token => sessionStorage.setItem('admin-token', token);
+export const setToken = token => sessionStorage.setItem(TOKEN, token);
 
 /** Moves the token from the fragment to the storage of the tab. A fragment is neither sent nor logged. */
 export function takeToken() {
@@ -14,9 +14,9 @@ export function takeToken() {
 
 /** Sends a request. Throws an error with the HTTP `status`, which is undefined without a response. */
 export async function send(method, path, body, more, signal) {
-	const token = sessionStorage.getItem('admin-token');
+	const token = sessionStorage.getItem(TOKEN);
 	const headers = {'Content-Type': 'application/json', ...(token && {Authorization: `Bearer ${token}`}), ...more};
-	const response = await fetch(path.replace(/^(?!ui)/, ADMIN), {method, headers, body: body && JSON.stringify(body), signal, cache: 'no-store'}).catch(() => {});
+	const response = await fetch(`emulator/v1/${path}`, {method, headers, body: body && JSON.stringify(body), signal, cache: 'no-store'}).catch(() => {});
 	if (response?.ok) return response;
 	const text = await response?.text();
 	let message = response ? `HTTP ${response.status}: ${text.slice(0, 200)}` : 'The emulator does not respond';
@@ -28,14 +28,9 @@ export async function send(method, path, body, more, signal) {
 
 export const post = (path, body = {}) => send('POST', path, body);
 
-/** Lets the browser paint. */
-export const breathe = () => new Promise(done => setTimeout(done));
+export const read = async (path, signal) => (await send('GET', path, undefined, {}, signal)).json();
 
-export async function read(path) {
-	const text = await (await send('GET', path)).text();
-	await breathe();
-	return JSON.parse(text);
-}
+export const sleep = ms => new Promise(done => setTimeout(done, ms));
 
 // Events are read by `fetch`, since `EventSource` can send no token and hides the status of a refusal.
 export const openEvents = (after, signal) => send('GET', 'events', undefined, {Accept: 'text/event-stream', 'Last-Event-ID': String(after)}, signal);
@@ -60,15 +55,15 @@ export const backoff = (failures, random = Math.random) => Math.min(10_000, 500 
 const SILENCE = 40_000;
 
 /** Reads a stream of events, and opens it again when it breaks. Returns a function that closes it. */
-export function follow(open, on, wait = ms => new Promise(done => setTimeout(done, ms))) {
+export function follow(open, on, wait = sleep) {
 	let isClosed = false;
 	let failures = 0;
 	let abort;
-	const read = async () => {
+	const readAll = async () => {
 		abort = new AbortController();
-		const response = await open(abort.signal);
+		const {body} = await open(abort.signal);
 		on.live();
-		const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+		const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 		const parse = parser(on.event);
 		for (;;) {
 			const timer = setTimeout(() => abort.abort(), SILENCE);
@@ -79,13 +74,12 @@ export function follow(open, on, wait = ms => new Promise(done => setTimeout(don
 		}
 	};
 	const run = async () => {
-		while (!isClosed) {
-			await read().catch(error => {
-				if (isClosed) return;
-				failures += 1;
-				on.lost(error, failures);
-				return wait(backoff(failures));
-			});
+		for (;;) {
+			const error = await readAll().catch(cause => cause);
+			if (isClosed) return;
+			failures += 1;
+			on.lost(error, failures);
+			await wait(backoff(failures));
 		}
 	};
 	run();

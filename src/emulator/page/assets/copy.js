@@ -44,11 +44,13 @@ export function grpcurl(origin, {service, name}, {'@type': _, ...message}) {
 	return `grpcurl ${scheme === 'https' ? '-insecure' : '-plaintext'} -d ${quote(JSON.stringify(message))} ${quote(host)} ${service}/${name}`;
 }
 
+const NOUNS = {Api: 'apis', ApiConfig: 'api-configs', Gateway: 'gateways', Operation: 'operations', Location: 'locations'};
+
 /** The `apigw` command of a call, if there is one. */
 export function apigw(origin, {name: method}, request) {
 	const [, verb, kind] = method.match(/^([A-Z][a-z]+)(\w+?)s?$/);
-	if (!/^(Api|ApiConfig|Gateway|Operation|Location)$/.test(kind)) return '';
-	const noun = `${kind.replace(/\B[A-Z]/, '-$&').toLowerCase()}s`;
+	const noun = NOUNS[kind];
+	if (!noun) return '';
 	const field = kind[0].toLowerCase() + kind.slice(1);
 	const value = request[field] ?? {};
 	const flags = {

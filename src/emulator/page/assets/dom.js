@@ -19,30 +19,41 @@ export function el(tag, ...children) {
 export const button = (text, click, attributes) => el('button', {type: 'button', click, ...attributes}, text);
 
 export function set(node, name, value) {
-	if (value === undefined || value === false) node.removeAttribute(name);
-	else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? '' : value);
+	if (value === undefined || value === false) return node.removeAttribute(name);
+	const text = String(value === true ? '' : value);
+	if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
-export function write(node, text = '', title) {
-	if (node.textContent !== text) node.textContent = text;
+/** Writes a text, which is empty if it is not set, and a title. */
+export function write(node, text, title) {
+	const shown = String(text || '');
+	if (node.textContent !== shown) node.textContent = shown;
 	if (title !== undefined) set(node, 'title', title || undefined);
+}
+
+/** Writes a text for some time. */
+export function flash(node, text, time) {
+	write(node, text);
+	clearTimeout(node.timer);
+	node.timer = setTimeout(write, time, node);
 }
 
 /** Number of rows that are created in a frame, so that no frame takes long. */
 const MAX_NEW = 10;
 let left = 0;
+let runAgain;
 
-/** Gives an element a child for each item. Children with the key of an item are kept. Returns false if items are left for the next frame. */
+/** Gives an element a child for each item. Children with the key of an item are kept. Items that are left are for the next frame. */
 export function keyed(parent, items, key, create, update) {
 	const focused = document.activeElement;
 	const keys = new Set(items.map(key));
-	for (const row of [...parent.children]) keys.has(row.key) || row.remove();
 	const rows = new Map(Array.from(parent.children, row => [row.key, row]));
+	for (const [name, row] of rows) keys.has(name) || row.remove();
 	let next = parent.firstElementChild;
 	for (const item of items) {
 		let row = rows.get(key(item));
 		if (!row) {
-			if (!left) return false;
+			if (!left) return runAgain();
 			left -= 1;
 			row = create(item);
 			row.key = key(item);
@@ -53,23 +64,24 @@ export function keyed(parent, items, key, create, update) {
 	}
 	// An element that was moved has lost the focus.
 	if (document.activeElement !== focused && parent.contains(focused)) focused.focus({preventScroll: true});
-	return true;
 }
 
 /** Returns a function that marks jobs. Each frame runs one job, so that no frame takes long. */
-export function scheduler(jobs) {
+export function scheduler(jobs, ...inputs) {
 	const marked = new Set();
-	const frame = () => {
-		const [name] = marked;
-		marked.delete(name);
-		left = MAX_NEW;
-		if (marked.size) requestAnimationFrame(frame);
-		jobs[name]();
-	};
-	return (...names) => {
+	const mark = (...names) => {
 		if (!marked.size && names.length) requestAnimationFrame(frame);
 		names.forEach(name => marked.add(name));
 	};
+	const frame = () => {
+		const [name] = marked;
+		marked.delete(name);
+		if (marked.size) requestAnimationFrame(frame);
+		left = MAX_NEW;
+		runAgain = () => mark(name);
+		jobs[name](...inputs);
+	};
+	return mark;
 }
 
 /** Copies a text. Only https and localhost have the clipboard API. */
@@ -77,15 +89,18 @@ export async function copyText(text) {
 	try {
 		await navigator.clipboard.writeText(text);
 	} catch {
-		const area = el('textarea.hidden', text);
+		const area = el('textarea.hidden');
+		area.value = text;
 		(document.querySelector('dialog[open]') ?? document.body).append(area);
 		area.select();
 		document.execCommand('copy');
 		area.remove();
 	}
-	write($('toast'), 'Copied');
-	setTimeout(write, 3000, $('toast'));
+	flash($('toast'), 'Copied', 3000);
 }
+
+/** A heading with a button that copies the text below it. */
+export const copyable = (title, pre) => [el('h3', title, button('Copy', () => copyText(pre.textContent), {'aria-label': `Copy ${title}`})), pre];
 
 export function save(name, content) {
 	const url = URL.createObjectURL(new Blob([content], {type: 'application/octet-stream'}));

@@ -2,12 +2,12 @@
 
 import {post, send} from './api.js';
 import {quote} from './copy.js';
-import {$, ask, button, copyText, el, keyed, write} from './dom.js';
-import {CODES, codeName, millis, tail} from './text.js';
+import {$, ask, button, copyable, el, keyed, write} from './dom.js';
+import {CODES, codeName, join, millis, tail} from './text.js';
 
 export const field = (text, name, value = '', attributes) => el('label', text, el('input', {name, value, ...attributes}));
 const lines = (text, name, value = '') => el('label', text, el('textarea', {name, rows: 2}, value));
-const optionsOf = options => options.map(([value, text = value]) => el('option', {value}, text));
+const optionsOf = options => options.map(([value, text = value]) => new Option(text, value));
 const choice = (text, name, options) => el('label', text, el('select', {name}, optionsOf(options)));
 
 /** The fields of a status. `none` is the option without an error. */
@@ -17,7 +17,7 @@ export function codes(none) {
 	return [code, field('Message', 'message', 'injected on the page')];
 }
 
-const status = ({code, message}) => ({code: Number(code), message});
+export const statusOf = (code, message) => ({code: Number(code), message});
 
 /** An object for each line of a text: its first word, and the rest. */
 const pairs = (text, first, second) => Array.from(text.matchAll(/(\S+)[^\S\n]*(.*)/g), ([, word, rest]) => ({[first]: word, [second]: rest}));
@@ -25,25 +25,24 @@ const pairs = (text, first, second) => Array.from(text.matchAll(/(\S+)[^\S\n]*(.
 const CANCELS = {
 	cancelledAfter: ['ends it after 5s', 'HonouredAfter', '5s'],
 	cancelIgnored: ['is ignored', 'Ignored', {}],
-	cancelFails: ['ends it with an error', 'Fails', {code: 9, message: 'injected on the page'}],
+	cancelFails: ['ends it with an error', 'Fails', statusOf(9, 'injected on the page')],
 	cancelUnimplemented: ['is UNIMPLEMENTED', 'Unimplemented', {}],
 };
 
 const planFields = () => [
 	field('Running time', 'takes', '', {placeholder: '30s'}),
 	field('NOT_FOUND after', 'forgottenAfter', '', {placeholder: 'never'}),
-	...codes('none, it succeeds'),
+	codes('none, it succeeds'),
 	lines('Progress, such as 2s rolling out, a line each', 'progress'),
 	lines('Diagnostics, such as openapi.yaml:7 message, a line each', 'diagnostics'),
 	choice('A cancel', 'cancel', [['', 'ends it at once'], ...Object.entries(CANCELS).map(([name, [text]]) => [name, text])]),
 ];
 
-function plan(form) {
-	const {takes, forgottenAfter, code, progress, diagnostics, cancel} = form;
+function plan({takes, forgottenAfter, code, message, progress, diagnostics, cancel}) {
 	const all = {
 		takes,
 		forgottenAfter,
-		fails: code !== '0' && status(form),
+		fails: code !== '0' && statusOf(code, message),
 		progress: pairs(progress, 'after', 'message'),
 		diagnostics: pairs(diagnostics, 'location', 'message'),
 		[cancel]: CANCELS[cancel]?.[2],
@@ -51,26 +50,26 @@ function plan(form) {
 	return Object.fromEntries(Object.entries(all).filter(([, value]) => value && value.length !== 0));
 }
 
-const time = note => () => [field('Duration', 'time', '3s'), note && el('p.soft', note)].filter(Boolean);
+const duration = () => field('Duration', 'time', '3s');
 const nothing = [() => [], () => ({})];
 
 /** The effects by member: label, fields of the form, and value of the member. */
 const EFFECTS = {
-	fail: ['Fail with a status', () => codes(), status],
-	delay: ['Delay the call', time('Advancing the clock shortens neither a delay nor the timers of clients.'), form => form.time],
+	fail: ['Fail with a status', () => codes(), ({code, message}) => statusOf(code, message)],
+	delay: ['Delay the call', () => [duration(), el('p.soft', 'Advancing the clock shortens neither a delay nor the timers of clients.')], ({time}) => time],
 	dropConnection: ['Drop the connection, and do not process the call', ...nothing],
 	loseResponse: ['Process the call, and lose the response', ...nothing],
 	stale: ['Respond with the state before the last change', ...nothing],
-	notFoundFor: ['NOT_FOUND shortly after a create', time(), form => form.time],
-	html: ['Respond with an HTML page, as a proxy', () => [field('HTTP status', 'http', 502, {type: 'number'})], form => Number(form.http)],
-	respond: ['Respond with a message', ({output}) => [lines('JSON', 'json', `{"@type": "type.googleapis.com/${output}"}`)], form => JSON.parse(form.json)],
+	notFoundFor: ['NOT_FOUND shortly after a create', duration, ({time}) => time],
+	html: ['Respond with an HTML page, as a proxy', () => field('HTTP status', 'http', 502, {type: 'number'}), ({http}) => Number(http)],
+	respond: ['Respond with a message', ({output}) => lines('JSON', 'json', `{"@type": "type.googleapis.com/${output}"}`), ({json}) => JSON.parse(json)],
 	operation: ['Plan the operation that the call starts', planFields, plan],
 };
 
-const effectOf = fault => Object.keys(EFFECTS).find(name => fault[name] !== undefined);
+const effectOf = fault => Object.keys(EFFECTS).find(name => fault[name] !== undefined) ?? '';
 
 function faultOf(form) {
-	const all = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
+	const all = Object.fromEntries(Array.from(new FormData(form), ([name, value]) => [name, value.trim()]));
 	const {method, resource, times, action} = all;
 	return {method, ...(resource && {resource}), ...(times === 'always' ? {always: true} : {times: Number(times)}), [action]: EFFECTS[action][2](all)};
 }
@@ -98,8 +97,8 @@ const rustPlan = ([name, values]) => [values].flat().map(value => {
 export function faultRust(fault) {
 	const {method, resource, always, times} = fault;
 	const action = effectOf(fault);
-	const calls = [`emulator.on(Method::${snake(method).toUpperCase()})`, resource && `named(${rustText(resource)})`, always ? 'always()' : times > 1 && `times(${times})`, `${snake(action)}(${rust(action, fault[action])})`];
-	return `${calls.filter(Boolean).join('\n    .')};`;
+	return `${join('\n    .', `emulator.on(Method::${snake(method).toUpperCase()})`, resource && `named(${rustText(resource)})`,
+		always ? 'always()' : times > 1 && `times(${times})`, `${snake(action)}(${rust(action, fault[action])})`)};`;
 }
 
 export const faultCurl = (origin, fault) => `curl --json ${quote(JSON.stringify(fault))} ${quote(`${origin}/emulator/v1/faults`)}`;
@@ -107,26 +106,22 @@ export const faultCurl = (origin, fault) => `curl --json ${quote(JSON.stringify(
 /** Shows the form, and beside it a shell command and Rust code that set the same fault. */
 export function addFault(store, page) {
 	const fields = el('fieldset');
-	const [shell, code] = [0, 0].map(tabindex => el('pre', {tabindex}));
 	const names = el('datalist', {id: 'names'});
-	const same = (title, text) => [el('h3', title, button('Copy', () => copyText(text.textContent), {'aria-label': `Copy ${title}`})), text];
+	const [shell, code] = [0, 0].map(tabindex => el('pre', {tabindex}));
 	const form = ask('Add a fault', el('div.two',
 		el('div', choice('Method', 'method', page.methods.map(({name}) => [name])),
 			field('Resource; all calls of the method if empty', 'resource', '', {list: 'names'}), names,
 			field('Number of calls, or always', 'times', 1, {pattern: '[1-9][0-9]*|always'}),
 			choice('Effect', 'action', []), fields),
-		el('div', same('The same from a shell', shell), same('The same in Rust', code))),
+		el('div', copyable('The same from a shell', shell), copyable('The same in Rust', code))),
 	'Add fault', () => post('faults', faultOf(form)));
 	const {method, action, resource} = form.elements;
 	const methodOf = () => page.methods[method.selectedIndex];
-	const showFields = () => {
-		fields.replaceChildren(...EFFECTS[action.value][1](methodOf()));
-		fields.hidden = !fields.firstChild;
-	};
+	const showFields = () => fields.replaceChildren(...[EFFECTS[action.value][1](methodOf())].flat(2));
 	const showChoices = () => {
 		const {effects, template} = methodOf();
 		const old = action.value;
-		action.replaceChildren(...optionsOf(Object.entries(EFFECTS).filter(([name]) => effects.includes(name)).map(([name, [text]]) => [name, text])));
+		action.replaceChildren(...optionsOf(effects.map(name => [name, EFFECTS[name][0]])));
 		if (effects.includes(old)) action.value = old;
 		showFields();
 		const [, pattern] = template?.match(/=(.*?)}/) ?? [, 'projects/*/locations/*/operations/*'];
@@ -151,20 +146,18 @@ export function addFault(store, page) {
 	form.addEventListener('input', refresh);
 }
 
-export function renderFaults(store, page) {
-	const faults = [...store.faults.values()];
-	write($('faults-count'), String(faults.length || ''));
-	$('no-faults').hidden = faults.length > 0;
-	if (!keyed($('faults'), faults, it => it.name, it => create(it, page), update)) page.render('faults');
+export function renderFaults({faults}, page) {
+	write($('faults-count'), faults.size);
+	write($('no-faults'), !faults.size && 'No faults. A fault makes calls fail, hang, or lose their response.');
+	keyed($('faults'), [...faults.values()], it => it.name, it => create(it, page), update);
 }
 
 /** An effect in a few words, such as `not found for: 3s`. */
 function words(fault) {
-	const action = effectOf(fault) ?? '';
+	const action = effectOf(fault);
 	const value = fault[action] ?? {};
-	const inner = value.code ? `${codeName(value.code)} ${value.message ?? ''}` : value['@type']?.split(/[./]/).pop() ?? Object.keys(value).join(', ');
-	const text = typeof value === 'object' ? inner : value;
-	return snake(action).replaceAll('_', ' ') + (text && `: ${text}`);
+	const inner = value.code ? join(' ', codeName(value.code), value.message) : value['@type']?.split(/[./]/).pop() ?? Object.keys(value).join(', ');
+	return join(': ', snake(action).replaceAll('_', ' '), typeof value === 'object' ? inner : value);
 }
 
 function create(fault, page) {

@@ -1,28 +1,31 @@
 // The page: connects the state, the parts of the page and the controls.
 
-import {breathe, follow, openEvents, post, read, setToken, takeToken} from './api.js';
+import {follow, openEvents, post, read, setToken, sleep, takeToken} from './api.js';
 import {neighbour, readFilters, renderCalls, writeFilters} from './calls.js';
 import {programs} from './copy.js';
 import {showDetail} from './detail.js';
-import {$, ask, button, copyText, el, save, scheduler, write} from './dom.js';
+import {$, ask, copyable, el, flash, save, scheduler, write} from './dom.js';
 import {addFault, field, renderFaults} from './faults.js';
+import methods from './methods.json' with {type: 'json'};
 import {renderOperations, tickOperations} from './operations.js';
 import {Store} from './store.js';
-import {CODES, count, millis, span, timeOfDay, utc} from './text.js';
+import {CODES, count, join, millis, span, timeOfDay, utc} from './text.js';
 import {renderTree} from './tree.js';
 
-/** Time between two reads without a stream. */
+/** Time between two polls. */
 const POLL = 2000;
 /** Time after which a hidden tab closes its stream. Browsers open at most six connections to one host. */
 const HIDDEN = 30_000;
 
 const store = new Store();
 const root = document.documentElement;
+const controls = $('filters').elements;
 let open = {};
 let close;
 let isPolling = false;
 
 const page = {
+	methods,
 	filters: readFilters(location.search),
 	isOpen: (kind, id) => open.kind === kind && open.id === id,
 	render: (...names) => render(...names),
@@ -47,8 +50,8 @@ const page = {
 	},
 };
 
-const parts = {tree: renderTree, operations: renderOperations, calls: renderCalls, faults: renderFaults};
-const render = scheduler({header: renderHeader, ...Object.fromEntries(Object.entries(parts).map(([name, job]) => [name, () => job(store, page)]))});
+const jobs = {tree: renderTree, operations: renderOperations, calls: renderCalls, faults: renderFaults, header: renderHeader};
+const render = scheduler(jobs, store, page);
 
 function closeDetail() {
 	open = {};
@@ -56,13 +59,12 @@ function closeDetail() {
 	render('calls', 'operations');
 }
 
-function renderHeader() {
-	const {clock, settings, resources, operations, calls} = store;
-	write($('version'), store.version);
+function renderHeader({version, clock, settings, resources, operations, calls}) {
+	write($('version'), version);
 	write($('data'), settings.dataFile?.split(/[\\/]/).pop() ?? 'in memory', settings.dataFile);
 	write($('pause'), clock.paused ? 'Resume' : 'Pause');
 	const advanced = millis(clock.advanced);
-	write($('advanced'), [advanced && `+${span(advanced)}`, clock.paused && 'paused'].filter(Boolean).join(' · '));
+	write($('advanced'), join(' · ', advanced && `+${span(advanced)}`, clock.paused && 'paused'));
 	const isEmpty = !(resources.size + operations.size + calls.length);
 	$('start').hidden = !isEmpty;
 	$('operations-panel').hidden = $('calls-panel').hidden = isEmpty;
@@ -76,12 +78,8 @@ function tick() {
 }
 
 function report({status, message}) {
-	if (status === 401) return void ($('dialog').open || askToken());
-	const problem = $('problem');
-	write(problem, `✖ ${message}`);
-	problem.hidden = false;
-	clearTimeout(problem.timer);
-	problem.timer = setTimeout(() => (problem.hidden = true), 10_000);
+	if (status !== 401) flash($('problem'), `✖ ${message}`, 10_000);
+	else if (!$('dialog').open) askToken();
 }
 
 const askToken = () => ask('Admin token of the emulator', field('Token', 'token', '', {type: 'password'}), 'Continue', ({token}) => {
@@ -94,55 +92,48 @@ function setLive(state, text) {
 	write($('live'), text);
 }
 
-async function load() {
-	for (const _ of store.load(await read('state'))) await breathe();
-	render('header', ...Object.keys(parts));
-	store.loadCalls((await read('calls?view=CALL_VIEW_BASIC')).calls);
+async function load(signal) {
+	store.load(await read('state', signal));
+	render(...Object.keys(jobs));
+	store.loadCalls((await read('calls?view=CALL_VIEW_BASIC', signal)).calls);
 	render('calls', 'header');
 	tick();
 }
 
-let loading;
-/** Reads the state again, once for all events that require it. */
-const reload = () => (loading ??= load().catch(report).finally(() => (loading = undefined)));
-
+/** Reads the state and then its events. Without events, the attempts to read them are the polls. */
 function connect() {
+	close?.();
+	let isRead;
 	const openStream = async signal => {
-		await load();
+		isRead = false;
+		await load(signal);
+		isRead = true;
 		return openEvents(store.revision, signal);
 	};
-	close = follow(openStream, {
+	const on = {
 		live() {
 			isPolling = false;
 			setLive('live', '● live');
 		},
 		event(data) {
 			const changed = store.apply(JSON.parse(data));
-			if (changed.includes('stale')) return reload();
+			if (changed.includes('stale')) return connect();
 			render('header', ...changed);
 			if (changed.includes({operation: 'operations', resource: 'tree'}[open.kind])) page.open(open.kind, open.id);
 		},
 		lost(error, failures) {
 			if (error.status) report(error);
-			setLive('lost', '✖ reconnecting');
-			if (failures > 1 && !isPolling) poll();
+			isPolling = isRead && failures > 1;
+			if (isPolling) setLive('polling', '◌ polling');
+			else setLive('lost', '✖ reconnecting');
 		},
-	});
-}
-
-async function poll() {
-	isPolling = true;
-	while (isPolling && close) {
-		await load().then(() => isPolling && setLive('polling', '◌ polling'), () => setLive('lost', '✖ reconnecting'));
-		await new Promise(done => setTimeout(done, POLL));
-	}
-	isPolling = false;
+	};
+	close = follow(openStream, on, ms => sleep(isPolling ? POLL : ms));
 }
 
 function showFilters() {
 	const {filters} = page;
-	for (const control of $('filters').elements) if (control.value !== filters[control.name]) control.value = filters[control.name];
-	$('operations-filter').value = filters.operations;
+	for (const control of controls) control.value = filters[control.name];
 	$('fold').checked = filters.fold !== 'off';
 	$('chosen').hidden = !filters.resource;
 	write($('chosen').firstChild, filters.resource);
@@ -150,21 +141,22 @@ function showFilters() {
 
 function showSettings() {
 	const defaults = {operationTime: '0s', tokens: 'none required', unreachable: 'no location', serviceAccounts: 'any', limits: 'none', dataFile: 'none', adminToken: 'no', tls: 'no'};
-	const rows = Object.entries({...defaults, ...store.settings});
 	const shown = value => (value === true ? 'yes' : typeof value === 'string' ? value : JSON.stringify(value).replace(/["{}[\]]/g, ''));
+	const rows = Object.entries({...defaults, ...store.settings}).map(([name, value]) =>
+		el('div', el('dt', name.replace(/[A-Z]/g, char => ` ${char.toLowerCase()}`)), el('dd', shown(value))));
 	const shortcuts = el('input', {type: 'checkbox', input: () => localStorage.setItem('shortcuts', shortcuts.checked ? 'on' : 'off')});
 	shortcuts.checked = localStorage.getItem('shortcuts') !== 'off';
 	ask('Settings', [
 		el('p.soft', 'They are set when the emulator starts.'),
-		el('dl', {id: 'settings-list'}, rows.map(([name, value]) => el('div', el('dt', name.replace(/[A-Z]/g, char => ` ${char.toLowerCase()}`)), el('dd', shown(value))))),
-		el('label', shortcuts, ' Shortcuts of this page: ', ['/', 'j', 'k', 'Esc'].flatMap(key => [el('code', key), ' ']), 'filter, next and previous call, close the detail'),
+		el('dl', {id: 'settings-list'}, rows),
+		el('label', shortcuts, ' Shortcuts: ', el('code', '/'), ' filters the calls, ', el('code', 'j'), ' and ', el('code', 'k'), ' open the next and the previous call, ', el('code', 'Esc'), ' closes the detail'),
 	]);
 }
 
 function askReset() {
 	const {resources, operations, faults, calls} = store;
-	const counts = [[resources.size, 'resource'], [operations.size, 'operation'], [faults.size, 'fault'], [calls.length, 'call']];
-	ask('Reset the emulator?', el('p', 'This deletes ', el('strong', counts.map(it => count(...it)).join(', ')), '. The clock does not change.'), 'Delete all', () => post('reset'));
+	const counts = [count(resources.size, 'resource'), count(operations.size, 'operation'), count(faults.size, 'fault'), count(calls.length, 'call')];
+	ask('Reset the emulator?', el('p', 'This deletes ', el('strong', counts.join(', ')), '. The clock does not change.'), 'Delete all', () => post('reset'));
 }
 
 function setTheme(theme) {
@@ -174,8 +166,15 @@ function setTheme(theme) {
 }
 
 function setUpControls() {
-	const on = (id, type, listener) => $(id).addEventListener(type, listener);
-	const clicks = {
+	const on = (type, listeners) => {
+		for (const [id, listener] of Object.entries(listeners)) $(id).addEventListener(type, listener);
+	};
+	const setFilter = ({target}) => page.setFilters({[target.name]: target.value});
+	const setHeld = isHeld => {
+		$('hold').ariaPressed = page.isHeld = isHeld;
+		render('calls');
+	};
+	on('click', {
 		pause: () => page.act(post(store.clock.paused ? 'clock:resume' : 'clock:pause')),
 		clock: ({target: {dataset}}) => dataset.by && page.act(post('clock:advance', dataset)),
 		theme: () => setTheme({system: 'light', light: 'dark', dark: 'system'}[root.dataset.theme]),
@@ -183,26 +182,23 @@ function setUpControls() {
 		reset: askReset,
 		'add-fault': () => addFault(store, page),
 		'show-all': () => page.choose(''),
-		hold() {
-			page.isHeld = !page.isHeld;
-			$('hold').ariaPressed = page.isHeld;
-			render('calls');
-		},
+		hold: () => setHeld(!page.isHeld),
 		newer() {
-			if (page.isHeld) clicks.hold();
+			setHeld(false);
 			$('calls-scroll').scrollTop = 0;
 		},
 		clear: () => page.act(post('calls:clear')),
 		export: () => page.act(read('calls').then(({calls = []}) => save('calls.ndjson', calls.map(call => `${JSON.stringify(call)}\n`).join('')))),
 		'close-detail': closeDetail,
-	};
-	for (const [id, listener] of Object.entries(clicks)) on(id, 'click', listener);
-	on('find', 'input', () => render('tree'));
-	on('filters', 'input', ({target}) => page.setFilters({[target.name]: target.value}));
-	on('filters', 'submit', event => event.preventDefault());
-	on('operations-filter', 'input', ({target}) => page.setFilters({operations: target.value}));
-	on('fold', 'input', ({target}) => page.setFilters({fold: target.checked ? '' : 'off'}));
-	on('calls-scroll', 'scroll', () => render('calls'));
+	});
+	on('input', {
+		find: () => render('tree'),
+		filters: setFilter,
+		'operations-filter': setFilter,
+		fold: ({target}) => page.setFilters({fold: target.checked ? '' : 'off'}),
+	});
+	on('submit', {filters: event => event.preventDefault()});
+	on('scroll', {'calls-scroll': () => render('calls')});
 }
 
 function setUpKeyboard() {
@@ -211,7 +207,7 @@ function setUpKeyboard() {
 		page.isStepping = true;
 		if (sequence) page.open('call', sequence);
 	};
-	const keys = {'/': () => $('filters').elements.text.focus(), j: () => step(1), k: () => step(-1), Escape: closeDetail};
+	const keys = {'/': () => controls.text.focus(), j: () => step(1), k: () => step(-1), Escape: closeDetail};
 	document.addEventListener('keydown', event => {
 		const {key, target, ctrlKey, metaKey, altKey} = event;
 		const isTyping = target.matches('input, select, textarea') && key !== 'Escape';
@@ -225,7 +221,7 @@ function watchVisibility() {
 	let timer;
 	document.addEventListener('visibilitychange', () => {
 		clearTimeout(timer);
-		if (!document.hidden) return close ?? connect();
+		if (!document.hidden) return close || connect();
 		timer = setTimeout(() => (close = close?.()), HIDDEN);
 	});
 }
@@ -233,15 +229,12 @@ function watchVisibility() {
 takeToken();
 write($('address'), location.host);
 setTheme(root.dataset.theme);
-page.methods = await read('ui/methods.json');
-const {method, code} = $('filters').elements;
-method.append(...page.methods.map(({name}) => el('option', name)));
-code.append(...[...CODES, 'CUT'].map(name => el('option', name)));
+controls.method.append(...methods.map(({name}) => new Option(name)));
+controls.code.append(...[...CODES, 'CUT'].map(name => new Option(name)));
 setUpControls();
 setUpKeyboard();
 showFilters();
-$('programs').append(...Object.entries(programs(location)).flatMap(([name, text]) => [
-	el('h3', name, button('Copy', () => copyText(text), {'aria-label': `Copy ${name}`})), el('pre', {tabindex: 0}, text)]));
+$('programs').append(...Object.entries(programs(location)).flatMap(([name, text]) => copyable(name, el('pre', {tabindex: 0}, text))));
 watchVisibility();
 setInterval(tick, 500);
 connect();

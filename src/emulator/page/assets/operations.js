@@ -3,15 +3,15 @@
 import {post} from './api.js';
 import {isWithin} from './calls.js';
 import {$, ask, button, el, keyed, set, write} from './dom.js';
-import {codes} from './faults.js';
-import {codeName, minutes, parts, shortName, span, timeOfDay, utc} from './text.js';
+import {codes, statusOf} from './faults.js';
+import {codeName, join, minutes, parts, shortName, span, timeOfDay, utc} from './text.js';
 
 const STATES = {running: ['◐', 'busy'], done: ['✔', 'good'], failed: ['✖', 'bad'], cancelled: ['⊘', '']};
 
 function outcome({state, error, message, diagnostics, isCancelling}) {
-	const [first, ...rest] = diagnostics.map(it => `${it.location ?? ''} ${it.message ?? ''}`);
-	const words = state === 'running' ? [message, isCancelling && 'cancellation requested'] : [error && codeName(error.code), first ?? error?.message, rest.length && `${rest.length} more`];
-	return words.filter(Boolean).join(' · ');
+	if (state === 'running') return join(' · ', message, isCancelling && 'cancellation requested');
+	const [first, ...rest] = diagnostics.map(it => join(' ', it.location, it.message));
+	return join(' · ', error && codeName(error.code), first ?? error?.message, rest.length && `${rest.length} more`);
 }
 
 export const titleOf = ({verb, target, name}) => `${verb} ${parts(target).kind.replace(/s$/, '')} ${shortName(target ?? name)}`;
@@ -20,24 +20,22 @@ export function renderOperations(store, page) {
 	const {operations, resource} = page.filters;
 	const all = store.listOperations();
 	const running = all.filter(it => it.state === 'running').length;
-	write($('operations-count'), all.length ? `${running} running · ${all.length - running} done` : '');
+	write($('operations-count'), all.length && `${running} running · ${all.length - running} done`);
 	const shown = all.filter(({state, target}) => (!operations || state === operations) && isWithin(target, resource));
-	write($('no-operations'), all.length ? 'No operation matches the filters.' : 'No operations yet.');
-	$('no-operations').hidden = shown.length > 0;
-	const isDone = keyed($('operations'), shown.slice(0, 200), it => it.name, it => create(it.name, page), (row, it) => update(row, it, store, page));
-	if (!isDone) page.render('operations');
+	write($('no-operations'), !shown.length && (all.length ? 'No operation matches the filters.' : 'No operations yet.'));
+	keyed($('operations'), shown.slice(0, 200), it => it.name, it => create(it.name, page), (row, it) => update(row, it, store, page));
 }
 
 function create(name, page) {
 	const finish = fails => post('operations:finish', {name, fails});
 	const fail = () => ask('End the operation with an error', [el('p.mono', name), codes()], 'End with this error',
-		({code, message}) => finish({code: Number(code.value), message: message.value}));
+		({code, message}) => finish(statusOf(code.value, message.value)));
 	return el('li',
 		button([el('span'), el('span.clip'), el('small')], () => page.open('operation', name), {class: 'plain', title: name}),
 		el('small'), el('progress', {max: 1, 'aria-label': 'Elapsed time'}), el('small'),
 		el('span.buttons',
 			button('Finish', () => page.act(finish())), button('Fail…', fail),
-			button('Cancel', () => page.act(finish({code: 1, message: 'cancelled on the page'})))));
+			button('Cancel', () => page.act(finish(statusOf(1, 'cancelled on the page'))))));
 }
 
 function update(row, operation, store, page) {

@@ -5,9 +5,6 @@ import {codeName, millis, parts} from './text.js';
 const MAX_CALLS = 1000;
 const MAX_DONE = 200;
 
-/** Number of resources that are handled in one step. */
-export const STEP = 250;
-
 const KINDS = {api: 'api', apiConfig: 'config', gateway: 'gateway'};
 
 const toResource = (kind, value) => ({name: value.name, kind: KINDS[kind], value, state: value.state ?? 'UNKNOWN', at: parts(value.name)});
@@ -46,20 +43,12 @@ export class Store {
 		this.now = now;
 	}
 
-	/** Replaces the state, in steps that are short even for thousands of resources. */
- *load(state) {
-		const resources = new Map();
-		for (const kind of Object.keys(KINDS)) {
-			for (const value of state[`${kind}s`] ?? []) {
-				resources.set(value.name, toResource(kind, value));
-				if (resources.size % STEP === 0) yield;
-			}
-		}
-		const {revision = 0, version, settings = {}, clock, operations = [], faults} = state;
+	load({revision = 0, version, settings = {}, clock, operations = [], faults, ...state}) {
+		const resources = Object.keys(KINDS).flatMap(kind => (state[`${kind}s`] ?? []).map(value => toResource(kind, value)));
 		this.changes += 1;
 		// The oldest operation is the first one of the map.
 		Object.assign(this, {
-			resources, version, settings, revision: Number(revision), faults: byName(faults),
+			version, settings, resources: byName(resources), revision: Number(revision), faults: byName(faults),
 			operations: byName(operations.map(toOperation).sort((a, b) => a.start - b.start)),
 		});
 		this.setClock(clock);

@@ -5,6 +5,9 @@ export const CODES =
 
 export const codeName = (code = 0) => CODES[code] ?? `CODE_${code}`;
 
+/** The parts that are set, in one text. */
+export const join = (separator, ...parts) => parts.filter(Boolean).join(separator);
+
 /** The milliseconds of a proto duration, such as `3.5s`. */
 export const millis = duration => 1000 * (Number.parseFloat(duration) || 0);
 

@@ -1,28 +1,25 @@
 // The tree of resources: projects, their APIs with configs, and their locations with gateways.
 
 import {$, button, el, keyed, set, write} from './dom.js';
-import {STEP} from './store.js';
 import {shortName} from './text.js';
 
 /** Number of children that a list shows at first, and by each "more". */
 const MORE = 50;
 
-/** Builds the tree of the resources whose names contain `text`, in several steps. Returns its nodes, sorted by name. */
-export function* buildTree(resources, text = '') {
+/** Returns the nodes of the projects whose resources have `text` in their names. Children are sorted by kind and label. */
+export function buildTree(resources, text = '') {
 	const nodes = new Map();
 	const root = {children: []};
 	const node = (parent, kind, name, label) => {
 		let found = nodes.get(name);
 		if (!found) {
-			nodes.set(name, (found = {kind, name, label, children: [], links: []}));
+			nodes.set(name, (found = {kind, name, label, order: `${kind} ${label}`, children: [], links: []}));
 			parent.children.push(found);
 		}
 		return found;
 	};
 	const find = text.toLowerCase();
-	let seen = 0;
 	for (const {name, kind, at, value, state} of resources.values()) {
-		if ((seen += 1) % STEP === 0) yield;
 		if (!name.toLowerCase().includes(find)) continue;
 		const above = name.split('/').slice(0, -2).join('/');
 		let parent = node(root, 'project', `projects/${at.projects}`, at.projects);
@@ -32,68 +29,42 @@ export function* buildTree(resources, text = '') {
 		found.state = state;
 		if (value.apiConfig) found.links.push([`serves ${shortName(value.apiConfig)}`, value.apiConfig]);
 	}
-	for (const {kind, name, value} of resources.values()) {
-		if (kind === 'gateway') nodes.get(value.apiConfig)?.links.push([`served by ${shortName(name)}`, name]);
-	}
-	const before = (a, b) => (a.kind === b.kind ? a.label < b.label : a.kind === 'api');
-	for (const {children} of [root, ...nodes.values()]) {
-		if (children.length > STEP) yield;
-		children.sort((a, b) => (before(a, b) ? -1 : 1));
-	}
+	for (const {name, value} of resources.values()) nodes.get(value.apiConfig)?.links.push([`served by ${shortName(name)}`, name]);
+	for (const {children} of [root, ...nodes.values()]) children.sort((a, b) => (a.order < b.order ? -1 : 1));
 	return root.children;
 }
 
 const STATES = {ACTIVE: ['●', 'good'], FAILED: ['✖', 'bad'], UNKNOWN: ['○', 'soft']};
 
-let built = {nodes: []};
-let isBuilding = false;
+let built = {};
 
-function build(store, text, page) {
-	const {changes} = store;
-	const steps = buildTree(store.resources, text);
-	const step = () => {
-		const {done, value} = steps.next();
-		if (!done) return setTimeout(step);
-		built = {changes, text, nodes: value};
-		isBuilding = false;
-		page.render('tree');
-	};
-	isBuilding = true;
-	step();
-}
-
-export function renderTree(store, page) {
+export function renderTree({resources, changes}, page) {
 	const text = $('find').value.trim();
-	const {size} = store.resources;
-	if (!isBuilding && (built.changes !== store.changes || built.text !== text)) build(store, text, page);
-	const {nodes} = built;
-	write($('resources-count'), size ? size.toLocaleString('en') : '');
-	$('find').hidden = size < 8 && !text;
-	write($('no-resources'), text ? 'No resource has this text in its name.' : 'No resources yet.');
-	$('no-resources').hidden = nodes.length > 0;
-	writeNodes($('tree'), nodes, page, text);
+	if (built.changes !== changes || built.text !== text) built = {changes, text, nodes: buildTree(resources, text)};
+	write($('resources-count'), resources.size && resources.size.toLocaleString('en'));
+	$('find').hidden = resources.size < 8 && !text;
+	write($('no-resources'), !built.nodes.length && (text ? 'No resource has this text in its name.' : 'No resources yet.'));
+	writeNodes($('tree'), built.nodes, page, text);
 }
 
 function writeNodes(list, nodes, page, text) {
 	const limit = list.limit ?? MORE;
 	const rest = nodes.length - limit;
-	const shown = rest > 0 ? [...nodes.slice(0, limit), {name: 'more', rest}] : nodes;
+	const shown = rest > 0 ? [...nodes.slice(0, limit), {rest}] : nodes;
 	const more = () => {
 		list.limit = limit + MORE;
 		page.render('tree');
 	};
-	const isDone = keyed(list, shown, node => node.name, node => el('li', {class: node.kind}, node.kind && create(node, page)), (item, node) => {
+	keyed(list, shown, node => node.name, node => el('li', {class: node.kind}, node.kind && create(node, page)), (item, node) => {
 		if (node.kind) writeNode(item, node, page, text);
 		else item.replaceChildren(button(`Show ${Math.min(MORE, rest)} of ${rest.toLocaleString('en')} more`, more, {class: 'link'}));
 	});
-	if (!isDone) page.render('tree');
 }
 
 const create = ({kind, name, label}, page) =>
 	button([el('span.kind', kind), el('span.clip', label), el('span')], () => page.choose(name), {class: 'plain', title: name});
 
-function writeNode(item, node, page, text) {
-	const {name, label, state, links, children} = node;
+function writeNode(item, {name, label, state, links, children}, page, text) {
 	const choose = item.firstChild;
 	set(choose, 'aria-current', page.filters.resource === name && 'true');
 	if (state) {
@@ -103,9 +74,8 @@ function writeNode(item, node, page, text) {
 	}
 	let details = item.querySelector(':scope > details');
 	item.links ??= item.insertBefore(el('p'), details);
-	const isDone = keyed(item.links, links.slice(0, 5), ([it]) => it, ([it, to]) => button(`↳ ${it}`, () => page.choose(to), {class: 'link', title: to}), () => {});
-	if (!isDone) page.render('tree');
-	if (!children.length) return void details?.remove();
+	keyed(item.links, links.slice(0, 5), ([it]) => it, ([it, to]) => button(`↳ ${it}`, () => page.choose(to), {class: 'link', title: to}), () => {});
+	if (!children.length) return details?.remove();
 	if (!details) {
 		details = el('details', {open: children.length <= MORE, toggle: () => page.render('tree')}, el('summary', el('span.hidden', `in ${label}`)), el('ul'));
 		item.append(details);
