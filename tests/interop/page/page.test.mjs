@@ -414,6 +414,52 @@ test('a hostile document, name and error text do not run as script', async () =>
   assert.deepEqual(page.faults.filter((it) => !/Trusted/.test(it)), []);
 });
 
+test('control and direction characters are shown as escapes', async () => {
+  const emulator = await emulatorWith('--operation-time', '0s');
+  const hidden = 'a\u202eb\u2066c\u200bd';
+  const shown = 'a\\u202eb\\u2066c\\u200bd';
+  await emulator.createApi('hello', { displayName: hidden });
+  await emulator.createConfig('hello', 'v1', `${DOCUMENT}# ${hidden}\u0007\r\n# next\n`);
+  const fails = { code: 5, message: hidden };
+  for (const fault of [{ method: 'ListApis', fail: fails }, { method: 'GetGateway', fail: fails }, { method: 'CreateApi', operation: { fails } }]) {
+    assert.equal((await emulator.admin('POST', 'faults', fault)).status, 200);
+  }
+  await emulator.createApi('failing');
+  await emulator.call('GET', `v1/${PARENT}/apis?filter=${encodeURIComponent(hidden)}`);
+  await emulator.call('GET', `v1/${PARENT}/apis/${encodeURIComponent(hidden)}`);
+  const page = await openPage(`${emulator.page}?resource=${encodeURIComponent(hidden)}`, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await live(page);
+  /** Asserts that no text, title or label has such a character, and that an element shows a text. */
+  const check = async (selector, text) => {
+    await page.locator(selector, { hasText: text }).first().waitFor();
+    const found = await page.evaluate(() => [...document.querySelectorAll('body, body [title], body [aria-label]')]
+      .flatMap((it) => [it === document.body && it.textContent, it.title, it.ariaLabel]).filter((it) => /(?!\r?\n|\t)[\p{Cc}\p{Cf}]/u.test(it || '')));
+    assert.deepEqual(found, [], selector);
+  };
+  await check('#chosen', shown);
+  await page.getByRole('button', { name: 'Show all' }).click();
+  await check('#faults', shown);
+  await check('#calls td:nth-child(4)', shown);
+  await check('#operations .outcome', shown);
+  await row(page, 'ListApis').click();
+  await check('#panel pre', shown);
+  await page.getByRole('tab', { name: 'Response' }).click();
+  await check('#panel pre', shown);
+  await node(page, `${PARENT}/apis/hello`).click();
+  await check('#panel pre', shown);
+  await node(page, `${PARENT}/apis/hello/configs/v1`).click();
+  await page.getByRole('tab', { name: 'Files' }).click();
+  await check('#panel pre', `${shown}\\u0007`);
+  assert.ok((await page.locator('#panel pre').textContent()).endsWith('\n# next\n'), 'lines stay lines');
+  // A copy has the characters themselves.
+  await page.getByRole('button', { name: 'Show all' }).click();
+  await row(page, 'ListApis').click();
+  await page.locator('#detail-title', { hasText: 'ListApis' }).waitFor();
+  await page.locator('#copies').getByRole('button', { name: 'JSON' }).click();
+  await page.locator('#toast', { hasText: 'Copied' }).waitFor();
+  assert.equal(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).request.filter, hidden);
+});
+
 test('filters are in the address, and choose calls and operations', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   await emulator.createApi('one');

@@ -12,7 +12,7 @@ const { apigw, curl, grpcurl, httpRequest, quote } = await module('copy.js');
 const { Store, toCall, toOperation } = await module('store.js');
 const { buildTree } = await module('tree.js');
 const { faultCurl, faultRust } = await module('faults.js');
-const { bytes, decoded, millis, minutes, parts, shortName, size, span, tail } = await module('text.js');
+const { bytes, decoded, millis, minutes, parts, shortName, size, span, tail, visible } = await module('text.js');
 
 const P = 'projects/demo/locations/global';
 
@@ -152,6 +152,7 @@ test('a fault has its form for a shell and for Rust', () => {
     [{ notFoundFor: '0.5s' }, 'not_found_for(Duration::from_millis(500))'],
     [{ html: 502 }, 'html(StatusCode::from_u16(502)?)'],
     [{ respond: { '@type': 'x' } }, 'respond(&message)'],
+    [{ fail: { code: 5, message: '\u202e\u0007 C:\\u202e' } }, 'fail(Status::not_found("\\u{202e}\\u{0007} C:\\\\u202e"))'],
     [{ operation: { takes: '1s', fails: { code: 9, message: 'no' }, cancelIgnored: {} } },
       'operation(\n        OperationPlan::default()\n        .takes(Duration::from_millis(1000))\n        .fails(Status::failed_precondition("no"))\n        .cancel_behavior(CancelBehavior::Ignored),\n    )'],
   ]) assert.equal(faultRust({ method: 'ListApiConfigs', always: true, ...action }), `emulator.on(Method::LIST_API_CONFIGS)\n    .always()\n    .${expected};`);
@@ -238,4 +239,17 @@ test('times, sizes and names have short forms', () => {
   assert.deepEqual([shortName(`${P}/apis/a/configs/v1`), shortName(`${P}/apis/a`)], ['a/v1', 'a']);
   assert.deepEqual([tail(`${P}/operations/o`), tail(P)], ['…/operations/o', P]);
   assert.deepEqual([decoded(bytes('YQ==')), decoded(bytes('/w=='))], ['a', undefined]);
+});
+
+test('control, invisible and direction characters are escapes, and line breaks stay', () => {
+  for (const [text, expected] of [
+    ['a\u202eb', 'a\\u202eb'], ['\u2066x\u2069', '\\u2066x\\u2069'], ['\u061c\u200f', '\\u061c\\u200f'],
+    ['\u0000\u001b[31m\u007f\u009b', '\\u0000\\u001b[31m\\u007f\\u009b'],
+    ['\u200b\u00ad\ufeff\u2028', '\\u200b\\u00ad\\ufeff\\u2028'],
+    ['\u{e0041}', '\\udb40\\udc41'],
+    ['a\tb\r\nc\nd', 'a\tb\r\nc\nd'], ['a\rb', 'a\\u000db'],
+    ['\u05d0\u0627 \u{1f600} \u00e9', '\u05d0\u0627 \u{1f600} \u00e9'], [7, '7'],
+  ]) assert.equal(visible(text), expected);
+  const message = { name: '\u202e\u{e0041}\u0007' };
+  assert.deepEqual(JSON.parse(visible(JSON.stringify(message))), message, 'JSON keeps its meaning');
 });

@@ -1,4 +1,6 @@
-// Elements. All text is set as text, so no document, name or error is parsed as HTML.
+// Elements. All text is set as text, so no document, name or error is parsed as HTML. Hidden characters are shown as escapes.
+
+import {visible} from './text.js';
 
 export const $ = id => document.getElementById(id);
 
@@ -12,7 +14,7 @@ export function el(tag, ...children) {
 		if (typeof value === 'function') node.addEventListener(key, value);
 		else set(node, key, value);
 	}
-	node.append(...children.flat(2).filter(Boolean));
+	node.append(...children.flat(2).filter(Boolean).map(child => (child.nodeType ? child : visible(child))));
 	return node;
 }
 
@@ -20,13 +22,13 @@ export const button = (text, click, attributes) => el('button', {type: 'button',
 
 export function set(node, name, value) {
 	if (value === undefined || value === false) return node.removeAttribute(name);
-	const text = String(value === true ? '' : value);
+	const text = visible(value === true ? '' : value);
 	if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
 /** Writes a text, which is empty if it is not set, and a title. */
 export function write(node, text, title) {
-	const shown = String(text || '');
+	const shown = visible(text || '');
 	if (node.textContent !== shown) node.textContent = shown;
 	if (title !== undefined) set(node, 'title', title || undefined);
 }

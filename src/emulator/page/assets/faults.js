@@ -3,7 +3,7 @@
 import {post, send} from './api.js';
 import {quote} from './copy.js';
 import {$, ask, button, copyable, el, keyed, write} from './dom.js';
-import {CODES, codeName, join, millis, tail} from './text.js';
+import {CODES, codeName, join, millis, tail, visible} from './text.js';
 
 export const field = (text, name, value = '', attributes) => el('label', text, el('input', {name, value, ...attributes}));
 const lines = (text, name, value = '') => el('label', text, el('textarea', {name, rows: 2}, value));
@@ -75,7 +75,7 @@ function faultOf(form) {
 }
 
 const snake = name => name.replace(/(?<=.)([A-Z])/g, '_$1').toLowerCase();
-const rustText = (text = '') => JSON.stringify(text).replace(/\\u(....)/g, '\\u{$1}');
+const rustText = (text = '') => visible(JSON.stringify(text)).replace(/(\\\\)|\\u(....)/g, (_, slashes, hex) => slashes ?? `\\u{${hex}}`);
 
 function rust(name, value) {
 	if (/^(delay|notFoundFor|takes|after|\w+After)$/.test(name)) return `Duration::from_millis(${Math.round(millis(value))})`;

@@ -5,6 +5,12 @@ export const CODES =
 
 export const codeName = (code = 0) => CODES[code] ?? `CODE_${code}`;
 
+/** Control characters, except line breaks and tabs, and characters that are invisible or change the direction of a text. */
+const HIDDEN = /(?!\r?\n|\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** A text with an escape for each hidden character, such as `\u202e`. */
+export const visible = text => String(text).replace(HIDDEN, char => char.replace(/[^]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`));
+
 /** The parts that are set, in one text. */
 export const join = (separator, ...parts) => parts.filter(Boolean).join(separator);
 
