@@ -792,16 +792,55 @@ test('a token in the address goes to the storage of the tab', async () => {
   assert.equal(sent, `Bearer ${stored}`);
 });
 
-test('the page asks for the token if the emulator refuses it', async () => {
+test('a token that cannot be sent is named in the banner, and the page works without it', async () => {
   const emulator = await emulatorWith();
+  for (const token of ['a%E2%80%93b', 'a%20b', 'a%0Ab', '']) {
+    const page = await openPage(`${emulator.page}#token=${token}`);
+    await page.locator('#problem', { hasText: '✖ invalid admin token: only visible ASCII characters are allowed, and no spaces' }).waitFor();
+    await live(page);
+    assert.equal(page.url(), emulator.page);
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+    assert.deepEqual(page.faults, []);
+  }
+});
+
+/** Opens the page of an emulator that accepts one token only. */
+async function openRefusedPage(emulator) {
   const page = await openPage('about:blank');
-  const needed = (route) => (route.request().headers().authorization === 'Bearer right' ? route.continue() : route.fulfill({ status: 401, json: { error: { message: 'needs the token' } } }));
+  const needed = (route) => (route.request().headers().authorization === 'Bearer ri+ht' ? route.continue() : route.fulfill({ status: 401, json: { error: { message: 'needs the token' } } }));
   await page.route('**/emulator/v1/**', needed);
   await page.goto(emulator.page);
+  return page;
+}
+
+test('a token that is pasted into the address is used without a reload', async () => {
+  const emulator = await emulatorWith();
+  const page = await openRefusedPage(emulator);
+  await page.getByRole('textbox', { name: 'Token' }).waitFor();
+  await page.evaluate(() => (globalThis.isSame = true));
+  const paste = (hash) => page.evaluate((it) => (location.hash = it), hash);
+  await paste('#token=%C3%A4');
+  await page.locator('#problem', { hasText: 'invalid admin token' }).waitFor();
+  await paste('#token=ri+ht');
+  await live(page);
+  assert.equal(await page.locator('dialog').isVisible(), false);
+  assert.ok(await page.evaluate(() => globalThis.isSame), 'no reload');
+  assert.equal(page.url(), emulator.page);
+  await emulator.createApi('after');
+  await node(page, `${PARENT}/apis/after`).waitFor();
+  assert.deepEqual(page.faults, []);
+});
+
+test('the page asks for the token if the emulator refuses it', async () => {
+  const emulator = await emulatorWith();
+  const page = await openRefusedPage(emulator);
   await page.getByRole('textbox', { name: 'Token' }).fill('wrong');
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.locator('dialog [role=alert]', { hasText: 'needs the token' }).waitFor();
-  await page.getByRole('textbox', { name: 'Token' }).fill('right');
+  await page.getByRole('textbox', { name: 'Token' }).fill('not a token');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.locator('dialog [role=alert]', { hasText: 'invalid admin token' }).waitFor();
+  await page.getByRole('textbox', { name: 'Token' }).fill('ri+ht');
   await page.getByRole('button', { name: 'Continue' }).click();
   await live(page);
 });

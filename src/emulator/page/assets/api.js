@@ -2,14 +2,19 @@
 
 const TOKEN = 'admin-token';
 
-export const setToken = token => sessionStorage.setItem(TOKEN, token);
+/** Keeps the token in the storage of the tab. */
+export function setToken(token) {
+	if (!/^[!-~]+$/.test(token)) throw new Error('invalid admin token: only visible ASCII characters are allowed, and no spaces');
+	sessionStorage.setItem(TOKEN, token);
+}
 
-/** Moves the token from the fragment to the storage of the tab. A fragment is neither sent nor logged. */
-export function takeToken() {
-	const token = new URLSearchParams(location.hash.slice(1)).get('token');
-	if (!token) return;
-	setToken(token);
+/** Moves the token from the fragment to the storage. A fragment is neither sent nor logged. Returns true if there is a token. */
+export async function takeToken() {
+	const token = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B')).get('token');
+	if (token === null) return false;
 	history.replaceState(null, '', location.pathname + location.search);
+	setToken(token);
+	return true;
 }
 
 /** Sends a request. Throws an error with the HTTP `status`, which is undefined without a response. */

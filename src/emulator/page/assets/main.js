@@ -226,7 +226,12 @@ function watchVisibility() {
 	});
 }
 
-takeToken();
+async function useToken() {
+	if (!(await takeToken())) return;
+	$('dialog').close();
+	connect();
+}
+
 write($('address'), location.host);
 setTheme(root.dataset.theme);
 controls.method.append(...methods.map(({name}) => new Option(name)));
@@ -237,4 +242,6 @@ showFilters();
 $('programs').append(...Object.entries(programs(location)).flatMap(([name, text]) => copyable(name, el('pre', {tabindex: 0}, text))));
 watchVisibility();
 setInterval(tick, 500);
+await takeToken().catch(report);
+addEventListener('hashchange', () => useToken().catch(report));
 connect();
