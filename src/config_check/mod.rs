@@ -24,9 +24,8 @@
 //! those of the documentation alone. Where these sources have no rule, a document is accepted, with or without a warning. In
 //! particular:
 //!
-//! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
-//!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as strings elsewhere, since the
-//!   readers of the service and of its tools differ.
+//! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. Some words, such as `yes`, are booleans
+//!   in YAML 1.1 and strings in YAML 1.2. They are accepted as both, since the service and its tools read them differently.
 //! - The last value of a duplicate key is used, and only the first document of a file is read, as in the converter. Both
 //!   are warnings.
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at

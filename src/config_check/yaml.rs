@@ -96,7 +96,7 @@ impl Builder<'_> {
         let at = place(span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // The position of an omitted value is that of its key.
+                // An omitted value has the position of its key.
                 let at = match self.open.last().map(|open| &open.key) {
                     Some(Key::Read(_, key)) if span.start.index() == span.end.index() => *key,
                     _ => at,

@@ -90,7 +90,7 @@ struct Received {
 type Log = Arc<Mutex<Vec<Received>>>;
 
 /// Returns a client whose server is a function of method and name, and the calls that the server receives. Without a profile,
-/// that of the contract is used.
+/// the client has the default profile of its contract.
 fn client_with(
     profile: Option<Databases>,
     answer: impl Fn(&str, &str) -> Result<Vec<u8>, Status> + Clone + Send + Sync + 'static,
