@@ -111,7 +111,7 @@ pub enum OperationErrorKind {
 
 impl OperationErrorKind {
     /// Returns the kind for a wait that gave up. `cancelled` is true if the server accepted a request to cancel.
-    pub(crate) fn of(why: GiveUp, cancelled: bool) -> Self {
+    pub(crate) fn from_give_up(why: GiveUp, cancelled: bool) -> Self {
         match why {
             GiveUp::TimedOut => Self::TimedOut { cancelled },
             GiveUp::Failed => Self::Polling,

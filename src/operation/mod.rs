@@ -309,7 +309,7 @@ impl<R: OperationResult> Operation<R> {
             },
             Err(why) => {
                 let cancelled = why == GiveUp::TimedOut && self.cancelled_on_timeout().await;
-                OperationErrorKind::of(why, cancelled)
+                OperationErrorKind::from_give_up(why, cancelled)
             }
         };
         let progress = self.waiter.progress();

@@ -70,7 +70,7 @@ pub(crate) struct CallFailure {
 }
 
 impl CallFailure {
-    pub(crate) fn of(status: &Status) -> Self {
+    pub(crate) fn from_status(status: &Status) -> Self {
         Self {
             code: status.code(),
             retry_after: retry_delay(status),

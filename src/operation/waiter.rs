@@ -340,7 +340,7 @@ impl Waiter {
     }
 
     fn poll_failed(&mut self, status: Status) -> CallFailure {
-        let failure = CallFailure::of(&status);
+        let failure = CallFailure::from_status(&status);
         tracing::debug!(code = ?status.code(), "a poll of an operation failed");
         self.record_failure(status);
         failure

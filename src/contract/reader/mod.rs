@@ -104,7 +104,7 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
         .map_err(|error| format!("invalid descriptor set: {error}"))?;
     names::check_lengths(&set)?;
     let mut reader = Reader {
-        names: Names::of(&set),
+        names: Names::from_set(&set),
         config: ServiceConfig::read(&sources.service_configs)?,
         grpc: GrpcConfig::read(&sources.grpc_configs)?,
         unsupported: Vec::new(),

@@ -85,7 +85,7 @@ const TYPE_MESSAGE: i32 = 11;
 const LABEL_REPEATED: i32 = 3;
 
 impl<'a> Names<'a> {
-    pub(super) fn of(set: &'a FileSet) -> Self {
+    pub(super) fn from_set(set: &'a FileSet) -> Self {
         let mut names = Self(BTreeMap::new());
         for File {
             package,

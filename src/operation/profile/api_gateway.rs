@@ -19,7 +19,7 @@ use crate::proto::google::cloud::apigateway::v1::{
 
 /// The profile of API Gateway.
 ///
-/// Operations are listed by their location. The schedule is that of [`Schedule::fitting`]. The metadata has the verb, the
+/// Operations are listed by their location. [`Schedule::fitting`] returns the schedule. The metadata has the verb, the
 /// target and the start time of an operation. The state of an API, a config or a gateway can prove how an operation on it
 /// ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,8 +44,8 @@ impl Schedule {
     /// Returns the default schedule of API Gateway for a verb (`create`, `update`, `delete`) and the name of the target.
     /// Operations on APIs take seconds. Operations on configs and gateways take minutes, but a config is deleted in seconds.
     ///
-    /// The first and the longest delay are 10 s and 30 s for a gateway, 5 s and 20 s for a config that is not deleted, and
-    /// otherwise 1 s and 20 s.
+    /// For a gateway, the first delay is 10 s and the longest 30 s. For a config, they are 5 s and 20 s, unless the verb is
+    /// `delete`. For all other operations, they are 1 s and 20 s.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
         **fitting(verb, target)

@@ -1,7 +1,7 @@
 //! Profiles of services. A profile has the properties of a service that are needed to wait for its operations.
 //!
 //! Each client has a profile. [`ApiGatewayProfile`] is the profile of [`ApiGateway`](crate::ApiGateway), and
-//! [`StandardProfile`] that of a service without special rules. Every method of [`ServiceProfile`] except
+//! [`StandardProfile`] is for services without special rules. Every method of [`ServiceProfile`] except
 //! [`service`](ServiceProfile::service) has a default that is sound for any service: operations are polled and listed, and
 //! nothing is concluded from their metadata or their targets.
 //!

@@ -113,7 +113,7 @@ pub(super) enum ListingEnd {
 impl ListingEnd {
     /// Classifies the failure of a page. An error is transient only if polls would fail too. After any other error, the
     /// operations are polled one by one for a while, since a listing is only an optimization.
-    pub(super) fn of(failure: CallFailure) -> Self {
+    pub(super) fn from_failure(failure: CallFailure) -> Self {
         match failure.code {
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
                 if !failure.permanent =>

@@ -98,7 +98,7 @@ pub(super) enum WaitEvent {
 }
 
 impl OwnFacts {
-    fn of(tracked: &TrackedOperation) -> Self {
+    fn from_tracked(tracked: &TrackedOperation) -> Self {
         Self {
             target: tracked.target.as_deref().map(Into::into),
             verb: tracked.verb,
@@ -177,7 +177,7 @@ impl Entry {
         timeout
     }
 
-    /// Ends a poll. Returns true if a wait that needed the poll has received no result of it.
+    /// Ends a poll. Returns true if a wait that needed this poll has no result from it yet.
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
@@ -352,7 +352,7 @@ impl PendingWait {
             own_due: due,
             probe: Probe::None,
             own_poll: None,
-            facts: OwnFacts::of(tracked),
+            facts: OwnFacts::from_tracked(tracked),
             polls: 0,
             failure: None,
         }

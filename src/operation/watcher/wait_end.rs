@@ -67,7 +67,7 @@ impl WaitEnd {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
-            Err(why) => OperationErrorKind::of(why, false),
+            Err(why) => OperationErrorKind::from_give_up(why, false),
         };
         let error = OperationError::new(kind, self.snapshot.clone(), self.progress.clone());
         Err(error.with_target(self.target.clone()))

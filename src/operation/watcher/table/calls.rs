@@ -261,7 +261,7 @@ impl Table {
         status: Status,
         now: Instant,
     ) -> (CallFailure, Arc<Error>) {
-        let failure = CallFailure::of(&status);
+        let failure = CallFailure::from_status(&status);
         let refused = failure.code == Code::ResourceExhausted && !failure.permanent;
         if refused && self.limit.lower(now) {
             let event = LogEvent::RateLowered(self.limit.rate());

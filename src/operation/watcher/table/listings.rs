@@ -64,7 +64,10 @@ impl Table {
         now: Instant,
     ) {
         let (failure, error) = self.record_failure(status, now);
-        let (event, ended) = (Event::PollFailed(failure), ListingEnd::of(failure));
+        let (event, ended) = (
+            Event::PollFailed(failure),
+            ListingEnd::from_failure(failure),
+        );
         if ended == ListingEnd::Transient {
             let listed = self.locations.get(location).map(|at| &at.listed);
             let due = listed.into_iter().flatten();
