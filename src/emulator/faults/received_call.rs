@@ -22,26 +22,6 @@ const MAX_BYTES: usize = 16 << 20;
 /// Maximum size of a recorded response. A larger one is not recorded.
 const MAX_RESPONSE: usize = 256 << 10;
 
-/// Parts of the names of headers with secrets, whose values are masked.
-const SECRET_PARTS: [&str; 16] = [
-    "auth",
-    "cookie",
-    "cred",
-    "dpop",
-    "forwarded-client-cert",
-    "jwt",
-    "key",
-    "original-url",
-    "passw",
-    "principal",
-    "referer",
-    "secret",
-    "session",
-    "signature",
-    "sid",
-    "token",
-];
-
 /// A call that the emulator has received. Its `Debug` output has only the length of the message.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -424,9 +404,79 @@ fn recorded_headers(new: &NewCall<'_>) -> HeaderMap {
         }
     }
     for (name, value) in &mut headers {
-        if value.is_sensitive() || SECRET_PARTS.iter().any(|part| name.as_str().contains(part)) {
+        if value.is_sensitive() || is_secret(name.as_str()) {
             *value = HeaderValue::from_static("(masked)");
         }
     }
     headers
+}
+
+/// Returns true if a part of the name of a header shows that its value is a secret. Each call has its headers checked, so the
+/// name is read only once.
+fn is_secret(name: &str) -> bool {
+    let mut rest = name.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let parts = secret_parts(*first).iter();
+        if parts.copied().any(|part| rest.starts_with(part.as_bytes())) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// Returns the parts of the names of headers with secrets that begin with this byte.
+fn secret_parts(first: u8) -> &'static [&'static str] {
+    match first {
+        b'a' => &["auth"],
+        b'c' => &["cookie", "cred"],
+        b'd' => &["dpop"],
+        b'f' => &["forwarded-client-cert"],
+        b'j' => &["jwt"],
+        b'k' => &["key"],
+        b'o' => &["original-url"],
+        b'p' => &["passw", "principal"],
+        b'r' => &["referer"],
+        b's' => &["secret", "session", "sid", "signature"],
+        b't' => &["token"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_secret_if_a_part_of_its_name_is() {
+        for name in [
+            "authorization",
+            "set-cookie",
+            "x-amz-credential",
+            "dpop",
+            "x-forwarded-client-cert",
+            "x-goog-iap-jwt-assertion",
+            "x-goog-api-key",
+            "x-original-url",
+            "x-password",
+            "x-ms-client-principal-name",
+            "referer",
+            "x-secret-name",
+            "x-session-id",
+            "x-sid",
+            "x-amz-signature",
+            "x-xtoken",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["content-type", "user-agent", "te", "x-goog-request-params"] {
+            assert!(!is_secret(name), "{name}");
+        }
+        let parts = (0..=u8::MAX).map(|first| (first, secret_parts(first)));
+        for (first, parts) in parts {
+            for part in parts {
+                assert_eq!(part.as_bytes()[0], first, "{part}");
+            }
+        }
+    }
 }
