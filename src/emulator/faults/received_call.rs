@@ -152,11 +152,18 @@ struct Log {
     /// Number of calls that have ever arrived.
     arrived: u64,
     /// The recorded calls, with consecutive numbers.
-    last: VecDeque<ReceivedCall>,
+    last: VecDeque<RecordedCall>,
     /// Size of the names, headers, errors and messages of the recorded calls.
     bytes: usize,
     /// Number of calls, by the path of the method.
     counts: BTreeMap<&'static str, u64>,
+}
+
+/// A recorded call, and the size of its names, headers, errors and messages.
+#[derive(Debug)]
+struct RecordedCall {
+    call: ReceivedCall,
+    bytes: usize,
 }
 
 impl CallLog {
@@ -188,7 +195,7 @@ impl CallLog {
             headers: recorded_headers(&new),
             request_bytes: size(new.message.as_deref()),
             message: new.message,
-            at: self.started_at.elapsed(),
+            at: Duration::ZERO,
             sequence: 0,
             started_at: SystemTime::UNIX_EPOCH,
             latency: None,
@@ -202,12 +209,15 @@ impl CallLog {
             peer: new.peer,
             response_bytes: 0,
         };
+        let bytes = call.bytes();
         self.with(|log| {
             *log.counts.entry(call.method.path()).or_default() += 1;
             log.arrived += 1;
             call.sequence = log.arrived;
-            call.started_at = log.time();
-            log.push(call);
+            let now = Instant::now();
+            call.at = now.saturating_duration_since(self.started_at);
+            call.started_at = log.time(now);
+            log.push(RecordedCall { call, bytes });
             log.arrived
         })
     }
@@ -227,10 +237,9 @@ impl CallLog {
         let copy = response.map(Bytes::copy_from_slice);
         let now = self.started_at.elapsed();
         self.with(|log| {
-            let first = log.last.front()?.sequence;
+            let first = log.last.front()?.call.sequence;
             let place = usize::try_from(sequence.checked_sub(first)?).ok()?;
-            let call = log.last.get_mut(place)?;
-            log.bytes -= call.bytes();
+            let RecordedCall { call, bytes } = log.last.get_mut(place)?;
             call.latency = Some(now.saturating_sub(call.at));
             call.code = Some(end.code);
             call.error = end.error;
@@ -239,7 +248,9 @@ impl CallLog {
             call.fault = end.fault;
             call.is_cut = end.is_cut;
             call.html = end.html;
-            log.bytes += call.bytes();
+            let added = call.end_bytes();
+            *bytes += added;
+            log.bytes += added;
             let ended = is_wanted.then(|| call.basic());
             log.limit();
             ended
@@ -248,7 +259,7 @@ impl CallLog {
 
     /// Returns the recorded calls, in the order in which they were received.
     pub(crate) fn last(&self) -> Vec<ReceivedCall> {
-        self.with(|log| log.last.iter().cloned().collect())
+        self.with(|log| log.calls().cloned().collect())
     }
 
     /// Returns at most `most` of the recorded calls that match and have a higher number than `after`, and the number of all
@@ -261,8 +272,9 @@ impl CallLog {
         matches: impl Fn(&ReceivedCall) -> bool,
     ) -> (Vec<ReceivedCall>, usize) {
         self.with(|log| {
-            let found = log.last.iter();
-            let found = found.filter(|call| call.sequence > after && matches(call));
+            let found = log
+                .calls()
+                .filter(|call| call.sequence > after && matches(call));
             let total = found.clone().count();
             let skipped = match after {
                 0 => total.saturating_sub(most),
@@ -341,44 +353,60 @@ impl ReceivedCall {
         }
     }
 
+    /// Returns the size of the name, the headers and the message.
     fn bytes(&self) -> usize {
         let headers = self.headers.iter();
         let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
-        let error = self.error.as_ref();
-        let error = error.map_or(0, |error| error.message().len() + error.details().len());
-        self.name.len() + headers.sum::<usize>() + error + self.message_bytes()
+        let message = self.message.as_ref().map_or(0, Bytes::len);
+        self.name.len() + headers.sum::<usize>() + message
     }
 
-    fn message_bytes(&self) -> usize {
-        let size = |message: &Option<Bytes>| message.as_ref().map_or(0, Bytes::len);
-        size(&self.message) + size(&self.response)
+    /// Returns the size of the error and the response.
+    fn end_bytes(&self) -> usize {
+        let error = self.error.as_ref();
+        let error = error.map_or(0, |error| error.message().len() + error.details().len());
+        error + self.response.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+impl RecordedCall {
+    /// Drops the messages, and returns their size.
+    fn drop_messages(&mut self) -> usize {
+        let messages = [self.call.message.take(), self.call.response.take()];
+        let dropped = messages.iter().flatten().map(Bytes::len).sum();
+        self.bytes -= dropped;
+        dropped
     }
 }
 
 impl Log {
-    /// Returns the emulator's time.
-    fn time(&self) -> SystemTime {
+    fn calls(&self) -> impl Iterator<Item = &ReceivedCall> + Clone {
+        self.last.iter().map(|recorded| &recorded.call)
+    }
+
+    /// Returns the emulator's time at an instant.
+    fn time(&self, now: Instant) -> SystemTime {
         let (then, since) = self.now;
-        let passed = since.map_or(Duration::ZERO, |since| since.elapsed());
+        let passed = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         then.checked_add(passed).unwrap_or(then)
     }
 
-    fn push(&mut self, call: ReceivedCall) {
+    fn push(&mut self, call: RecordedCall) {
         if self.last.len() == MAX_CALLS {
             self.drop_first();
         }
-        self.bytes += call.bytes();
+        self.bytes += call.bytes;
         self.last.push_back(call);
         self.limit();
     }
 
     /// Drops messages, and then calls, above the maximum size.
     fn limit(&mut self) {
-        while self.bytes > MAX_BYTES
-            && let Some(call) = self.last.iter_mut().find(|call| call.message_bytes() > 0)
-        {
-            self.bytes -= call.message_bytes();
-            (call.message, call.response) = (None, None);
+        for recorded in &mut self.last {
+            if self.bytes <= MAX_BYTES {
+                return;
+            }
+            self.bytes -= recorded.drop_messages();
         }
         while self.bytes > MAX_BYTES && self.last.len() > 1 {
             self.drop_first();
@@ -387,7 +415,7 @@ impl Log {
 
     fn drop_first(&mut self) {
         if let Some(first) = self.last.pop_front() {
-            self.bytes -= first.bytes();
+            self.bytes -= first.bytes;
         }
     }
 }
