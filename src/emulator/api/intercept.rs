@@ -228,18 +228,22 @@ where
     let message = message.map(Bytes::copy_from_slice);
     let target = CallTarget::read(method, message.as_deref().unwrap_or_default());
     let connection = head.extensions.get::<ConnectionHandle>().cloned();
-    let received = received(method, &head, &target.name, message);
+    let grant = core.tokens.check(method, &target.name, &head.headers);
+    let partial = head.headers.get(FIELD_MASK).map(HeaderValue::as_bytes);
+    let is_partial = !matches!(partial, None | Some(b"" | b"*"));
+    // Moved and not copied, since the methods read no headers.
+    let headers = std::mem::take(&mut head.headers);
+    let received = received(method, &head.extensions, headers, &target.name, message);
     record.sequence = Some(core.calls.add(received));
     let payload = match payload {
         Ok(payload) => payload,
         Err(status) => return Ok(core.details.apply(status.into_http())),
     };
-    match core.tokens.check(method, &target.name, &head.headers) {
+    match grant {
         Ok(grant) => drop(head.extensions.insert(grant)),
         Err(status) => return Ok(status.into_http()),
     }
-    let partial = head.headers.get(FIELD_MASK).map(HeaderValue::as_bytes);
-    if !matches!(partial, None | Some(b"" | b"*")) {
+    if is_partial {
         return Ok(error::partial_response().into_http());
     }
     if let Err(status) = core.environment.check_reachable(&target.name) {
@@ -302,7 +306,8 @@ pub(crate) fn record_unreadable(core: &Core, request: &UnreadableRequest) {
     let CallTarget { name, parent } = CallTarget::read(method, &request.path_fields);
     // For a create, records the parent: the id is in the query, which may be unreadable, so here the name ends with `/`.
     let name = if name.ends_with('/') { parent } else { name };
-    let received = received(method, &request.head, &name, None);
+    let (extensions, headers) = (&request.head.extensions, request.head.headers.clone());
+    let received = received(method, extensions, headers, &name, None);
     let mut record = CallRecord::new(core);
     record.sequence = Some(core.calls.add(received));
     record.record(Err(request.status.clone()), None);
@@ -311,18 +316,19 @@ pub(crate) fn record_unreadable(core: &Core, request: &UnreadableRequest) {
 /// Returns the record of a call that has arrived.
 fn received<'c>(
     method: &'static Method,
-    head: &'c Parts,
+    extensions: &Extensions,
+    headers: HeaderMap,
     name: &'c str,
     message: Option<Bytes>,
 ) -> NewCall<'c> {
-    let transcoded = head.extensions.get::<Transcoded>();
-    let connection = head.extensions.get::<ConnectionHandle>();
+    let transcoded = extensions.get::<Transcoded>();
+    let connection = extensions.get::<ConnectionHandle>();
     NewCall {
         method,
         via: transcoded.map_or(Via::Grpc, |_| Via::Rest),
         name,
-        headers: &head.headers,
-        json_type: head.extensions.get().map(|JsonType(media)| media),
+        headers,
+        json_type: extensions.get().map(|JsonType(media)| media.clone()),
         message,
         http_version: connection.map(ConnectionHandle::http_version),
         peer: match connection {

@@ -118,9 +118,9 @@ pub(crate) struct NewCall<'c> {
     pub(crate) method: &'static Method,
     pub(crate) via: Via,
     pub(crate) name: &'c str,
-    pub(crate) headers: &'c HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The media type of an HTTP/JSON request with a body.
-    pub(crate) json_type: Option<&'c HeaderValue>,
+    pub(crate) json_type: Option<HeaderValue>,
     pub(crate) message: Option<Bytes>,
     pub(crate) http_version: Option<Version>,
     pub(crate) peer: Peer,
@@ -187,12 +187,13 @@ impl CallLog {
     }
 
     /// Records a call, and returns its number.
-    pub(crate) fn add(&self, new: NewCall<'_>) -> u64 {
+    pub(crate) fn add(&self, mut new: NewCall<'_>) -> u64 {
+        clean_headers(&mut new);
         let mut call = ReceivedCall {
             method: new.method,
             via: new.via,
             name: new.name.to_owned(),
-            headers: recorded_headers(&new),
+            headers: new.headers,
             request_bytes: size(new.message.as_deref()),
             message: new.message,
             at: Duration::ZERO,
@@ -420,23 +421,21 @@ impl Log {
     }
 }
 
-/// Returns the headers that the client sent, without the headers that the transcoder has added. The values of secret headers
-/// are masked.
-fn recorded_headers(new: &NewCall<'_>) -> HeaderMap {
-    let mut headers = new.headers.clone();
+/// Removes the headers that the transcoder has added, and masks the values of secret headers.
+fn clean_headers(new: &mut NewCall<'_>) {
+    let headers = &mut new.headers;
     if new.via == Via::Rest {
         headers.remove(header::TE);
-        match new.json_type {
-            Some(media) => drop(headers.insert(header::CONTENT_TYPE, media.clone())),
+        match new.json_type.take() {
+            Some(media) => drop(headers.insert(header::CONTENT_TYPE, media)),
             None => drop(headers.remove(header::CONTENT_TYPE)),
         }
     }
-    for (name, value) in &mut headers {
+    for (name, value) in headers {
         if value.is_sensitive() || is_secret(name.as_str()) {
             *value = HeaderValue::from_static("(masked)");
         }
     }
-    headers
 }
 
 /// Returns true if a part of the name of a header shows that its value is a secret. Each call has its headers checked, so the
