@@ -9,12 +9,11 @@ use std::time::{Duration, SystemTime};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
-use tower::BoxError;
 use tower::Service;
 
 use super::core::Core;
@@ -149,11 +148,11 @@ impl<'c> CallRecord<'c> {
         }
         let (head, mut body) = response.into_parts();
         // All methods are unary, and their responses are in memory.
-        let (mut payload, mut trailers) = (BodyBuffer::default(), HeaderMap::new());
+        let (mut payload, mut trailers) = (BodyBuffer::default(), None);
         while let Some(frame) = body.frame().await {
             match frame.map(Frame::into_data) {
                 Ok(Ok(piece)) => payload.push(piece),
-                Ok(Err(frame)) => trailers = frame.into_trailers().unwrap_or_default(),
+                Ok(Err(frame)) => trailers = frame.into_trailers().ok(),
                 Err(status) => {
                     self.record(Err(status.clone()), None);
                     return status.into_http();
@@ -161,14 +160,15 @@ impl<'c> CallRecord<'c> {
             }
         }
         let payload = payload.take_bytes();
-        let code = trailers.get(Status::GRPC_STATUS);
-        let error = match code.map(HeaderValue::as_bytes) {
-            Some(b"0") | None => None,
-            Some(_) => Status::from_header_map(&trailers),
-        };
+        let error = trailers.as_ref().and_then(|trailers| {
+            match trailers.get(Status::GRPC_STATUS)?.as_bytes() {
+                b"0" => None,
+                _ => Status::from_header_map(trailers),
+            }
+        });
         let result = error.map_or(Ok(()), Err);
         self.record(result, call::single_message(&payload));
-        let body = Full::new(payload).with_trailers(std::future::ready(Some(Ok(trailers))));
+        let body = UnaryBody { payload, trailers };
         GrpcResponse::from_parts(head, Body::new(body))
     }
 
@@ -348,16 +348,15 @@ async fn read_payload(headers: &mut HeaderMap, mut body: Body) -> Result<Bytes, 
     if take_gzip(headers)? {
         body = decompress_body(body);
     }
-    let body = Limited::new(body, MAX_REQUEST + call::MESSAGE_PREFIX_LEN);
-    let collected = body.collect().await.map_err(body_error)?;
-    Ok(collected.to_bytes())
-}
-
-fn body_error(error: BoxError) -> Status {
-    if error.is::<LengthLimitError>() {
-        return error::request_too_large(MAX_REQUEST);
+    let mut payload = BodyBuffer::default();
+    while let Some(frame) = body.frame().await {
+        let piece = frame?.into_data().unwrap_or_default();
+        if payload.len() + piece.len() > call::MESSAGE_PREFIX_LEN + MAX_REQUEST {
+            return Err(error::request_too_large(MAX_REQUEST));
+        }
+        payload.push(piece);
     }
-    Status::from_error(error)
+    Ok(payload.take_bytes())
 }
 
 /// Returns true if a fault applies to a call with this target. `NotFoundFor` depends on the age of the target.
@@ -390,7 +389,44 @@ fn resource_if_younger<R: Resource>(
 }
 
 fn with_payload(head: Parts, payload: Bytes) -> GrpcRequest {
-    GrpcRequest::from_parts(head, Body::new(Full::new(payload)))
+    let body = UnaryBody {
+        payload,
+        trailers: None,
+    };
+    GrpcRequest::from_parts(head, Body::new(body))
+}
+
+/// The body of a request or a response, in memory.
+#[derive(Debug)]
+struct UnaryBody {
+    /// Empty after it was read.
+    payload: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for UnaryBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if !self.payload.is_empty() {
+            let payload = std::mem::take(&mut self.payload);
+            return Poll::Ready(Some(Ok(Frame::data(payload))));
+        }
+        let trailers = self.trailers.take();
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.payload.is_empty() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.payload.len()).unwrap_or(u64::MAX))
+    }
 }
 
 impl FaultEffect {
@@ -467,9 +503,10 @@ fn unary(message: &[u8]) -> GrpcResponse {
     framed.put_slice(message);
     let mut trailers = HeaderMap::new();
     trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
-    let body = Full::new(framed.freeze());
-    let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
-    grpc(Body::new(body))
+    grpc(Body::new(UnaryBody {
+        payload: framed.freeze(),
+        trailers: Some(trailers),
+    }))
 }
 
 fn grpc(body: Body) -> GrpcResponse {
