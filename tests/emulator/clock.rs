@@ -386,6 +386,18 @@ async fn a_disabled_fault_applies_to_no_call() {
     // The fault is used up.
     assert_eq!(send(&server, &update, "", "{}").await.status, 404);
     let _guard = server
+    for other in [
+        "PATCH /emulator/v1/faults/+1",
+        "PATCH /emulator/v1/faults/01",
+    ] {
+        let refused = send(
+            &server,
+            other,
+            "content-type: application/json\r\n",
+            r#"{"disabled": true}"#,
+        );
+        assert_eq!(refused.await.status, 404, "{other}");
+    }
         .emulator()
         .on(Method::GET_API)
         .always()

@@ -130,7 +130,9 @@ pub(in crate::emulator) fn name(number: u64) -> String {
 
 /// Returns the number in the name of a fault.
 pub(in crate::emulator) fn number(name: &str) -> Option<u64> {
-    name.strip_prefix("faults/")?.parse().ok()
+    let number = name.strip_prefix("faults/")?.parse().ok()?;
+    // `parse` accepts `+1` and `01` too.
+    (name == self::name(number)).then_some(number)
 }
 
 /// Converts a fault to its proto, with its current count.
