@@ -330,6 +330,16 @@ async fn an_operation_is_finished_as_planned_or_with_an_error() {
     assert_eq!(again.body["error"]["status"], "FAILED_PRECONDITION");
 
     let two = start(&client, "b").await;
+    let unknown = json!({"@type": "type.googleapis.com/no.Such", "a": 1});
+    let body = json!({"name": two, "fails": {"code": 5, "details": [unknown]}});
+    let refused = send(&server, finish, "", &body.to_string()).await;
+    let text = refused.body["error"]["message"].as_str();
+    let text = text.expect("a text");
+    assert!(
+        text.starts_with("fails.details: has an `Any` of an unknown type"),
+        "{text}"
+    );
+    assert!(!is_done(&client, &two).await);
     let mut admin = admin(&server).await;
     let fails = tonic_types::pb::Status {
         code: 13,
@@ -376,16 +386,6 @@ async fn a_disabled_fault_applies_to_no_call() {
     assert_eq!(fault["disabled"], true);
     let code = async || client.get_api(API).await.expect_err("none").code();
     assert_eq!(code().await, Some(Code::NotFound));
-    let update = format!(
-        "PATCH /emulator/v1/{}",
-        fault["name"].as_str().expect("text")
-    );
-    let enabled = ok(&server, &update, r#"{"disabled": false}"#).await;
-    assert!(enabled.get("disabled").is_none());
-    assert_eq!(code().await, Some(Code::FailedPrecondition));
-    // The fault is used up.
-    assert_eq!(send(&server, &update, "", "{}").await.status, 404);
-    let _guard = server
     for other in [
         "PATCH /emulator/v1/faults/+1",
         "PATCH /emulator/v1/faults/01",
@@ -398,6 +398,16 @@ async fn a_disabled_fault_applies_to_no_call() {
         );
         assert_eq!(refused.await.status, 404, "{other}");
     }
+    let update = format!(
+        "PATCH /emulator/v1/{}",
+        fault["name"].as_str().expect("text")
+    );
+    let enabled = ok(&server, &update, r#"{"disabled": false}"#).await;
+    assert!(enabled.get("disabled").is_none());
+    assert_eq!(code().await, Some(Code::FailedPrecondition));
+    // The fault is used up.
+    assert_eq!(send(&server, &update, "", "{}").await.status, 404);
+    let _guard = server
         .emulator()
         .on(Method::GET_API)
         .always()

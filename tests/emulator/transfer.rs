@@ -118,6 +118,8 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
     let config = format!("{API}/configs/c");
     let operation = json!({"name": format!("{PARENT}/operations/o"), "target": API, "verb": "delete",
         "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:00Z"});
+    let mut unknown = operation.clone();
+    unknown["response"] = json!({"@type": "type.googleapis.com/no.Such", "a": 1});
     let broken = json!([{"document": {"path": "a.yaml", "contents": "e30="}}]);
     let mut wrong = Vec::new();
     for (state, field, text) in [
@@ -196,6 +198,31 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
                 {"method": "GetApi", "stale": {}, "times": 2, "used": "18446744073709551615"}]}),
             "state.faults[1]",
             "fault.used: must be below `times`, which is 2, not 18446744073709551615",
+        ),
+        (
+            json!({"faults": [{"method": "GetApi", "stale": {}, "always": true, "used": "18446744073709551615"}]}),
+            "state.faults[0]",
+            "fault.used: must be at most 2^53",
+        ),
+        (
+            json!({"apis": [{"name": API, "createTime": "1969-12-31T23:59:59Z"}]}),
+            "state.apis[0]",
+            "create_time: must be a time from 1970 to 9999",
+        ),
+        (
+            json!({"apis": [{"name": API, "updateTime": "0001-01-01T00:00:00Z"}]}),
+            "state.apis[0]",
+            "update_time: must be a time from 1970 to 9999",
+        ),
+        (
+            json!({"pending": [{"api": {"name": API, "createTime": "0001-01-01T00:00:00Z"}}]}),
+            "state.pending[0].create_time",
+            "must be a time from 1970 to 9999",
+        ),
+        (
+            json!({"operations": [unknown]}),
+            "state.operations[0]",
+            "has an `Any` of an unknown type: must be {\"@type\": …, \"value\": its bytes in base64}",
         ),
         (
             json!({"clock": {"time": "1969-01-01T00:00:00Z"}}),

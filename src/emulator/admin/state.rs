@@ -190,7 +190,10 @@ pub(in crate::emulator) fn finish_operation(
 ) -> Result<Operation, Status> {
     let mut violations = Violations::default();
     violations.name("name", name, &[OperationName::PATTERN]);
-    let fails = fails.map(|fails| error_status("fails.code", fails));
+    let fails = fails.map(|fails| {
+        fault::check_any("fails.details", fails)?;
+        error_status("fails.code", fails)
+    });
     let fails = violations.take(fails.transpose()).flatten();
     violations.check()?;
     let mut tables = core.state.lock();

@@ -410,6 +410,7 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
     );
     let kinds = [
         (ResourceKind::Api, Api::PATTERN),
+    fault::check_any(field, &stored)?;
         (ResourceKind::ApiConfig, ApiConfig::PATTERN),
         (ResourceKind::Gateway, Gateway::PATTERN),
     ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use prost::Message as _;
+use prost::Message;
 use prost_types::Any;
 use tonic::Status;
 
@@ -38,14 +38,7 @@ pub(in crate::emulator) fn set(
 ///
 /// INVALID_ARGUMENT with the field that is invalid.
 pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
-    let wire = proto.encode_to_vec();
-    if wire
-        .windows(UNKNOWN_ANY_PREFIX.len())
-        .any(|part| part == UNKNOWN_ANY_PREFIX)
-    {
-        let why = "has an `Any` of an unknown type: must be {\"@type\": …, \"value\": its bytes in base64}";
-        return Err(error::invalid("fault", why));
-    }
+    check_any("fault", &proto)?;
     let method = method("fault.method", &proto.method)?;
     let action = proto.action.ok_or_else(|| {
         error::invalid(
@@ -86,6 +79,21 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
         error::invalid(field, &invalid.why)
     })?;
     Ok(fault)
+}
+
+/// Checks that no `Any` in a message was read from JSON without knowing its type. Over gRPC no client could read it.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT with the field and the form that an `Any` of an unknown type must have.
+pub(in crate::emulator) fn check_any(field: &str, message: &impl Message) -> Result<(), Status> {
+    let wire = message.encode_to_vec();
+    let mut parts = wire.windows(UNKNOWN_ANY_PREFIX.len());
+    if parts.any(|part| part == UNKNOWN_ANY_PREFIX) {
+        let why = "has an `Any` of an unknown type: must be {\"@type\": …, \"value\": its bytes in base64}";
+        return Err(error::invalid(field, why));
+    }
+    Ok(())
 }
 
 fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status> {
