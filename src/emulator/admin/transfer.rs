@@ -226,7 +226,10 @@ fn with_count(fault: NewFault, used: u64) -> Result<NewFault, Status> {
             let why = format!("must be below `times`, which is {times}, not {used}");
             Err(error::invalid("fault.used", &why))
         }
-        _ => Ok(NewFault { used, ..fault }),
+        _ => {
+            let used = counter("fault.used", used)?;
+            Ok(NewFault { used, ..fault })
+        }
     }
 }
 
@@ -266,6 +269,8 @@ fn read<R: Resource>(
         return Err(error::already_exists(R::KIND, &name));
     }
     let common = row.common();
+    check_time("create_time", *common.create_time)?;
+    check_time("update_time", *common.update_time)?;
     common.create_time.get_or_insert(created);
     let create_time = *common.create_time;
     *common.update_time = common.update_time.or(create_time);
@@ -336,6 +341,9 @@ fn set_pending<R: Resource>(tables: &mut Tables, field: &str, mut row: R) -> Res
     let mut violations = Violations::default();
     violations.name(&format!("{field}.name"), &name, &[R::PATTERN]);
     violations.check()?;
+    let common = row.common();
+    check_time(&format!("{field}.create_time"), *common.create_time)?;
+    check_time(&format!("{field}.update_time"), *common.update_time)?;
     R::table_mut(tables).pending.insert(name, row);
     Ok(())
 }
@@ -402,6 +410,7 @@ fn set_policy(tables: &mut Tables, field: &str, given: ResourcePolicy) -> Result
 }
 
 fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Result<(), Status> {
+    fault::check_any(field, &stored)?;
     let mut violations = Violations::default();
     violations.name(
         &format!("{field}.name"),
@@ -410,7 +419,6 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
     );
     let kinds = [
         (ResourceKind::Api, Api::PATTERN),
-    fault::check_any(field, &stored)?;
         (ResourceKind::ApiConfig, ApiConfig::PATTERN),
         (ResourceKind::Gateway, Gateway::PATTERN),
     ];
@@ -501,6 +509,11 @@ fn last_number(tables: &Tables) -> u64 {
         u64::from_str_radix(number, 16).ok()
     });
     numbers.max().unwrap_or_default()
+}
+
+/// Checks that a time has a JSON form. Over gRPC it can have any value.
+fn check_time(field: &str, time: Option<Timestamp>) -> Result<(), Status> {
+    time.map_or(Ok(()), |time| moment(field, &time).map(drop))
 }
 
 fn moment(field: &str, time: &Timestamp) -> Result<Moment, Status> {
