@@ -574,6 +574,37 @@ test('the table of calls stays while it is paused or scrolled', async () => {
   assert.equal(await page.locator('#detail').isVisible(), false);
 });
 
+test('the keys reach each row of alternating polls, and an open row keeps its mark', async () => {
+  const emulator = await emulatorWith('--operation-time', '0s');
+  const poll = (id) => emulator.call('GET', `v1/${PARENT}/apis/${id}`);
+  for (const id of ['one', 'two', 'one', 'two']) await poll(id);
+  const page = await openPage(emulator.page);
+  await live(page);
+  await row(page, '/two').getByText('GetApi ×2').waitFor();
+  const open = (id) => page.locator('#calls tr[aria-current]', { hasText: `/${id}` });
+  for (const [key, id] of [['j', 'two'], ['j', 'one'], ['k', 'two'], ['j', 'one']]) {
+    await page.keyboard.press(key);
+    await open(id).waitFor();
+  }
+  await poll('one');
+  await open('one').getByText('GetApi ×3').waitFor();
+});
+
+test('the JSON of an open operation is copied as it is now', async () => {
+  const emulator = await emulatorWith('--operation-time', '600s');
+  await emulator.createApi('hello');
+  const page = await openPage(emulator.page, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await live(page);
+  const opened = operation(page, 'create api hello');
+  await opened.getByRole('button').first().click();
+  await page.locator('#panel pre').waitFor();
+  await opened.getByRole('button', { name: 'Finish', exact: true }).click();
+  await page.locator('#panel pre', { hasText: '"done": true' }).waitFor();
+  await page.locator('#copies').getByRole('button', { name: 'JSON' }).click();
+  await page.locator('#toast', { hasText: 'Copied' }).waitFor();
+  assert.equal(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).done, true);
+});
+
 test('shortcuts can be switched off', async () => {
   const emulator = await emulatorWith('--operation-time', '0s', '--require-token', 's3cr3t', '--unreachable', 'us-east1');
   const page = await openPage(emulator.page);
