@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{NAME, done, talk};
+use crate::common::{NAME, done, mock_client};
 use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::layer::auth::AuthLayer;
@@ -17,7 +17,7 @@ const fn secs(secs: u64) -> Duration {
 
 /// Answers the next request, and returns its headers.
 async fn answered(server: &mut crate::common::Server) -> HeaderMap {
-    let (rpc, answer) = server.asked().await;
+    let (rpc, answer) = server.next_request().await;
     answer.send_response(done());
     rpc.into_parts().0.headers
 }
@@ -44,7 +44,7 @@ async fn all_headers_of_the_credentials_are_sent_and_marked_sensitive() {
             ("x-allowed-locations", "0x1"),
         ])
     });
-    let (client, mut server) = talk(|it| it.credentials(script));
+    let (client, mut server) = mock_client(|it| it.credentials(script));
     let headers = sent(&client, &mut server).await;
     assert_eq!(only(&headers, "authorization"), "Bearer t");
     assert_eq!(only(&headers, "x-goog-user-project"), "theirs");
@@ -56,7 +56,7 @@ async fn all_headers_of_the_credentials_are_sent_and_marked_sensitive() {
     ] {
         assert!(headers[name].is_sensitive(), "{name}");
     }
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test]
@@ -67,30 +67,30 @@ async fn the_clients_quota_project_takes_precedence_over_the_credentials() {
             ("x-goog-user-project", "theirs"),
         ])
     });
-    let (client, mut server) = talk(|it| it.credentials(script).quota_project("ours"));
+    let (client, mut server) = mock_client(|it| it.credentials(script).quota_project("ours"));
     // The first call waits for the headers; the second finds them in the cache.
     for _ in 0..2 {
         let headers = sent(&client, &mut server).await;
         assert_eq!(only(&headers, "x-goog-user-project"), "ours");
         assert_eq!(only(&headers, "authorization"), "Bearer t");
     }
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test]
 async fn a_token_and_a_key_are_sent_in_their_headers_and_anonymous_sends_none() {
-    let (client, mut server) = talk(|it| it.access_token(" t\n"));
+    let (client, mut server) = mock_client(|it| it.access_token(" t\n"));
     let headers = sent(&client, &mut server).await;
     assert_eq!(only(&headers, "authorization"), "Bearer t");
     assert!(headers["authorization"].is_sensitive());
 
-    let (client, mut server) = talk(|it| it.api_key("k"));
+    let (client, mut server) = mock_client(|it| it.api_key("k"));
     let headers = sent(&client, &mut server).await;
     assert_eq!(only(&headers, "x-goog-api-key"), "k");
     assert!(headers["x-goog-api-key"].is_sensitive());
     assert!(!headers.contains_key("authorization"));
 
-    let (client, mut server) = talk(|it| it.anonymous());
+    let (client, mut server) = mock_client(|it| it.anonymous());
     let headers = sent(&client, &mut server).await;
     assert!(!headers.contains_key("authorization") && !headers.contains_key("x-goog-api-key"));
 }
@@ -112,13 +112,13 @@ async fn an_invalid_access_token_is_refused_and_not_shown() {
 #[tokio::test(start_paused = true)]
 async fn fresh_headers_are_requested_once() {
     let script = Script::new(|_| token("Bearer t"));
-    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
     for _ in 0..9 {
         sent(&client, &mut server).await;
         tokio::time::sleep(secs(1)).await;
     }
-    assert_eq!(script.asked(), 1);
-    server.asked_nothing_more(client).await;
+    assert_eq!(script.requests(), 1);
+    server.expect_no_more_requests(client).await;
 }
 
 /// Sleeps long enough for a background task, on a paused clock.
@@ -133,7 +133,7 @@ async fn aging_headers_are_refreshed_in_the_background() {
         2 => token("Bearer new"),
         _ => Answer::Same,
     });
-    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
     let authorization = async |server: &mut crate::common::Server| {
         only(&sent(&client, server).await, "authorization").to_owned()
     };
@@ -142,17 +142,17 @@ async fn aging_headers_are_refreshed_in_the_background() {
     assert_eq!(authorization(&mut server).await, "Bearer old");
     a_moment().await;
     assert_eq!(authorization(&mut server).await, "Bearer new");
-    assert_eq!(script.asked(), 2);
+    assert_eq!(script.requests(), 2);
     tokio::time::sleep(secs(11)).await;
     assert_eq!(authorization(&mut server).await, "Bearer new");
     a_moment().await;
     // Headers that the credentials confirm as unchanged are fresh again.
     assert_eq!(authorization(&mut server).await, "Bearer new");
-    assert_eq!(script.asked(), 3);
+    assert_eq!(script.requests(), 3);
     tokio::time::sleep(secs(11)).await;
     assert_eq!(authorization(&mut server).await, "Bearer new");
     a_moment().await;
-    assert_eq!(script.asked(), 4);
+    assert_eq!(script.requests(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +162,7 @@ async fn a_refresh_that_hangs_or_fails_keeps_the_old_headers() {
             1 => token("Bearer old"),
             _ => late.clone(),
         });
-        let (client, mut server) = talk(|it| it.credentials(script.clone()));
+        let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
         sent(&client, &mut server).await;
         for _ in 0..5 {
             tokio::time::sleep(secs(12)).await;
@@ -171,7 +171,7 @@ async fn a_refresh_that_hangs_or_fails_keeps_the_old_headers() {
             assert_eq!(only(&headers, "authorization"), "Bearer old");
             assert_eq!(began.elapsed(), secs(0), "the call did not wait");
         }
-        assert_eq!(script.asked(), 6, "each call of age has asked again");
+        assert_eq!(script.requests(), 6, "each call of age has asked again");
     }
 }
 
@@ -181,14 +181,18 @@ async fn calls_start_one_refresh_a_second_while_the_credentials_fail() {
         1 => token("Bearer old"),
         _ => Answer::Fails(true, "away"),
     });
-    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
     sent(&client, &mut server).await;
     tokio::time::sleep(secs(11)).await;
     for _ in 0..30 {
         sent(&client, &mut server).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!((3..=5).contains(&script.asked()), "{}", script.asked());
+    assert!(
+        (3..=5).contains(&script.requests()),
+        "{}",
+        script.requests()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +201,7 @@ async fn calls_wait_for_headers_if_the_cached_ones_are_too_old() {
         1 => token("Bearer old"),
         _ => token("Bearer new"),
     });
-    let (client, mut server) = talk(|it| it.credentials(script));
+    let (client, mut server) = mock_client(|it| it.credentials(script));
     sent(&client, &mut server).await;
     tokio::time::sleep(secs(3600)).await;
     let headers = sent(&client, &mut server).await;
@@ -210,9 +214,9 @@ async fn each_attempt_sends_the_current_credentials() {
         1 => token("Bearer first"),
         _ => token("Bearer second"),
     });
-    let (client, mut server) = talk(|it| it.credentials(script).timeout(secs(900)));
+    let (client, mut server) = mock_client(|it| it.credentials(script).timeout(secs(900)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         assert_eq!(only(rpc.headers(), "authorization"), "Bearer first");
         tokio::time::sleep(secs(600)).await;
         answer.send_error(Status::unavailable("away"));
@@ -225,11 +229,11 @@ async fn each_attempt_sends_the_current_credentials() {
 /// Returns the error of a call whose credentials always answer in this way, and the duration of the call.
 async fn refused(answer: Answer) -> (Error, Duration) {
     let script = Script::new(move |_| answer.clone());
-    let (client, server) = talk(|it| it.credentials(script));
+    let (client, server) = mock_client(|it| it.credentials(script));
     let began = Instant::now();
     let error = client.get_operation(NAME).await.expect_err("no headers");
     let took = began.elapsed();
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
     (error, took)
 }
 
@@ -312,7 +316,7 @@ async fn a_transient_failure_of_the_credentials_is_retried() {
         1 => Answer::Fails(true, "away"),
         _ => token("Bearer t"),
     });
-    let (client, mut server) = talk(|it| it.credentials(script));
+    let (client, mut server) = mock_client(|it| it.credentials(script));
     let headers = sent(&client, &mut server).await;
     assert_eq!(only(&headers, "authorization"), "Bearer t");
 }
@@ -364,9 +368,9 @@ fn default_credentials_outside_a_runtime_are_an_error() {
 async fn failed_credentials_are_not_requested_again_at_once() {
     let script = Script::new(|_| Answer::Fails(true, "away"));
     let credentials = script.clone();
-    let (client, server) = talk(|it| it.credentials(credentials).retry(RetryPolicy::NEVER));
+    let (client, server) = mock_client(|it| it.credentials(credentials).retry(RetryPolicy::NEVER));
     let error = client.get_operation(NAME).await.expect_err("no token");
     assert!(error.is_unsent() && error.is_unavailable(), "{error}");
-    assert_eq!(script.asked(), 1);
-    server.asked_nothing_more(client).await;
+    assert_eq!(script.requests(), 1);
+    server.expect_no_more_requests(client).await;
 }

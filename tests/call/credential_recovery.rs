@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{NAME, Server, done, talk};
+use crate::common::{NAME, Server, done, mock_client};
 use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::google_cloud_auth::credentials::{Credentials, user_account};
@@ -30,7 +30,7 @@ fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
     let created = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&created);
     let script = script.clone();
-    let (client, server) = talk(|it| {
+    let (client, server) = mock_client(|it| {
         it.retry(RetryPolicy::NEVER).credentials_from(move || {
             count.fetch_add(1, Ordering::SeqCst);
             Ok::<Credentials, Error>(script.clone().into())
@@ -42,7 +42,7 @@ fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
 /// Returns the `authorization` header of one call.
 async fn sent(client: &ApiGateway, server: &mut Server) -> String {
     let (result, header) = tokio::join!(client.get_operation(NAME), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(done());
         let value = rpc.headers()["authorization"].to_str();
         value.expect("the value is text").to_owned()
@@ -66,7 +66,7 @@ async fn credentials_that_failed_permanently_are_created_again_after_a_delay_tha
     for (failures, wait) in [(1, secs(1)), (2, secs(2)), (3, secs(4))] {
         let error = failed(&client).await;
         assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
-        assert_eq!(script.asked(), failures);
+        assert_eq!(script.requests(), failures);
         tokio::time::sleep(wait.mul_f64(0.74)).await;
         let began = Instant::now();
         assert!(failed(&client).await.to_string().contains("revoked"));
@@ -75,7 +75,11 @@ async fn credentials_that_failed_permanently_are_created_again_after_a_delay_tha
             secs(0),
             "the last error is returned at once"
         );
-        assert_eq!(script.asked(), failures, "and nothing is asked meanwhile");
+        assert_eq!(
+            script.requests(),
+            failures,
+            "and nothing is asked meanwhile"
+        );
         tokio::time::sleep(wait.mul_f64(0.27)).await;
     }
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
@@ -95,10 +99,10 @@ async fn a_success_resets_the_delay_between_creations() {
     tokio::time::sleep(secs(300)).await;
     // Both the old credentials and their successors fail.
     failed(&client).await;
-    assert_eq!(script.asked(), 4);
+    assert_eq!(script.requests(), 4);
     tokio::time::sleep(secs(1)).await;
     failed(&client).await;
-    assert_eq!(script.asked(), 5);
+    assert_eq!(script.requests(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +139,7 @@ async fn calls_at_the_same_time_share_new_credentials_and_their_failure() {
         2,
         "the first ones were too old to be believed"
     );
-    assert!(script.asked() <= 2, "{}", script.asked());
+    assert!(script.requests() <= 2, "{}", script.requests());
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,10 +168,10 @@ async fn a_panic_of_credentials_is_an_error_of_the_call() {
 
     // Credentials that the user created cannot be created again.
     let script = Script::new(|_| panics());
-    let (client, server) = talk(|it| it.credentials(script));
+    let (client, server) = mock_client(|it| it.credentials(script));
     let error = failed(&client).await;
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +195,7 @@ async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_ca
     assert!(!error.to_string().contains("hush"), "{error}");
 
     let calls = AtomicUsize::new(0);
-    let (client, mut server) = talk(|it| {
+    let (client, mut server) = mock_client(|it| {
         it.credentials_from(move || match calls.fetch_add(1, Ordering::SeqCst) {
             0 => Ok(Script::new(|_| Answer::Fails(false, "revoked"))),
             1 => Err("the vault is sealed"),
@@ -239,7 +243,7 @@ fn a_blocking_factory_does_not_block_the_thread_of_another_call() {
         });
         let created = AtomicUsize::new(0);
         let (client, mut server) = runtime.block_on(async {
-            talk(|it| {
+            mock_client(|it| {
                 it.retry(RetryPolicy::NEVER).credentials_from(move || {
                     if created.fetch_add(1, Ordering::SeqCst) > 0 {
                         entered
@@ -267,7 +271,7 @@ fn a_blocking_factory_does_not_block_the_thread_of_another_call() {
         release.send(()).expect("the factory waits");
         runtime.block_on(async {
             for _ in 0..4 {
-                server.asked().await.1.send_response(done());
+                server.next_request().await.1.send_response(done());
             }
             first.await.expect("no panic").expect("it was answered");
             for other in others {
@@ -292,7 +296,7 @@ fn a_factory_that_uses_its_own_client_does_not_deadlock() {
                 1 => panics(),
                 _ => token("Bearer new"),
             });
-            let (client_of_test, mut server) = talk(|it| {
+            let (client_of_test, mut server) = mock_client(|it| {
                 it.retry(RetryPolicy::NEVER).credentials_from(move || {
                     if let Some(client) = client.get() {
                         let call = client.get_operation(NAME).now_or_never();
@@ -346,7 +350,7 @@ async fn silent_credentials_are_created_again_even_if_each_call_is_dropped_befor
     for expected in [1, 2] {
         let given_up = tokio::time::timeout(secs(4), failed(&client)).await;
         given_up.expect_err("the credentials are silent");
-        assert_eq!(script.asked(), expected);
+        assert_eq!(script.requests(), expected);
     }
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
     assert_eq!(created.load(Ordering::SeqCst), 2);
@@ -389,21 +393,21 @@ fn a_refresh_that_ended_with_its_runtime_is_followed_by_another() {
     });
     let first = runtime();
     let (client, mut server) = first.block_on(async {
-        let (client, mut server) = talk(|it| it.credentials(script.clone()));
+        let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
         sent(&client, &mut server).await;
         tokio::time::sleep(secs(11)).await;
         sent(&client, &mut server).await;
         tokio::time::sleep(secs(1)).await;
         (client, server)
     });
-    assert_eq!(script.asked(), 2);
+    assert_eq!(script.requests(), 2);
     drop(first);
     runtime().block_on(async {
         tokio::time::sleep(secs(30)).await;
         sent(&client, &mut server).await;
         tokio::time::sleep(secs(1)).await;
     });
-    assert_eq!(script.asked(), 3, "the renewal was begun again");
+    assert_eq!(script.requests(), 3, "the renewal was begun again");
 }
 
 /// Credentials of google-cloud-auth that request their tokens from this address.
@@ -474,7 +478,7 @@ async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
     // Each client is created just before its call: credentials that are older than a second would be replaced within the call.
     for (status, body, expected) in cases {
         let (uri, requests) = endpoint(vec![(status, body), (200, TOKEN)]);
-        let (client, server) = talk(|it| it.credentials_from(move || user(&uri)));
+        let (client, server) = mock_client(|it| it.credentials_from(move || user(&uri)));
         let error = failed(&client).await;
         assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
@@ -492,7 +496,7 @@ async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
 #[tokio::test]
 async fn a_panic_within_google_cloud_auth_is_an_error_of_the_call_and_the_client_recovers() {
     let (uri, _) = endpoint(vec![(304, ""), (304, ""), (200, TOKEN)]);
-    let (client, mut server) = talk(|it| it.credentials_from(move || user(&uri)));
+    let (client, mut server) = mock_client(|it| it.credentials_from(move || user(&uri)));
     let error = failed(&client).await;
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
     tokio::time::sleep(secs(1)).await;
@@ -508,7 +512,7 @@ fn a_client_outlives_the_runtime_in_which_its_credentials_were_created() {
     let (uri, _) = endpoint(vec![(200, TOKEN)]);
     let first = runtime();
     let (client, mut server) =
-        first.block_on(async { talk(|it| it.credentials_from(move || user(&uri))) });
+        first.block_on(async { mock_client(|it| it.credentials_from(move || user(&uri))) });
     drop(first);
     let header = runtime().block_on(async { sent(&client, &mut server).await });
     assert_eq!(header, "Bearer t");
@@ -517,7 +521,7 @@ fn a_client_outlives_the_runtime_in_which_its_credentials_were_created() {
 #[tokio::test]
 async fn a_transient_failure_of_an_endpoint_is_unavailable() {
     let (uri, _) = endpoint(vec![(503, "")]);
-    let (client, _server) = talk(|it| {
+    let (client, _server) = mock_client(|it| {
         it.retry(RetryPolicy::NEVER)
             .credentials_from(move || user(&uri))
     });
@@ -528,7 +532,7 @@ async fn a_transient_failure_of_an_endpoint_is_unavailable() {
         "{error}"
     );
 
-    let (client, _server) = talk(|it| {
+    let (client, _server) = mock_client(|it| {
         it.retry(RetryPolicy::NEVER)
             .credentials_from(|| user("http://127.0.0.1:1/token"))
     });

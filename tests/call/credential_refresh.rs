@@ -1,7 +1,7 @@
 //! The server rejects the credentials: they are requested again without the cache, and the call is sent once more if they
 //! differ. This works under this crate's client and under any tonic client.
 
-use crate::common::{NAME, Server, done, play, talk};
+use crate::common::{NAME, Server, done, mock_client, mock_transport};
 use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
@@ -41,17 +41,17 @@ async fn a_call_with_rejected_credentials_is_sent_once_more_with_refreshed_ones_
     // The first call waits for its headers; the second finds them in the cache.
     for warm in [false, true] {
         let script = renewing();
-        let (client, mut server) = talk(|it| it.credentials(script.clone()));
+        let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
         if warm {
             let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-                server.asked().await.1.send_response(done());
+                server.next_request().await.1.send_response(done());
             });
             assert!(result.expect("it was answered").done);
         }
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            let (first, answer) = server.asked().await;
+            let (first, answer) = server.next_request().await;
             answer.send_error(refused());
-            let (second, answer) = server.asked().await;
+            let (second, answer) = server.next_request().await;
             answer.send_response(done());
             assert_eq!(authorization(&first), "Bearer old");
             assert_eq!(authorization(&second), "Bearer new");
@@ -60,8 +60,8 @@ async fn a_call_with_rejected_credentials_is_sent_once_more_with_refreshed_ones_
             assert!(!first.is_empty() && first == second);
         });
         assert!(result.expect("the second sending succeeded").done);
-        assert_eq!(script.asked(), 2);
-        server.asked_nothing_more(client).await;
+        assert_eq!(script.requests(), 2);
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -71,27 +71,27 @@ async fn unchanged_credentials_are_not_sent_again() {
         1 => token("Bearer old"),
         _ => Answer::Same,
     });
-    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_error(refused());
+        server.next_request().await.1.send_error(refused());
     });
     let error = result.expect_err("there is no other token");
     assert!(error.is_auth() && error.to_string().ends_with("the token has expired"));
-    assert_eq!(script.asked(), 2, "asked past our own values");
-    server.asked_nothing_more(client).await;
+    assert_eq!(script.requests(), 2, "asked past our own values");
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_rejection_of_credentials_is_final() {
     let script = Script::new(|_| token("Bearer another"));
-    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_error(refused());
-        server.asked().await.1.send_error(refused());
+        server.next_request().await.1.send_error(refused());
+        server.next_request().await.1.send_error(refused());
     });
     assert!(result.expect_err("refused twice").is_auth());
-    assert_eq!(script.asked(), 2);
-    server.asked_nothing_more(client).await;
+    assert_eq!(script.requests(), 2);
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,16 +101,16 @@ async fn a_failed_refresh_returns_the_rejection_of_the_server() {
             1 => token("Bearer old"),
             _ => again.clone(),
         });
-        let (client, mut server) = talk(|it| it.credentials(script));
+        let (client, mut server) = mock_client(|it| it.credentials(script));
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            server.asked().await.1.send_error(refused());
+            server.next_request().await.1.send_error(refused());
         });
         let error = result.expect_err("refused");
         assert!(
             error.to_string().ends_with("the token has expired"),
             "{error}"
         );
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -118,11 +118,11 @@ async fn a_failed_refresh_returns_the_rejection_of_the_server() {
 async fn a_create_with_rejected_credentials_is_sent_once_more() {
     use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 
-    let (client, mut server) = talk(|it| it.credentials(renewing()));
+    let (client, mut server) = mock_client(|it| it.credentials(renewing()));
     let mut service = client.service_client();
     let (result, ()) = tokio::join!(service.create_api(CreateApiRequest::default()), async {
-        server.asked().await.1.send_error(refused());
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_error(refused());
+        server.next_request().await.1.send_response(done());
     });
     assert!(
         result
@@ -134,7 +134,7 @@ async fn a_create_with_rejected_credentials_is_sent_once_more() {
 
 /// The layer over a mock service, without any other part of this crate.
 fn alone(script: Script) -> (impl Carries, Server) {
-    let (mock, server) = play();
+    let (mock, server) = mock_transport();
     let layer = AuthLayer::new(script, &Uri::from_static("https://gateway.example"));
     (layer.expect("it is encrypted").layer(mock), server)
 }
@@ -162,9 +162,9 @@ async fn a_rejection_in_a_response_is_replayed_under_a_plain_client() {
         let mut client = OperationsClient::new(service);
         let request = GetOperationRequest { name: NAME.into() };
         let (result, ()) = tokio::join!(client.get_operation(request), async {
-            let (first, answer) = server.asked().await;
+            let (first, answer) = server.next_request().await;
             answer.send_response(refusal);
-            let (second, answer) = server.asked().await;
+            let (second, answer) = server.next_request().await;
             answer.send_response(done());
             assert_eq!(authorization(&first), "Bearer old");
             assert_eq!(authorization(&second), "Bearer new");
@@ -176,7 +176,7 @@ async fn a_rejection_in_a_response_is_replayed_under_a_plain_client() {
                 .into_inner()
                 .done
         );
-        assert_eq!(script.asked(), 2);
+        assert_eq!(script.requests(), 2);
     }
 }
 
@@ -191,17 +191,17 @@ async fn a_streaming_body_is_unchanged_and_not_replayed() {
     // One chunk is ready when the call begins, and another one comes later.
     pieces.send(piece("one, ")).await.expect("there is room");
     let (result, ()) = tokio::join!(service.oneshot(rpc), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         pieces.send(piece("two")).await.expect("it is read");
         drop(pieces);
         assert_eq!(bytes(rpc).await, "one, two");
         answer.send_response(refused().into_http());
-        server.asked_nothing_more(()).await;
+        server.expect_no_more_requests(()).await;
     });
     let head = result.expect("the refusal is a response").into_parts().0;
     let status = Status::from_header_map(&head.headers).expect("with a status");
     assert_eq!(status.code(), Code::Unauthenticated);
-    assert_eq!(script.asked(), 1);
+    assert_eq!(script.requests(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,9 +210,9 @@ async fn a_request_to_a_remote_plaintext_address_is_not_sent() {
     let (service, server) = alone(script.clone());
     let mut rpc = GrpcRequest::default();
     *rpc.uri_mut() = Uri::from_static("http://gateway.example/some.Service/Method");
-    let (result, ()) = tokio::join!(service.oneshot(rpc), server.asked_nothing_more(()));
+    let (result, ()) = tokio::join!(service.oneshot(rpc), server.expect_no_more_requests(()));
     let status = result.expect_err("exposed");
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert!(status.message().contains("plaintext"), "{status}");
-    assert_eq!(script.asked(), 0);
+    assert_eq!(script.requests(), 0);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::common::{NAME, grpc, talk};
+use crate::common::{NAME, grpc, mock_client};
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse, Stack};
 use apigateway_grpc::{ApiGateway, CallOptions};
@@ -121,9 +121,9 @@ async fn the_option_of_the_call_takes_precedence() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_beyond_the_clock_never_elapses() {
-    let (client, mut server) = talk(|it| it.timeout(Duration::MAX));
+    let (client, mut server) = mock_client(|it| it.timeout(Duration::MAX));
     let (operation, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         assert!(!rpc.headers().contains_key("grpc-timeout"));
         tokio::time::sleep(secs(3600)).await;
         answer.send_response(crate::common::done());
@@ -133,14 +133,14 @@ async fn a_timeout_beyond_the_clock_never_elapses() {
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_sends_the_remaining_time() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let ((), result) = tokio::join!(
         async {
-            let (rpc, answer) = server.asked().await;
+            let (rpc, answer) = server.next_request().await;
             assert_eq!(remaining(&rpc), secs(10));
             tokio::time::sleep(secs(4)).await;
             answer.send_error(Status::unavailable("away"));
-            let (rpc, answer) = server.asked().await;
+            let (rpc, answer) = server.next_request().await;
             // The delay between the attempts is at most half a second.
             assert!((secs(5)..=secs(6)).contains(&remaining(&rpc)));
             answer.send_response(crate::common::done());
@@ -148,7 +148,7 @@ async fn each_attempt_sends_the_remaining_time() {
         client.get_operation(NAME)
     );
     assert!(result.expect("the second attempt succeeds").done);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 fn remaining(rpc: &GrpcRequest) -> Duration {
@@ -253,10 +253,10 @@ impl futures_util::Stream for Stalled {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_response(grpc(Body::new(StreamBody::new(Stalled))));
     });
     let error = result.expect_err("the body never comes");
@@ -306,11 +306,11 @@ mod credentials {
 
     #[tokio::test(start_paused = true)]
     async fn credentials_that_hang_are_within_the_deadline() {
-        let (client, server) = talk(|it| it.credentials(Hanging).timeout(secs(3)));
+        let (client, server) = mock_client(|it| it.credentials(Hanging).timeout(secs(3)));
         let began = Instant::now();
         let error = client.get_operation(NAME).await.expect_err("they hang");
         assert!(error.is_timeout(), "{error}");
         assert_eq!(began.elapsed(), secs(3));
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }

@@ -1,27 +1,27 @@
 //! The headers of every call: routing, client, user agent and quota project.
 
-use crate::common::{NAME, Played, done, ok, talk};
+use crate::common::{NAME, done, mock_client, ok};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, CreateApiRequest, Gateway, UpdateGatewayRequest,
 };
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
-use apigateway_grpc::{ApiGateway, CallOptions};
+use apigateway_grpc::{ApiGateway, Builder, CallOptions};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Request;
 
 /// Returns the headers of the one call that `call` makes.
 async fn sent(
-    with: impl FnOnce(Played) -> Played,
+    with: impl FnOnce(Builder) -> Builder,
     call: impl AsyncFnOnce(ApiGateway),
 ) -> HeaderMap {
-    let (client, mut server) = talk(with);
+    let (client, mut server) = mock_client(with);
     let answer = async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(done());
         rpc.into_parts().0.headers
     };
     let ((), headers) = tokio::join!(call(client.clone()), answer);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
     headers
 }
 
@@ -237,7 +237,7 @@ async fn a_reserved_header_is_refused_by_its_name() {
         "connection",
         "content-length",
     ];
-    let (client, server) = talk(|it| it);
+    let (client, server) = mock_client(|it| it);
     for name in reserved {
         let mut options = CallOptions::default();
         options
@@ -251,12 +251,12 @@ async fn a_reserved_header_is_refused_by_its_name() {
         assert!(error.is_unsent() && text.contains(&format!("`{name}`")));
         assert!(!text.contains("secret"), "{text}");
     }
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_poll_of_an_operation_has_its_routing_header() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     let wait = async {
         operation
@@ -267,7 +267,7 @@ async fn each_poll_of_an_operation_has_its_routing_header() {
     let polls = async {
         let mut values = Vec::new();
         for done in [false, false, true] {
-            let (rpc, answer) = server.asked().await;
+            let (rpc, answer) = server.next_request().await;
             values.push(rpc.headers()[ROUTING].clone());
             let name = NAME.to_owned();
             answer.send_response(ok(&Operation {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use crate::common::{NAME, done, play, talk};
+use crate::common::{NAME, done, mock_client, mock_transport};
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use http::HeaderMap;
@@ -30,17 +30,17 @@ fn seeing(
 #[tokio::test(start_paused = true)]
 async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
     let (calls, attempts) = (Arc::default(), Arc::default());
-    let (mock, mut server) = play();
+    let (mock, mut server) = mock_transport();
     let builder = ApiGateway::builder().transport_service(mock).anonymous();
     let builder = builder.layer(seeing(&calls));
     let client = builder.attempt_layer(seeing(&attempts)).build();
     let client = client.expect("the settings are valid");
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for _ in 0..2 {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_error(Status::unavailable("away"));
         }
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_response(done());
     });
     assert!(result.expect("the third attempt succeeded").done);
@@ -63,7 +63,7 @@ async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
 async fn no_layer_of_the_user_sees_the_credentials() {
     let seen = Arc::default();
     let (client, mut server) = {
-        let (mock, server) = play();
+        let (mock, server) = mock_transport();
         let builder = ApiGateway::builder()
             .transport_service(mock)
             .access_token("t");
@@ -72,7 +72,7 @@ async fn no_layer_of_the_user_sees_the_credentials() {
         (client.expect("the settings are valid"), server)
     };
     let (result, sent) = tokio::join!(client.get_operation(NAME), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(done());
         rpc.into_parts().0.headers
     });
@@ -93,7 +93,7 @@ async fn a_layer_set_later_is_inside_one_set_earlier() {
             rpc
         })
     };
-    let (mock, mut server) = play();
+    let (mock, mut server) = mock_transport();
     let client = ApiGateway::builder()
         .transport_service(mock)
         .anonymous()
@@ -104,7 +104,7 @@ async fn a_layer_set_later_is_inside_one_set_earlier() {
         .build()
         .expect("the settings are valid");
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_response(done());
     });
     assert!(result.expect("it was answered").done);
@@ -127,7 +127,7 @@ async fn a_layer_may_change_the_type_of_the_body() {
             .layer(limit())
             .into_inner()
     };
-    let (mock, mut server) = play();
+    let (mock, mut server) = mock_transport();
     let client = ApiGateway::builder()
         .transport_service(limit().layer(mock))
         .anonymous()
@@ -136,7 +136,7 @@ async fn a_layer_may_change_the_type_of_the_body() {
         .build()
         .expect("the settings are valid");
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_response(done());
     });
     assert!(result.expect("it was answered").done);
@@ -170,11 +170,11 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
             let mine = mine.lock().expect("whole").take();
             mine.expect("one call is one error")
         });
-        let (mock, mut server) = play();
+        let (mock, mut server) = mock_transport();
         let builder = ApiGateway::builder().transport_service(mock).anonymous();
         let client = builder.layer(layer).build().expect("valid");
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_error(Status::internal("whatever"));
         });
         let error = result.expect_err("the layer made an error of it");
@@ -218,12 +218,12 @@ async fn an_error_of_readiness_keeps_its_code_and_counts_as_an_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_a_transport_keeps_the_status_that_it_wraps() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let error = Mine(Some(Status::already_exists("it does")));
-        server.asked().await.1.send_error(error);
+        server.next_request().await.1.send_error(error);
     });
     let error = result.expect_err("it failed");
     assert_eq!(error.code(), Some(Code::AlreadyExists));
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }

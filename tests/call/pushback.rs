@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{NAME, done, grpc, ok, talk};
+use crate::common::{NAME, done, grpc, mock_client, ok};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
@@ -45,28 +45,32 @@ fn in_trailers(status: &Status) -> GrpcResponse {
 
 /// Returns the duration of a read whose first attempt has this response and whose second succeeds.
 async fn wait(first: GrpcResponse) -> Duration {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(first);
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_response(first);
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the second attempt succeeded").done);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
     began.elapsed()
 }
 
 /// Makes a read that fails with this status and is not retried.
 async fn fails(status: Status) {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(in_head(&status));
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(in_head(&status));
     });
     let error = result.expect_err("it is not tried again");
     assert_eq!(error.code(), Some(status.code()), "{error}");
     assert_eq!(began.elapsed(), Duration::ZERO);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +103,7 @@ async fn pushback_sets_the_delay_but_does_not_force_a_retry() {
     fails(pushed(Status::not_found("no"), &["5"])).await;
     // The call has a timeout of ten seconds.
     fails(away(&["10000"])).await;
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let create = async |client: &ApiGateway| {
         let request = CreateApiRequest {
             parent: "projects/p/locations/global".into(),
@@ -109,17 +113,25 @@ async fn pushback_sets_the_delay_but_does_not_force_a_retry() {
         client.service_client().create_api(request).await
     };
     let (result, ()) = tokio::join!(create(&client), async {
-        server.asked().await.1.send_response(in_head(&away(&["5"])));
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(in_head(&away(&["5"])));
     });
     let status = result.expect_err("it may have been processed");
     assert_eq!(status.code(), Code::Unavailable);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for _ in 1..=5 {
-            server.asked().await.1.send_response(in_head(&away(&["5"])));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(in_head(&away(&["5"])));
         }
     });
     assert!(result.expect_err("five attempts").is_unavailable());
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,35 +153,47 @@ async fn after_pushback_the_backoff_starts_again() {
         .initial_backoff(millis(1))
         .max_backoff(Duration::from_secs(9))
         .multiplier(1000.0);
-    let (client, mut server) = talk(|it| it.retry(growing));
+    let (client, mut server) = mock_client(|it| it.retry(growing));
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for values in [&["5"][..], &["5"], &["5"], &[]] {
-            server.asked().await.1.send_response(in_head(&away(values)));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(in_head(&away(values)));
         }
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the fifth attempt succeeded").done);
     // Three delays of at most 5 ms, and at most one more.
     assert!(began.elapsed() <= millis(17), "{:?}", began.elapsed());
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 /// Returns true if a failed call is retried after two calls that failed with this pushback.
 async fn is_tried_again_after(values: &[&str]) -> bool {
     let throttling = RetryThrottling::default().max_tokens(4);
-    let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
+    let (client, mut server) = mock_client(|it| it.retry_throttling(Some(throttling)));
     for _ in 0..2 {
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
             let status = pushed(Status::not_found("no"), values);
-            server.asked().await.1.send_response(in_head(&status));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(in_head(&status));
         });
         assert!(result.expect_err("it is not there").is_not_found());
     }
     let call = client.get_operation(NAME);
     let serve = async {
-        server.asked().await.1.send_response(in_head(&away(&[])));
-        server.asked().await.1.send_response(done());
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(in_head(&away(&[])));
+        server.next_request().await.1.send_response(done());
     };
     tokio::select! {
         biased;
@@ -191,7 +215,7 @@ async fn forbidding_pushback_takes_a_token_with_any_code() {
 #[tokio::test(start_paused = true)]
 async fn pushback_delays_a_poll_of_an_operation_and_never_forbids_it() {
     for (value, within) in [("17000", 17..21), ("-1", 0..4)] {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let began = Instant::now();
         let waited = async {
             let operation = client.operation::<Api>(NAME).expect("a name");
@@ -199,12 +223,16 @@ async fn pushback_delays_a_poll_of_an_operation_and_never_forbids_it() {
         };
         let (_, ()) = tokio::join!(waited, async {
             let busy = pushed(Status::resource_exhausted("slower"), &[value]);
-            server.asked().await.1.send_response(in_head(&busy));
-            server.asked().await.1.send_response(ok(&succeeded()));
+            server.next_request().await.1.send_response(in_head(&busy));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(ok(&succeeded()));
         });
         let took = began.elapsed().as_secs();
         assert!(within.contains(&took), "{value}: {took}");
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 

@@ -4,7 +4,7 @@ mod compression;
 
 use std::time::Duration;
 
-use crate::common::{NAME, done, framed, grpc, talk};
+use crate::common::{NAME, done, framed, grpc, mock_client};
 use apigateway_grpc::Error;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::GrpcResponse;
@@ -18,11 +18,12 @@ use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
 /// Returns the error of a read with this response.
 async fn error(reply: GrpcResponse) -> Error {
-    let (client, mut server) = talk(|it| it.retry(apigateway_grpc::contract::RetryPolicy::NEVER));
+    let (client, mut server) =
+        mock_client(|it| it.retry(apigateway_grpc::contract::RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(reply);
+        server.next_request().await.1.send_response(reply);
     });
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
     let error = result.expect_err("the reply is no good");
     let text = error.to_string();
     assert!(
@@ -97,9 +98,9 @@ async fn an_ok_response_stays_ok_with_any_details_and_message() {
     let mut in_head = grpc(Body::new(Full::new(operation.clone())));
     in_head.headers_mut().extend(odd.clone());
     for reply in [in_head, ended(operation.to_vec(), &odd)] {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            server.asked().await.1.send_response(reply);
+            server.next_request().await.1.send_response(reply);
         });
         assert!(result.expect("its status is OK").done);
     }
@@ -280,9 +281,9 @@ async fn a_response_above_the_limit_is_refused() {
     let reply = || done().into_body().collect();
     let size = reply().await.expect("whole").to_bytes().len();
     for (bound, fits) in [(size, true), (size - 1, false)] {
-        let (client, mut server) = talk(|it| it.max_response_size(bound));
+        let (client, mut server) = mock_client(|it| it.max_response_size(bound));
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            server.asked().await.1.send_response(done());
+            server.next_request().await.1.send_response(done());
         });
         assert_eq!(result.is_ok(), fits, "{bound}");
         if let Err(error) = result {
@@ -312,10 +313,14 @@ async fn of_several_codes_the_first_that_is_not_ok_is_used() {
         }
     }
     let ok = headers(&[("grpc-status", b"0"), ("grpc-status", b"0")]);
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let operation = framed(&Operation::default());
-        server.asked().await.1.send_response(ended(operation, &ok));
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(ended(operation, &ok));
     });
     result.expect("both are OK");
 }
@@ -337,12 +342,16 @@ async fn over(status: &HeaderMap) -> Error {
     let mut status = status.clone();
     let padding = HeaderValue::try_from("x".repeat(2000)).expect("header text");
     status.insert("x-padding", padding);
-    let (client, mut server) = talk(|it| {
+    let (client, mut server) = mock_client(|it| {
         let never = apigateway_grpc::contract::RetryPolicy::NEVER;
         it.retry(never).max_metadata_size(1000)
     });
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(ended(vec![], &status));
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(ended(vec![], &status));
     });
     result.expect_err("it failed")
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{NAME, done, grpc, talk};
+use crate::common::{NAME, done, grpc, mock_client};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
@@ -37,11 +37,11 @@ async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_has_five_attempts_with_the_same_bytes_and_headers() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let mut first = None;
         for attempt in 1..=5 {
-            let (mut rpc, answer) = server.asked().await;
+            let (mut rpc, answer) = server.next_request().await;
             rpc.headers_mut().remove("grpc-timeout");
             let asked = (rpc.uri().clone(), rpc.headers().clone(), bytes(rpc).await);
             assert!(!asked.2.is_empty());
@@ -54,22 +54,22 @@ async fn a_read_has_five_attempts_with_the_same_bytes_and_headers() {
         error.to_string().ends_with("unavailable: away 5"),
         "{error}"
     );
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_read_succeeds_with_its_first_good_attempt() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server
-            .asked()
+            .next_request()
             .await
             .1
             .send_error(Status::unavailable("away"));
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the second attempt succeeded").done);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,12 +84,16 @@ async fn an_error_that_the_policy_does_not_list_is_returned_at_once() {
         Code::PermissionDenied,
     ];
     for code in codes {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            server.asked().await.1.send_error(Status::new(code, "no"));
+            server
+                .next_request()
+                .await
+                .1
+                .send_error(Status::new(code, "no"));
         });
         assert_eq!(result.expect_err("refused").code(), Some(code));
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -101,60 +105,68 @@ fn come_back_in(wait: Duration) -> Status {
 
 #[tokio::test(start_paused = true)]
 async fn the_delay_from_the_server_is_the_minimum_backoff() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_error(come_back_in(secs(3)));
-        server.asked().await.1.send_response(done());
+        server
+            .next_request()
+            .await
+            .1
+            .send_error(come_back_in(secs(3)));
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the second attempt succeeded").done);
     assert_eq!(began.elapsed(), secs(3));
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_delay_from_the_server_the_policy_bounds_the_backoff() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server
-            .asked()
+            .next_request()
             .await
             .1
             .send_error(Status::unavailable("away"));
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the second attempt succeeded").done);
     assert!(began.elapsed() <= Duration::from_millis(500));
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_beyond_the_deadline_returns_the_last_error_at_once() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_error(come_back_in(secs(10)));
+        server
+            .next_request()
+            .await
+            .1
+            .send_error(come_back_in(secs(10)));
     });
     let error = result.expect_err("there is no time for a second attempt");
     assert!(error.is_unavailable() && !error.is_timeout(), "{error}");
     assert_eq!(began.elapsed(), secs(0));
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_may_have_been_processed_is_sent_once() {
     for code in [Code::Unavailable, Code::Unknown] {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let (result, ()) = tokio::join!(create(&client), async {
             server
-                .asked()
+                .next_request()
                 .await
                 .1
                 .send_error(Status::new(code, "who knows"));
         });
         assert_eq!(result.expect_err("it failed").code(), code);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -162,33 +174,33 @@ async fn a_create_that_may_have_been_processed_is_sent_once() {
 async fn a_create_declared_idempotent_is_retried_on_the_codes_of_its_policy() {
     for code in [Code::Unavailable, Code::Unknown] {
         let options = CallOptions::default().idempotent(true);
-        let (client, mut server) = talk(|it| it.call_options(options));
+        let (client, mut server) = mock_client(|it| it.call_options(options));
         let (result, ()) = tokio::join!(create(&client), async {
             server
-                .asked()
+                .next_request()
                 .await
                 .1
                 .send_error(Status::new(code, "who knows"));
-            server.asked().await.1.send_response(done());
+            server.next_request().await.1.send_response(done());
         });
         assert!(result.expect("the second attempt succeeded").done);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_read_declared_not_idempotent_is_sent_once() {
     let options = CallOptions::default().idempotent(false);
-    let (client, mut server) = talk(|it| it.call_options(options));
+    let (client, mut server) = mock_client(|it| it.call_options(options));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server
-            .asked()
+            .next_request()
             .await
             .1
             .send_error(Status::unavailable("away"));
     });
     assert!(result.expect_err("it failed").is_unavailable());
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,13 +211,13 @@ async fn a_create_that_the_server_certainly_did_not_process_is_retried() {
         Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)),
     ];
     for error in errors {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let (result, ()) = tokio::join!(create(&client), async {
-            server.asked().await.1.send_error(error);
-            server.asked().await.1.send_response(done());
+            server.next_request().await.1.send_error(error);
+            server.next_request().await.1.send_response(done());
         });
         assert!(result.expect("the second attempt succeeded").done);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -217,12 +229,12 @@ async fn a_create_whose_connection_broke_in_flight_is_sent_once() {
         Box::new(h2::Error::from(h2::Reason::INTERNAL_ERROR)),
     ];
     for error in errors {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let (result, ()) = tokio::join!(create(&client), async {
-            server.asked().await.1.send_error(error);
+            server.next_request().await.1.send_error(error);
         });
         result.expect_err("it broke");
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -265,25 +277,29 @@ async fn a_status_is_found_in_the_head_and_in_the_trailers() {
         let body = Empty::new().with_trailers(std::future::ready(Some(Ok(trailers))));
         grpc(tonic::body::Body::new(body))
     };
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(status().into_http());
-        server.asked().await.1.send_response(in_trailers());
-        server.asked().await.1.send_response(done());
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(status().into_http());
+        server.next_request().await.1.send_response(in_trailers());
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the third attempt succeeded").done);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_policy_never_makes_one_attempt() {
-    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let refused = tonic::ConnectError("refused".into());
-        server.asked().await.1.send_error(refused);
+        server.next_request().await.1.send_error(refused);
     });
     assert!(result.expect_err("it failed").is_unsent());
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,7 +329,7 @@ async fn retries_are_throttled_during_an_outage() {
 
 #[tokio::test(start_paused = true)]
 async fn a_method_of_another_service_passes_once_and_its_body_streams() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (pieces, mut taken) = tokio::sync::mpsc::channel(1);
     let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let body = http_body_util::StreamBody::new(frames);
@@ -321,7 +337,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     *rpc.uri_mut() = "/some.Other/Method".parse().expect("a path");
     let (result, ()) = tokio::join!(client.stack().oneshot(rpc), async {
         // The call arrives before its body has begun.
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         let piece = Ok::<_, Status>(http_body::Frame::data("a piece".into()));
         pieces.send(piece).await.expect("it is read");
         drop(pieces);
@@ -329,7 +345,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
         answer.send_error(Status::unavailable("away"));
     });
     assert_eq!(result.expect_err("away").code(), Code::Unavailable);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 /// Each attempt has the extensions that the caller inserts into a request, and those of tonic.
@@ -339,7 +355,7 @@ async fn a_retry_has_the_extensions_of_the_first_attempt() {
     struct Mark(u8);
 
     for mark in [None, Some(Mark(7))] {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let mut request = tonic::Request::new(GetOperationRequest { name: NAME.into() });
         if let Some(mark) = mark.clone() {
             request.extensions_mut().insert(mark);
@@ -347,7 +363,7 @@ async fn a_retry_has_the_extensions_of_the_first_attempt() {
         let mut operations = client.operations_client();
         let (result, ()) = tokio::join!(operations.get_operation(request), async {
             for attempt in 1..=3 {
-                let (rpc, answer) = server.asked().await;
+                let (rpc, answer) = server.next_request().await;
                 let method = rpc.extensions().get::<GrpcMethod<'static>>();
                 assert_eq!(
                     method.map(GrpcMethod::method),
@@ -369,12 +385,12 @@ async fn a_retry_has_the_extensions_of_the_first_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_response_above_the_limit_is_not_requested_again_under_any_policy() {
     let policy = RetryPolicy::default().codes([Code::ResourceExhausted]);
-    let (client, mut server) = talk(|it| it.retry(policy).max_response_size(100));
+    let (client, mut server) = mock_client(|it| it.retry(policy).max_response_size(100));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         // RESOURCE_EXHAUSTED of the server is retried, unlike the client's own limit.
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_error(Status::resource_exhausted("busy"));
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_response(crate::common::ok(&Operation {
             name: "x".repeat(200),
             ..Operation::default()
@@ -385,5 +401,5 @@ async fn a_response_above_the_limit_is_not_requested_again_under_any_policy() {
     let text = error.to_string();
     assert!(text.contains("100 bytes"), "{text}");
     assert!(text.contains("max_response_size"), "{text}");
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }

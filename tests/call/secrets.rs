@@ -1,6 +1,6 @@
 //! No header, token or key appears in errors, spans, logs or `Debug` output. The tests search everything that is emitted.
 
-use crate::common::{NAME, done, talk};
+use crate::common::{NAME, done, mock_client};
 use crate::credentials::{Answer, Script};
 use crate::seen::Seen;
 use apigateway_grpc::ApiGateway;
@@ -32,18 +32,18 @@ async fn calls_over_a_custom_transport_show_no_secret() {
         })
     };
     let clients = [
-        (talk(|it| it.credentials(script())), 3),
-        (talk(|it| it.access_token(TOKEN)), 2),
-        (talk(|it| it.api_key("s3cr3t-key")), 2),
+        (mock_client(|it| it.credentials(script())), 3),
+        (mock_client(|it| it.access_token(TOKEN)), 2),
+        (mock_client(|it| it.api_key("s3cr3t-key")), 2),
     ];
     // The scripted credentials return other headers after a rejection, and the call is sent once more.
     for ((client, mut server), sendings) in clients {
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            let (rpc, answer) = server.asked().await;
+            let (rpc, answer) = server.next_request().await;
             seen.add(&format!("{rpc:?}\n{:?}\n", rpc.headers()));
             answer.send_error(Status::unavailable("away"));
             for _ in 1..sendings {
-                let (_, answer) = server.asked().await;
+                let (_, answer) = server.next_request().await;
                 answer.send_error(Status::unauthenticated("who are you"));
             }
         });
@@ -55,10 +55,10 @@ async fn calls_over_a_custom_transport_show_no_secret() {
             client.operations_client()
         ));
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-            server.asked().await.1.send_response(done());
+            server.next_request().await.1.send_response(done());
         });
         seen.add(&format!("{:?}\n", result.expect("answered")));
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
     is_clean(&seen, "retrying with refreshed ones");
 }
@@ -220,15 +220,15 @@ async fn credentials_that_fail_show_no_secret() {
         1 => crate::credentials::token("Bearer s3cr3t"),
         _ => Answer::Fails(false, "revoked"),
     });
-    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (client, mut server) = mock_client(|it| it.credentials(script.clone()));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_error(Status::unauthenticated("who are you"));
     });
     seen.add_error(&result.expect_err("refused"));
     tokio::time::sleep(std::time::Duration::from_secs(300)).await;
     let error = client.get_operation(NAME).await.expect_err("revoked");
     seen.add_error(&error);
-    assert_eq!(script.asked(), 3);
+    assert_eq!(script.requests(), 3);
     is_clean(&seen, "revoked");
 }

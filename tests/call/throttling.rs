@@ -1,6 +1,6 @@
 //! Retry throttling: a client whose calls keep failing stops retrying them.
 
-use crate::common::{NAME, Server, done, talk};
+use crate::common::{NAME, Server, done, mock_client};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
@@ -13,7 +13,7 @@ fn throttling(max_tokens: u32, token_ratio: f64) -> RetryThrottling {
 }
 
 fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
-    talk(|it| it.retry_throttling(Some(throttling(max_tokens, token_ratio))))
+    mock_client(|it| it.retry_throttling(Some(throttling(max_tokens, token_ratio))))
 }
 
 /// Makes a read whose attempts are answered with these codes; OK is a success.
@@ -22,7 +22,7 @@ fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
 async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for (index, code) in codes.iter().enumerate() {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             match code {
                 Code::Ok => answer.send_response(done()),
                 code => answer.send_error(Status::new(*code, format!("{index}"))),
@@ -56,27 +56,27 @@ async fn throttled_calls_are_not_retried_until_enough_calls_have_succeeded() {
     read(&client, &mut server, &[Ok]).await;
     read(&client, &mut server, &[Ok]).await;
     read(&client, &mut server, &[Unavailable, Ok]).await;
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_throttling_only_the_policy_limits_retries() {
-    let (client, mut server) = talk(|it| it.retry_throttling(None));
+    let (client, mut server) = mock_client(|it| it.retry_throttling(None));
     for _ in 0..50 {
         read(&client, &mut server, &[Code::Unavailable; 5]).await;
     }
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn by_default_half_of_a_hundred_tokens_may_be_used_up() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     // Each call removes five tokens, and the last attempt of the tenth call finds fifty left.
     for _ in 0..10 {
         read(&client, &mut server, &[Code::Unavailable; 5]).await;
     }
     read(&client, &mut server, &[Code::Unavailable]).await;
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn an_error_that_the_policy_does_not_list_takes_no_token() {
         read(&client, &mut server, &[code]).await;
     }
     read(&client, &mut server, &[Code::Unavailable, Code::Ok]).await;
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn calls_with_a_single_attempt_count_too() {
     read(&once, &mut server, &[Code::Unavailable]).await;
     read(&client, &mut server, &[Code::Unavailable]).await;
     drop(once);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 /// The schedule of an operation decides when to poll again.
@@ -107,14 +107,14 @@ async fn polls_of_an_operation_remove_tokens_and_are_never_throttled() {
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     for _ in 0..5 {
         let (result, ()) = tokio::join!(operation.poll(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_error(Status::unavailable("away"));
         });
         result.expect_err("the server is away");
     }
     read(&client, &mut server, &[Code::Unavailable]).await;
     drop(operation);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[test]

@@ -31,20 +31,20 @@ pub(crate) fn token(token: &'static str) -> Answer {
 #[derive(Clone)]
 pub(crate) struct Script {
     answer: Arc<dyn Fn(usize) -> Answer + Send + Sync>,
-    asked: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Script {
     pub(crate) fn new(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
-            asked: Arc::default(),
+            requests: Arc::default(),
         }
     }
 
     /// Returns the number of requests.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -59,7 +59,7 @@ impl CredentialsProvider for Script {
         &self,
         known: Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         match (self.answer)(number) {
             Answer::New(headers) => {
                 let values = headers.into_iter().map(|(name, value)| {

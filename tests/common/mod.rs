@@ -13,20 +13,17 @@ use tower_test::mock::{self, Handle, Mock, SendResponse};
 pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
 
 /// Returns a client without credentials, with the settings of `with`, and its mock server.
-pub(crate) fn talk(with: impl FnOnce(Played) -> Played) -> (ApiGateway, Server) {
-    let (mock, server) = play();
+pub(crate) fn mock_client(with: impl FnOnce(Builder) -> Builder) -> (ApiGateway, Server) {
+    let (mock, server) = mock_transport();
     let client = with(ApiGateway::builder().transport_service(mock).anonymous()).build();
     (client.expect("the settings are valid"), server)
 }
 
 /// Returns a transport, and the server behind it.
-pub(crate) fn play() -> (Mock<GrpcRequest, GrpcResponse>, Server) {
+pub(crate) fn mock_transport() -> (Mock<GrpcRequest, GrpcResponse>, Server) {
     let (mock, handle) = mock::pair();
     (mock, Server { handle })
 }
-
-/// A builder whose transport is the mock server.
-pub(crate) type Played = Builder;
 
 /// The server side of a client.
 pub(crate) struct Server {
@@ -35,14 +32,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Returns the next request of the client.
-    pub(crate) async fn asked(&mut self) -> (GrpcRequest, SendResponse<GrpcResponse>) {
-        let asked = tokio::time::timeout(Duration::from_secs(30), self.handle.next_request());
-        let asked = asked.await.expect("the client asks within half a minute");
-        asked.expect("the client is there")
+    pub(crate) async fn next_request(&mut self) -> (GrpcRequest, SendResponse<GrpcResponse>) {
+        let request = tokio::time::timeout(Duration::from_secs(30), self.handle.next_request());
+        let request = request.await.expect("the client asks within half a minute");
+        request.expect("the client is there")
     }
 
     /// Drops the client, and fails if it has sent another request.
-    pub(crate) async fn asked_nothing_more<C>(mut self, client: C) {
+    pub(crate) async fn expect_no_more_requests<C>(mut self, client: C) {
         drop(client);
         let more = tokio::time::timeout(Duration::from_secs(1), self.handle.next_request());
         let more = more.await.expect("there is no other clone of the client");

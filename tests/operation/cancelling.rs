@@ -196,7 +196,7 @@ async fn a_drop_cancels_the_operation_only_with_cancel_on_drop_and_before_its_en
                 .expect("a name")
                 .cancel_on_drop(),
         );
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         assert!(rpc.uri().path().ends_with("/CancelOperation"));
         answer.send_response(crate::common::ok(&()));
         let mut operation = client
@@ -204,12 +204,12 @@ async fn a_drop_cancels_the_operation_only_with_cancel_on_drop_and_before_its_en
             .expect("a name")
             .cancel_on_drop();
         let (result, ()) = tokio::join!(operation.wait(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_response(crate::common::ok(&succeeded()));
         });
         result.expect("it succeeded");
         drop(operation);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -253,14 +253,14 @@ async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
         let (given_up, _unanswered) = tokio::join!(
             tokio::time::timeout(Duration::from_secs(3), operation.wait()),
             async {
-                let (_, answer) = server.asked().await;
+                let (_, answer) = server.next_request().await;
                 answer.send_response(crate::common::ok(&nothing()));
-                server.asked().await
+                server.next_request().await
             }
         );
         given_up.expect_err("the target is unknown");
         drop(operation);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
     // The operation is gone, which ends the wait, too.
     let gone = || fails("GetOperation", Status::not_found("which?"));
@@ -412,14 +412,14 @@ async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
         let wait = operation.into_future();
         let (given_up, _unanswered) = tokio::join!(
             tokio::time::timeout(Duration::from_secs(1), wait),
-            server.asked()
+            server.next_request()
         );
         given_up.expect_err("it was not answered");
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         assert!(rpc.uri().path().ends_with("/CancelOperation"));
         answer.send_response(crate::common::ok(&()));
         settle().await;
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 

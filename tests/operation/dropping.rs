@@ -19,13 +19,13 @@ async fn a_wait_that_was_dropped_between_polls_continues_at_the_time_of_the_next
         let (given_up, ()) = tokio::join!(
             timeout(Duration::from_millis(200), operation.wait()),
             async {
-                server.asked().await.1.send_response(ok(&running()));
+                server.next_request().await.1.send_response(ok(&running()));
             }
         );
         given_up.expect_err("it is not done");
         assert_eq!(operation.snapshot().name(), NAME);
         let (result, at) = tokio::join!(operation.wait(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             let at = began.elapsed();
             answer.send_response(ok(&succeeded()));
             at
@@ -36,7 +36,7 @@ async fn a_wait_that_was_dropped_between_polls_continues_at_the_time_of_the_next
             "{at:?}"
         );
         drop(operation);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -47,16 +47,20 @@ async fn a_wait_that_was_dropped_during_a_poll_polls_again_and_leaves_no_call_ru
         let mut operation = client.operation::<Api>(NAME).expect("a name");
         let (given_up, asked) = tokio::join!(
             timeout(Duration::from_secs(3), operation.wait()),
-            server.asked()
+            server.next_request()
         );
         given_up.expect_err("it was not answered");
         drop(asked);
         let (result, ()) = tokio::join!(operation.wait(), async {
-            server.asked().await.1.send_response(ok(&succeeded()));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(ok(&succeeded()));
         });
         assert_eq!(result.expect("it succeeded"), active());
         drop(operation);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -76,27 +80,27 @@ async fn a_wait_that_was_dropped_during_a_probe_probes_again() {
                     .expect_err("the api is unknown");
             },
             async {
-                server.asked().await.1.send_response(ok(&running()));
+                server.next_request().await.1.send_response(ok(&running()));
                 server
-                    .asked()
+                    .next_request()
                     .await
                     .1
                     .send_error(Status::not_found("which?"));
-                let (rpc, _unanswered) = server.asked().await;
+                let (rpc, _unanswered) = server.next_request().await;
                 assert!(rpc.uri().path().ends_with("/GetApi"));
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
         );
         let given_up = Instant::now();
         let (result, ()) = tokio::join!(operation.wait(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             assert_eq!(given_up.elapsed(), Duration::ZERO, "it was due");
             answer.send_error(Status::not_found("which?"));
-            server.asked().await.1.send_response(ok(&active()));
+            server.next_request().await.1.send_response(ok(&active()));
         });
         assert_eq!(result.expect("its api is there"), active());
         drop(operation);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -105,10 +109,10 @@ async fn a_dropped_watch_makes_no_more_polls() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let watch = client.operation::<Api>(NAME).expect("a name").watch();
-        server.asked().await.1.send_response(ok(&running()));
+        server.next_request().await.1.send_response(ok(&running()));
         drop(watch);
         tokio::time::sleep(Duration::from_secs(60)).await;
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -120,22 +124,22 @@ async fn a_cancel_that_was_dropped_after_its_request_stays_requested() {
         let mut operation = client.operation::<Api>(NAME).expect("a name");
         let (given_up, ()) =
             tokio::join!(timeout(Duration::from_secs(3), operation.cancel()), async {
-                let (rpc, answer) = server.asked().await;
+                let (rpc, answer) = server.next_request().await;
                 assert!(rpc.uri().path().ends_with("/CancelOperation"));
                 answer.send_response(ok(&()));
-                let (rpc, _unanswered) = server.asked().await;
+                let (rpc, _unanswered) = server.next_request().await;
                 assert!(rpc.uri().path().ends_with("/GetOperation"));
                 tokio::time::sleep(Duration::from_secs(5)).await;
             });
         given_up.expect_err("it was not answered");
         let (result, ()) = tokio::join!(operation.wait(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_response(ok(&failed(1, "cancelled")));
         });
         let error = result.expect_err("it was cancelled");
         assert!(matches!(error.kind(), OperationErrorKind::Cancelled(_)));
         drop(operation);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 

@@ -58,7 +58,7 @@ async fn a_delete_accepts_every_form_of_an_empty_result() {
         let (client, mut server) = crate::play::talk(grpc_only);
         let operation = client.operation::<()>(NAME).expect("a name");
         let (result, ()) = tokio::join!(operation.into_future(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_response(crate::common::ok(&message));
         });
         result.expect("it succeeded");
@@ -79,7 +79,11 @@ async fn a_delete_may_end_without_a_result() {
     let operation = client.operation::<()>(NAME).expect("a name");
     let operation = operation.on_missing_result(MissingResult::Empty);
     let (result, ()) = tokio::join!(operation.into_future(), async {
-        server.asked().await.1.send_response(crate::common::done());
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(crate::common::done());
     });
     result.expect("an empty result");
 }
@@ -253,7 +257,7 @@ async fn metadata_of_any_type_fails_no_wait_and_can_be_read() {
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     let (result, ()) = tokio::join!(operation.wait(), async {
         server
-            .asked()
+            .next_request()
             .await
             .1
             .send_response(crate::common::ok(&message));

@@ -368,7 +368,7 @@ async fn a_wait_may_outlive_its_watcher_and_reports_why_it_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invalid_rate_is_refused() {
-    let (client, _server) = crate::common::talk(|it| it);
+    let (client, _server) = crate::common::mock_client(|it| it);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let refused = client.watcher().with_rate(rate);
         assert!(refused.expect_err("no rate").is_invalid_setting());

@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tonic_types::pb;
 use tower::{Service, ServiceExt as _};
 
-use crate::common::{NAME, Server, framed, grpc, play};
+use crate::common::{NAME, Server, framed, grpc, mock_transport};
 
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
@@ -61,7 +61,7 @@ where
         let (client, mut server) = talk(way);
         let serve = async {
             for (number, (method, reply)) in script().into_iter().enumerate() {
-                let (rpc, answer) = server.asked().await;
+                let (rpc, answer) = server.next_request().await;
                 let asked = rpc.uri().path().rsplit('/').next();
                 assert_eq!(asked, Some(method), "line {number}, {way:?}");
                 match reply {
@@ -71,7 +71,7 @@ where
             }
         };
         tokio::join!(test(client.clone()), serve);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -80,9 +80,9 @@ pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
     use apigateway_grpc::contract::RetryPolicy;
 
     if way == Way::Grpc {
-        return crate::common::talk(|it| it.retry(RetryPolicy::NEVER));
+        return crate::common::mock_client(|it| it.retry(RetryPolicy::NEVER));
     }
-    let (mock, server) = play();
+    let (mock, server) = mock_transport();
     let service = travel(way, mock);
     let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER);

@@ -86,8 +86,8 @@ async fn a_poll_that_times_out_is_repeated() {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let began = Instant::now();
         let (result, ()) = tokio::join!(operation.into_future(), async {
-            let (_, unanswered) = server.asked().await;
-            let (_, answer) = server.asked().await;
+            let (_, unanswered) = server.next_request().await;
+            let (_, answer) = server.next_request().await;
             answer.send_response(crate::common::ok(&succeeded()));
             drop(unanswered);
         });
@@ -264,7 +264,7 @@ async fn delays_start_again_when_the_metadata_changes() {
             let mut gaps = Vec::new();
             let mut last = Instant::now();
             for number in 0..10 {
-                let (_, answer) = server.asked().await;
+                let (_, answer) = server.next_request().await;
                 gaps.push(last.elapsed());
                 last = Instant::now();
                 let mut metadata = metadata("create");
@@ -301,7 +301,7 @@ async fn a_wait_without_any_answer_claims_nothing_about_the_operation() {
         let answers = async {
             loop {
                 server
-                    .asked()
+                    .next_request()
                     .await
                     .1
                     .send_error(Status::unavailable("away"));
@@ -329,7 +329,7 @@ async fn a_response_that_cannot_be_read_does_not_count_as_seen() {
         loop {
             // Field 3, `done`, is true; the length of field 5 is missing.
             let broken = crate::play::ok(vec![0, 0, 0, 0, 3, 0x18, 0x01, 0x2a]);
-            server.asked().await.1.send_response(broken);
+            server.next_request().await.1.send_response(broken);
         }
     };
     let error = tokio::select! {
@@ -345,7 +345,7 @@ async fn a_response_that_cannot_be_read_does_not_count_as_seen() {
 
 /// Returns a client that accepts responses of at most 300 bytes, and its server.
 fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
-    let (mock, server) = common::play();
+    let (mock, server) = common::mock_transport();
     let service = crate::play::travel(way, mock);
     let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_response_size(300);
@@ -368,7 +368,7 @@ async fn a_response_above_the_size_limit_ends_the_wait_at_once_and_names_the_lim
         let (client, mut server) = narrow(way);
         let operation = client.operation::<Api>(NAME).expect("a name");
         let (result, ()) = tokio::join!(operation.into_future(), async {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_response(common::ok(&with_metadata(&long)));
         });
         let error = result.expect_err("the reply is too large");
@@ -379,7 +379,7 @@ async fn a_response_above_the_size_limit_ends_the_wait_at_once_and_names_the_lim
         assert!(error.may_still_run());
         assert!(error.to_string().contains("after 1 poll in"), "{error}");
         names_the_limit(&error);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 
@@ -395,13 +395,21 @@ async fn a_target_above_the_size_limit_proves_nothing_and_the_error_names_the_li
                 done: true,
                 ..running()
             };
-            server.asked().await.1.send_response(common::ok(&nothing));
-            server.asked().await.1.send_response(common::ok(&long));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(common::ok(&nothing));
+            server
+                .next_request()
+                .await
+                .1
+                .send_response(common::ok(&long));
         });
         let error = result.expect_err("its target is too large");
         assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
         names_the_limit(&error);
-        server.asked_nothing_more(client).await;
+        server.expect_no_more_requests(client).await;
     }
 }
 

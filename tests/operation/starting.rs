@@ -203,15 +203,15 @@ async fn lose_and_list(server: &mut Server, pages: &[&[Listed]], skew: i64, date
     let (began_at, start) = (Instant::now(), SystemTime::now());
     let after = |seconds: i64| moved(start, skew + seconds);
     server
-        .asked()
+        .next_request()
         .await
         .1
         .send_error(Status::unavailable("the connection broke"));
-    let (_, answer) = server.asked().await;
+    let (_, answer) = server.next_request().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     answer.send_error(Status::already_exists("it is there"));
     for (number, page) in pages.iter().enumerate() {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         assert!(rpc.uri().path().ends_with("/ListOperations"));
         let operations = page.iter().map(|(id, verb, at, message)| Message {
             name: format!("{PARENT}/operations/{id}"),
@@ -358,7 +358,7 @@ async fn the_search_for_an_operation_ends_even_if_the_list_does_not() {
     let answers = async {
         lose_and_list(&mut server, &[], 0, true).await;
         for number in 0_u32.. {
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             answer.send_response(common::ok(&ListOperationsResponse {
                 next_page_token: number.to_string(),

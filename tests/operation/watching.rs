@@ -49,10 +49,14 @@ async fn a_slow_reader_delays_no_poll_and_sees_the_latest_state() {
         for number in 0..5 {
             let mut metadata = metadata("create");
             metadata.status_message = number.to_string();
-            let (_, answer) = server.asked().await;
+            let (_, answer) = server.next_request().await;
             answer.send_response(ok(&with_metadata(&metadata)));
         }
-        server.asked().await.1.send_response(ok(&succeeded()));
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(ok(&succeeded()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         let snapshots: Vec<Snapshot> = watch.by_ref().collect().await;
         assert_eq!(snapshots.len(), 1, "{snapshots:?}");

@@ -8,7 +8,7 @@ use apigateway_grpc::operation::{OperationError, Schedule};
 use apigateway_grpc::{ApiGateway, Error, ErrorKind, RetryPolicy};
 use tonic::{Code, Status};
 
-use crate::common::talk;
+use crate::common::mock_client;
 
 const PARENT: &str = "projects/p/locations/global";
 const OPERATION: &str = "projects/p/locations/global/operations/o";
@@ -83,10 +83,10 @@ async fn the_question_mark_converts_errors_of_calls_and_of_waits() {
     async fn delete(client: &ApiGateway) -> Result<(), Error> {
         Ok(client.delete_api(format!("{PARENT}/apis/a")).await?.await?)
     }
-    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let answers = async {
         for status in [Status::already_exists("there"), Status::aborted("changed")] {
-            server.asked().await.1.send_error(status);
+            server.next_request().await.1.send_error(status);
         }
     };
     let calls = async { (create(&client).await, delete(&client).await) };

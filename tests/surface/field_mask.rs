@@ -1,6 +1,6 @@
 //! Masks: every update has one, and its paths are fields of the resource.
 
-use crate::common::{NAME as OPERATION, done, talk};
+use crate::common::{NAME as OPERATION, done, mock_client};
 use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::prost_types::{FieldMask, Timestamp};
 use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
@@ -104,7 +104,7 @@ fn a_computed_mask_can_have_every_writable_field_of_the_protos() {
 
 #[tokio::test]
 async fn an_update_without_changes_is_an_error_and_is_not_sent() {
-    let (client, server) = talk(|it| it);
+    let (client, server) = mock_client(|it| it);
     let api = Api {
         name: NAME.into(),
         ..Api::default()
@@ -124,12 +124,12 @@ async fn an_update_without_changes_is_an_error_and_is_not_sent() {
         text.contains("invalid `update_mask`: must not be empty"),
         "{text}"
     );
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test]
 async fn an_update_without_a_mask_is_refused_by_method_and_by_request() {
-    let (client, server) = talk(|it| it);
+    let (client, server) = mock_client(|it| it);
     let request = |update_mask| UpdateApiRequest {
         update_mask,
         api: Some(Api {
@@ -144,12 +144,12 @@ async fn an_update_without_a_mask_is_refused_by_method_and_by_request() {
             "{error}"
         );
     }
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test]
 async fn an_unknown_path_of_a_mask_is_named_in_the_error() {
-    let (client, server) = talk(|it| it);
+    let (client, server) = mock_client(|it| it);
     let wrong = [
         "displayName",
         "api_config",
@@ -172,7 +172,7 @@ async fn an_unknown_path_of_a_mask_is_named_in_the_error() {
         );
         assert_eq!(error, expected);
     }
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn a_mask_is_sent_unchanged() {
     use http_body_util::BodyExt as _;
     use prost::Message as _;
 
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let gateway = Gateway {
         name: "projects/p/locations/l/gateways/g".into(),
         api_config: "c".into(),
@@ -188,7 +188,7 @@ async fn a_mask_is_sent_unchanged() {
     };
     let update = client.update_gateway(gateway.clone(), ["api_config", "labels.team", "*"]);
     let answers = async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(done());
         let body = rpc.into_body().collect().await.expect("whole").to_bytes();
         UpdateGatewayRequest::decode(&body[5..]).expect("an update")

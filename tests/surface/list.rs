@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{Server, ok, talk};
+use crate::common::{Server, mock_client, ok};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ListApisRequest, ListApisResponse,
@@ -41,7 +41,7 @@ fn page(ids: &[&str], next: &str, unreachable: &[&str]) -> ListApisResponse {
 
 /// Answers one request with a page, and returns the request.
 async fn answer(server: &mut Server, page: ListApisResponse) -> ListApisRequest {
-    let (rpc, answer) = server.asked().await;
+    let (rpc, answer) = server.next_request().await;
     answer.send_response(ok(&page));
     message(rpc).await
 }
@@ -71,7 +71,7 @@ async fn read(client: &ApiGateway) -> (Vec<String>, Option<Error>, Vec<String>) 
 
 #[tokio::test(start_paused = true)]
 async fn items_of_all_pages_are_returned_also_after_an_empty_page() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let pages = vec![
         page(&[], "t1", &[]),
         page(&["a", "b"], "t2", &[]),
@@ -82,12 +82,12 @@ async fn items_of_all_pages_are_returned_also_after_an_empty_page() {
     assert_eq!(read.0, ["a", "b", "c"]);
     assert!(read.1.is_none());
     assert_eq!(asked, ["", "t1", "t2", "t3"]);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_repeated_page_token_ends_the_list_with_an_error_that_names_it() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let pages = vec![
         page(&["a"], "t1", &[]),
         page(&["b"], "t2", &[]),
@@ -100,12 +100,12 @@ async fn a_repeated_page_token_ends_the_list_with_an_error_that_names_it() {
     assert_eq!(error.to_string(), expected);
     assert!(error.is_invalid_response() && !error.is_unsent());
     assert_eq!(asked, ["", "t1", "t2"]);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_negative_size_is_refused_and_never_sent() {
-    let (client, server) = talk(|it| it);
+    let (client, server) = mock_client(|it| it);
     let list = client.list_apis(PARENT).page_size(-1);
     let expected = format!("list apis of {PARENT}: invalid `page_size` -1: must not be negative");
     let error = list.first_page().await.expect_err("negative");
@@ -115,12 +115,12 @@ async fn a_negative_size_is_refused_and_never_sent() {
     let error = items.next().await.expect("an error").expect_err("negative");
     assert_eq!(error.to_string(), expected);
     drop(items);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn filter_order_and_size_are_the_same_for_all_pages() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let list = client.list_apis(PARENT);
     let list = list.filter("state = ACTIVE").order_by("name desc");
     let mut items = list.page_size(7).items();
@@ -148,7 +148,7 @@ async fn filter_order_and_size_are_the_same_for_all_pages() {
 
 #[tokio::test(start_paused = true)]
 async fn unreachable_locations_are_returned_once_each_after_the_items() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let pages = vec![
         page(&["a"], "t1", &["here", "there"]),
         page(&["b"], "", &["there", "elsewhere"]),
@@ -159,16 +159,22 @@ async fn unreachable_locations_are_returned_once_each_after_the_items() {
 
 #[tokio::test(start_paused = true)]
 async fn at_most_one_page_is_fetched_ahead() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let mut items = client.list_apis(PARENT).items();
-    assert!(server.asked().now_or_never().is_none(), "nobody wants one");
+    assert!(
+        server.next_request().now_or_never().is_none(),
+        "nobody wants one"
+    );
     let first = answer(&mut server, page(&["a", "b"], "t1", &[]));
     let (item, _) = tokio::join!(items.next(), first);
     assert_eq!(item.expect("one").expect("read"), api("a"));
     let ahead = answer(&mut server, page(&["c", "d"], "t2", &[])).await;
     assert_eq!(ahead.page_token, "t1", "asked for with the first item");
     assert_eq!(items.next().await.expect("one").expect("read"), api("b"));
-    assert!(server.asked().now_or_never().is_none(), "two pages ahead");
+    assert!(
+        server.next_request().now_or_never().is_none(),
+        "two pages ahead"
+    );
     assert_eq!(items.next().await.expect("one").expect("read"), api("c"));
     let ahead = answer(&mut server, page(&[], "", &[])).await;
     assert_eq!(ahead.page_token, "t2");
@@ -176,10 +182,10 @@ async fn at_most_one_page_is_fetched_ahead() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_comes_after_the_items_before_it_and_ends_the_list() {
-    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let answers = async {
         answer(&mut server, page(&["a", "b"], "t1", &[])).await;
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_error(Status::permission_denied("not this page"));
     };
     let (read, ()) = tokio::join!(read(&client), answers);
@@ -187,25 +193,25 @@ async fn an_error_comes_after_the_items_before_it_and_ends_the_list() {
     let error = read.1.expect("it failed").to_string();
     let expected = format!("list apis of {PARENT}: permission denied: not this page");
     assert_eq!(error, expected);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_prefetched_page_that_timed_out_is_requested_again() {
-    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let mut items = client.list_apis(PARENT).items();
     let first = answer(&mut server, page(&["a"], "t1", &[]));
     let (item, _) = tokio::join!(items.next(), first);
     assert_eq!(item.expect("one").expect("read"), api("a"));
-    let (_ahead, _never) = server.asked().await;
+    let (_ahead, _never) = server.next_request().await;
     tokio::time::advance(Duration::from_secs(600)).await;
     let second = answer(&mut server, page(&["b"], "t2", &[]));
     let (item, request) = tokio::join!(items.next(), second);
     assert_eq!(item.expect("one").expect("read"), api("b"));
     assert_eq!(request.page_token, "t1");
-    let (_ahead, _never) = server.asked().await;
+    let (_ahead, _never) = server.next_request().await;
     tokio::time::advance(Duration::from_secs(600)).await;
-    let (error, _never) = tokio::join!(items.next(), server.asked());
+    let (error, _never) = tokio::join!(items.next(), server.next_request());
     let error = error.expect("an error").expect_err("it waited for it");
     assert!(error.is_timeout(), "{error}");
     assert!(items.next().await.is_none());
@@ -213,16 +219,16 @@ async fn a_prefetched_page_that_timed_out_is_requested_again() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_future_of_next_loses_no_item() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let mut items = client.list_apis(PARENT).items();
     assert!(items.next().now_or_never().is_none());
-    let (rpc, answer) = server.asked().await;
+    let (rpc, answer) = server.next_request().await;
     assert!(items.next().now_or_never().is_none());
     answer.send_response(ok(&page(&["a"], "", &[])));
     assert_eq!(items.next().await.expect("one").expect("read"), api("a"));
     assert!(items.next().await.is_none());
     drop((rpc, items));
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,7 +272,7 @@ async fn dropping_a_stream_of_items_ends_its_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn operations_are_listed_by_the_name_of_their_parent_alone() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let refused = client.list_operations(format!("{PARENT}/operations"));
     let error = refused
         .first_page()
@@ -275,7 +281,7 @@ async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     assert!(error.is_invalid_name(), "{error}");
     let list = client.list_operations("projects/p/locations/-");
     let answers = async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(ok(&ListOperationsResponse {
             next_page_token: "next".into(),
             unreachable: vec!["there".into()],
@@ -294,13 +300,17 @@ async fn operations_are_listed_by_the_name_of_their_parent_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_strict_list_fails_if_a_location_is_unreachable() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let list = client.list_apis("projects/p/locations/-").strict();
     let answers = async {
-        server.asked().await.1.send_response(ok(&ListApisResponse {
-            unreachable_locations: vec!["projects/p/locations/there".into()],
-            ..ListApisResponse::default()
-        }));
+        server
+            .next_request()
+            .await
+            .1
+            .send_response(ok(&ListApisResponse {
+                unreachable_locations: vec!["projects/p/locations/there".into()],
+                ..ListApisResponse::default()
+            }));
     };
     let (page, ()) = tokio::join!(list.first_page(), answers);
     let error = page.expect_err("a location is missing");
@@ -310,7 +320,7 @@ async fn a_strict_list_fails_if_a_location_is_unreachable() {
 
     let list = client.list_operations("projects/p/locations/-").strict();
     let answers = async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(ok(&ListOperationsResponse::default()));
         message::<ListOperationsRequest>(rpc).await
     };

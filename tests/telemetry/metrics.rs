@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::common::{NAME, done, talk};
+use crate::common::{NAME, done, mock_client};
 use apigateway_grpc::RetryThrottling;
 use apigateway_grpc::contract::RetryPolicy;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
@@ -40,16 +40,16 @@ fn get<'a>(recorded: &'a BTreeMap<String, Vec<f64>>, key: &str) -> &'a [f64] {
 async fn calls_attempts_and_durations_are_recorded() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
-        server.asked().await.1.send_error(refused);
+        server.next_request().await.1.send_error(refused);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the second attempt succeeded").done);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_error(Status::new(Code::NotFound, "gone"));
     });
     result.expect_err("it is gone");
@@ -75,16 +75,16 @@ async fn calls_attempts_and_durations_are_recorded() {
         "rpc.client.call.duration{{error.type=NOT_FOUND,rpc.method={METHOD},rpc.response.status_code=NOT_FOUND,rpc.system.name=grpc}}"
     );
     assert_eq!(get(&recorded, &failed), [0.0]);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_counts_as_cancelled() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let dropped = tokio::time::timeout(Duration::from_secs(3), client.get_operation(NAME));
-    let (dropped, _received) = tokio::join!(dropped, server.asked());
+    let (dropped, _received) = tokio::join!(dropped, server.next_request());
     dropped.expect_err("the server does not answer");
     let recorded = recorded(&recorder.snapshotter());
     let key = format!(
@@ -98,9 +98,9 @@ async fn a_throttled_call_is_counted() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let throttling = RetryThrottling::default().max_tokens(1);
-    let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
+    let (client, mut server) = mock_client(|it| it.retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_error(Status::unavailable("away"));
     });
     result.expect_err("the call is not retried");
@@ -124,11 +124,11 @@ async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_no
         _ => Answer::Fails(false, "revoked"),
     });
     let credentials = script.clone();
-    let (client, mut server) = talk(|it| it.credentials(script).retry(RetryPolicy::NEVER));
+    let (client, mut server) = mock_client(|it| it.credentials(script).retry(RetryPolicy::NEVER));
     for answered in [true, true, true, false, false] {
         if answered {
             let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-                server.asked().await.1.send_response(done());
+                server.next_request().await.1.send_response(done());
             });
             assert!(result.expect("it was answered").done);
         } else {
@@ -142,8 +142,8 @@ async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_no
         get(&recorded, &key)[0]
     };
     assert_eq!((count("renewed"), count("failed")), (2.0, 2.0));
-    assert_eq!(credentials.asked(), 5);
-    server.asked_nothing_more(client).await;
+    assert_eq!(credentials.requests(), 5);
+    server.expect_no_more_requests(client).await;
 }
 
 #[cfg(feature = "rest")]
@@ -340,7 +340,7 @@ fn speak_http1(mut stream: std::net::TcpStream) {
 fn each_metric_has_a_unit_a_description_and_a_row_in_the_readme() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let (_client, _server) = talk(|it| it);
+    let (_client, _server) = mock_client(|it| it);
     // The recorder shows a description only with a value.
     for name in [
         "calls",

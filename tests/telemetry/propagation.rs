@@ -1,6 +1,6 @@
 //! The trace context that goes with each attempt.
 
-use crate::common::{NAME, done, talk};
+use crate::common::{NAME, done, mock_client};
 use apigateway_grpc::http::HeaderMap;
 use apigateway_grpc::layer::propagation::PropagationLayer;
 use opentelemetry::Context;
@@ -16,11 +16,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 /// Makes a call whose first attempt fails. Returns the headers of both attempts.
 async fn two_attempts() -> [HeaderMap; 2] {
     crate::accept_every_span();
-    let (client, mut server) = talk(|it| it.attempt_layer(PropagationLayer::new()));
+    let (client, mut server) = mock_client(|it| it.attempt_layer(PropagationLayer::new()));
     let (result, sent) = tokio::join!(client.get_operation(NAME), async {
-        let (first, answer) = server.asked().await;
+        let (first, answer) = server.next_request().await;
         answer.send_error(Status::unavailable("away"));
-        let (second, answer) = server.asked().await;
+        let (second, answer) = server.next_request().await;
         answer.send_response(done());
         [first.headers().clone(), second.headers().clone()]
     });

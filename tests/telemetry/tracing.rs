@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{NAME, done, ok, talk};
+use crate::common::{NAME, done, mock_client, ok};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::model::Api;
 use apigateway_grpc::operation::Schedule;
@@ -138,13 +138,13 @@ fn ended(result: OperationResult) -> Operation {
 async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let operation = client.operation::<Api>(NAME).expect("valid");
     let (result, ()) = tokio::join!(operation.into_future(), async {
-        server.asked().await.1.send_response(ok(&running()));
+        server.next_request().await.1.send_response(ok(&running()));
         let response = Any::from_msg(&Api::default()).expect("encoded");
         let response = ok(&ended(OperationResult::Response(response)));
-        server.asked().await.1.send_response(response);
+        server.next_request().await.1.send_response(response);
     });
     result.expect("it succeeded");
     let expected = [
@@ -164,13 +164,13 @@ async fn a_wait_is_a_span_with_its_polls_and_its_outcome() {
 async fn the_wait_of_a_watcher_is_a_span_too() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let operation = client.operation::<Api>(NAME).expect("valid");
     let wait = client.watcher().wait(operation);
     let (result, ()) = tokio::join!(wait, async {
         let response = Any::from_msg(&Api::default()).expect("encoded");
         let response = ok(&ended(OperationResult::Response(response)));
-        server.asked().await.1.send_response(response);
+        server.next_request().await.1.send_response(response);
     });
     result.expect("it succeeded");
     let wait = recorder.wait();
@@ -187,7 +187,7 @@ async fn the_wait_of_a_watcher_is_a_span_too() {
 async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let operation = client.operation::<Api>(NAME).expect("valid");
     let (result, ()) = tokio::join!(operation.into_future(), async {
         let error = pb::Status {
@@ -195,7 +195,7 @@ async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
             ..pb::Status::default()
         };
         let response = ok(&ended(OperationResult::Error(error)));
-        server.asked().await.1.send_response(response);
+        server.next_request().await.1.send_response(response);
     });
     result.expect_err("it failed");
     let wait = recorder.wait();
@@ -214,12 +214,12 @@ async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
 async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let schedule = Schedule::default().total_timeout(Duration::ZERO);
     let mut operation = client.operation::<Api>(NAME).expect("valid");
     operation = operation.with_schedule(schedule);
     let (result, ()) = tokio::join!(operation.wait(), async {
-        server.asked().await.1.send_response(ok(&running()));
+        server.next_request().await.1.send_response(ok(&running()));
     });
     result.expect_err("the wait timed out");
     let wait = recorder.wait();
@@ -251,13 +251,13 @@ fn retry_in(wait: Duration) -> Status {
 async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let wait = Duration::from_secs(3);
-        server.asked().await.1.send_error(retry_in(wait));
+        server.next_request().await.1.send_error(retry_in(wait));
         let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
-        server.asked().await.1.send_error(refused);
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_error(refused);
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the third attempt succeeded").done);
     let attempts = recorder.events("attempt ended");
@@ -282,9 +282,9 @@ async fn each_attempt_is_an_event_with_its_number_delay_transport_and_outcome() 
 async fn the_span_of_a_call_over_a_users_transport_has_no_server_address() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(done());
+        server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("it was answered").done);
     let method = "google.longrunning.Operations/GetOperation";
@@ -348,14 +348,14 @@ async fn a_throttled_retry_is_logged() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
     let throttling = RetryThrottling::default().max_tokens(1);
-    let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
+    let (client, mut server) = mock_client(|it| it.retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        let (_, answer) = server.asked().await;
+        let (_, answer) = server.next_request().await;
         answer.send_error(Status::unavailable("away"));
     });
     let error = result.expect_err("the call is not retried");
     assert!(error.to_string().ends_with("unavailable: away"), "{error}");
     let throttled = recorder.events("not retrying: too many attempts of this client have failed");
     assert_eq!(throttled.len(), 1);
-    server.asked_nothing_more(client).await;
+    server.expect_no_more_requests(client).await;
 }

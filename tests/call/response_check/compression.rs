@@ -5,7 +5,7 @@ use std::io::Write as _;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
-use apigateway_grpc::{ApiGateway, Error};
+use apigateway_grpc::{ApiGateway, Builder, Error};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,7 +16,7 @@ use tonic::Code;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
-use crate::common::{NAME, Played, framed, grpc, talk};
+use crate::common::{NAME, framed, grpc, mock_client};
 
 const OFFERED: &str = "grpc-accept-encoding";
 
@@ -58,12 +58,12 @@ fn encoded(encoding: &'static str, body: Vec<u8>) -> GrpcResponse {
 
 /// Returns the result of a call with this response, and the request.
 async fn answered(
-    with: impl FnOnce(Played) -> Played,
+    with: impl FnOnce(Builder) -> Builder,
     reply: GrpcResponse,
 ) -> (Result<Operation, Error>, GrpcRequest) {
-    let (client, mut server) = talk(|it| with(it.retry(RetryPolicy::NEVER)));
+    let (client, mut server) = mock_client(|it| with(it.retry(RetryPolicy::NEVER)));
     let (result, rpc) = tokio::join!(client.get_operation(NAME), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         answer.send_response(reply);
         rpc
     });
@@ -228,10 +228,10 @@ const GET: &str = "/google.longrunning.Operations/GetOperation";
 async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_and_others_unchanged()
  {
     for (encoding, flag) in [("gzip", 0), ("zstd", 1)] {
-        let (client, mut server) = talk(|it| it);
+        let (client, mut server) = mock_client(|it| it);
         let packed = frame(1, &gzip(&operation()));
         let (reply, ()) = tokio::join!(through(&client, GET, Some("zstd,gzip")), async {
-            let (rpc, answer) = server.asked().await;
+            let (rpc, answer) = server.next_request().await;
             assert_eq!(rpc.headers()[OFFERED], "zstd,gzip");
             answer.send_response(encoded(encoding, packed.clone()));
         });
@@ -247,10 +247,10 @@ async fn a_generated_client_that_offers_encodings_itself_gets_gzip_decompressed_
 
 #[tokio::test]
 async fn a_method_of_another_service_offers_no_encoding_and_its_response_is_unchanged() {
-    let (client, mut server) = talk(|it| it);
+    let (client, mut server) = mock_client(|it| it);
     let packed = frame(1, &gzip(&operation()));
     let (reply, ()) = tokio::join!(through(&client, "/test.Streams/Both", None), async {
-        let (rpc, answer) = server.asked().await;
+        let (rpc, answer) = server.next_request().await;
         assert!(!rpc.headers().contains_key(OFFERED));
         answer.send_response(encoded("gzip", packed.clone()));
     });
