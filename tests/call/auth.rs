@@ -171,7 +171,11 @@ async fn a_refresh_that_hangs_or_fails_keeps_the_old_headers() {
             assert_eq!(only(&headers, "authorization"), "Bearer old");
             assert_eq!(began.elapsed(), secs(0), "the call did not wait");
         }
-        assert_eq!(script.requests(), 6, "each call of age has asked again");
+        assert_eq!(
+            script.requests(),
+            6,
+            "each call with aged headers requests new ones"
+        );
     }
 }
 
@@ -226,7 +230,7 @@ async fn each_attempt_sends_the_current_credentials() {
     assert!(result.expect("the second attempt succeeded").done);
 }
 
-/// Returns the error of a call whose credentials always answer in this way, and the duration of the call.
+/// Returns the error and the duration of a call whose credentials give this answer to every request.
 async fn refused(answer: Answer) -> (Error, Duration) {
     let script = Script::new(move |_| answer.clone());
     let (client, server) = mock_client(|it| it.credentials(script));
@@ -247,7 +251,7 @@ async fn credentials_that_hang_are_an_error_after_the_token_timeout() {
     assert_eq!(
         took,
         secs(8),
-        "it is not tried again: that would hide the error"
+        "the call is not retried, since the retry would reach the deadline and hide the error"
     );
 }
 
@@ -300,14 +304,14 @@ async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated(
             .to_string()
             .contains("credentials: the key was revoked")
     );
-    assert_eq!(took, secs(0), "it is not tried again");
-    assert!(error.is_unsent(), "there was nothing to send");
+    assert_eq!(took, secs(0), "the call is not retried");
+    assert!(error.is_unsent(), "the request was not sent");
     let status = error.status().expect("a call failed");
     let mut cause = std::error::Error::source(status);
     while let Some(source) = cause.filter(|source| !source.to_string().contains("revoked")) {
         cause = source.source();
     }
-    assert!(cause.is_some(), "the cause is kept");
+    assert!(cause.is_some(), "the error has the cause as a source");
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,12 +342,12 @@ async fn plaintext_to_another_machine_is_refused() {
         .expect_err("default credentials are exposed, too");
     assert!(error.is_invalid_setting() && error.to_string().contains("plaintext"));
     let builder = ApiGateway::builder().endpoint("http://gateway.example");
-    builder
-        .anonymous()
-        .build()
-        .expect("there is nothing to expose");
+    builder.anonymous().build().expect("there is no credential");
     let builder = ApiGateway::builder().endpoint("http://[::1]:1");
-    builder.access_token("t").build().expect("it stays here");
+    builder
+        .access_token("t")
+        .build()
+        .expect("the address is loopback");
 
     let layer = AuthLayer::new(
         Script::new(|_| token("t")),

@@ -1,4 +1,5 @@
-//! Credentials that failed are created again: when, how often, and the results of calls in between.
+//! Credentials that failed are created again. The tests check the time, the number of creations, and the results of calls
+//! meanwhile.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -20,12 +21,12 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Returns the answer of credentials of google-cloud-auth whose task has ended.
+/// Panics, as credentials of google-cloud-auth do after their task has ended.
 fn panics() -> Answer {
     panic!("the task has ended")
 }
 
-/// Returns a client whose credentials come from a factory. The n-th request to any of the credentials has the n-th answer.
+/// Returns a client whose credentials come from a factory. All credentials of the factory share one script of answers.
 fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
     let created = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&created);
@@ -62,7 +63,11 @@ async fn credentials_that_failed_permanently_are_created_again_after_a_delay_tha
         _ => token("Bearer new"),
     });
     let (client, mut server, created) = factory(&script);
-    assert_eq!(created.load(Ordering::SeqCst), 1, "`build` has called it");
+    assert_eq!(
+        created.load(Ordering::SeqCst),
+        1,
+        "`build` calls the factory once"
+    );
     for (failures, wait) in [(1, secs(1)), (2, secs(2)), (3, secs(4))] {
         let error = failed(&client).await;
         assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
@@ -78,7 +83,7 @@ async fn credentials_that_failed_permanently_are_created_again_after_a_delay_tha
         assert_eq!(
             script.requests(),
             failures,
-            "and nothing is asked meanwhile"
+            "no headers are requested during the delay"
         );
         tokio::time::sleep(wait.mul_f64(0.27)).await;
     }
@@ -137,7 +142,7 @@ async fn calls_at_the_same_time_share_new_credentials_and_their_failure() {
     assert_eq!(
         created.load(Ordering::SeqCst),
         2,
-        "the first ones were too old to be believed"
+        "credentials of that age are replaced within the call"
     );
     assert!(script.requests() <= 2, "{}", script.requests());
 }
@@ -161,7 +166,7 @@ async fn a_panic_of_credentials_is_an_error_of_the_call() {
     assert_eq!(
         created.load(Ordering::SeqCst),
         2,
-        "new ones were asked at once"
+        "the call requested headers from new credentials"
     );
     tokio::time::sleep(secs(1)).await;
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
@@ -219,8 +224,8 @@ fn ends(test: impl FnOnce() + Send + 'static) {
         sender.send(()).ok();
     });
     match end.recv_timeout(secs(60)) {
-        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
-        _ => thread.join().expect("it holds"),
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("the test hangs"),
+        _ => thread.join().expect("the test succeeds"),
     }
 }
 
@@ -300,12 +305,12 @@ fn a_factory_that_uses_its_own_client_does_not_deadlock() {
                 it.retry(RetryPolicy::NEVER).credentials_from(move || {
                     if let Some(client) = client.get() {
                         let call = client.get_operation(NAME).now_or_never();
-                        assert!(call.is_none(), "it waits for credentials");
+                        assert!(call.is_none(), "the call waits for credentials");
                     }
                     Ok::<Credentials, Error>(script.clone().into())
                 })
             });
-            own.set(client_of_test.clone()).expect("it is the first");
+            own.set(client_of_test.clone()).expect("set once");
             assert_eq!(sent(&client_of_test, &mut server).await, "Bearer new");
         });
     });
@@ -407,7 +412,7 @@ fn a_refresh_that_ended_with_its_runtime_is_followed_by_another() {
         sent(&client, &mut server).await;
         tokio::time::sleep(secs(1)).await;
     });
-    assert_eq!(script.requests(), 3, "the renewal was begun again");
+    assert_eq!(script.requests(), 3, "another refresh was started");
 }
 
 /// Credentials of google-cloud-auth that request their tokens from this address.
@@ -448,7 +453,7 @@ fn endpoint(answers: Vec<(u16, &'static str)>) -> (String, Arc<AtomicUsize>) {
 
 const TOKEN: &str = r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#;
 
-/// google-cloud-auth itself would repeat each of these answers forever.
+/// google-cloud-auth itself would return each of these errors forever.
 #[tokio::test]
 async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
     let cases = [
@@ -492,7 +497,7 @@ async fn a_client_recovers_from_any_response_of_a_token_endpoint() {
     }
 }
 
-/// google-cloud-auth panics in its task on a redirect without a target, and then in its caller.
+/// On a redirect without a target, google-cloud-auth panics in its task. Later requests then panic in the caller.
 #[tokio::test]
 async fn a_panic_within_google_cloud_auth_is_an_error_of_the_call_and_the_client_recovers() {
     let (uri, _) = endpoint(vec![(304, ""), (304, ""), (200, TOKEN)]);

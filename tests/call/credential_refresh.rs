@@ -1,5 +1,5 @@
-//! The server rejects the credentials: they are requested again without the cache, and the call is sent once more if they
-//! differ. This works under this crate's client and under any tonic client.
+//! The server rejects the credentials. The client requests headers again without its cache, and sends the call once more if the
+//! new headers differ. This works under this crate's client and under any tonic client.
 
 use crate::common::{NAME, Server, done, mock_client, mock_transport};
 use crate::credentials::{Answer, Script, token};
@@ -59,7 +59,7 @@ async fn a_call_with_rejected_credentials_is_sent_once_more_with_refreshed_ones_
             let (first, second) = (bytes(first).await, bytes(second).await);
             assert!(!first.is_empty() && first == second);
         });
-        assert!(result.expect("the second sending succeeded").done);
+        assert!(result.expect("the second attempt succeeded").done);
         assert_eq!(script.requests(), 2);
         server.expect_no_more_requests(client).await;
     }
@@ -77,7 +77,11 @@ async fn unchanged_credentials_are_not_sent_again() {
     });
     let error = result.expect_err("there is no other token");
     assert!(error.is_auth() && error.to_string().ends_with("the token has expired"));
-    assert_eq!(script.requests(), 2, "asked past our own values");
+    assert_eq!(
+        script.requests(),
+        2,
+        "the second request bypasses the cache"
+    );
     server.expect_no_more_requests(client).await;
 }
 
@@ -126,20 +130,20 @@ async fn a_create_with_rejected_credentials_is_sent_once_more() {
     });
     assert!(
         result
-            .expect("the second sending succeeded")
+            .expect("the second attempt succeeded")
             .into_inner()
             .done
     );
 }
 
-/// The layer over a mock service, without any other part of this crate.
+/// Returns the auth layer over a mock service, without the other layers of this crate.
 fn alone(script: Script) -> (impl Carries, Server) {
     let (mock, server) = mock_transport();
     let layer = AuthLayer::new(script, &Uri::from_static("https://gateway.example"));
     (layer.expect("it is encrypted").layer(mock), server)
 }
 
-/// The service under a generated client.
+/// A service that a generated client accepts.
 trait Carries:
     tower::Service<GrpcRequest, Response = GrpcResponse, Error = Status, Future: Send> + Clone
 {
@@ -172,7 +176,7 @@ async fn a_rejection_in_a_response_is_replayed_under_a_plain_client() {
         });
         assert!(
             result
-                .expect("the second sending succeeded")
+                .expect("the second attempt succeeded")
                 .into_inner()
                 .done
         );

@@ -1,4 +1,4 @@
-//! The maximum duration of a call: by the contract, by options, and for everything below the deadline layer.
+//! The maximum duration of a call, from the contract and from options. It bounds everything below the deadline layer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -233,7 +233,10 @@ async fn an_unsent_last_attempt_is_reported_as_unsent() {
     let client = builder.build().expect("valid");
     cloned.store(0, Ordering::Relaxed);
     let error = client.get_operation(NAME).await.expect_err("never ready");
-    assert!(cloned.load(Ordering::Relaxed) > 1, "there was one before");
+    assert!(
+        cloned.load(Ordering::Relaxed) > 1,
+        "at least one earlier attempt was made"
+    );
     assert!(
         error.to_string().ends_with("10s, still not sent"),
         "{error}"
@@ -259,7 +262,7 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
         let (_, answer) = server.next_request().await;
         answer.send_response(grpc(Body::new(StreamBody::new(Stalled))));
     });
-    let error = result.expect_err("the body never comes");
+    let error = result.expect_err("the body hangs");
     assert!(error.is_timeout(), "{error}");
     assert!(
         error.to_string().ends_with("still reading the response"),

@@ -131,7 +131,7 @@ fn locked(package: &str) -> String {
 const OURS: &str = concat!("apigateway-grpc/", env!("CARGO_PKG_VERSION"));
 
 #[tokio::test]
-async fn the_user_agent_is_ours_by_default() {
+async fn the_user_agent_names_this_crate_by_default() {
     let headers = sent(|it| it, get_operation).await;
     assert_eq!(all(&headers, "user-agent"), [OURS]);
 }
@@ -143,7 +143,7 @@ async fn the_users_part_of_the_user_agent_is_first() {
 }
 
 #[tokio::test]
-async fn headers_that_a_request_brings_are_kept() {
+async fn headers_of_a_request_are_kept() {
     let call = async |client: ApiGateway| {
         let mut request = Request::new(GetOperationRequest { name: NAME.into() });
         let metadata = request.metadata_mut();
@@ -170,13 +170,13 @@ async fn the_quota_project_is_sent_once_and_only_if_set() {
 #[test]
 fn an_invalid_header_value_is_refused_with_the_name_of_its_setting() {
     let refused = ApiGateway::builder().anonymous().user_agent("a\nb").build();
-    let error = refused.expect_err("a line break is no header text");
+    let error = refused.expect_err("a line break is invalid in a header");
     assert!(error.is_invalid_setting() && error.to_string().contains("`user_agent`"));
     let refused = ApiGateway::builder()
         .anonymous()
         .quota_project("a\0")
         .build();
-    let error = refused.expect_err("a zero is no header text");
+    let error = refused.expect_err("a NUL is invalid in a header");
     assert!(error.is_invalid_setting() && error.to_string().contains("`quota_project`"));
 }
 

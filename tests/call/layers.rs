@@ -84,7 +84,7 @@ async fn no_layer_of_the_user_sees_the_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_layer_set_later_is_inside_one_set_earlier() {
+async fn layers_nest_in_the_order_in_which_they_are_set() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
         let order = Arc::clone(&order);
@@ -159,7 +159,7 @@ impl std::error::Error for Mine {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
+async fn an_error_of_a_layer_becomes_a_status_with_the_code_of_its_source() {
     let cases = [
         (Mine(None), Code::Unknown),
         (Mine(Some(Status::aborted("no"))), Code::Aborted),
@@ -168,7 +168,7 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
         let mine = Arc::new(Mutex::new(Some(mine)));
         let layer = MapErrLayer::new(move |_: Status| {
             let mine = mine.lock().expect("whole").take();
-            mine.expect("one call is one error")
+            mine.expect("a call fails once")
         });
         let (mock, mut server) = mock_transport();
         let builder = ApiGateway::builder().transport_service(mock).anonymous();
@@ -177,13 +177,13 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
             let (_, answer) = server.next_request().await;
             answer.send_error(Status::internal("whatever"));
         });
-        let error = result.expect_err("the layer made an error of it");
+        let error = result.expect_err("the layer replaced the error");
         assert_eq!(error.code(), Some(code), "{error}");
         assert!(error.to_string().starts_with("get operation "));
     }
 }
 
-/// A transport that never becomes ready.
+/// A transport that fails to become ready.
 #[derive(Clone)]
 struct Broken(Code, Arc<AtomicUsize>);
 
@@ -203,7 +203,7 @@ impl Service<GrpcRequest> for Broken {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_readiness_keeps_its_code_and_counts_as_an_attempt() {
+async fn an_error_of_poll_ready_keeps_its_code_and_counts_as_an_attempt() {
     for (code, attempts) in [(Code::PermissionDenied, 1), (Code::Unavailable, 5)] {
         let asked = Arc::new(AtomicUsize::new(0));
         let broken = Broken(code, Arc::clone(&asked));

@@ -43,7 +43,7 @@ fn in_trailers(status: &Status) -> GrpcResponse {
     grpc(tonic::body::Body::new(body))
 }
 
-/// Returns the duration of a read whose first attempt has this response and whose second succeeds.
+/// Makes a read whose first attempt gets this response and whose second attempt succeeds. Returns the duration of the read.
 async fn wait(first: GrpcResponse) -> Duration {
     let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
@@ -67,7 +67,7 @@ async fn fails(status: Status) {
             .1
             .send_response(in_head(&status));
     });
-    let error = result.expect_err("it is not tried again");
+    let error = result.expect_err("the call is not retried");
     assert_eq!(error.code(), Some(status.code()), "{error}");
     assert_eq!(began.elapsed(), Duration::ZERO);
     server.expect_no_more_requests(client).await;
@@ -119,7 +119,7 @@ async fn pushback_sets_the_delay_but_does_not_force_a_retry() {
             .1
             .send_response(in_head(&away(&["5"])));
     });
-    let status = result.expect_err("it may have been processed");
+    let status = result.expect_err("the create may have been processed");
     assert_eq!(status.code(), Code::Unavailable);
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for _ in 1..=5 {
@@ -166,12 +166,12 @@ async fn after_pushback_the_backoff_starts_again() {
         server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the fifth attempt succeeded").done);
-    // Three delays of at most 5 ms, and at most one more.
+    // Three delays of 5 ms by pushback, and a first backoff of at most 1 ms.
     assert!(began.elapsed() <= millis(17), "{:?}", began.elapsed());
     server.expect_no_more_requests(client).await;
 }
 
-/// Returns true if a failed call is retried after two calls that failed with this pushback.
+/// Returns whether a failed call is retried after two earlier calls that failed with this pushback.
 async fn is_tried_again_after(values: &[&str]) -> bool {
     let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = mock_client(|it| it.retry_throttling(Some(throttling)));

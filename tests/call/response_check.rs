@@ -24,7 +24,7 @@ async fn error(reply: GrpcResponse) -> Error {
         server.next_request().await.1.send_response(reply);
     });
     server.expect_no_more_requests(client).await;
-    let error = result.expect_err("the reply is no good");
+    let error = result.expect_err("the response is invalid");
     let text = error.to_string();
     assert!(
         text.starts_with(&format!("get operation {NAME}: ")),
@@ -210,7 +210,7 @@ async fn a_response_that_is_not_grpc_is_reported_with_its_http_status_and_media_
         assert!(error.to_string().contains(&said), "{error}");
         assert!(
             !error.to_string().contains("Sign in"),
-            "never a body: {error}"
+            "the error shows the body: {error}"
         );
     }
     let other = error(page(200, "application/json", "{}")).await;
@@ -300,7 +300,7 @@ async fn a_response_above_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn of_several_codes_the_first_that_is_not_ok_is_used() {
+async fn if_there_are_several_codes_the_first_that_is_not_ok_is_used() {
     for codes in [[&b"0"[..], b"5"], [b"5", b"0"], [b"5", b"7"]] {
         let mut status = HeaderMap::new();
         for code in codes {
@@ -337,7 +337,7 @@ async fn a_long_media_type_is_cut_in_the_error() {
     );
 }
 
-/// Returns the error of a response with these trailers and 2,000 more bytes, where the limit is 1,000.
+/// Returns the error of a response with these trailers and a header of 2,000 bytes. The limit on metadata is 1,000 bytes.
 async fn over(status: &HeaderMap) -> Error {
     let mut status = status.clone();
     let padding = HeaderValue::try_from("x".repeat(2000)).expect("header text");

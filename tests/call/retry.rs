@@ -98,9 +98,9 @@ async fn an_error_that_the_policy_does_not_list_is_returned_at_once() {
 }
 
 /// Returns UNAVAILABLE with this delay before a retry.
-fn come_back_in(wait: Duration) -> Status {
+fn retry_in(wait: Duration) -> Status {
     let details = ErrorDetails::with_retry_info(Some(wait));
-    Status::with_error_details(Code::Unavailable, "come back", details)
+    Status::with_error_details(Code::Unavailable, "retry later", details)
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,11 +108,7 @@ async fn the_delay_from_the_server_is_the_minimum_backoff() {
     let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server
-            .next_request()
-            .await
-            .1
-            .send_error(come_back_in(secs(3)));
+        server.next_request().await.1.send_error(retry_in(secs(3)));
         server.next_request().await.1.send_response(done());
     });
     assert!(result.expect("the second attempt succeeded").done);
@@ -142,11 +138,7 @@ async fn a_delay_beyond_the_deadline_returns_the_last_error_at_once() {
     let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server
-            .next_request()
-            .await
-            .1
-            .send_error(come_back_in(secs(10)));
+        server.next_request().await.1.send_error(retry_in(secs(10)));
     });
     let error = result.expect_err("there is no time for a second attempt");
     assert!(error.is_unavailable() && !error.is_timeout(), "{error}");
@@ -292,7 +284,7 @@ async fn a_status_is_found_in_the_head_and_in_the_trailers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_policy_never_makes_one_attempt() {
+async fn with_the_policy_never_a_call_has_one_attempt() {
     let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let refused = tonic::ConnectError("refused".into());
@@ -328,7 +320,7 @@ async fn retries_are_throttled_during_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_method_of_another_service_passes_once_and_its_body_streams() {
+async fn a_method_of_another_service_is_sent_once_and_its_body_may_be_a_stream() {
     let (client, mut server) = mock_client(|it| it);
     let (pieces, mut taken) = tokio::sync::mpsc::channel(1);
     let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
@@ -336,7 +328,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     let mut rpc = GrpcRequest::new(tonic::body::Body::new(body));
     *rpc.uri_mut() = "/some.Other/Method".parse().expect("a path");
     let (result, ()) = tokio::join!(client.stack().oneshot(rpc), async {
-        // The call arrives before its body has begun.
+        // The server receives the request before its body begins.
         let (rpc, answer) = server.next_request().await;
         let piece = Ok::<_, Status>(http_body::Frame::data("a piece".into()));
         pieces.send(piece).await.expect("it is read");

@@ -12,8 +12,8 @@ use tonic::Status;
 const SECRET: &str = "s3cr3t";
 const TOKEN: &str = "ya29.s3cr3t-token";
 
-fn is_clean(seen: &Seen, but_has: &str) {
-    assert_eq!(seen.leak(SECRET, but_has), None);
+fn is_clean(seen: &Seen, control: &str) {
+    assert_eq!(seen.leak(SECRET, control), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,12 +37,12 @@ async fn calls_over_a_custom_transport_show_no_secret() {
         (mock_client(|it| it.api_key("s3cr3t-key")), 2),
     ];
     // The scripted credentials return other headers after a rejection, and the call is sent once more.
-    for ((client, mut server), sendings) in clients {
+    for ((client, mut server), attempts) in clients {
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
             let (rpc, answer) = server.next_request().await;
             seen.add(&format!("{rpc:?}\n{:?}\n", rpc.headers()));
             answer.send_error(Status::unavailable("away"));
-            for _ in 1..sendings {
+            for _ in 1..attempts {
                 let (_, answer) = server.next_request().await;
                 answer.send_error(Status::unauthenticated("who are you"));
             }
@@ -63,7 +63,7 @@ async fn calls_over_a_custom_transport_show_no_secret() {
     is_clean(&seen, "retrying with refreshed ones");
 }
 
-/// Answers every call over HTTP/2 with a refusal, on a port of localhost.
+/// Starts a server on localhost that rejects every call over HTTP/2.
 async fn refusing() -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a port is free");
@@ -119,7 +119,7 @@ async fn calls_over_rest_show_no_secret_at_the_lowest_level_of_any_crate() {
     is_clean(&seen, "hyper");
 }
 
-/// Answers every request for a tunnel with 407, on a port of localhost.
+/// Starts a proxy on localhost that answers every request for a tunnel with 407.
 async fn unwilling_proxy() -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -162,7 +162,7 @@ async fn a_proxy_that_refuses_its_user_shows_no_secret_at_the_lowest_level_of_an
         seen.add(&format!("{client:?} {:?}\n", client.stack()));
     }
     const REFUSED: &str = "the proxy responded with HTTP 407";
-    // The same in base64, as `proxy-authorization` has it.
+    // The user and password in base64, as in `proxy-authorization`.
     assert_eq!(seen.leak("czNjcjN0", REFUSED), None);
     is_clean(&seen, REFUSED);
 }

@@ -18,7 +18,7 @@ fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
 
 /// Makes a read whose attempts are answered with these codes; OK is a success.
 ///
-/// A further attempt would be noticed at the next read, or at the end.
+/// A further attempt would fail the next read or the end of the test.
 async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for (index, code) in codes.iter().enumerate() {
@@ -45,7 +45,8 @@ async fn throttled_calls_are_not_retried_until_enough_calls_have_succeeded() {
     use Code::{Ok, Unavailable};
 
     let (client, mut server) = throttled(4, 1.0);
-    // Three tokens are left after the first failure. Two are left after the second, which are not more than half.
+    // Three tokens are left after the first failure, so the call is retried. Two tokens are left after the second failure. Two
+    // is not more than half, so the call is not retried again.
     read(&client, &mut server, &[Unavailable, Unavailable]).await;
     // All clones of a client share the tokens.
     read(&client.clone(), &mut server, &[Unavailable]).await;
@@ -124,7 +125,10 @@ fn invalid_throttling_is_refused_by_name() {
         (throttling(10, f64::NAN), "token_ratio"),
     ] {
         let builder = ApiGateway::builder().retry_throttling(Some(throttling));
-        let error = builder.anonymous().build().expect_err("it makes no sense");
+        let error = builder
+            .anonymous()
+            .build()
+            .expect_err("the value is invalid");
         let text = error.to_string();
         assert!(
             text.contains("retry_throttling") && text.contains(name),

@@ -1,4 +1,4 @@
-//! Calls that the server certainly did not process are sent once more at once, whatever their method.
+//! Calls that the server certainly did not process are retried once without delay, for any method.
 
 use std::time::Duration;
 
@@ -28,14 +28,14 @@ async fn create(client: &ApiGateway) -> Result<Operation, Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_on_a_refused_stream_is_sent_once_more_at_once_under_any_policy() {
+async fn a_create_on_a_refused_stream_is_retried_once_without_delay_under_any_policy() {
     let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let began = Instant::now();
     let (result, ()) = tokio::join!(create(&client), async {
         server.next_request().await.1.send_error(refused());
         server.next_request().await.1.send_response(done());
     });
-    assert!(result.expect("the second sending was taken").done);
+    assert!(result.expect("the second attempt succeeded").done);
     assert_eq!(began.elapsed(), Duration::ZERO);
     server.expect_no_more_requests(client).await;
 }
@@ -52,7 +52,7 @@ async fn a_create_whose_stream_is_refused_after_the_response_head_is_not_sent_ag
         let reply = done().map(|_| tonic::body::Body::new(cut));
         server.next_request().await.1.send_response(reply);
     });
-    let error = result.expect_err("it was cut off");
+    let error = result.expect_err("the response was truncated");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
     server.expect_no_more_requests(client).await;
 }

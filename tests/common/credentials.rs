@@ -74,7 +74,10 @@ impl CredentialsProvider for Script {
                 })
             }
             Answer::Same => {
-                assert!(known.get::<EntityTag>().is_some(), "the tag is handed back");
+                assert!(
+                    known.get::<EntityTag>().is_some(),
+                    "the request has the entity tag"
+                );
                 Ok(CacheableResource::NotModified)
             }
             Answer::Fails(transient, text) => Err(CredentialsError::from_msg(transient, text)),

@@ -12,14 +12,14 @@ use tower_test::mock::{self, Handle, Mock, SendResponse};
 /// The operation that most tests read.
 pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
 
-/// Returns a client without credentials, with the settings of `with`, and its mock server.
+/// Returns a client without credentials and its mock server. `with` changes the settings of the client.
 pub(crate) fn mock_client(with: impl FnOnce(Builder) -> Builder) -> (ApiGateway, Server) {
     let (mock, server) = mock_transport();
     let client = with(ApiGateway::builder().transport_service(mock).anonymous()).build();
     (client.expect("the settings are valid"), server)
 }
 
-/// Returns a transport, and the server behind it.
+/// Returns a mock transport, and the mock server that receives its requests.
 pub(crate) fn mock_transport() -> (Mock<GrpcRequest, GrpcResponse>, Server) {
     let (mock, handle) = mock::pair();
     (mock, Server { handle })
@@ -34,8 +34,8 @@ impl Server {
     /// Returns the next request of the client.
     pub(crate) async fn next_request(&mut self) -> (GrpcRequest, SendResponse<GrpcResponse>) {
         let request = tokio::time::timeout(Duration::from_secs(30), self.handle.next_request());
-        let request = request.await.expect("the client asks within half a minute");
-        request.expect("the client is there")
+        let request = request.await.expect("a request within half a minute");
+        request.expect("the client exists")
     }
 
     /// Drops the client, and fails if it has sent another request.
@@ -43,7 +43,11 @@ impl Server {
         drop(client);
         let more = tokio::time::timeout(Duration::from_secs(1), self.handle.next_request());
         let more = more.await.expect("there is no other clone of the client");
-        assert!(more.is_none(), "asked for more: {:?}", more.map(|it| it.0));
+        assert!(
+            more.is_none(),
+            "the client sent another request: {:?}",
+            more.map(|it| it.0)
+        );
     }
 }
 

@@ -45,7 +45,7 @@ impl Seen {
             error.source()
         });
         for error in chain.chain(causes) {
-            writeln!(text, "{error}\n{error:?}\n{error:#?}").expect("a string takes it all");
+            writeln!(text, "{error}\n{error:?}\n{error:#?}").expect("a string accepts any text");
         }
         self.add(&text);
     }
@@ -63,11 +63,12 @@ impl Seen {
         (second, tracing::subscriber::set_default(subscriber))
     }
 
-    /// Returns the problem: the first line that contains the secret, or that the text `but_has` was not captured.
-    pub(crate) fn leak(&self, secret: &str, but_has: &str) -> Option<String> {
+    /// Returns the first captured line that contains the secret. If the text `control` was not captured, returns an error text:
+    /// the search for the secret would prove nothing.
+    pub(crate) fn leak(&self, secret: &str, control: &str) -> Option<String> {
         let text = self.0.lock().expect("whole");
-        if !text.contains(but_has) {
-            return Some(format!("`{but_has}` was not captured: {text}"));
+        if !text.contains(control) {
+            return Some(format!("`{control}` was not captured: {text}"));
         }
         let line = text.lines().find(|line| line.contains(secret));
         line.map(|line| format!("a secret was shown: {line}"))

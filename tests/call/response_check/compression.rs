@@ -211,7 +211,7 @@ async fn an_error_keeps_its_status_with_any_encoding() {
     }
 }
 
-/// Makes one call of a path over the stack. The client has set this header.
+/// Makes a call over the stack. `offered` is the value of `grpc-accept-encoding` that the client sets.
 async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>) -> GrpcResponse {
     let mut rpc = GrpcRequest::new(Body::new(Full::new(Bytes::from(framed(&())))));
     *rpc.uri_mut() = http::Uri::from_static(path);
