@@ -7,13 +7,13 @@ use crate::transcode::schema::{MessageId, Schema};
 
 /// Writes a body as an `HttpBody`. The `HttpBody` is the whole message, or the field with this number if there is one.
 pub(crate) fn put(
-    (schema, of): (&Schema, MessageId),
+    (schema, id): (&Schema, MessageId),
     number: Option<u32>,
     headers: &HeaderMap,
     body: &[u8],
     out: &mut Vec<u8>,
 ) {
-    let field = number.and_then(|number| schema.message(of).field_numbered(number));
+    let field = number.and_then(|number| schema.message(id).field_numbered(number));
     let grouped = field.is_some_and(|(_, field)| field.delimited);
     write(number, grouped, headers, body, out);
 }

@@ -199,16 +199,16 @@ async fn unused_configs(client: &ApiGateway, api: &str) -> Result<Vec<String>, F
     }
 }
 
-/// Returns the configs that gateways of the project use, each with its gateway.
+/// Returns the configs that the gateways of a resource's project use, each with its gateway.
 ///
 /// # Errors
 ///
 /// If a location does not respond.
 pub(crate) async fn configs_in_use(
     client: &ApiGateway,
-    of: &str,
+    resource: &str,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let project = of.split("/locations/").next().unwrap_or_default();
+    let project = resource.split("/locations/").next().unwrap_or_default();
     let mut used = Vec::new();
     let mut gateways = client
         .list_gateways(format!("{project}/locations/-"))

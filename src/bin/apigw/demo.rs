@@ -117,15 +117,15 @@ async fn ended<R: OperationResult>(
     progress.enable_steady_tick(Duration::from_millis(100));
     progress.set_message(operation.name().to_owned());
     // The interval is short, since these operations take less than a second. Those of the service take minutes.
-    let often = Duration::from_millis(200);
-    let schedule = Schedule::default().delays(often, 1.0, often)?;
+    let interval = Duration::from_millis(200);
+    let schedule = Schedule::default().delays(interval, 1.0, interval)?;
     let mut watch = operation.with_schedule(schedule).watch();
-    let mut seen = 0;
+    let mut snapshots = 0;
     while watch.next().await.is_some() {
-        seen += 1;
+        snapshots += 1;
     }
     let result = watch.result().await.map_err(|error| error.to_string());
     progress.finish_and_clear();
-    output::line(&format!("  {done} {what}, after {seen} snapshots"))?;
+    output::line(&format!("  {done} {what}, after {snapshots} snapshots"))?;
     Ok(result?)
 }

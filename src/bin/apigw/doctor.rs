@@ -117,15 +117,15 @@ fn credentials(settings: &Settings) -> CheckResult {
     if settings.disable_credentials().is_true().unwrap_or(false) {
         return CheckResult::Note("none: credentials are disabled".to_owned());
     }
-    let of = settings
+    let impersonated = settings
         .impersonated()
         .value
         .map(|account| format!(", as {account}"))
         .unwrap_or_default();
     match credentials_file() {
-        Some(file) => CheckResult::Good(format!("{}{of}", file.display())),
+        Some(file) => CheckResult::Good(format!("{}{impersonated}", file.display())),
         None => CheckResult::Note(format!(
-            "no file of application default credentials: the metadata server is used{of}. To create the file: gcloud auth application-default login"
+            "no file of application default credentials: the metadata server is used{impersonated}. To create the file: gcloud auth application-default login"
         )),
     }
 }

@@ -206,8 +206,12 @@ fn quota_hint(details: &[ErrorDetail], text: &str) -> Option<String> {
         match detail {
             ErrorDetail::ErrorInfo(info) => {
                 is_rate |= info.reason == "RATE_LIMIT_EXCEEDED";
-                let of = |key: &str| info.metadata.get(key).cloned();
-                quotas.extend(["quota_limit", "quota_metric"].into_iter().filter_map(of));
+                let value = |key: &str| info.metadata.get(key).cloned();
+                quotas.extend(
+                    ["quota_limit", "quota_metric"]
+                        .into_iter()
+                        .filter_map(value),
+                );
             }
             ErrorDetail::QuotaFailure(failure) => {
                 for violation in &failure.violations {

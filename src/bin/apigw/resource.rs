@@ -134,10 +134,10 @@ pub(crate) fn config(
     if let Some(name) = full(text)? {
         return Ok(name);
     }
-    let of = context.settings.api(api_flag).value;
-    let of = of.ok_or_else(|| missing("api_config", "api-config", "api"))?;
-    let of = api(context, &of)?;
-    valid(ApiConfigName::new(of.project(), of.api(), text))
+    let parent = context.settings.api(api_flag).value;
+    let parent = parent.ok_or_else(|| missing("api_config", "api-config", "api"))?;
+    let parent = api(context, &parent)?;
+    valid(ApiConfigName::new(parent.project(), parent.api(), text))
 }
 
 /// Returns the name of an operation, given by its full name, or by its id and the location.

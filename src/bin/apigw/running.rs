@@ -21,8 +21,8 @@ pub(crate) async fn find(client: &ApiGateway, target: &str) -> Result<Option<Str
             continue;
         }
         let json = output::json(&operation)?;
-        let of = json.pointer("/metadata/target").and_then(Value::as_str);
-        if of.is_some_and(|of| is_same(of, target)) {
+        let operation_target = json.pointer("/metadata/target").and_then(Value::as_str);
+        if operation_target.is_some_and(|name| is_same(name, target)) {
             return Ok(Some(operation.name));
         }
     }

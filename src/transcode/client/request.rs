@@ -174,11 +174,11 @@ fn value<'m>(
 }
 
 /// Returns whether a message on a path of field numbers is a member of a oneof.
-fn is_choice(schema: &Schema, mut of: MessageId, path: &[u32]) -> bool {
+fn is_choice(schema: &Schema, mut id: MessageId, path: &[u32]) -> bool {
     path.iter().any(|number| {
-        let field = schema.message(of).field_numbered(*number);
+        let field = schema.message(id).field_numbered(*number);
         if let Some(FieldKind::Message(inner)) = field.map(|(_, field)| field.kind) {
-            of = inner;
+            id = inner;
         }
         field.is_some_and(|(_, field)| field.oneof.is_some())
     })

@@ -101,8 +101,8 @@ impl ResponseReader<'_> {
     /// this number is an `HttpBody`.
     pub(crate) fn raw(self, number: Option<u32>, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
         let mut out = grpc_frames::buffer(0);
-        let of = (self.rules.schema(), self.method.output);
-        http_body::put(of, number, headers, body, &mut out);
+        let output = (self.rules.schema(), self.method.output);
+        http_body::put(output, number, headers, body, &mut out);
         out
     }
 
@@ -128,7 +128,7 @@ impl ResponseReader<'_> {
     fn known_error(self) -> ErrorField {
         let schema = self.rules.schema();
         let output = schema.message(self.method.output);
-        let of = match self.rule.response {
+        let kind = match self.rule.response {
             ResponseBody::Field(place) => match output.fields.get(place) {
                 Some(field) if field.repeat == Cardinality::Map => return ErrorField::Status,
                 Some(field) if field.repeat == Cardinality::Once => field.kind,
@@ -136,8 +136,8 @@ impl ResponseReader<'_> {
             },
             _ => FieldKind::Message(self.method.output),
         };
-        let Some(message) = object(schema, of) else {
-            return if is_open(schema, of) {
+        let Some(message) = object(schema, kind) else {
+            return if is_open(schema, kind) {
                 ErrorField::Status
             } else {
                 ErrorField::Nothing
@@ -208,7 +208,9 @@ enum ErrorField {
 /// Returns the message of a field type whose JSON form is an object with a member for each field.
 fn object(schema: &Schema, kind: FieldKind) -> Option<&Message> {
     match kind {
-        FieldKind::Message(id) => Some(schema.message(id)).filter(|of| of.shape == Shape::Object),
+        FieldKind::Message(id) => {
+            Some(schema.message(id)).filter(|message| message.shape == Shape::Object)
+        }
         _ => None,
     }
 }

@@ -23,12 +23,12 @@ pub(crate) fn write_field(
 ) -> Result<String, String> {
     let mut writer = Writer::new(schema, options);
     let mut out = Vec::new();
-    let of = schema.message(id);
-    let field = of
+    let message_type = schema.message(id);
+    let field = message_type
         .fields
         .get(place)
         .ok_or("the message has no such field")?;
-    collect(&mut writer, of, field, message)?;
+    collect(&mut writer, message_type, field, message)?;
     let found = 0..writer.found.len();
     let written = match field.repeat {
         Cardinality::Once if found.is_empty() => {
@@ -64,19 +64,25 @@ pub(crate) fn read_field(
 /// Appends the values of one field to the writer's list.
 pub(crate) fn collect(
     writer: &mut Writer<'_>,
-    of: &Message,
+    message_type: &Message,
     field: &Field,
     message: &[u8],
 ) -> Result<(), String> {
     let found = &mut writer.found;
-    values(writer.schema, of, field, message, |value| match value {
-        Some(value) => found.push(IndexedField {
-            place: 0,
-            at: found.len(),
-            value,
-        }),
-        None => found.clear(),
-    })
+    values(
+        writer.schema,
+        message_type,
+        field,
+        message,
+        |value| match value {
+            Some(value) => found.push(IndexedField {
+                place: 0,
+                at: found.len(),
+                value,
+            }),
+            None => found.clear(),
+        },
+    )
 }
 
 #[cfg(test)]

@@ -118,15 +118,17 @@ impl Writer<'_> {
     /// Returns whether an entry is known: the number of a closed enum must have a name.
     pub(crate) fn has_known_value(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
         // Writing reports malformed entries.
-        let (Ok((key, of)), WireValue::Bytes(from, to)) = (parts(self.schema, field), value) else {
+        let (Ok((key, value_field)), WireValue::Bytes(from, to)) =
+            (parts(self.schema, field), value)
+        else {
             return true;
         };
-        if !matches!(of.kind, FieldKind::Enum(_)) {
+        if !matches!(value_field.kind, FieldKind::Enum(_)) {
             return true;
         }
-        let entry = entry((key, of), bytes, (from, to), 0).ok();
+        let entry = entry((key, value_field), bytes, (from, to), 0).ok();
         let value = entry.and_then(|entry| entry.value);
-        value.is_none_or(|value| is_known(self.schema, of, value))
+        value.is_none_or(|value| is_known(self.schema, value_field, value))
     }
 
     /// Writes the value of an entry that has a message in several pieces. The message is the concatenation of the

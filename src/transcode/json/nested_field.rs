@@ -16,7 +16,7 @@ type Result<T> = std::result::Result<T, String>;
 /// field.
 pub(crate) fn values(
     schema: &Schema,
-    of: &Message,
+    message_type: &Message,
     field: &Field,
     bytes: &[u8],
     mut each: impl FnMut(Option<WireValue>),
@@ -27,7 +27,7 @@ pub(crate) fn values(
             if is_known(schema, field, value) {
                 each(Some(value));
             }
-        } else if is_sibling(schema, of, field, number, value) {
+        } else if is_sibling(schema, message_type, field, number, value) {
             each(None);
         }
     }
@@ -35,10 +35,16 @@ pub(crate) fn values(
 }
 
 /// Returns whether a value belongs to another member of the field's oneof.
-fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: WireValue) -> bool {
+fn is_sibling(
+    schema: &Schema,
+    message_type: &Message,
+    field: &Field,
+    number: u32,
+    value: WireValue,
+) -> bool {
     field.oneof.is_some()
         && number != field.number
-        && of
+        && message_type
             .field_numbered(number)
             .is_some_and(|(_, other)| other.oneof == field.oneof && is_known(schema, other, value))
 }
@@ -49,13 +55,15 @@ fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: 
 ///
 /// If the bytes are not a message, or the message has no such field.
 pub(crate) fn is_set(schema: &Schema, id: MessageId, place: usize, message: &[u8]) -> Result<bool> {
-    let of = schema.message(id);
-    let field = of
+    let message_type = schema.message(id);
+    let field = message_type
         .fields
         .get(place)
         .ok_or("the message has no such field")?;
     let mut set = false;
-    values(schema, of, field, message, |value| set = value.is_some())?;
+    values(schema, message_type, field, message, |value| {
+        set = value.is_some()
+    })?;
     Ok(set)
 }
 
@@ -70,13 +78,13 @@ pub(crate) fn text<'m>(
     place: usize,
     message: &'m [u8],
 ) -> Result<Option<&'m str>> {
-    let of = schema.message(id);
-    let field = of
+    let message_type = schema.message(id);
+    let field = message_type
         .fields
         .get(place)
         .ok_or("the message has no such field")?;
     let mut last = None;
-    values(schema, of, field, message, |value| last = value)?;
+    values(schema, message_type, field, message, |value| last = value)?;
     last.map(|value| crate::transcode::json::wire_value::text(value, message))
         .transpose()
 }
@@ -93,16 +101,16 @@ pub(crate) fn message_at<'m>(
     path: &[u32],
     message: &'m [u8],
 ) -> Result<Option<Cow<'m, [u8]>>> {
-    let (mut of, mut content) = (root, Cow::Borrowed(message));
+    let (mut id, mut content) = (root, Cow::Borrowed(message));
     for number in path {
-        let (field, inner) = step(schema, of, *number)?;
-        let pieces = pieces(schema, schema.message(of), field, &content)?;
+        let (field, inner) = step(schema, id, *number)?;
+        let pieces = pieces(schema, schema.message(id), field, &content)?;
         content = match (&content, &pieces[..]) {
             (_, []) => return Ok(None),
             (Cow::Borrowed(bytes), [one]) => Cow::Borrowed(slice(*one, bytes)),
             (bytes, several) => Cow::Owned(joined(several.iter().copied(), bytes)),
         };
-        of = inner;
+        id = inner;
     }
     Ok(Some(content))
 }
@@ -121,8 +129,8 @@ pub(crate) fn without<'m>(
     let Some((number, deeper)) = path.split_first() else {
         return Ok(Cow::Borrowed(message));
     };
-    let of = schema.message(root);
-    let (_, field) = of
+    let message_type = schema.message(root);
+    let (_, field) = message_type
         .field_numbered(*number)
         .ok_or("the message has no such field")?;
     // The offset after the last value of the field.
@@ -145,14 +153,14 @@ pub(crate) fn without<'m>(
         let (this, value) = entry?;
         let taken = this == *number && is_known(schema, field, value);
         // Also remove earlier members of the oneof, which this field unset.
-        let unset = begin < end && is_sibling(schema, of, field, this, value);
+        let unset = begin < end && is_sibling(schema, message_type, field, this, value);
         if !taken && !unset {
             out.extend_from_slice(&message[begin..entries.at()]);
         }
     }
     if !deeper.is_empty() {
         let (field, inner) = step(schema, root, *number)?;
-        let pieces = pieces(schema, of, field, message)?;
+        let pieces = pieces(schema, message_type, field, message)?;
         if !pieces.is_empty() {
             let whole = joined(pieces.into_iter(), message);
             put_message(field, &without(schema, inner, deeper, &whole)?, &mut out);
@@ -175,8 +183,8 @@ pub(crate) fn put_message(field: &Field, content: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Returns the field with a number, and its message.
-fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageId)> {
-    let found = schema.message(of).field_numbered(number);
+fn step(schema: &Schema, id: MessageId, number: u32) -> Result<(&Field, MessageId)> {
+    let found = schema.message(id).field_numbered(number);
     let (_, field) = found.ok_or("the message has no such field")?;
     match field.kind {
         FieldKind::Message(inner) => Ok((field, inner)),
@@ -185,9 +193,14 @@ fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageI
 }
 
 /// Returns the pieces of a message field.
-fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<WireValue>> {
+fn pieces(
+    schema: &Schema,
+    message_type: &Message,
+    field: &Field,
+    bytes: &[u8],
+) -> Result<Vec<WireValue>> {
     let mut pieces = Vec::new();
-    values(schema, of, field, bytes, |value| match value {
+    values(schema, message_type, field, bytes, |value| match value {
         Some(piece) => pieces.push(piece),
         None => pieces.clear(),
     })?;

@@ -60,8 +60,8 @@ pub(crate) fn plain(
     place: usize,
     message: &[u8],
 ) -> Result<Option<String>> {
-    let of = schema.message(id);
-    let field = of
+    let message_type = schema.message(id);
+    let field = message_type
         .fields
         .get(place)
         .ok_or("the message has no such field")?;
@@ -72,7 +72,7 @@ pub(crate) fn plain(
         ));
     }
     let mut writer = Writer::new(schema, JsonOptions::default());
-    collect(&mut writer, of, field, message)?;
+    collect(&mut writer, message_type, field, message)?;
     let Some(last) = writer.found.last().map(|found| found.value) else {
         return Ok(None);
     };
@@ -143,14 +143,17 @@ fn from_text(schema: &Schema, kind: FieldKind, text: &str, out: &mut Vec<u8>) ->
             }
         }
         FieldKind::Enum(id) => {
-            let of = schema.enumeration(id);
+            let enum_type = schema.enumeration(id);
             let numbered = || is_number(text).then(|| integer(text)).flatten();
             // The JSON form of NullValue, without quotes.
-            let null = (of.is_null && text == "null").then_some(0);
-            let number = of.number(text).or_else(numbered).or(null);
-            let number = number.filter(|number| of.has(*number));
+            let null = (enum_type.is_null && text == "null").then_some(0);
+            let number = enum_type.number(text).or_else(numbered).or(null);
+            let number = number.filter(|number| enum_type.has(*number));
             let number = number.ok_or_else(|| {
-                format!("unknown enum value `{text}`: must be one of {}", of.names())
+                format!(
+                    "unknown enum value `{text}`: must be one of {}",
+                    enum_type.names()
+                )
             })?;
             put_varint(i64::from(number).cast_unsigned(), out);
         }

@@ -62,25 +62,25 @@ impl Reader<'_> {
         out: &mut Vec<u8>,
     ) -> error::Result<Written> {
         const ENUM: &str = "expected the name or the number of an enum value";
-        let of = self.schema.enumeration(id);
+        let enum_type = self.schema.enumeration(id);
         let number = match lexer.next()? {
             Token::String => {
                 let name = lexer.string()?;
                 let numbered = || is_number(&name).then(|| integer(&name)).flatten();
-                match of.number(&name).or_else(numbered) {
-                    Some(number) if of.has(number) => number,
+                match enum_type.number(&name).or_else(numbered) {
+                    Some(number) if enum_type.has(number) => number,
                     _ if self.strict => {
                         return lexer.error(format!("unknown enum value `{name}`"));
                     }
                     _ => return Ok(Written::Nothing),
                 }
             }
-            Token::Null if of.is_null => {
+            Token::Null if enum_type.is_null => {
                 lexer.word("null")?;
                 0
             }
             Token::Number => match integer::<i32>(lexer.number()?) {
-                Some(number) if of.has(number) => number,
+                Some(number) if enum_type.has(number) => number,
                 // Treat an unknown number of a closed enum as an unknown name.
                 Some(number) if self.strict => {
                     return lexer.error(format!("unknown enum value {number}"));
@@ -111,10 +111,13 @@ impl Writer<'_> {
             FieldKind::Bytes => base64::encode(slice(value, bytes), out),
             FieldKind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
             FieldKind::Enum(id) => {
-                let of = self.schema.enumeration(id);
+                let enum_type = self.schema.enumeration(id);
                 let number = int32(bits);
-                match of.quoted(number).filter(|_| !self.options.enums_as_numbers) {
-                    _ if of.is_null => out.extend_from_slice(b"null"),
+                match enum_type
+                    .quoted(number)
+                    .filter(|_| !self.options.enums_as_numbers)
+                {
+                    _ if enum_type.is_null => out.extend_from_slice(b"null"),
                     Some(name) => out.extend_from_slice(name.as_bytes()),
                     None => signed(i64::from(number), out),
                 }

@@ -53,9 +53,9 @@ impl Random {
             .collect()
     }
 
-    fn message(&mut self, of: &MessageDescriptor, depth: u64) -> DynamicMessage {
-        let mut message = DynamicMessage::new(of.clone());
-        match of.full_name() {
+    fn message(&mut self, descriptor: &MessageDescriptor, depth: u64) -> DynamicMessage {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        match descriptor.full_name() {
             "google.protobuf.Timestamp" => {
                 let seconds = self.below(315_537_897_600).cast_signed() - 62_135_596_800;
                 message.set_field_by_number(1, Value::I64(seconds));
@@ -79,7 +79,7 @@ impl Random {
                 message.set_field_by_number(1, Value::List(paths));
             }
             "google.protobuf.Any" => {
-                let pool = of.parent_pool();
+                let pool = descriptor.parent_pool();
                 let known: Vec<_> = pool
                     .all_messages()
                     .filter(|known| !known.is_map_entry())
@@ -95,7 +95,7 @@ impl Random {
                 message.set_field_by_number(2, Value::Bytes(inner.encode_to_vec().into()));
             }
             "google.protobuf.Value" => {
-                let field = of
+                let field = descriptor
                     .fields()
                     .nth(usize::try_from(self.below(4)).unwrap_or(0))
                     .expect("it has six");
@@ -103,7 +103,7 @@ impl Random {
                 message.set_field(&field, value);
             }
             _ => {
-                for field in of.fields() {
+                for field in descriptor.fields() {
                     if depth > 0 && self.below(2) == 0 {
                         let value = self.value(&field, depth);
                         message.set_field(&field, value);
@@ -155,11 +155,13 @@ impl Random {
             Kind::Bool => Value::Bool(bits & 1 == 1),
             Kind::String => Value::String(self.text()),
             Kind::Bytes => Value::Bytes(self.text().into_bytes().into()),
-            Kind::Enum(of) => {
-                let values: Vec<i32> = of.values().map(|value| value.number()).collect();
+            Kind::Enum(descriptor) => {
+                let values: Vec<i32> = descriptor.values().map(|value| value.number()).collect();
                 Value::EnumNumber(values[(bits % values.len() as u64) as usize])
             }
-            Kind::Message(of) => Value::Message(self.message(of, depth.saturating_sub(1))),
+            Kind::Message(descriptor) => {
+                Value::Message(self.message(descriptor, depth.saturating_sub(1)))
+            }
         }
     }
 }
@@ -213,22 +215,22 @@ fn ours(message: &DynamicMessage) -> String {
     .expect("it has a JSON form")
 }
 
-fn back(of: &MessageDescriptor, json: &str) -> DynamicMessage {
-    let id = SCHEMA.find(of.full_name()).expect("in the set");
+fn back(descriptor: &MessageDescriptor, json: &str) -> DynamicMessage {
+    let id = SCHEMA.find(descriptor.full_name()).expect("in the set");
     let options = JsonOptions {
         strict: true,
         ..JsonOptions::default()
     };
     let bytes =
         read(&SCHEMA, id, json.as_bytes(), options).unwrap_or_else(|why| panic!("{why}: {json}"));
-    DynamicMessage::decode(of.clone(), bytes.as_slice()).expect("it is a message")
+    DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).expect("it is a message")
 }
 
 proptest! {
     #[test]
     fn arbitrary_messages_have_the_same_json_and_are_read_back(seed: u64) {
         let pool = pool();
-        let messages: Vec<_> = pool.all_messages().filter(|of| !of.is_map_entry()).collect();
+        let messages: Vec<_> = pool.all_messages().filter(|descriptor| !descriptor.is_map_entry()).collect();
         let mut random = Random(seed);
         for _ in 0..4 {
             let pick = usize::try_from(random.below(messages.len() as u64)).unwrap_or(0);
@@ -248,8 +250,8 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>, pick: usize) {
         let pool = pool();
         let count = pool.all_messages().count();
-        let of = pool.all_messages().nth(pick % count).expect("in range");
-        let id = SCHEMA.find(of.full_name()).expect("in the set");
+        let descriptor = pool.all_messages().nth(pick % count).expect("in range");
+        let id = SCHEMA.find(descriptor.full_name()).expect("in the set");
         let _ = write(&SCHEMA, id, &bytes, JsonOptions::default());
         let _ = read(&SCHEMA, id, &bytes, JsonOptions::default());
     }
@@ -257,11 +259,11 @@ proptest! {
     #[test]
     fn damaged_json_never_panics(seed: u64, at: usize, byte: u8) {
         let pool = pool();
-        let of = pool.get_message_by_name("google.longrunning.Operation").expect("in the set");
-        let mut json = ours(&Random(seed).message(&of, 4)).into_bytes();
+        let descriptor = pool.get_message_by_name("google.longrunning.Operation").expect("in the set");
+        let mut json = ours(&Random(seed).message(&descriptor, 4)).into_bytes();
         let at = at % json.len();
         json[at] = byte;
-        let id = SCHEMA.find(of.full_name()).expect("in the set");
+        let id = SCHEMA.find(descriptor.full_name()).expect("in the set");
         let _ = read(&SCHEMA, id, &json, JsonOptions::default());
         let _ = read(&SCHEMA, id, &json[..at], JsonOptions::default());
     }

@@ -231,14 +231,17 @@ impl<'a> RulesBuilder<'a> {
         let (mut methods, mut unserved, mut any) = (Vec::new(), Vec::new(), false);
         let mut lines = self.lines;
         let imported = imported(&set);
-        for (file, service, of) in services(&set) {
-            let selector = format!("{service}.{}", of.name);
-            let annotation = of.options.as_ref().and_then(|options| options.http.clone());
+        for (file, service, descriptor) in services(&set) {
+            let selector = format!("{service}.{}", descriptor.name);
+            let annotation = descriptor
+                .options
+                .as_ref()
+                .and_then(|options| options.http.clone());
             let own = overrides.remove(&selector);
             let mixin = own.is_none() && imported.contains(file.name.as_str());
             let rule = own.or(annotation);
             any |= rule.is_some();
-            let (mut method, invalid) = Method::new(&schema, &service, of, rule.as_ref())
+            let (mut method, invalid) = Method::new(&schema, &service, descriptor, rule.as_ref())
                 .map_err(|why| format!("{selector}: {why}"))?;
             for invalid in invalid {
                 let InvalidRule { pattern, reason } = invalid;
@@ -309,7 +312,7 @@ impl Method {
     fn new(
         schema: &Schema,
         service: &str,
-        of: &MethodType,
+        descriptor: &MethodType,
         rule: Option<&HttpRule>,
     ) -> Result<(Self, Vec<InvalidRule>), String> {
         let message = |name: &str| {
@@ -317,7 +320,10 @@ impl Method {
             let found = schema.find(name);
             found.ok_or_else(|| format!("the message `{name}` is not in the descriptor set"))
         };
-        let (input, output) = (message(&of.input_type)?, message(&of.output_type)?);
+        let (input, output) = (
+            message(&descriptor.input_type)?,
+            message(&descriptor.output_type)?,
+        );
         let compiled = rule.map(|rule| Rule::all(schema, rule, input, output));
         let (mut rules, mut all_invalid) = (Vec::new(), Vec::new());
         for rule in compiled.unwrap_or_default() {
@@ -327,11 +333,11 @@ impl Method {
             }
         }
         let method = Self {
-            path: format!("/{service}/{}", of.name),
+            path: format!("/{service}/{}", descriptor.name),
             input,
             output,
-            client_streaming: of.client_streaming,
-            server_streaming: of.server_streaming,
+            client_streaming: descriptor.client_streaming,
+            server_streaming: descriptor.server_streaming,
             lines: false,
             mixin: false,
             rules,

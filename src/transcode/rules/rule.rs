@@ -120,7 +120,7 @@ impl Rule {
         exclusive(&template, &variables)?;
         let body = body(schema, input, &rule.body)?;
         let response = response(schema, output, &rule.response_body)?;
-        let of_body = match body {
+        let body_field = match body {
             RequestBody::Field(place) => schema.message(input).fields.get(place),
             RequestBody::Raw(number) => {
                 let fields = &schema.message(input).fields;
@@ -128,14 +128,14 @@ impl Rule {
             }
             RequestBody::None | RequestBody::All => None,
         };
-        let of_body = of_body.map(|field| field.number);
+        let body_field = body_field.map(|field| field.number);
         let all = body == RequestBody::All;
         let paths = variables.iter().map(|bound| &bound.numbers);
         let single = paths.clone().filter(|path| path.len() == 1);
-        let skip = single.map(|path| path[0]).chain(of_body).collect();
+        let skip = single.map(|path| path[0]).chain(body_field).collect();
         // Do not remove fields that the query skips, or fields within the body field.
         let strip = paths
-            .filter(|path| all || (path.len() > 1 && Some(path[0]) != of_body))
+            .filter(|path| all || (path.len() > 1 && Some(path[0]) != body_field))
             .cloned()
             .collect();
         let any = verb.is_none();
@@ -147,7 +147,7 @@ impl Rule {
             template,
             variables,
             body,
-            body_field: of_body,
+            body_field,
             response,
             skip,
             strip,

@@ -86,8 +86,8 @@ impl<'a> TypeIndex<'a> {
             for message in &file.message_type {
                 types.message(&file.package, message, syntax);
             }
-            for of in &file.enum_type {
-                types.enumeration(&file.package, of, syntax);
+            for descriptor in &file.enum_type {
+                types.enumeration(&file.package, descriptor, syntax);
             }
             types.extensions(&file.package, &file.extension, syntax);
         }
@@ -100,8 +100,8 @@ impl<'a> TypeIndex<'a> {
         for nested in &message.nested_type {
             self.message(&name, nested, syntax);
         }
-        for of in &message.enum_type {
-            self.enumeration(&name, of, syntax);
+        for descriptor in &message.enum_type {
+            self.enumeration(&name, descriptor, syntax);
         }
         self.extensions(&name, &message.extension, syntax);
         self.message_ids
@@ -109,11 +109,11 @@ impl<'a> TypeIndex<'a> {
         self.messages.push((name, message, syntax));
     }
 
-    fn enumeration(&mut self, scope: &str, of: &'a EnumType, syntax: Syntax) {
-        let name = scoped(scope, &of.name);
-        let syntax = syntax.with(of.options.and_then(|options| options.features));
+    fn enumeration(&mut self, scope: &str, descriptor: &'a EnumType, syntax: Syntax) {
+        let name = scoped(scope, &descriptor.name);
+        let syntax = syntax.with(descriptor.options.and_then(|options| options.features));
         self.enum_ids.insert(name.clone(), EnumId(self.enums.len()));
-        self.enums.push((name, of, syntax));
+        self.enums.push((name, descriptor, syntax));
     }
 
     fn extensions(&mut self, scope: &str, all: &'a [FieldType], syntax: Syntax) {
@@ -132,7 +132,8 @@ impl<'a> TypeIndex<'a> {
             .map(|(name, message, syntax)| self.compiled(name, message, *syntax))
             .collect::<Result<_, _>>()?;
         let enums = self.enums.iter();
-        let enums = enums.map(|(name, of, syntax)| enumeration(name, of, syntax.closed));
+        let enums =
+            enums.map(|(name, descriptor, syntax)| enumeration(name, descriptor, syntax.closed));
         Ok(Schema {
             messages,
             enums: enums.collect(),
@@ -140,18 +141,23 @@ impl<'a> TypeIndex<'a> {
         })
     }
 
-    fn compiled(&self, name: &str, of: &MessageType, syntax: Syntax) -> Result<Message, String> {
+    fn compiled(
+        &self,
+        name: &str,
+        descriptor: &MessageType,
+        syntax: Syntax,
+    ) -> Result<Message, String> {
         // The entry of a map and its content are never delimited, whatever the features of the file are.
-        let options = of.options.unwrap_or_default();
+        let options = descriptor.options.unwrap_or_default();
         let syntax = Syntax {
             delimited: syntax.delimited && !options.map_entry,
             ..syntax
         };
-        let shape = shape(name, of);
-        let mut fields = Vec::with_capacity(of.field.len());
-        for field in &of.field {
+        let shape = shape(name, descriptor);
+        let mut fields = Vec::with_capacity(descriptor.field.len());
+        for field in &descriptor.field {
             let oneof = field.oneof_index.and_then(|at| usize::try_from(at).ok());
-            let oneof = oneof.and_then(|at| of.oneof.get(at)?.options);
+            let oneof = oneof.and_then(|at| descriptor.oneof.get(at)?.options);
             let syntax = syntax.with(oneof.and_then(|options| options.features));
             let compiled = self
                 .field(field, syntax)
@@ -352,8 +358,8 @@ fn quoted(name: &str) -> String {
     serde_json::Value::from(name).to_string()
 }
 
-fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
-    let mut by_number: Vec<_> = of
+fn enumeration(name: &str, descriptor: &EnumType, closed: bool) -> Enum {
+    let mut by_number: Vec<_> = descriptor
         .value
         .iter()
         .map(|value| (value.number, quoted(&value.name)))
@@ -365,8 +371,14 @@ fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
         is_null: name == "google.protobuf.NullValue",
         closed,
         by_number,
-        numbers: of.value.iter().map(|value| value.number).collect(),
-        by_name: NameTable::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),
+        numbers: descriptor.value.iter().map(|value| value.number).collect(),
+        by_name: NameTable::new(
+            descriptor
+                .value
+                .iter()
+                .map(|value| value.name.clone())
+                .zip(0..),
+        ),
     }
 }
 
@@ -419,13 +431,13 @@ const KNOWN: [(&str, Shape, Numbers); 16] = [
     ("BytesValue", Shape::Wrapper, &[(1, 12)]),
 ];
 
-fn shape(name: &str, of: &MessageType) -> Shape {
+fn shape(name: &str, descriptor: &MessageType) -> Shape {
     let name = name.strip_prefix("google.protobuf.");
     let known = KNOWN.iter().find(|(known, ..)| Some(*known) == name);
     let Some((_, shape, fields)) = known else {
         return Shape::Object;
     };
-    let mut found: Vec<_> = of
+    let mut found: Vec<_> = descriptor
         .field
         .iter()
         .map(|field| (field.number, field.kind))
@@ -441,7 +453,7 @@ fn shape(name: &str, of: &MessageType) -> Shape {
                 ".google.protobuf.Struct" | ".google.protobuf.ListValue"
             )
     };
-    if found == *fields && of.field.iter().all(within) {
+    if found == *fields && descriptor.field.iter().all(within) {
         *shape
     } else {
         Shape::Object

@@ -240,11 +240,11 @@ fn head(key: &[u8]) -> Option<u32> {
 }
 
 impl Tag {
-    pub(crate) fn new(number: u32, of: WireType) -> Self {
+    pub(crate) fn new(number: u32, wire_type: WireType) -> Self {
         let mut bytes = [0; 5];
         let mut rest = &mut bytes[..];
         // A field number has at most 29 bits and a wire type has 3, which fit into five bytes.
-        prost::encoding::encode_varint(u64::from(number) << 3 | of as u64, &mut rest);
+        prost::encoding::encode_varint(u64::from(number) << 3 | wire_type as u64, &mut rest);
         let left = rest.len();
         let length = u8::try_from(bytes.len() - left).unwrap_or_default();
         Self { bytes, length }

@@ -31,9 +31,10 @@ pub(crate) fn fields<'s>(
         let inner = message.ok_or_else(|| {
             format!("invalid field path `{name}`: a field before the last is not a message")
         })?;
-        let of = schema.message(inner);
-        let found = of.field_named(part);
-        let (_, field) = found.ok_or_else(|| format!("unknown field `{name}` of {}", of.name))?;
+        let owner = schema.message(inner);
+        let found = owner.field_named(part);
+        let (_, field) =
+            found.ok_or_else(|| format!("unknown field `{name}` of {}", owner.name))?;
         message = match field.kind {
             FieldKind::Message(inner)
                 if field.repeat == Cardinality::Once

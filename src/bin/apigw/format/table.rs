@@ -86,7 +86,7 @@ fn sort(columns: &[Column], rows: &mut [&Vec<Value>]) {
         .collect();
     keys.sort_unstable();
     rows.sort_by(|a, b| {
-        let of = |(_, index): &(i64, usize)| {
+        let compare_column = |(_, index): &(i64, usize)| {
             let order = compare(&a[*index], &b[*index]);
             if columns[*index].is_reversed {
                 order.reverse()
@@ -95,7 +95,7 @@ fn sort(columns: &[Column], rows: &mut [&Vec<Value>]) {
             }
         };
         keys.iter()
-            .map(of)
+            .map(compare_column)
             .find(|order| order.is_ne())
             .unwrap_or(Ordering::Equal)
     });
