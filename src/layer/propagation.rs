@@ -47,12 +47,12 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Adds the trace context to every request. Works in [`Builder::attempt_layer`](crate::Builder::attempt_layer) and under any
 /// tonic client.
 ///
-/// The context is that of the current span of `tracing`, if a layer of `tracing-opentelemetry` records it, and otherwise the
-/// current context of `opentelemetry`. It replaces a context that the request already has. Without a context, the request is
-/// not changed.
+/// The context comes from the current span of `tracing`, if a layer of `tracing-opentelemetry` records this span. Otherwise it
+/// is the current context of `opentelemetry`. It replaces a context that the request already has. Without a context, the
+/// request is not changed.
 ///
-/// The versions of `opentelemetry` and `tracing-opentelemetry` must be those of this crate. With another version, no context is
-/// found.
+/// The program must use the same versions of `opentelemetry` and `tracing-opentelemetry` as this crate. With another version,
+/// no context is found.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PropagationLayer {
     _private: (),

@@ -120,7 +120,7 @@ impl AuthLayer {
     pub const DEFAULT_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
 
     /// Returns a layer with these credentials for calls to `endpoint`. The credentials are never created again after they have
-    /// failed; for that, use [`from_factory`](Self::from_factory).
+    /// failed. [`from_factory`](Self::from_factory) returns a layer that creates them again.
     ///
     /// # Errors
     ///

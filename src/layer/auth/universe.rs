@@ -19,8 +19,8 @@ const UNIVERSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// headers also requests the universe domain, until the credentials have named it.
 ///
 /// If the universe domain is not returned in time, the headers are not sent, and the next call requests it again. Credentials
-/// without a universe domain count as those of the default one, as in Google's clients. This result is not cached, since the
-/// library also returns it after a failed request.
+/// without a universe domain count as credentials of the default universe, as in Google's clients. This result is not cached,
+/// since the library also returns it after a failed request.
 pub(crate) fn of_universe(credentials: Credentials, domain: &str) -> Credentials {
     OfUniverse {
         credentials,

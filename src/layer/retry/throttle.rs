@@ -10,7 +10,7 @@ use crate::error::Error;
 /// A client and its clones share one token bucket, which is full at first. An attempt that fails with a retryable code, or
 /// whose pushback forbids a retry, removes one token. A call that succeeds adds `token_ratio` tokens. While at most half of the
 /// tokens are left, failed calls are not retried and return their error. First attempts, transparent retries and retries with
-/// refreshed credentials are not throttled; the latter two remove no token.
+/// refreshed credentials are not throttled. Transparent retries and retries with refreshed credentials also remove no token.
 ///
 /// Polls of operations add and remove tokens, too. Each poll is a single attempt. The
 /// [`Schedule`](crate::operation::Schedule) decides when to poll again, and is not throttled.

@@ -1,7 +1,7 @@
 //! Reads the cause of a failed token request from an error of google-cloud-auth.
 //!
 //! The texts of the error are parsed, since the library reports the status, URL and body of a response only in them. A text of
-//! an unknown form is shown as it is, without anything that looks like a secret.
+//! an unknown form is shown too, except the parts that look like a secret.
 
 use std::error::Error as StdError;
 

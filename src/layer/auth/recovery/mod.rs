@@ -62,7 +62,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 pub(super) struct Provider {
     /// `None` for credentials that the user created, which are never created again.
     factory: Option<Factory>,
-    /// The lock that a call holds while it runs the factory. Other calls wait for it without blocking their threads.
+    /// The lock that a call holds while it runs the factory. Other calls wait for the lock without blocking their threads.
     creating: tokio::sync::Mutex<()>,
     /// The lock is not held while code of the library or the user runs.
     state: Mutex<State>,
