@@ -58,7 +58,7 @@ impl<C> Builder<C> {
     }
 
     /// Sets the maximum size in bytes of the headers of a response, and of its trailers: 16 KiB by default, at most 1 MiB. The
-    /// size is that of all names and values, plus 32 bytes for each field (RFC 9113 §6.5.2).
+    /// size counts all names and values, and 32 bytes for each field (RFC 9113 §6.5.2).
     ///
     /// Larger metadata is dropped, and fails only its own call. A failed call keeps its status code, its error details if they
     /// fit, and its message, cut to this size. The message then says that metadata was dropped. A call that would have
@@ -73,9 +73,9 @@ impl<C> Builder<C> {
 
     /// Sets the trusted certificates, as PEM text, instead of the well-known roots.
     ///
-    /// The well-known roots are those of the operating system (feature `tls-native-roots`) and those of Mozilla (feature
-    /// `tls-webpki-roots`). The environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the roots of the operating
-    /// system.
+    /// The well-known roots are the roots of the operating system (feature `tls-native-roots`) and the roots of Mozilla
+    /// (feature `tls-webpki-roots`). The environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the roots of the
+    /// operating system.
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.ca_certificates = Some(pem.into());
         self

@@ -183,7 +183,7 @@ fn payload_length(&[a, b, c, ..]: &[u8; HEADER]) -> usize {
     usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
 }
 
-/// Returns whether a frame header is that of a SETTINGS frame without the ACK flag (RFC 9113 §6.5).
+/// Returns whether a frame header begins a SETTINGS frame without the ACK flag (RFC 9113 §6.5).
 fn is_settings(header: &[u8; HEADER]) -> bool {
     let [_, _, _, frame_type, flags, stream @ ..] = header;
     let is_whole = payload_length(header).is_multiple_of(SETTING);

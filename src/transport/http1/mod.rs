@@ -349,7 +349,7 @@ impl SharedRestPool {
         self.in_shared_phase(opening).await
     }
 
-    /// Waits for a future. Meanwhile, the phase of the call is that of the shared attempt to connect.
+    /// Waits for a future. Meanwhile, the call has the phase of the shared attempt to connect.
     async fn in_shared_phase<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {

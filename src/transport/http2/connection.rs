@@ -231,7 +231,7 @@ async fn drive(
 /// Waits until the last handle and the last stream are dropped, and then for the keepalive timeout. The connection has that
 /// time to close gracefully.
 async fn close_timeout(health: &Arc<ConnectionHealth>, keepalive: Keepalive) {
-    // The last reference is that of the connection's task, which runs this function.
+    // The last reference belongs to the connection's task, which runs this function.
     while Arc::strong_count(health) > 1 {
         tokio::time::sleep(keepalive.interval).await;
     }

@@ -44,8 +44,8 @@ fn the_variables_are_read_in_the_order_of_curl() {
     }
 }
 
-/// NO_PROXY lists and hosts, and `true` if the host is reached without the proxy. The results are those of curl 7.88, except
-/// that curl 7.88 documents IPv6 networks but does not match them.
+/// NO_PROXY lists and hosts, and `true` if the host is reached without the proxy. curl 7.88 has the same results, except that
+/// it documents IPv6 networks but does not match them.
 const NO_PROXY_CASES: [(&str, &str, bool); 36] = [
     ("", "example.com", false),
     ("*", "example.com", true),
