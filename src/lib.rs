@@ -108,8 +108,8 @@ not serve traffic at a gateway's host name.
 //!
 //! # Configuration
 //!
-//! [`Builder`] has the settings of a client, [`CallOptions`] those of a call, and [`Schedule`](operation::Schedule) those of a
-//! wait. Each setting documents its default. Timeouts, retry policies, HTTP routes and routing headers come from the service's
+//! [`Builder`] has the settings of a client, [`CallOptions`] has the options of a call, and [`Schedule`](operation::Schedule)
+//! has the times of a wait. Each setting documents its default. Timeouts, retry policies, HTTP routes and routing headers come from the service's
 //! published configuration, which [`contract`] exposes.
 //!
 //! # Telemetry

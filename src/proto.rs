@@ -1,7 +1,8 @@
 //! The generated messages, clients and (feature `emulator`) server traits, by proto package.
 //!
-//! `build.rs` generates this module from the protos in `proto/`, whose declarations are those of googleapis. The module has no
-//! `google.rpc`: use the messages of [`tonic_types::pb`]. [`model`](crate::model) has the common messages under short paths.
+//! `build.rs` generates this module from the protos in `proto/`, which declare the same messages and services as googleapis.
+//! The module has no `google.rpc`: use the messages of [`tonic_types::pb`]. [`model`](crate::model) has the common messages
+//! under short paths.
 //!
 //! ```
 //! use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;

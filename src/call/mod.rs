@@ -62,8 +62,8 @@ pub struct CallOptions {
     /// True if the call may be repeated even if the server has processed it. With `Some(true)`, the codes of the policy also
     /// apply to a create or an update. The default depends on the method.
     pub idempotent: Option<bool>,
-    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace those of the client; all others
-    /// are sent in addition to the headers of the request. The default is no header.
+    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace the client's headers of these
+    /// names. All other headers are sent in addition to the headers of the request. The default is no header.
     ///
     /// Headers that are reserved for the client make the call fail with INVALID_ARGUMENT before it is sent: `authorization`,
     /// `te`, `content-type`, `x-goog-api-client`, names that begin with `grpc-`, and headers of a connection, such as `host`.
@@ -179,7 +179,7 @@ impl MaybeProcessed {
     }
 }
 
-/// Marks a retry with new credentials, after the server rejected those of the previous attempt.
+/// Marks a retry with new credentials, after the server rejected the credentials of the previous attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CredentialsRefreshed;
 
@@ -188,7 +188,8 @@ pub(crate) struct CredentialsRefreshed;
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
 
-/// The media type of a request that was received as HTTP/JSON. The `content-type` of the converted request is that of gRPC.
+/// The media type of a request that was received as HTTP/JSON. The `content-type` of the converted request is gRPC's media
+/// type.
 #[derive(Clone, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 #[cfg_attr(

@@ -30,7 +30,7 @@ pub trait GrpcService:
     type Body: http_body::Body<Data = Bytes, Error = Self::BodyError> + Send + 'static;
     /// The error of a response's body.
     type BodyError: Into<BoxError>;
-    /// The error of a call. A [`Status`] is returned as it is; any other error is converted to one.
+    /// The error of a call. A [`Status`] is returned unchanged. Any other error is converted to a status.
     type ServiceError: Into<BoxError>;
     /// The future of a call.
     type ResponseFuture: Future<Output = Result<http::Response<Self::Body>, Self::ServiceError>>

@@ -274,8 +274,8 @@ impl TransportError {
 
     /// Returns the status for an HTTP response that is not gRPC; `None` for gRPC.
     ///
-    /// The code is that of gRPC's `http-grpc-status-mapping.md`, except that the response of an [`intermediary`] is
-    /// UNAVAILABLE, since it is transient.
+    /// The code follows gRPC's `http-grpc-status-mapping.md`, except that the response of an [`intermediary`] is UNAVAILABLE,
+    /// since this failure is transient.
     pub(crate) fn not_grpc(head: &Parts) -> Option<Status> {
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.map(|value| value.to_str().unwrap_or("?"));
@@ -375,7 +375,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
         if error.is::<ConnectError>() || connect(error) {
             return Some((TransportErrorKind::Connect, Code::Unavailable));
         }
-        // The request was not sent. The connection had ended, for whatever cause, or the request is invalid for HTTP/2.
+        // The request was not sent. The connection had ended, for any reason, or the request is invalid for HTTP/2.
         if let Some(NotSent(error)) = error.downcast_ref() {
             let ended = error.is_io() || error.is_go_away() || error.is_reset();
             return Some(match ended {
