@@ -253,10 +253,10 @@ fn a_blocking_factory_does_not_block_the_thread_of_another_call() {
                     if created.fetch_add(1, Ordering::SeqCst) > 0 {
                         entered
                             .lock()
-                            .expect("whole")
+                            .expect("not poisoned")
                             .send(())
                             .expect("the test goes on");
-                        let released = released.lock().expect("whole");
+                        let released = released.lock().expect("not poisoned");
                         released.recv().expect("the test goes on");
                     }
                     Ok::<Credentials, Error>(script.clone().into())

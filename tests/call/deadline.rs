@@ -52,7 +52,10 @@ async fn time_of(stack: Stack, path: &str) -> Duration {
     let began = Instant::now();
     let mut rpc = GrpcRequest::default();
     *rpc.uri_mut() = path.parse().expect("a path");
-    let status = stack.oneshot(rpc).await.expect_err("nobody answers");
+    let status = stack
+        .oneshot(rpc)
+        .await
+        .expect_err("the server does not answer");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{path}");
     began.elapsed()
 }

@@ -45,8 +45,8 @@ async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
     });
     assert!(result.expect("the third attempt succeeded").done);
     let (calls, attempts) = (
-        calls.lock().expect("whole"),
-        attempts.lock().expect("whole"),
+        calls.lock().expect("not poisoned"),
+        attempts.lock().expect("not poisoned"),
     );
     assert_eq!((calls.len(), attempts.len()), (1, 3));
     // A call layer sees the request of the generated client, and an attempt layer sees the request that is sent.
@@ -78,7 +78,7 @@ async fn no_layer_of_the_user_sees_the_credentials() {
     });
     assert!(result.expect("it was answered").done);
     assert_eq!(sent["authorization"], "Bearer t");
-    let seen = seen.lock().expect("whole");
+    let seen = seen.lock().expect("not poisoned");
     assert_eq!(seen.len(), 2);
     assert!(seen.iter().all(|seen| !seen.contains_key("authorization")));
 }
@@ -89,7 +89,7 @@ async fn layers_nest_in_the_order_in_which_they_are_set() {
     let note = |text: &'static str| {
         let order = Arc::clone(&order);
         MapRequestLayer::new(move |rpc: GrpcRequest| {
-            order.lock().expect("whole").push(text);
+            order.lock().expect("not poisoned").push(text);
             rpc
         })
     };
@@ -108,7 +108,7 @@ async fn layers_nest_in_the_order_in_which_they_are_set() {
         answer.send_response(done());
     });
     assert!(result.expect("it was answered").done);
-    let order = order.lock().expect("whole");
+    let order = order.lock().expect("not poisoned");
     assert_eq!(*order, ["call 1", "call 2", "attempt 1", "attempt 2"]);
 }
 
@@ -167,7 +167,7 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_of_its_source() {
     for (mine, code) in cases {
         let mine = Arc::new(Mutex::new(Some(mine)));
         let layer = MapErrLayer::new(move |_: Status| {
-            let mine = mine.lock().expect("whole").take();
+            let mine = mine.lock().expect("not poisoned").take();
             mine.expect("a call fails once")
         });
         let (mock, mut server) = mock_transport();

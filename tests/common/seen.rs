@@ -31,7 +31,7 @@ impl MakeWriter<'_> for Seen {
 
 impl Seen {
     pub(crate) fn add(&self, text: &str) {
-        self.0.lock().expect("whole").push_str(text);
+        self.0.lock().expect("not poisoned").push_str(text);
     }
 
     /// Adds all texts of an error.
@@ -66,7 +66,7 @@ impl Seen {
     /// Returns the first captured line that contains the secret. If the text `control` was not captured, returns an error text:
     /// the search for the secret would prove nothing.
     pub(crate) fn leak(&self, secret: &str, control: &str) -> Option<String> {
-        let text = self.0.lock().expect("whole");
+        let text = self.0.lock().expect("not poisoned");
         if !text.contains(control) {
             return Some(format!("`{control}` was not captured: {text}"));
         }

@@ -312,7 +312,7 @@ async fn the_span_of_a_failed_call_has_the_server_and_the_error_type() {
         client
             .get_operation(NAME)
             .await
-            .expect_err("nobody listens");
+            .expect_err("the port is closed");
         let (call, port) = (recorder.call(), port.to_string());
         for (name, value) in [
             ("server.address", "127.0.0.1"),

@@ -80,7 +80,7 @@ async fn the_error_of_a_closed_port_names_the_address_and_the_operation() {
     let error = once(&endpoint)
         .get_operation(NAME)
         .await
-        .expect_err("nobody listens");
+        .expect_err("the port is closed");
     let text = error.to_string();
     assert!(
         error.is_connect() && error.is_unsent() && error.is_unavailable(),
@@ -114,7 +114,7 @@ async fn the_error_of_a_closed_port_is_the_same_over_rest() {
     let error = client
         .get_operation(NAME)
         .await
-        .expect_err("nobody listens");
+        .expect_err("the port is closed");
     assert!(error.is_connect() && error.is_unsent(), "{error}");
     let expected = format!(
         "get operation {NAME}: unavailable: cannot connect to {endpoint}: Connection refused"

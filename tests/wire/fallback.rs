@@ -177,7 +177,7 @@ async fn a_closed_port_is_an_error_of_grpc_without_a_fallback() {
     let error = client
         .get_operation(NAME)
         .await
-        .expect_err("nobody listens");
+        .expect_err("the port is closed");
     assert!(
         error.is_connect() && error.is_unsent() && error.is_unavailable(),
         "{error}"
