@@ -36,8 +36,8 @@ pub(crate) enum Segment {
 impl RoutingPattern {
     /// Returns the part of a value that the named segment matches; `None` if the value does not match the pattern.
     ///
-    /// A `**` at the end of the pattern also matches the rest of a value that begins with a colon, as in `tables:x` for
-    /// `tables/**` (AIP-4222).
+    /// A `**` at the end of the pattern also matches a suffix that follows a colon instead of a slash: `tables/**` matches
+    /// `tables:x` (AIP-4222).
     pub(crate) fn capture<'v>(&self, value: &'v str) -> Option<&'v str> {
         let parts = [&self.before, &self.named, &self.after];
         let all = || parts.iter().flat_map(|part| part.iter());

@@ -263,9 +263,9 @@ impl Operations {
     /// Lets the server wait for an operation, for at most `timeout`. Returns the latest state, which may not be done. Few
     /// services offer this method; to wait with any service, await an [`operation`](Self::operation).
     ///
-    /// One call is made. The server may return earlier: many servers wait for at most a minute. A `timeout` that is longer than
-    /// the timeout of the call itself, 60 seconds by default, is shortened to it minus five seconds, so that the answer arrives
-    /// in time. To wait for longer, set [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
+    /// One call is made. The server may return earlier: many servers wait for at most a minute. The call itself has a timeout
+    /// too, 60 seconds by default. The server is asked to wait for at most five seconds less, or for half of a call timeout
+    /// below ten seconds, so that the answer arrives in time. To wait for longer, set [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
     ///
     /// # Errors
     ///
@@ -309,11 +309,11 @@ impl Operations {
 }
 
 /// Returns the longest time for which the server may wait in a call with this timeout.
-fn longest_wait(of_call: Duration) -> Duration {
+fn longest_wait(call_timeout: Duration) -> Duration {
     const MARGIN: Duration = Duration::from_secs(5);
-    match of_call.checked_sub(MARGIN) {
+    match call_timeout.checked_sub(MARGIN) {
         Some(longest) if longest >= MARGIN => longest,
-        _ => of_call / 2,
+        _ => call_timeout / 2,
     }
 }
 

@@ -77,8 +77,8 @@ pub enum OperationErrorKind {
     Cancelled(pb::Status),
     /// The operation succeeded, but its result is a message of another type.
     ///
-    /// The result of a delete that only its missing target proves is `google.protobuf.Empty`, even if the method returns
-    /// another type.
+    /// If only the missing target proves that a delete succeeded, the result is `google.protobuf.Empty`, even if the method
+    /// returns another type.
     WrongResult {
         /// The full name of the expected type.
         expected: String,

@@ -100,7 +100,7 @@ impl<'a> Object<'a> {
         self.known.extend(new.copied().collect::<Vec<_>>());
     }
 
-    /// Checks that all members are known, and that none is there in two spellings.
+    /// Checks that all members are known, and that no member occurs in both spellings.
     pub(super) fn finish(self) -> Result<(), String> {
         let mut found = BTreeMap::new();
         for (key, _) in self.members.into_iter().flatten() {
