@@ -265,7 +265,8 @@ impl Operations {
     ///
     /// One call is made. The server may return earlier: many servers wait for at most a minute. The call itself has a timeout
     /// too, 60 seconds by default. The server is asked to wait for at most five seconds less, or for half of a call timeout
-    /// below ten seconds, so that the answer arrives in time. To wait for longer, set [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
+    /// below ten seconds, so that the answer arrives in time. To wait for longer, set
+    /// [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
     ///
     /// # Errors
     ///
