@@ -55,10 +55,11 @@ async fn a_duration_out_of_range_is_rejected_with_its_field_its_value_and_the_ra
         (1, 1_000_000_000, "1 seconds and 1000000000 nanoseconds"),
         (1, i32::MIN, "1 seconds and -2147483648 nanoseconds"),
     ] {
-        let time = Some(prost_types::Duration { seconds, nanos });
-        let advanced = admin.advance_clock(AdvanceClockRequest { by: time }).await;
+        let time = prost_types::Duration { seconds, nanos };
+        let request = AdvanceClockRequest { by: Some(time) };
+        let advanced = admin.advance_clock(request).await;
         let mut rejected = vec![("by", advanced.map(drop))];
-        for (field, action) in durations(time.unwrap_or_default()) {
+        for (field, action) in durations(time) {
             let fault = Fault {
                 method: match action {
                     Action::Operation(_) => "CreateApi".to_owned(),
