@@ -1,5 +1,7 @@
 //! The state over the admin service, over both protocols and in process.
 
+use std::time::Duration;
+
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::emulator::messages::admin_client::AdminClient;
@@ -8,6 +10,7 @@ use apigateway_grpc::emulator::messages::{
 };
 use apigateway_grpc::emulator::{Emulator, EmulatorBuilder, Limits, Server};
 use apigateway_grpc::model::{Api, ApiConfig, Gateway};
+use apigateway_grpc::operation::Schedule;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::tonic::transport::Channel;
@@ -53,16 +56,26 @@ fn value<M: prost::Message + prost::Name>(message: &M) -> Value {
 
 /// Creates an API, a config and a gateway.
 pub(crate) async fn fill(client: &ApiGateway) {
+    // The first polls of the defaults are after one, five and ten seconds.
+    let often = Duration::from_millis(250);
+    let schedule = || {
+        Schedule::default()
+            .delays(often, 1.0, often)
+            .expect("valid")
+    };
     let create = client.create_api(PARENT, "a", Api::default());
-    create.await.expect("starts").await.expect("an API");
+    let started = create.await.expect("starts").with_schedule(schedule());
+    started.await.expect("an API");
     let create = client.create_api_config(API, "c", config());
-    create.await.expect("starts").await.expect("a config");
+    let started = create.await.expect("starts").with_schedule(schedule());
+    started.await.expect("a config");
     let gateway = Gateway {
         api_config: format!("{API}/configs/c"),
         ..Gateway::default()
     };
     let create = client.create_gateway("projects/q/locations/us-east1", "g", gateway);
-    create.await.expect("starts").await.expect("a gateway");
+    let started = create.await.expect("starts").with_schedule(schedule());
+    started.await.expect("a gateway");
 }
 
 #[tokio::test]
