@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -26,21 +27,26 @@ const DIFFERENCES: [(&str, i32, &str); 2] = [
     ),
 ];
 
-/// Hides the parts that differ from run to run, as `gcloud/record` does.
-fn hidden(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (pattern, replacement) in [
+/// The parts that differ from run to run, with their replacements. Compiling the patterns takes longer than a case.
+static HIDDEN: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let patterns = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIMESTAMP"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "DATE-AND-TIME-OF-DA"),
         (r"operation-[0-9a-f-]+", "OPERATION"),
         (r"\b20\d\d\b", "YEAR"),
         (r"-[0-9a-f]{8}([^0-9a-z]|$)", "-HASHHASH$1"),
         ("(etag\"?: )[^\\s,]+", "${1}ETAG"),
-    ] {
-        text = Regex::new(pattern)
-            .expect("a pattern")
-            .replace_all(&text, replacement)
-            .into_owned();
+    ];
+    let compiled = patterns
+        .map(|(pattern, replacement)| (Regex::new(pattern).expect("a pattern"), replacement));
+    compiled.into()
+});
+
+/// Hides the parts that differ from run to run, as `gcloud/record` does.
+fn hidden(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (pattern, replacement) in HIDDEN.iter() {
+        text = pattern.replace_all(&text, *replacement).into_owned();
     }
     text
 }
