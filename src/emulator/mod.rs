@@ -346,7 +346,7 @@ impl Emulator {
         let listener = Listener::new(&self.core, after);
         let events = stream::unfold(listener, |mut listener| async {
             let event = listener.next(None).await?;
-            Some((Arc::unwrap_or_clone(event), listener))
+            Some((event, listener))
         });
         Box::pin(events)
     }

@@ -69,7 +69,6 @@ impl Admin for Handlers {
                 _ = stopped.changed() => return None,
                 event = listener.next(None) => event?,
             };
-            let event = Arc::unwrap_or_clone(event);
             Some((Ok(event), (listener, stopped)))
         });
         Ok(Response::new(Box::pin(events)))

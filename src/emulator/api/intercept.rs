@@ -188,7 +188,7 @@ impl<'c> CallRecord<'c> {
         let events = &self.core.events;
         let ended = self.core.calls.end(sequence, end, events.is_recording());
         if let Some(ended) = ended {
-            events.call_ended(&ended);
+            events.call_ended(ended);
         }
     }
 }

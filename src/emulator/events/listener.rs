@@ -42,13 +42,10 @@ impl<C: Settle> Listener<C> {
     /// # Cancel safety
     ///
     /// Dropping the future loses no event.
-    pub(in crate::emulator) async fn next(
-        &mut self,
-        deadline: Option<Instant>,
-    ) -> Option<Arc<Event>> {
+    pub(in crate::emulator) async fn next(&mut self, deadline: Option<Instant>) -> Option<Event> {
         loop {
             if let Some(first) = self.first.take() {
-                return Some(Arc::new(first));
+                return Some(first);
             }
             let core = Arc::clone(&self.core);
             // Registered before the read, so that no notification is missed between the two.
@@ -66,7 +63,7 @@ impl<C: Settle> Listener<C> {
             }
             // Operations progress only when the state is read, so the state is read whenever an event of an operation is due.
             let due = time_to_next_event(core.state());
-            if !matches!(core.hub().next(self.position), Next::Nothing) {
+            if !core.hub().is_last(self.position) {
                 continue;
             }
             let due = due.and_then(|due| Instant::now().checked_add(due));
@@ -79,7 +76,7 @@ impl<C: Settle> Listener<C> {
                 None => changed.await,
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now())
-                && matches!(core.hub().next(self.position), Next::Nothing)
+                && core.hub().is_last(self.position)
             {
                 return None;
             }

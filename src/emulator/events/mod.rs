@@ -10,10 +10,9 @@ mod listener;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prost::Message as _;
 use tokio::sync::Notify;
 
 use crate::emulator::faults::received_call::ReceivedCall;
@@ -25,7 +24,7 @@ use crate::emulator::messages::{
     CallView, Event, FaultChange, Hello, Lost, ResourceChange, VERSION,
 };
 use crate::emulator::state::Tables;
-use crate::emulator::state::clock::Clock;
+use crate::emulator::state::clock::{Clock, Moment};
 use crate::emulator::state::observer::Observer;
 use crate::emulator::state::resource::Resource as _;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
@@ -37,6 +36,9 @@ const MAX_EVENTS: usize = 1024;
 
 /// Maximum size of the events that are kept, since clients choose the sizes of names and labels.
 const MAX_BYTES: usize = 8 << 20;
+
+/// Size of the event of a call, without its name and error.
+const CALL_BYTES: usize = 128;
 
 /// Records events, and wakes listeners.
 #[derive(Debug)]
@@ -53,20 +55,38 @@ struct Ring {
     clock: Clock,
     /// Number of the last event.
     last: u64,
-    /// The last events, each with its size. The numbers of the events are consecutive.
-    events: VecDeque<(Arc<Event>, usize)>,
+    /// The last events. The numbers of the events are consecutive.
+    events: VecDeque<KeptEvent>,
+    /// Size of the events that are kept.
     bytes: usize,
     listeners: usize,
     /// Number of events since the last listener left, or since the revision was read.
     unheard: usize,
 }
 
+/// An event that the hub keeps.
+#[derive(Debug)]
+struct KeptEvent {
+    number: u64,
+    time: Moment,
+    kind: KeptKind,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most events are calls")]
+enum KeptKind {
+    /// The end of a call, without headers and messages. It is converted when a listener reads it, since most are never read.
+    Call(ReceivedCall),
+    Other(Box<Kind>),
+}
+
 /// The next event of a listener.
 #[derive(Debug)]
 enum Next {
-    Event(Arc<Event>),
+    Event(Event),
     /// Events are missing, or the position is from another process.
-    Lost(Arc<Event>),
+    Lost(Event),
     /// No event has followed yet.
     Nothing,
 }
@@ -127,6 +147,11 @@ impl Hub {
         self.with(|ring| ring.next(position))
     }
 
+    /// Returns true if no event follows this position.
+    fn is_last(&self, position: u64) -> bool {
+        self.with(|ring| ring.last == position)
+    }
+
     /// Starts recording.
     fn record(&self, tables: &mut Tables) {
         watch(tables);
@@ -137,9 +162,9 @@ impl Hub {
         });
     }
 
-    /// Records the end of a call.
-    pub(super) fn call_ended(&self, received: &ReceivedCall) {
-        self.publish(|| Kind::Call(call::to_proto(received, CallView::Basic)));
+    /// Records the end of a call, which has no headers and messages.
+    pub(super) fn call_ended(&self, received: ReceivedCall) {
+        self.publish_kept(|| KeptKind::Call(received));
     }
 
     /// Records that all recorded calls were deleted.
@@ -162,6 +187,10 @@ impl Hub {
     }
 
     fn publish(&self, event: impl FnOnce() -> Kind) {
+        self.publish_kept(|| KeptKind::Other(Box::new(event())));
+    }
+
+    fn publish_kept(&self, event: impl FnOnce() -> KeptKind) {
         if !self.is_recording() {
             return;
         }
@@ -180,7 +209,7 @@ impl Hub {
 
 impl Ring {
     /// Adds an event. Returns false if recording ends, since too many events have passed without a listener.
-    fn push(&mut self, event: Kind) -> bool {
+    fn push(&mut self, kind: KeptKind) -> bool {
         if self.listeners == 0 {
             self.unheard += 1;
             if self.unheard > MAX_EVENTS {
@@ -192,13 +221,17 @@ impl Ring {
             }
         }
         self.last += 1;
-        let event = self.event(event);
-        let size = event.encoded_len();
-        self.events.push_back((Arc::new(event), size));
-        self.bytes += size;
+        let bytes = kind.bytes();
+        self.events.push_back(KeptEvent {
+            number: self.last,
+            time: self.clock.now(),
+            kind,
+            bytes,
+        });
+        self.bytes += bytes;
         while self.events.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events.len() > 1) {
-            if let Some((_, size)) = self.events.pop_front() {
-                self.bytes -= size;
+            if let Some(event) = self.events.pop_front() {
+                self.bytes -= event.bytes;
             }
         }
         true
@@ -214,7 +247,7 @@ impl Ring {
         let place = position.checked_sub(before);
         let place = place.and_then(|place| usize::try_from(place).ok());
         match place.and_then(|place| self.events.get(place)) {
-            Some((event, _)) => Next::Event(Arc::clone(event)),
+            Some(event) => Next::Event(event.to_event()),
             None => {
                 let mut lost = self.event(Kind::Lost(Lost { from: position }));
                 lost.number = if position > self.last {
@@ -222,7 +255,7 @@ impl Ring {
                 } else {
                     before
                 };
-                Next::Lost(Arc::new(lost))
+                Next::Lost(lost)
             }
         }
     }
@@ -239,6 +272,30 @@ impl Ring {
             number: self.last,
             time: Some(self.clock.now().into()),
             event: Some(event),
+        }
+    }
+}
+
+impl KeptEvent {
+    fn to_event(&self) -> Event {
+        let kind = match &self.kind {
+            KeptKind::Call(received) => Kind::Call(call::to_proto(received, CallView::Basic)),
+            KeptKind::Other(kind) => Kind::clone(kind),
+        };
+        Event {
+            number: self.number,
+            time: Some(self.time.into()),
+            event: Some(kind),
+        }
+    }
+}
+
+impl KeptKind {
+    /// Returns the size of the event.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Call(received) => CALL_BYTES + received.name.len() + received.end_bytes(),
+            Self::Other(kind) => kind.encoded_len(),
         }
     }
 }

@@ -363,7 +363,7 @@ impl ReceivedCall {
     }
 
     /// Returns the size of the error and the response.
-    fn end_bytes(&self) -> usize {
+    pub(crate) fn end_bytes(&self) -> usize {
         let error = self.error.as_ref();
         let error = error.map_or(0, |error| error.message().len() + error.details().len());
         error + self.response.as_ref().map_or(0, Bytes::len)

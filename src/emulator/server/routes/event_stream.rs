@@ -1,7 +1,6 @@
 //! The events of the admin service as server-sent events (HTML Standard §9.2).
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -145,9 +144,9 @@ async fn next(listener: &mut Listener<Core>) -> Bytes {
     }
 }
 
-fn text(event: &Arc<Event>) -> Bytes {
+fn text(event: &Event) -> Bytes {
     let (name, number) = (event_name(event), event.number);
-    match to_json(&**event) {
+    match to_json(event) {
         // JSON on one line has no line breaks.
         Ok(json) => format!("id: {number}\nevent: {name}\ndata: {json}\n\n").into(),
         Err(_) => {
@@ -160,6 +159,8 @@ fn text(event: &Arc<Event>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http_body_util::BodyExt as _;
     use tokio::sync::watch;
 
