@@ -4,7 +4,7 @@ use prost_types::{Any, Timestamp};
 use tonic::Status;
 
 use super::clock::Moment;
-use super::operation::{Effect, Event, Outcome, ResourceKind, Verb};
+use super::operation::{Effect, Event, Outcome, ResourceKind, Verb, to_any};
 use super::resource::Resource;
 use super::tables::Tables;
 use crate::emulator::error;
@@ -156,7 +156,7 @@ fn apply_to<R: Resource>(
         (Verb::Delete, Outcome::Succeeded) | (Verb::Create, Outcome::Cancelled) => {
             R::table_mut(tables).remove(name);
             tables.policies.remove(name);
-            return Any::from_msg(&()).unwrap_or_default();
+            return to_any(&());
         }
         (Verb::Create, Outcome::Failed) => {
             set_stage::<R>(tables, name, Stage::Failed, Some(time));
@@ -178,7 +178,7 @@ fn apply_to<R: Resource>(
         }
     }
     let row = R::table(tables).get(name).map(R::basic_view);
-    Any::from_msg(&row.unwrap_or_default()).unwrap_or_default()
+    to_any(&row.unwrap_or_default())
 }
 
 /// Sets the state of a resource, and its update time if one is given.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Name;
 use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::pb;
@@ -311,7 +312,7 @@ impl OperationRecord {
         }
         Operation {
             name: name.to_owned(),
-            metadata: Any::from_msg(&metadata).ok(),
+            metadata: Some(to_any(&metadata)),
             done: result.is_some(),
             result,
         }
@@ -336,5 +337,13 @@ impl OperationRecord {
             metadata.end_time = Some(self.ends_at.into());
             metadata.diagnostics.clone_from(&self.plan.diagnostics);
         }
+    }
+}
+
+/// Packs a message. `Any::from_msg` would grow its buffer in small steps.
+pub(super) fn to_any<M: Name>(message: &M) -> Any {
+    Any {
+        type_url: M::type_url(),
+        value: message.encode_to_vec(),
     }
 }
