@@ -16,6 +16,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::bearer_auth::TokenGrant;
 use super::core::Core;
 use super::decompress::{MAX_REQUEST, decompress_body, take_gzip};
 use super::request_check;
@@ -240,7 +241,8 @@ where
         Err(status) => return Ok(core.details.apply(status.into_http())),
     };
     match grant {
-        Ok(grant) => drop(head.extensions.insert(grant)),
+        Ok(TokenGrant::All) => {}
+        Ok(TokenGrant::Nothing) => drop(head.extensions.insert(TokenGrant::Nothing)),
         Err(status) => return Ok(status.into_http()),
     }
     if is_partial {
