@@ -36,12 +36,12 @@ impl Services {
         name: &str,
         effect: &FaultEffect,
     ) -> Result<(Operation, Duration), Status> {
-        check_name(name)?;
         let tables = self.0.state.lock();
-        let record = tables
-            .operations
-            .get(name)
-            .ok_or_else(|| error::not_found(OPERATION, name))?;
+        let Some(record) = tables.operations.get(name) else {
+            // Checked only here, since the name of an operation that exists is valid.
+            check_name(name)?;
+            return Err(error::not_found(OPERATION, name));
+        };
         let now = tables.clock.now();
         let operation = record.to_operation(name, now, effect.is_stale());
         Ok((operation, record.ends_at.since(now)))
