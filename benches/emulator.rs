@@ -1,10 +1,14 @@
 //! Measures the emulator: `GetOperation` calls per second in process, with a listener of events and without, and over
 //! loopback, its start-up time, and the memory of 100,000 operations and of a million recorded calls.
 //!
+//! If valgrind is installed, it also counts the instructions of a call in process: the difference between 3,000 and 1,500
+//! calls, which excludes the start-up. The log of calls is full by then, so each call replaces an older one.
+//!
 //! The calls are compared with a bare tonic service that answers with the same message. The two services take turns, so
 //! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where
 //! client and server share a thread.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
@@ -30,6 +34,10 @@ const CALLS: usize = 30_000;
 const MANY: usize = 100_000;
 const MILLION: usize = 1_000_000;
 
+/// The argument of this program for calls whose instructions are counted, and the one for a listener of events.
+const COUNTED: &str = "counted";
+const LISTENER: &str = "listener";
+
 /// Answers every call with one message.
 struct Echo(Operation);
 
@@ -45,6 +53,19 @@ impl Operations for Echo {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|first| first == COUNTED) {
+        let calls = arguments[2].parse().expect("a number of calls");
+        let has_listener = arguments.get(3).is_some_and(|third| third == LISTENER);
+        return make_calls(calls, has_listener).await;
+    }
+    if Command::new("valgrind").arg("--version").output().is_ok() {
+        println!(
+            "instructions of a call in process: {:.0}, with one listener of events {:.0}\n",
+            instructions(&[]),
+            instructions(&[LISTENER])
+        );
+    }
     let began = Instant::now();
     let server = Emulator::builder().start().await.expect("a free port");
     let started = began.elapsed();
@@ -87,10 +108,10 @@ async fn main() {
         compare("loopback", in_flight, &name, ours, bare).await;
     }
 
-    rate(1, &name, emulator.service()).await;
+    rate(1, &name, CALLS, emulator.service()).await;
     let before = resident();
     for _ in 0..MILLION / CALLS {
-        rate(1, &name, emulator.service()).await;
+        rate(1, &name, CALLS, emulator.service()).await;
     }
     let grown = resident().saturating_sub(before);
     println!("\n{MILLION} further calls: {} KB resident", grown / 1000);
@@ -112,6 +133,35 @@ async fn main() {
     );
 }
 
+/// Makes calls in process, whose instructions callgrind counts.
+async fn make_calls(calls: usize, has_listener: bool) {
+    let emulator = Emulator::builder().build();
+    let transport = ApiGateway::builder().transport_service(emulator.service());
+    let client = transport.anonymous().build().expect("valid");
+    let operation = client.create_api(PARENT, "a", Api::default());
+    let operation = operation.await.expect("a started operation");
+    let _listener = has_listener.then(|| emulator.events());
+    rate(1, operation.name(), calls, emulator.service()).await;
+}
+
+/// Returns the number of instructions of one call.
+fn instructions(further: &[&str]) -> f64 {
+    let collected = |calls: &str| {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().expect("the path of this program"))
+            .args([COUNTED, calls])
+            .args(further)
+            .output()
+            .expect("valgrind runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        let line = text.lines().find(|line| line.contains("Collected"));
+        let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
+        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
+    };
+    (collected("3000") - collected("1500")) / 1500.0
+}
+
 async fn channel(endpoint: String) -> Channel {
     let endpoint = Channel::from_shared(endpoint).expect("an address");
     endpoint.connect().await.expect("a connection")
@@ -129,8 +179,8 @@ where
 {
     let (mut emulator, mut echo) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        emulator.push(rate(in_flight, name, ours.clone()).await);
-        echo.push(rate(in_flight, name, bare.clone()).await);
+        emulator.push(rate(in_flight, name, CALLS, ours.clone()).await);
+        echo.push(rate(in_flight, name, CALLS, bare.clone()).await);
     }
     let (emulator, echo) = (median(emulator), median(echo));
     println!(
@@ -140,7 +190,7 @@ where
     emulator
 }
 
-async fn rate<S>(in_flight: usize, name: &str, service: S) -> f64
+async fn rate<S>(in_flight: usize, name: &str, count: usize, service: S) -> f64
 where
     S: GrpcService<Body, Future: Send> + Clone,
     S::ResponseBody: http_body::Body<
@@ -160,12 +210,12 @@ where
     };
     let began = Instant::now();
     let mut calls: FuturesUnordered<_> = (0..in_flight).map(|_| call()).collect();
-    for _ in in_flight..CALLS {
+    for _ in in_flight..count {
         calls.next().await;
         calls.push(call());
     }
     while calls.next().await.is_some() {}
-    CALLS as f64 / began.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
+    count as f64 / began.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {
