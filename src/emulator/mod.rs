@@ -359,7 +359,6 @@ impl Emulator {
 
     /// Advances the clock, and ends the operations that are due by then. Waiters continue at once. The clock does not affect
     /// `delay` faults and the timers of clients.
-    /// faults and on the timers of clients.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -32,8 +32,8 @@ impl StateExport {
 /// Maximum size of a seed file, which is the maximum size of an imported state in JSON.
 const MAX_SIZE: usize = MAX_JSON_REQUEST;
 
-/// The lists of files in a config, each with the members of an entry that are files. If no member is named, the entry itself is
-/// a file.
+/// The lists in a config whose entries have files. Each list has the names of the members that are files; without names, the
+/// entry itself is a file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),
@@ -70,7 +70,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?.take(MAX_SIZE as u64 + 1);
     file.read_to_end(&mut contents)?;
     if contents.len() > MAX_SIZE {
-        let text = "larger than 32 MiB: files of configs can be named by `path`";
+        let text = "larger than 32 MiB: give the files of configs by `path`, not by `contents`";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     Ok(contents)

@@ -24,7 +24,7 @@ use crate::names::OperationName;
 use crate::proto::google::cloud::apigateway::v1::{ApiConfig, api_config};
 use crate::proto::google::longrunning::Operation;
 
-/// Default maximum number of operations in a state that are done.
+/// Default maximum number of done operations in the response of GetState.
 const DONE_OPERATIONS: usize = 100;
 
 /// Returns the state.

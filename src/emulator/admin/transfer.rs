@@ -124,7 +124,7 @@ pub(in crate::emulator) fn import(core: &Core, state: StateExport) -> Result<(),
 pub(in crate::emulator) fn fill(tables: &mut Tables, new: Tables, clock: Option<(Moment, bool)>) {
     tables.clear();
     if let Some((time, is_paused)) = clock {
-        // If a test has paused tokio's clock, the emulator's clock is not paused as well: tokio's clock drives it.
+        // If a test has paused tokio's clock, leave the emulator's clock running: only tokio's clock can advance it then.
         tables
             .clock
             .set(time, is_paused && !Clock::is_tokio_paused());
@@ -215,7 +215,7 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
     })
 }
 
-/// Sets the number of calls that a fault was applied to before.
+/// Sets the number of calls to which an imported fault was applied before its export.
 ///
 /// # Errors
 ///

@@ -80,7 +80,7 @@ impl Core {
         self.calls.set_clock(clock.now().into(), clock.is_paused());
         self.events.clock_changed(&tables);
         drop(tables);
-        // This lock applies the events.
+        // Locking the state applies the events that are due.
         drop(self.state.lock());
         self.ended_early.notify_waiters();
         Ok(done)

@@ -306,7 +306,7 @@ pub(crate) fn record_unreadable(core: &Core, request: &UnreadableRequest) {
         return;
     };
     let CallTarget { name, parent } = CallTarget::read(method, &request.path_fields);
-    // For a create, records the parent: the id is in the query, which may be unreadable, so here the name ends with `/`.
+    // For a create, record the parent. The id is in the query, which was not read, so the name ends with `/`.
     let name = if name.ends_with('/') { parent } else { name };
     let (extensions, headers) = (&request.head.extensions, request.head.headers.clone());
     let received = received(method, extensions, headers, &name, None);

@@ -58,8 +58,8 @@ impl UpdateMask {
     ///
     /// # Errors
     ///
-    /// If the request changes an immutable field of the mask. With `*`, an immutable field that is empty in the request is
-    /// unchanged.
+    /// If the request changes an immutable field of the mask. With `*`, an immutable field that is empty in the request
+    /// counts as unchanged.
     pub(crate) fn apply<R: Resource>(&self, onto: &mut R, from: &mut R) -> Result<(), Status> {
         let mut violations = Violations::default();
         for path in &self.0 {

@@ -18,7 +18,7 @@ const NOT_FOUND: &str = "5";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Details {
-    /// Documented details only. A test that passes here reads no details that the live service might not send.
+    /// Documented details only. With this choice, a test fails if it reads details that the live service might not send.
     Documented,
     /// Details as AIP-193 requires, but none for NOT_FOUND. This is the default.
     #[default]
@@ -51,7 +51,8 @@ impl Details {
     }
 }
 
-/// Marks NOT_FOUND without details, whose JSON body gets the list `errors`, as in the recorded response of the live service.
+/// Marks a NOT_FOUND error without details. Its JSON body then has the list `errors`, as in the recorded response of the live
+/// service.
 pub(crate) fn mark_legacy(mut response: GrpcResponse) -> GrpcResponse {
     if is_not_found(&response) && !response.headers().contains_key(DETAILS) {
         response.extensions_mut().insert(LegacyReason("notFound"));

@@ -239,9 +239,10 @@ pub(super) fn cancel_unsupported() -> Status {
     Status::with_error_details(Code::Unimplemented, text, details)
 }
 
-/// Returns FAILED_PRECONDITION for a change of the emulator's clock while a test has paused tokio's.
+/// Returns FAILED_PRECONDITION for a change of the emulator's clock while a test has paused tokio's clock.
 pub(super) fn tokio_clock_paused() -> Status {
-    let text = "the clock is tokio's, which this test has paused: use `tokio::time::advance`";
+    let text =
+        "this test has paused tokio's clock, which drives this clock: use `tokio::time::advance`";
     let details = details("TOKIO_CLOCK_PAUSED", &[]);
     Status::with_error_details(Code::FailedPrecondition, text, details)
 }

@@ -101,7 +101,7 @@ pub(crate) struct NewFault {
     pub(crate) times: FaultCount,
     pub(crate) action: FaultAction,
     pub(crate) is_disabled: bool,
-    /// Number of calls that the fault was applied to before.
+    /// Number of calls to which an imported fault was applied before its export; otherwise zero.
     pub(crate) used: u64,
 }
 
@@ -319,7 +319,7 @@ impl FaultEntry {
 
     /// Describes a fault that occurred less often than requested.
     fn unused(&self) -> Option<String> {
-        let (used, asked) = match (self.used(), self.times) {
+        let (used, requested) = match (self.used(), self.times) {
             (0, FaultCount::Always) => (0, 1),
             (used, FaultCount::Exactly(times)) if used < times => (used, times),
             _ => return None,
@@ -328,7 +328,7 @@ impl FaultEntry {
         let name = self.name.as_ref().map(|name| format!(" of {name}"));
         let name = name.unwrap_or_default();
         Some(format!(
-            "{method}{name}: {action}, in {used} of {asked} calls"
+            "{method}{name}: {action}, in {used} of {requested} calls"
         ))
     }
 
@@ -376,7 +376,7 @@ fn has_body(status: StatusCode) -> bool {
         )
 }
 
-/// Returns the error text for an HTTP status that no response with a body has.
+/// Returns the error text for an HTTP status whose responses have no body.
 pub(crate) fn status_without_body(status: impl std::fmt::Display) -> String {
     format!(
         "must be an HTTP status from 200 to 999 except 204, 205 and 304, which have no body, not {status}"

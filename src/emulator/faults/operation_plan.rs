@@ -30,7 +30,7 @@ pub struct OperationPlan {
     pub(crate) takes: Option<Duration>,
     pub(crate) fails: Option<Status>,
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Times since the start, in ascending order, with the message from that time on.
+    /// Progress messages, each with the time since the start at which it becomes visible, in ascending order of time.
     pub(crate) progress: Vec<(Duration, String)>,
     pub(crate) cancel_behavior: CancelBehavior,
     pub(crate) forgotten: Option<Duration>,

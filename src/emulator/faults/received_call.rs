@@ -438,8 +438,8 @@ fn clean_headers(new: &mut NewCall<'_>) {
     }
 }
 
-/// Returns true if a part of the name of a header shows that its value is a secret. Each call has its headers checked, so the
-/// name is read only once.
+/// Returns true if a part of the name of a header shows that its value is a secret. The headers of every call are
+/// checked, so the function reads the name only once.
 fn is_secret(name: &str) -> bool {
     let mut rest = name.as_bytes();
     while let Some((first, after)) = rest.split_first() {

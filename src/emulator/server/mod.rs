@@ -141,7 +141,7 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As in `TcpListener::bind`: on Windows the option would let two processes listen on one port.
+    // As `TcpListener::bind` does, set no option on Windows, where it would let two processes listen on one port.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -168,7 +168,7 @@ where
             (io, addresses)
         }))
     });
-    // The end of this stream would make the server close the open connections.
+    // Append a stream that never ends: at the end of its stream the server would close the open connections.
     let incoming = incoming(connections, acceptor, open).chain(stream::pending());
     let ended = async {
         // Nothing is ever sent: this resolves when the last connection drops its sender.

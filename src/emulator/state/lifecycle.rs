@@ -31,7 +31,7 @@ pub(crate) fn start<R: Resource>(
     tables.operation(&name, false).unwrap_or_default()
 }
 
-/// Requests the cancellation of an operation. Returns true if the operation has a new end.
+/// Requests the cancellation of an operation. Returns true if the end of the operation was moved.
 ///
 /// Cancellation is best effort (AIP-151). It has no effect on an operation that is done, nor on a creation whose resource is
 /// in use by now. A second request does not postpone the end.

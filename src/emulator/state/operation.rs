@@ -28,13 +28,14 @@ pub(crate) struct OperationTable {
     /// The names of visible operations: those that run, and those that are done.
     pub(crate) by_done: [BTreeMap<String, ()>; 2],
     pub(crate) events: BTreeSet<(Moment, Event, String)>,
-    /// The operations that hold locks: from a lock to the name of its operation.
+    /// The held locks, each with the name of the operation that holds it.
     pub(crate) locks: BTreeMap<String, String>,
     /// Number of operations that have been started. The name of an operation is made from it.
     pub(crate) started: u64,
 }
 
-/// An event in the life of an operation. Events of one moment happen in this order.
+/// An event in the life of an operation. Events that are due at the same moment happen in the order of the
+/// variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
     /// A progress message of the plan becomes visible.

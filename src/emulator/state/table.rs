@@ -8,8 +8,8 @@ use super::tracked_map::TrackedMap;
 #[derive(Debug)]
 pub(crate) struct Table<R> {
     pub(crate) rows: TrackedMap<R>,
-    /// The row that was changed last, as it was before the change. The row is `None` if it did not exist. Stale reads return
-    /// it.
+    /// The name of the row that was changed last, and the row before that change: `None` if the row did not exist. Stale reads
+    /// return the earlier row.
     previous: Option<(String, Option<R>)>,
     /// The rows that running updates will write, and the rows of running deletions as they were.
     pub(crate) pending: TrackedMap<R>,

@@ -111,7 +111,7 @@ impl From<Duration> for Time {
 
 impl Time {
     pub(super) fn read(self) -> Read<Duration> {
-        // Rejects more nanoseconds, since their carry could overflow the seconds.
+        // A billion nanoseconds or more would carry over into the seconds, which could overflow.
         match self.nanos {
             0..1_000_000_000 => Ok(Duration::new(self.seconds, self.nanos)),
             _ => Err("a time with more than 999,999,999 nanoseconds"),

@@ -193,7 +193,7 @@ fn check_binding(field: &str, binding: &Binding, violations: &mut Violations) {
         violations.add(&format!("{field}.role"), why);
     } else if role.contains(WITHCOND) {
         let why = format!(
-            "invalid role `{}`: it replaces the role of a conditional binding; read the policy at version 3",
+            "invalid role `{}`: stands for a conditional binding in a policy below version 3; read the policy at version 3",
             role.escape_debug()
         );
         violations.add(&format!("{field}.role"), why);

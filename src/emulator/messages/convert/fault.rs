@@ -17,7 +17,7 @@ use crate::emulator::faults::{
 use crate::emulator::messages::Fault;
 use crate::emulator::messages::fault::Action as ProtoAction;
 
-/// Prefix of the type URL of an `Any` that the transcoder has read from JSON members without knowing its type.
+/// Prefix of the type URL of an `Any` of an unknown type that the transcoder has read from JSON members.
 const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.

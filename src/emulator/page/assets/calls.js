@@ -31,7 +31,7 @@ export function matches({method, resource, via, code, message, fault}, filters, 
 	);
 }
 
-/** Returns rows of calls, newest first. Reads with the same outcome share a row until the next write, at the place of the first one. */
+/** Returns rows of calls, newest first. Reads with the same outcome share a row, until a write follows. The row is at the place of the first read. */
 export function fold(calls, isFolding) {
 	const rows = new Map();
 	let write = 0;
@@ -46,7 +46,7 @@ export function fold(calls, isFolding) {
 	return [...rows.values()].reverse();
 }
 
-/** Number of rows above the first one in view. Below it are twice as many. The others are empty space. */
+/** Number of rows that are rendered above the first visible row. Below it are twice as many. The other rows are empty space. */
 const NEAR = 20;
 
 let held;
@@ -104,7 +104,7 @@ function update(element, {calls}, page) {
 	write(fault, last.fault?.replace('faults/', '#'));
 }
 
-/** The call of the row that is `step` rows below that of a call. */
+/** Returns the call of the row that is `step` rows below the row of a call. */
 export function neighbour(sequence, step) {
 	const at = rows.findIndex(({calls}) => calls.some(call => call.sequence === sequence));
 	return rows[at < 0 ? 0 : Math.max(0, at + step)]?.calls.at(-1).sequence;

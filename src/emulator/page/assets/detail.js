@@ -6,7 +6,7 @@ import {$, button, copyText, el, save, set, write} from './dom.js';
 import {titleOf} from './operations.js';
 import {bytes, decoded, parts, shortName, size, span, timeOfDay, utc} from './text.js';
 
-/** Length above which a text is shown on request. */
+/** Maximum length of a text that is shown at once. A longer text is shown after a click. */
 const LARGE = 256 << 10;
 
 const GETS = {apis: 'GetApi', configs: 'GetApiConfig', gateways: 'GetGateway', operations: 'GetOperation'};
@@ -76,7 +76,7 @@ function ofResource(store, name) {
 
 let shown = {};
 
-/** Shows a detail. Its tabs stay if it is shown already. */
+/** Shows a detail. If the same detail is already shown, its tabs are kept. */
 export async function showDetail(store, page, kind, id) {
 	const found = await {call: ofCall, operation: ofOperation, resource: ofResource}[kind](store, id);
 	if (!page.isOpen(kind, id)) return;

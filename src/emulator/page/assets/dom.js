@@ -26,7 +26,7 @@ export function set(node, name, value) {
 	if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
-/** Writes a text, which is empty if it is not set, and a title. */
+/** Sets the text and the title of a node. The text is empty if it is undefined. */
 export function write(node, text, title) {
 	const shown = visible(text || '');
 	if (node.textContent !== shown) node.textContent = shown;
@@ -45,7 +45,7 @@ const MAX_NEW = 10;
 let left = 0;
 let runAgain;
 
-/** Gives an element a child for each item. Children with the key of an item are kept. Items that are left are for the next frame. */
+/** Gives an element a child for each item. A child that has the key of an item is kept. Further children are created in the next frame. */
 export function keyed(parent, items, key, create, update) {
 	const focused = document.activeElement;
 	const keys = new Set(items.map(key));
@@ -68,7 +68,7 @@ export function keyed(parent, items, key, create, update) {
 	if (document.activeElement !== focused && parent.contains(focused)) focused.focus({preventScroll: true});
 }
 
-/** Returns a function that marks jobs. Each frame runs one job, so that no frame takes long. */
+/** Returns a function that schedules jobs by their names. Each frame runs one job, so that no frame takes long. */
 export function scheduler(jobs, ...inputs) {
 	const marked = new Set();
 	const mark = (...names) => {

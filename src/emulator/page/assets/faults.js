@@ -33,8 +33,8 @@ const planFields = () => [
 	field('Running time', 'takes', '', {placeholder: '30s'}),
 	field('NOT_FOUND after', 'forgottenAfter', '', {placeholder: 'never'}),
 	codes('none, it succeeds'),
-	lines('Progress, such as 2s rolling out, a line each', 'progress'),
-	lines('Diagnostics, such as openapi.yaml:7 message, a line each', 'diagnostics'),
+	lines('Progress, one message a line, such as 2s rolling out', 'progress'),
+	lines('Diagnostics, one a line, such as openapi.yaml:7 message', 'diagnostics'),
 	choice('A cancel', 'cancel', [['', 'ends it at once'], ...Object.entries(CANCELS).map(([name, [text]]) => [name, text])]),
 ];
 
@@ -110,7 +110,7 @@ export function addFault(store, page) {
 	const [shell, code] = [0, 0].map(tabindex => el('pre', {tabindex}));
 	const form = ask('Add a fault', el('div.two',
 		el('div', choice('Method', 'method', page.methods.map(({name}) => [name])),
-			field('Resource; all calls of the method if empty', 'resource', '', {list: 'names'}), names,
+			field('Resource; if empty, the fault applies to all calls', 'resource', '', {list: 'names'}), names,
 			field('Number of calls, or always', 'times', 1, {pattern: '[1-9][0-9]*|always'}),
 			choice('Effect', 'action', []), fields),
 		el('div', copyable('The same from a shell', shell), copyable('The same in Rust', code))),

@@ -100,7 +100,7 @@ async function load(signal) {
 	tick();
 }
 
-/** Reads the state and then its events. Without events, the attempts to read them are the polls. */
+/** Reads the state and then its events. Each attempt to open a stream reads the state. */
 function connect() {
 	close?.();
 	let isRead;

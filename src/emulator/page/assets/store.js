@@ -71,7 +71,7 @@ export class Store {
 		return millis(this.clock.uptime) + this.now() - this.readAt;
 	}
 
-	/** Applies an event. Returns the parts that have changed. They are `stale` if the state must be read again. */
+	/** Applies an event. Returns the names of the changed parts, or only `stale` if the state must be read again. */
 	apply({number, call, resource, operation, fault, clock, reset, lost, callsCleared}) {
 		if (reset || lost) return ['stale'];
 		// The state that was read may be newer than the event.

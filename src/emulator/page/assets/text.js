@@ -11,7 +11,7 @@ const HIDDEN = /(?!\r?\n|\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 /** A text with an escape for each hidden character, such as `\u202e`. */
 export const visible = text => String(text).replace(HIDDEN, char => char.replace(/[^]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`));
 
-/** The parts that are set, in one text. */
+/** Joins the parts that are not empty. */
 export const join = (separator, ...parts) => parts.filter(Boolean).join(separator);
 
 /** The milliseconds of a proto duration, such as `3.5s`. */

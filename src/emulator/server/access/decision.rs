@@ -230,8 +230,8 @@ fn foreign(page: &str) -> Refusal {
 }
 
 fn is_preflight(facts: &Facts<'_>) -> bool {
-    let asked = header::ACCESS_CONTROL_REQUEST_METHOD;
-    *facts.method == Method::OPTIONS && facts.headers.contains_key(asked)
+    let requested = header::ACCESS_CONTROL_REQUEST_METHOD;
+    *facts.method == Method::OPTIONS && facts.headers.contains_key(requested)
 }
 
 fn check_peer(rules: &AccessRules, facts: &Facts<'_>) -> Result<(), Refusal> {

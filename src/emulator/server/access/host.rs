@@ -85,7 +85,8 @@ impl Origin {
         }
     }
 
-    /// Parses `SCHEME://HOST[:PORT]`. Any scheme is accepted: applications that embed a browser have their own.
+    /// Parses `SCHEME://HOST[:PORT]`. Any scheme is accepted, since applications that embed a browser have schemes of
+    /// their own.
     pub(super) fn parse(text: &str) -> Result<Self, HostError> {
         match text {
             "null" => return Err("any page can have the origin `null`"),

@@ -34,8 +34,8 @@ impl<S> Layer<S> for RecordUnreadableLayer {
     }
 }
 
-/// Records the requests that the transcoder could not read, as their responses show. All other requests become calls, which
-/// the services of the API record.
+/// Records the requests that the transcoder could not read. The transcoder puts such a request into the extensions of
+/// its response. All other requests become calls, which the services of the API record.
 #[derive(Clone, Debug)]
 pub(super) struct RecordUnreadable<S> {
     inner: S,

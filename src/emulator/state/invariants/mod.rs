@@ -74,7 +74,9 @@ impl Broken<'_> {
             };
             let stage = *common.state;
             let named = common.name == name;
-            self.check(named, || format!("{name} has another name"));
+            self.check(named, || {
+                format!("the row {name} has the name of another row")
+            });
             self.check(
                 created.is_some() && in_order(created, updated) && in_order(updated, now),
                 || format!("{name} was created at {created:?} and changed at {updated:?}"),
@@ -95,8 +97,8 @@ impl Broken<'_> {
             self.check(verb == expected, || {
                 format!("{name} is in state {stage} with the operation {verb:?}")
             });
-            let lasting = matches!(Stage::try_from(stage), Ok(Stage::Active | Stage::Failed));
-            self.check(lasting || expected.is_some(), || {
+            let is_stable = matches!(Stage::try_from(stage), Ok(Stage::Active | Stage::Failed));
+            self.check(is_stable || expected.is_some(), || {
                 format!("{name} is in the state {stage}")
             });
             let has_pending = table.pending.get(name).is_some();
@@ -106,11 +108,15 @@ impl Broken<'_> {
             });
             if verb == Some(Verb::Delete) {
                 let used = R::use_of(self.tables, name);
-                self.check(used.is_none(), || format!("{name} is deleted but {used:?}"));
+                self.check(used.is_none(), || {
+                    format!("{name} is being deleted and in use: {used:?}")
+                });
             }
             if verb == Some(Verb::Create) && self.tables.operations.will_be_removed(name) {
                 let used = R::use_of(self.tables, name);
-                self.check(used.is_none(), || format!("{name} is undone but {used:?}"));
+                self.check(used.is_none(), || {
+                    format!("the creation of {name} was cancelled and it is in use: {used:?}")
+                });
             }
         }
         for name in table.pending.keys() {
@@ -217,7 +223,7 @@ impl Broken<'_> {
         }
         self.check(holds == operations.locks, || {
             format!(
-                "held is {:?}, by the operations {holds:?}",
+                "the held locks are {:?}, but the operations have {holds:?}",
                 operations.locks
             )
         });
@@ -227,7 +233,7 @@ impl Broken<'_> {
             .filter(|(_, event, _)| *event == Event::End);
         let due: BTreeSet<_> = due.cloned().collect();
         self.check(due == ends, || {
-            format!("due is {due:?}, by the operations {ends:?}")
+            format!("the scheduled ends are {due:?}, but the operations have {ends:?}")
         });
         for name in operations.by_done.iter().flat_map(BTreeMap::keys) {
             let exists = operations.rows.contains_key(name);
