@@ -94,7 +94,9 @@ async fn a_fault_occurs_as_often_as_it_was_set() {
                 {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}]}});
         ok(&server, FAULTS, &fault.to_string()).await;
         for used in ["1", "2"] {
-            let failed = get(&client, API).await.expect_err("a fault makes it fail");
+            let failed = get(&client, API)
+                .await
+                .expect_err("a fault makes the call fail");
             assert_eq!(failed.code(), Code::ResourceExhausted);
             let info = failed.get_details_retry_info().expect("details");
             assert_eq!(info.retry_delay, Some(Duration::from_secs(7)));

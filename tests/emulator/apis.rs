@@ -54,7 +54,7 @@ async fn a_missing_resource_is_not_found_with_details() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_used_id_already_exists_and_a_busy_api_is_aborted() {
+async fn a_create_with_a_used_id_is_already_exists_and_a_delete_of_a_busy_api_is_aborted() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     let twice = create(&client, "a").await.expect_err("used");

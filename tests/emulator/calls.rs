@@ -42,7 +42,9 @@ async fn a_call_with_a_fault_is_recorded() {
     let emulator = emulator();
     let client = over(&emulator);
     let _fault = emulator.on(Method::GET_API).fail(Status::aborted("no"));
-    get(&client, API).await.expect_err("a fault makes it fail");
+    get(&client, API)
+        .await
+        .expect_err("a fault makes the call fail");
     assert_eq!(emulator.call_count(Method::GET_API), 1);
 }
 

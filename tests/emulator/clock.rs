@@ -161,7 +161,7 @@ async fn is_done(client: &ApiGateway, name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn advancing_the_clock_ends_what_is_due_and_wakes_waiters() {
+async fn advancing_the_clock_ends_the_due_operations_and_wakes_waiters() {
     let server = served(Emulator::builder().operation_time(HOUR)).await;
     let client = client(&server);
     let (one, two) = (start(&client, "a").await, start(&client, "b").await);
@@ -257,7 +257,7 @@ async fn the_clock_is_set_in_process() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_is_not_set_while_a_test_has_paused_tokios() {
+async fn the_clock_cannot_be_set_while_a_test_has_paused_tokio() {
     let emulator = Emulator::builder().build();
     for refused in [
         emulator.advance_clock(HOUR),

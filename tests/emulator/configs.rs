@@ -190,7 +190,7 @@ async fn a_config_is_created_activated_and_active_and_a_gateway_has_a_hostname()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sources_of_a_config_are_in_the_full_view_alone() {
+async fn only_the_full_view_of_a_config_has_its_files() {
     let client = client();
     created(&client, "a").await;
     configure(&client, "c", grpc()).await.expect("a new config");
@@ -245,7 +245,7 @@ async fn a_config_has_documents_or_services_and_not_both() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn parents_and_configs_must_exist_where_they_belong() {
+async fn the_parent_of_a_resource_and_the_config_of_a_gateway_must_exist() {
     let client = client();
     let orphan = configure(&client, "c", openapi(DOCUMENT))
         .await
@@ -359,7 +359,7 @@ async fn any_service_account_is_accepted_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_service_account_of_a_config_must_have_the_form_of_one() {
+async fn the_service_account_of_a_config_must_be_an_email_or_a_name() {
     let client = client();
     created(&client, "a").await;
     for account in [
@@ -397,7 +397,7 @@ async fn the_service_account_of_a_config_must_have_the_form_of_one() {
 }
 
 #[tokio::test]
-async fn an_invalid_service_account_of_the_settings_is_an_error_of_serving() {
+async fn an_invalid_service_account_in_the_settings_makes_serving_fail() {
     for (account, is_valid) in [
         ("", true),
         ("run@p.iam.gserviceaccount.com", true),

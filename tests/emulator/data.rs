@@ -193,7 +193,7 @@ async fn a_reset_empties_the_file() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_clock_stands_still_while_a_call_waits_for_the_file() {
+async fn a_paused_clock_does_not_advance_while_a_call_waits_for_the_file() {
     let client = over(&after(Duration::ZERO, &file("paused")));
     let began = tokio::time::Instant::now();
     for number in 0..20 {
@@ -206,7 +206,7 @@ async fn a_paused_clock_stands_still_while_a_call_waits_for_the_file() {
 }
 
 #[tokio::test]
-async fn changes_of_other_runtimes_and_of_no_runtime_are_stored() {
+async fn changes_from_another_runtime_and_without_a_runtime_are_stored() {
     let file = file("runtimes");
     let emulator = after(Duration::ZERO, &file);
     let made = emulator.clone();

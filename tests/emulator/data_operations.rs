@@ -49,7 +49,7 @@ async fn an_operation_continues_after_a_restart_and_ends_at_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_whose_end_passed_between_two_runs_has_ended_at_its_time() {
+async fn an_operation_that_was_due_between_two_runs_ended_at_its_due_time() {
     let file = file("passed");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);

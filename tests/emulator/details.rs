@@ -191,7 +191,7 @@ async fn a_cancelled_operation_has_no_details_so_that_every_client_can_read_it()
 }
 
 #[tokio::test]
-async fn the_details_of_an_error_over_rest_are_json_on_request() {
+async fn with_all_details_not_found_over_rest_has_its_details_as_json() {
     let builder = Emulator::builder().error_details(Details::All);
     let server = builder.start().await.expect("a free port");
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
@@ -280,7 +280,7 @@ async fn not_found_over_grpc_has_no_details() {
 }
 
 #[tokio::test]
-async fn no_error_has_invented_details_with_the_documented_details_only() {
+async fn the_setting_documented_removes_all_invented_details() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
         let builder = builder.unreachable("us-east1");

@@ -317,7 +317,7 @@ async fn a_listener_sees_progress_and_the_end_without_a_call() {
 }
 
 #[tokio::test]
-async fn events_without_a_listener_stop_after_the_last_1024() {
+async fn recording_stops_after_1024_events_without_a_listener() {
     let emulator = Emulator::builder().build();
     let client = crate::over(&emulator);
     let before = emulator.state().revision;

@@ -219,7 +219,7 @@ fn json(message: &str, wire: &[u8]) -> Value {
     json.expect("it has a JSON form")
 }
 
-/// Returns a message without fields that have their default, which the encoding may have or not.
+/// Decodes a message, without the fields that have their default value. Encoding the message once more removes these fields.
 fn decoded(message: &str, wire: &[u8]) -> DynamicMessage {
     let of = POOL.get_message_by_name(message).expect("of the contract");
     let message = DynamicMessage::decode(of.clone(), wire).expect("a message");

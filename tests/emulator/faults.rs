@@ -34,7 +34,7 @@ async fn a_status_fault_has_its_details_and_prevents_the_call() {
     for used in 1..=2 {
         let failed = create(&client, "a")
             .await
-            .expect_err("a fault makes it fail");
+            .expect_err("a fault makes the call fail");
         assert_eq!(
             (failed.code(), failed.message()),
             (Code::ResourceExhausted, "slowly")
@@ -65,7 +65,9 @@ async fn faults_apply_to_their_method_and_name_in_the_order_in_which_they_were_s
     list(&client, "", "").await.expect("another method");
     let other = format!("{}b", API.trim_end_matches('a'));
     for (name, expected) in [(other.as_str(), "second"), (API, "first"), (API, "second")] {
-        let failed = get(&client, name).await.expect_err("a fault makes it fail");
+        let failed = get(&client, name)
+            .await
+            .expect_err("a fault makes the call fail");
         assert_eq!(failed.message(), expected, "{name}");
     }
     assert_eq!((first.used(), second.used()), (1, 2));
@@ -84,7 +86,7 @@ async fn a_fault_matches_a_create_by_its_resource_or_by_its_parent() {
     create(&client, "b").await.expect("another name");
     create(&client, "a")
         .await
-        .expect_err("a fault makes it fail");
+        .expect_err("a fault makes the call fail");
     assert_eq!(one.used(), 1);
     let all = emulator
         .on(Method::CREATE_API)
@@ -92,7 +94,7 @@ async fn a_fault_matches_a_create_by_its_resource_or_by_its_parent() {
         .fail(Status::aborted("all"));
     create(&client, "c")
         .await
-        .expect_err("a fault makes it fail");
+        .expect_err("a fault makes the call fail");
     assert_eq!(all.used(), 1);
 }
 
@@ -259,7 +261,9 @@ async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
         .named(API)
         .times(2)
         .fail(busy());
-    get(&client, API).await.expect_err("a fault makes it fail");
+    get(&client, API)
+        .await
+        .expect_err("a fault makes the call fail");
     let text = panic_of(|| drop(fault));
     assert!(
         text.contains(&format!(

@@ -143,7 +143,7 @@ async fn page(client: &ApiGateway, request: ListApisRequest) -> Result<ListApisR
         .into_inner())
 }
 
-fn asked(order_by: &str, page_token: &str) -> ListApisRequest {
+fn request(order_by: &str, page_token: &str) -> ListApisRequest {
     ListApisRequest {
         parent: PARENT.into(),
         page_size: 2,
@@ -165,7 +165,7 @@ async fn a_next_page_starts_after_the_last_item_even_if_the_item_was_deleted() {
         for id in ["c", "a", "d", "b"] {
             created(&client, id).await;
         }
-        let shown = page(&client, asked(order, "")).await.expect("a page");
+        let shown = page(&client, request(order, "")).await.expect("a page");
         let names = |page: &ListApisResponse| {
             let names = page.apis.iter().map(|api| api.display_name.clone());
             names.collect::<Vec<_>>()
@@ -176,7 +176,7 @@ async fn a_next_page_starts_after_the_last_item_even_if_the_item_was_deleted() {
             .expect("it exists");
         tokio::time::advance(RUNS).await;
         let token = shown.next_page_token;
-        let shown = page(&client, asked(order, &token)).await.expect("a page");
+        let shown = page(&client, request(order, &token)).await.expect("a page");
         assert_eq!(names(&shown), second, "{order}");
         assert_eq!(shown.next_page_token, "", "{order}");
     }
@@ -193,30 +193,30 @@ async fn a_page_token_is_valid_for_its_own_list_only() {
     for id in ["c", "a", "d", "b"] {
         created(&client, id).await;
     }
-    let token = page(&client, asked("", ""))
+    let token = page(&client, request("", ""))
         .await
         .expect("a page")
         .next_page_token;
     assert!(!token.contains("apis"), "{token}");
     let own = ListApisRequest {
         page_size: 1,
-        ..asked("", &token)
+        ..request("", &token)
     };
     page(&client, own)
         .await
-        .expect("another size is no other list");
+        .expect("a page size may change between pages");
     for other in [
-        asked("name", &token),
-        asked("", "garbage"),
-        asked("", "projects/p/locations/global/apis/a"),
-        asked("", &token[1..]),
+        request("name", &token),
+        request("", "garbage"),
+        request("", "projects/p/locations/global/apis/a"),
+        request("", &token[1..]),
         ListApisRequest {
             filter: "state = ACTIVE".into(),
-            ..asked("", &token)
+            ..request("", &token)
         },
         ListApisRequest {
             parent: "projects/p/locations/-".into(),
-            ..asked("", &token)
+            ..request("", &token)
         },
     ] {
         let refused = page(&client, other.clone())
@@ -231,23 +231,23 @@ async fn a_page_token_is_valid_for_its_own_list_only() {
         page_token: token.into(),
         ..Default::default()
     };
-    let asked = async |request| -> Result<ListOperationsResponse, Status> {
+    let list = async |request| -> Result<ListOperationsResponse, Status> {
         Ok(client
             .operations_client()
             .list_operations(request)
             .await?
             .into_inner())
     };
-    let first = asked(operations("done=true", "")).await.expect("a page");
+    let first = list(operations("done=true", "")).await.expect("a page");
     let next = first.next_page_token;
-    let second = asked(operations("done=true", &next)).await.expect("a page");
+    let second = list(operations("done=true", &next)).await.expect("a page");
     assert_ne!(first.operations, second.operations);
     for (filter, token) in [
         ("", &next),
         ("done=true", &token),
         ("done=true", &"x".into()),
     ] {
-        let refused = asked(operations(filter, token))
+        let refused = list(operations(filter, token))
             .await
             .expect_err("another list");
         assert!(is_about_token(&refused), "{filter}: {refused}");

@@ -7,13 +7,13 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Everything that was received before the connection ended.
+/// The response, which ends with the connection.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The response head in lower case.
     #[cfg_attr(
         not(feature = "auth"),
-        expect(dead_code, reason = "looked at for tokens")
+        expect(dead_code, reason = "read by the tests of tokens only")
     )]
     pub(crate) head: String,
     pub(crate) body: Value,

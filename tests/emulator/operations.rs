@@ -29,7 +29,7 @@ fn seconds(from: Option<Timestamp>, to: Option<Timestamp>) -> i64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_runs_for_its_time_and_ends_in_the_api() {
+async fn a_create_runs_for_its_time_and_returns_the_api() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     assert!(
@@ -50,7 +50,7 @@ async fn a_create_runs_for_its_time_and_ends_in_the_api() {
         ("create", API, "v1")
     );
     assert!(begun.create_time.is_some() && begun.end_time.is_none());
-    let api = get(&client, API).await.expect("it can be seen at once");
+    let api = get(&client, API).await.expect("the api exists at once");
     assert_eq!(api.state(), api::State::Creating);
 
     tokio::time::advance(RUNS - Duration::from_millis(1)).await;
@@ -262,7 +262,7 @@ async fn a_cancelled_delete_leaves_the_api_and_a_late_cancel_changes_nothing() {
     client
         .cancel_operation(&started.name)
         .await
-        .expect("too late is no error");
+        .expect("a late cancellation succeeds");
     let ended = client.get_operation(&started.name).await.expect("done");
     assert!(!metadata(&ended).requested_cancellation);
     response(&ended);

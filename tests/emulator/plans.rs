@@ -182,7 +182,7 @@ async fn a_cancellation_can_be_unimplemented_by_a_plan_or_by_a_fault() {
     let error = client
         .cancel_operation(&other)
         .await
-        .expect_err("a fault makes it fail");
+        .expect_err("a fault makes the call fail");
     assert_eq!(error.code(), Some(Code::FailedPrecondition));
 }
 
@@ -241,7 +241,7 @@ async fn a_plan_is_used_by_calls_that_start_an_operation_only() {
         .fail(Status::aborted("no"));
     delete(&client, "another")
         .await
-        .expect_err("a fault makes it fail");
+        .expect_err("a fault makes the call fail");
     assert_eq!((fault.used(), other.used()), (0, 1));
     delete(&client, API).await.expect("it exists");
     assert_eq!((fault.used(), other.used()), (1, 1));

@@ -89,7 +89,7 @@ fn fields<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_is_set_with_the_etag_of_the_last_one_only() {
+async fn a_policy_is_set_only_with_the_etag_of_the_current_policy() {
     let client = client();
     let missing = get(&client, None).await.expect_err("no such api");
     assert_eq!(missing.code(), Code::NotFound);
@@ -118,7 +118,7 @@ async fn a_policy_is_set_with_the_etag_of_the_last_one_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conditions_are_returned_at_version_3_and_their_roles_are_marked_below() {
+async fn conditions_are_returned_at_version_3_and_lower_versions_mark_their_roles() {
     let client = client();
     created(&client, "a").await;
     let bindings = [conditional(), binding("roles/editor")];

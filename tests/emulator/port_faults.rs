@@ -52,7 +52,9 @@ async fn a_status_fault_keeps_its_details_over_grpc_and_rest() {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(7)));
         let status = Status::with_error_details(Code::ResourceExhausted, "slowly", details);
         let _fault = emulator.on(Method::GET_API).named(API).fail(status);
-        let failed = get(&client, API).await.expect_err("a fault makes it fail");
+        let failed = get(&client, API)
+            .await
+            .expect_err("a fault makes the call fail");
         assert_eq!(
             (failed.code(), failed.message()),
             (Code::ResourceExhausted, "slowly"),

@@ -57,7 +57,7 @@ async fn lists_are_filtered_ordered_and_paged_by_their_query() {
 }
 
 #[tokio::test]
-async fn an_error_says_what_would_be_right() {
+async fn an_error_names_a_valid_value() {
     let server = Emulator::builder().start().await.expect("a free port");
     let form = "1 to 63 characters of a-z, 0-9 and -, not beginning with -";
     let create = format!("POST {APIS}");
@@ -129,7 +129,7 @@ async fn an_error_says_what_would_be_right() {
 }
 
 #[tokio::test]
-async fn masks_have_either_spelling_and_can_name_labels() {
+async fn the_paths_of_a_mask_have_either_spelling_and_can_name_labels() {
     let server = Emulator::builder().start().await.expect("a free port");
     let api = json!({"labels": {"k": "old", "kept": "x"}}).to_string();
     ok(&server, &format!("POST {APIS}?apiId=a"), &api).await;

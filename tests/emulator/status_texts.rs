@@ -163,7 +163,7 @@ async fn a_resource_or_an_operation_in_the_wrong_state_is_reported_with_this_sta
 }
 
 #[tokio::test]
-async fn a_call_without_a_valid_token_is_refused_with_what_is_required() {
+async fn the_refusal_of_a_call_without_a_valid_token_names_the_requirement() {
     let builder = Emulator::builder().require_token("t");
     let server = builder.token_without_permissions("u").start().await;
     let server = server.expect("a free port");

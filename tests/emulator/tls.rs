@@ -21,7 +21,7 @@ fn client(endpoint: &str) -> Builder {
 }
 
 #[tokio::test]
-async fn all_transports_are_served_over_tls_and_none_without() {
+async fn all_transports_are_served_over_tls_and_plaintext_is_rejected() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     let emulator = Emulator::builder().tls(cert.pem(), signing_key.serialize_pem());
@@ -56,7 +56,7 @@ async fn all_transports_are_served_over_tls_and_none_without() {
 }
 
 #[tokio::test]
-async fn an_invalid_certificate_is_an_error_at_the_start() {
+async fn an_invalid_certificate_makes_the_start_fail() {
     let one = generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
     let other = generate_simple_self_signed(["b".to_owned()]).expect("a certificate");
     let (chain, key) = (one.cert.pem(), one.signing_key.serialize_pem());

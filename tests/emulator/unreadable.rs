@@ -13,7 +13,7 @@ use crate::http::{ok, send};
 use crate::{API, PARENT, emulator};
 
 #[tokio::test]
-async fn a_rest_request_that_cannot_be_read_is_a_call_with_its_error() {
+async fn a_rest_request_that_cannot_be_read_is_recorded_with_its_error() {
     let server = Emulator::builder().start().await.expect("a free port");
     let mut events = server.emulator().events();
     events.next().await.expect("hello");
@@ -159,7 +159,7 @@ async fn the_recorded_headers_of_a_rest_call_are_those_of_its_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grpc_request_that_is_too_large_or_has_an_unknown_encoding_is_a_call_with_its_error() {
+async fn a_grpc_request_that_is_too_large_or_has_an_unknown_encoding_is_recorded_with_its_error() {
     let emulator = emulator();
     let too_large = grpc(Method::GET_API, &vec![b'x'; 17 << 20], false);
     let mut unknown = grpc(Method::GET_API, b"", false);

@@ -66,7 +66,7 @@ async fn an_update_changes_the_fields_of_its_mask_at_its_end() {
         (&["display_name", "labels"], "new", 1),
         (&["*"], "new", 1),
         (&["labels.*"], "a", 1),
-        // Output-only fields are ignored. Under `*`, so are immutable fields that the request leaves empty.
+        // Output-only fields are ignored. With `*`, immutable fields that are empty in the request are ignored too.
         (&["name", "display_name"], "new", 0),
         (&["display_name", "state", "create_time"], "new", 0),
         (
@@ -123,7 +123,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         let refused = update(&client, paths).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
     }
-    // JSON names are converted when JSON is read, so a message has none.
+    // JSON names are converted when JSON is read, so no path of a message is a JSON name.
     for (path, expected) in [
         (
             "displayName",

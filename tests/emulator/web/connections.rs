@@ -94,7 +94,7 @@ async fn all_of_2500_connections_that_are_not_opened_end_after_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_byte_of_a_slow_opening_does_not_give_it_more_time() {
+async fn the_bytes_of_a_slow_opening_do_not_extend_its_time() {
     let (_serving, mut pipes) = served(Emulator::builder(), 1);
     let mut pipe = pipes.pop().expect("one");
     for byte in PREFACE.iter().take(9) {
@@ -181,7 +181,7 @@ async fn a_first_request_in_progress_keeps_its_connection_open() {
 
 #[cfg(feature = "tls")]
 #[tokio::test(start_paused = true)]
-async fn half_a_tls_handshake_ends_too() {
+async fn a_connection_with_an_incomplete_tls_handshake_is_closed() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
     let rcgen::CertifiedKey { cert, signing_key } = made.expect("a certificate");
     let builder = Emulator::builder().tls(cert.pem(), signing_key.serialize_pem());
@@ -215,7 +215,7 @@ async fn closed_after(bytes: &[u8]) -> u64 {
 
 #[cfg(feature = "rest")]
 #[tokio::test(start_paused = true)]
-async fn half_a_later_request_head_ends_its_connection() {
+async fn a_connection_with_an_incomplete_later_request_head_is_closed() {
     let half = closed_after(b"GET /v1/x HTTP/1.1\r\nhost: local").await;
     assert!((29..=30).contains(&half), "{half}");
 }

@@ -11,7 +11,7 @@ use super::raw::{Link, Port, Way};
 use crate::PARENT;
 
 #[tokio::test]
-async fn an_invalid_setting_of_access_is_an_error_at_the_start_that_names_it() {
+async fn an_invalid_setting_of_access_makes_the_start_fail_with_the_name_of_the_setting() {
     let builder = Emulator::builder;
     for (builder, expected) in [
         (
@@ -196,7 +196,7 @@ async fn the_admin_token_is_in_no_recorded_call_and_no_debug_output() {
 
 /// The texts of refusals: a setting, a request, and the text, which names the cause and the setting that allows the request.
 #[tokio::test]
-async fn each_refusal_names_its_cause_and_what_would_allow_the_request() {
+async fn each_refusal_names_its_cause_and_the_setting_that_allows_the_request() {
     let plain = Emulator::builder;
     let with_token = || plain().admin_token("s3cr3t");
     let calls = "GET /emulator/v1/calls";

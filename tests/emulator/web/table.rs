@@ -132,7 +132,7 @@ async fn settings_allow_hosts_origins_and_other_machines() {
 
 #[cfg(feature = "emulator-ui")]
 #[tokio::test]
-async fn the_page_accepts_what_the_admin_service_accepts() {
+async fn the_page_accepts_the_same_requests_as_the_admin_service() {
     check("page", Emulator::builder()).await;
 }
 
@@ -151,6 +151,6 @@ async fn without_the_page_its_paths_are_unknown() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn access_is_decided_alike_over_tls() {
+async fn access_is_decided_by_the_same_rules_over_tls() {
     check("tls", Emulator::builder()).await;
 }
