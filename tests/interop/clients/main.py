@@ -13,7 +13,7 @@ import test_clients
 
 
 def main() -> int:
-    # On SIGTERM, end as on Ctrl-C: unittest passes it on, and started processes are stopped.
+    # On SIGTERM, raise KeyboardInterrupt as Ctrl-C does. unittest does not catch it, so the started processes are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loader = unittest.TestLoader()
     if patterns := sys.argv[1:]:

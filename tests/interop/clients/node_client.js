@@ -4,7 +4,7 @@
 //
 //     node node_client.js grpc|rest QUICK SLOW PROJECT DOCUMENT
 //
-// Locations and policies are called by the clients that google-gax has for the generated ones.
+// The clients of google-gax call the methods of locations and policies.
 
 const {ApiGatewayServiceClient} = require('@google-cloud/api-gateway');
 const gax = require('google-gax');
@@ -35,7 +35,7 @@ class Play {
   constructor(transport, endpoint, project) {
     const {hostname, port} = new URL(endpoint);
     const {GoogleAuth, PassThroughClient} = gax.googleAuthLibrary;
-    // Sends no credentials, and looks for none.
+    // Sends no credentials, and does not search for them.
     const auth = new GoogleAuth({authClient: new PassThroughClient()});
     const options = {apiEndpoint: hostname, port: Number(port), auth};
     if (transport === 'grpc') {
@@ -106,7 +106,7 @@ class Play {
     const pages = [];
     let request = {parent: this.api, pageSize: 1};
     while (request) {
-      // The page, the request for the next one, and the reply.
+      // The result has the page, the request for the next page, and the response.
       const [page, next] = await this.client.listApiConfigs(request, {autoPaginate: false});
       pages.push(page.map(config => config.name));
       request = next;
@@ -178,7 +178,7 @@ class Play {
       const request = {resource: name, policy: {etag, bindings: [viewer]}};
       return (await this.iam.setIamPolicy(request))[0];
     };
-    // Over REST google-gax asks for it in a way that the service does not have.
+    // Over REST google-gax sends GetIamPolicy as a POST, but the service has it as a GET only.
     const canGet = !this.fallback;
     if (canGet) {
       report('get_iam_policy', await get());
@@ -243,7 +243,7 @@ class Play {
     const [by] = await this.operationsClient.getOperation({name: other.name});
     report('cancel_by_name', look(by));
 
-    // By default some codes are tried again.
+    // By default the client retries some codes.
     const options = {retry: {retryCodes: []}};
     const create = apiId => this.client.createApi({parent: this.home, apiId, api: {}}, options);
     const [doomed] = await create('doomed');
@@ -256,7 +256,7 @@ class Play {
   }
 }
 
-/** What an operation ends in; throws what it fails with. */
+/** Returns the result of an operation, or throws its error. */
 async function ended(operation) {
   const [result] = await operation.promise();
   return result;
@@ -264,7 +264,7 @@ async function ended(operation) {
 
 function resource(message, type) {
   const {name, displayName, labels} = message;
-  // A reply has the name of the state; the result of an operation may have the number.
+  // A response has the name of the state. The result of an operation may have its number.
   const state = typeof message.state === 'number' ? type.State[message.state] : message.state;
   const outcome = {name, state, display_name: displayName, labels};
   return type === v1.Gateway ? {...outcome, config: message.apiConfig} : outcome;
@@ -307,7 +307,7 @@ async function names(iterable) {
   return (await items(iterable)).map(item => item.name);
 }
 
-/** How a call is refused, by what the client makes of that. */
+/** Describes the error of a call, as the client shows it. */
 async function refused(call) {
   let error;
   try {
@@ -319,8 +319,8 @@ async function refused(call) {
     throw new Error('it was not refused');
   }
   if (error.constructor.name === 'GaxiosError') {
-    // Over REST, google-gax 5 passes on what its HTTP client throws (googleapis/gax-nodejs#1803): an
-    // error whose code is the HTTP status and whose message is the body. It can read that, if asked.
+    // Over REST, google-gax 5 throws the errors of its HTTP client unchanged (googleapis/gax-nodejs#1803). The
+    // code of such an error is the HTTP status, and its message is the body. `parseHttpError` converts it.
     error = gax.GoogleError.parseHttpError(JSON.parse(error.message));
   }
   const details = {};

@@ -2,8 +2,8 @@
 
     python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
 
-What the package has no client for is called by the stubs that Google publishes beside it, and those
-are there for gRPC alone.
+The package has no client for some methods. Stubs that Google publishes separately call these methods, over gRPC
+only.
 """
 
 import json
@@ -54,7 +54,7 @@ def report(step: str, outcome) -> None:
 
 
 class NoCredentials(AnonymousCredentials):
-    """Sends no credentials. On a 401 the client refreshes them, and the anonymous ones raise an error then."""
+    """Sends no credentials. The refresh after a 401 does nothing; with anonymous credentials it would raise an error."""
 
     def refresh(self, request) -> None:
         pass
@@ -207,7 +207,7 @@ class Play:
 
     def policies(self) -> None:
         stub = iam_policy_pb2_grpc.IAMPolicyStub(self.channel)
-        # Its errors are converted to those of the clients.
+        # The errors of the stub are converted to the errors of the clients.
         wrapped = grpc_helpers.wrap_errors(stub.SetIamPolicy)
         names = [self.api, self.configs[0], self.gateway]
 

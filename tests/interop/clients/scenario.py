@@ -1,9 +1,8 @@
 """The scenario: the steps of every client with an emulator, and their expected results.
 
-This is the one place where it is written down. A client's program plays the steps and tells what it saw
-of each, in words of its own language made alike: enums and codes by name, resources by their main
-fields. What it tells is compared here. A step that needs a method for which a client has no call is not
-asked of that client; why it has none is said in `CANNOT`.
+Only this file defines the scenario. The program of a client runs the steps, and prints the outcome of each step in a
+form that is the same for all languages: enums and codes by name, resources by their main fields. This module compares the
+outcomes. A client skips the steps whose methods it does not have; `CANNOT` has the reasons.
 """
 
 from dataclasses import dataclass
@@ -40,14 +39,14 @@ CLIENTS = {
 }
 
 MIXINS = [name for name, service in METHODS.items() if service in (LOCATIONS, POLICIES)]
-NO_ROUTE = {"WaitOperation": "no HTTP rule leads to it"}
+NO_ROUTE = {"WaitOperation": "has no HTTP rule"}
 
-# The methods that a client cannot call over a transport, and why.
+# The methods that a client cannot call over a transport, with the reasons.
 CANNOT = {
-    ("python", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "published as stubs for gRPC alone"),
+    ("python", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "published as stubs for gRPC only"),
     ("node", "grpc"): {"WaitOperation": "its operations client has no such method"},
     ("node", "rest"): NO_ROUTE
-    | {"GetIamPolicy": "google-gax sends it as a POST, and the service has it for GET alone"},
+    | {"GetIamPolicy": "google-gax sends a POST, but the service has a GET only"},
     ("rust", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "the crate was generated without them"),
     ("curl", "http1"): NO_ROUTE,
     ("curl", "h2c"): NO_ROUTE,
@@ -86,8 +85,8 @@ class AtLeast:
     items: tuple
 
 
-# All codes of errors, with their HTTP statuses: google/rpc/code.proto. The Python client knows over REST
-# the status alone.
+# All codes of errors, with their HTTP statuses: google/rpc/code.proto. Over REST, the Python client
+# knows only the status.
 CODES = {
     "CANCELLED": 499,
     "UNKNOWN": 500,
@@ -156,8 +155,8 @@ def all_steps(project: str) -> list[Step]:
     viewer = ["roles/viewer", ["user:a@example.com"]]
     cancelled = Refused("CANCELLED", message="cancelled")
     return [
-        # With the emulator whose operations take a moment.
-        Step("list_locations", "lists the locations of the project, tells their ids",
+        # These steps use the emulator whose operations take a moment.
+        Step("list_locations", "lists the locations of the project, reports their ids",
              ("ListLocations",), AtLeast(("global", "us-central1"))),
         Step("get_location", "gets us-central1",
              ("GetLocation",), {"name": region, "id": "us-central1"}),
@@ -165,21 +164,21 @@ def all_steps(project: str) -> list[Step]:
              ("CreateApi", "GetOperation"), resource(api, labels={"team": "blue"})),
         Step("get_api", "gets it",
              ("GetApi",), resource(api, labels={"team": "blue"})),
-        Step("create_api_again", "creates it once more, in vain",
+        Step("create_api_again", "creates it once more, reports the error",
              ("CreateApi",), about("ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS", api)),
-        Step("update_api", "renames it to `Große Läden` and takes its labels away, by a mask, awaits it",
+        Step("update_api", "renames it to `Große Läden` and removes its labels, with a mask, awaits it",
              ("UpdateApi", "GetOperation"), renamed),
-        Step("list_apis", "lists the apis, tells their names",
+        Step("list_apis", "lists the apis, reports their names",
              ("ListApis",), [api]),
         Step("create_configs", "creates the configs v1, v2, v3 with DOCUMENT as openapi.json, awaits each",
              ("CreateApiConfig", "GetOperation"), [resource(name) for name in (v1, v2, v3)]),
         Step("get_config_basic", "gets v1 without its documents",
              ("GetApiConfig",), {"name": v1, "documents": []}),
-        Step("get_config_full", "gets v1 with its documents, by the view FULL",
+        Step("get_config_full", "gets v1 with its documents, in the view FULL",
              ("GetApiConfig",), {"name": v1, "documents": [["openapi.json", DOCUMENT]]}),
-        Step("list_configs_by_page", "lists the configs one a page, tells the names of each page",
+        Step("list_configs_by_page", "lists the configs with one on each page, reports the names on each page",
              ("ListApiConfigs",), [[v1], [v2], [v3]]),
-        Step("list_configs_by_item", "lists them two a page, as items",
+        Step("list_configs_by_item", "lists them with two on each page, reports the names of all items",
              ("ListApiConfigs",), [v1, v2, v3]),
         Step("update_config", "gives v1 the label tier=gold, awaits it",
              ("UpdateApiConfig", "GetOperation"), resource(v1, labels={"tier": "gold"})),
@@ -187,37 +186,37 @@ def all_steps(project: str) -> list[Step]:
              ("CreateGateway", "GetOperation"), front),
         Step("get_gateway", "gets it",
              ("GetGateway",), front),
-        Step("switch_gateway", "switches it to v2, by a mask, awaits it",
+        Step("switch_gateway", "switches it to v2, with a mask, awaits it",
              ("UpdateGateway", "GetOperation"), front | {"config": v2}),
         Step("list_gateways", "lists the gateways of all locations, `-`",
              ("ListGateways",), [gateway]),
-        Step("list_operations", "lists the operations of `global`, two a page where it can; tells which are done",
+        Step("list_operations", "lists the operations of `global`, with two on each page if the client supports it; reports which are done",
              ("ListOperations",), [True] * 6),
         Step("get_operation", "gets the operation that created the gateway",
              ("GetOperation",), operation(gateway, done=True)),
-        Step("delete_operation", "deletes the operation that created the api, and gets it in vain",
+        Step("delete_operation", "deletes the operation that created the api, gets it, reports the error",
              ("DeleteOperation", "GetOperation"),
              Refused("NOT_FOUND", message="not found")),
-        Step("create_bad_config", "creates the config `bad` with the document `{}`, awaits it in vain",
+        Step("create_bad_config", "creates the config `bad` with the document `{}`, awaits it, reports the error",
              ("CreateApiConfig", "GetOperation"), Refused("INVALID_ARGUMENT", message="openapi.json:1")),
-        Step("get_bad_config", "gets it, then deletes it and awaits that",
+        Step("get_bad_config", "gets it, then deletes it and awaits the deletion",
              ("GetApiConfig", "DeleteApiConfig", "GetOperation"), resource(bad, state="FAILED")),
         Step("wait_operation", "creates the api `waited` and deletes it, and waits for both with WaitOperation",
              ("WaitOperation",), [True, True]),
         Step("get_iam_policy", "gets the policies of the api, of v1 and of the gateway",
              ("GetIamPolicy",), policies()),
-        Step("set_iam_policy", "gives a@example.com the role of a viewer in each, tells what is answered",
+        Step("set_iam_policy", "gives a@example.com the role of a viewer in each, reports the returned policies",
              ("SetIamPolicy",), policies(viewer)),
-        Step("get_iam_policy_again", "gets the three again",
+        Step("get_iam_policy_again", "gets the three policies again",
              ("GetIamPolicy",), policies(viewer)),
-        Step("set_iam_policy_stale", "sets that of the api twice with the etag that was answered, in vain",
+        Step("set_iam_policy_stale", "sets the policy of the api twice with the returned etag, reports the error of the second call",
              ("SetIamPolicy",), Refused("ABORTED")),
         Step("test_iam_permissions", "asks for apigateway.apis.get on all three",
              ("TestIamPermissions",), [["apigateway.apis.get"]] * 3),
         Step("not_found", "gets the api `none`",
              ("GetApi",), not_found(f"{home}/apis/none")),
         # Some clients check ids, names and sizes themselves. None checks filters.
-        Step("invalid_argument", "lists the apis by the filter `colour = red`, which is no field of theirs",
+        Step("invalid_argument", "lists the apis by the filter `colour = red`, which is not a field of an api",
              ("ListApis",),
              Refused("INVALID_ARGUMENT", "INVALID_ARGUMENT",
                      details=(("ErrorInfo", True), ("BadRequest", ["filter"])))),
@@ -225,31 +224,31 @@ def all_steps(project: str) -> list[Step]:
              ("DeleteApi",), about("FAILED_PRECONDITION", "RESOURCE_IN_USE", api)),
         Step("delete_config_in_use", "deletes v2, which the gateway uses",
              ("DeleteApiConfig",), about("FAILED_PRECONDITION", "RESOURCE_IN_USE", v2)),
-        Step("delete_gateway", "deletes the gateway, awaits it, and gets it in vain",
+        Step("delete_gateway", "deletes the gateway, awaits the deletion, gets it, reports the error",
              ("DeleteGateway", "GetOperation", "GetGateway"), not_found(gateway)),
-        Step("delete_configs", "deletes the configs at once, awaits all, and tells which are left",
+        Step("delete_configs", "deletes all configs at the same time, awaits all, reports the remaining configs",
              ("DeleteApiConfig", "GetOperation", "ListApiConfigs"), []),
-        Step("delete_api", "deletes the api, awaits it, and tells which are left",
+        Step("delete_api", "deletes the api, awaits the deletion, reports the remaining apis",
              ("DeleteApi", "GetOperation", "ListApis"), []),
-        # With the emulator whose operations take an hour.
+        # These steps use the emulator whose operations take an hour.
         Step("start", "begins to create the api `held`",
              ("CreateApi",), operation(held, done=False)),
-        Step("look", "takes its operation up by its name",
+        Step("look", "resumes its operation by name",
              ("GetOperation",), operation(held, done=False)),
         Step("list_running", "lists the operations of `global` with the filter `done = false`",
              ("ListOperations",), [operation(held, done=False)]),
         Step("busy", "deletes the api that is being created",
              ("DeleteApi",), about("ABORTED", "RESOURCE_BUSY", held)),
-        Step("cancel", "cancels the operation, and awaits it in vain",
+        Step("cancel", "cancels the operation, awaits it, reports the error",
              ("CancelOperation", "GetOperation"), cancelled),
         Step("cancelled", "gets the operation once more",
              ("GetOperation",), operation(held, requested=True, done=True, code="CANCELLED")),
-        Step("cancel_by_name", "begins to create the api `other`, cancels that by its name, and gets the operation",
+        Step("cancel_by_name", "begins to create the api `other`, cancels the operation by its name, and gets the operation",
              ("CancelOperation", "GetOperation"),
              operation(f"{home}/apis/other", requested=True, done=True, code="CANCELLED")),
-        Step("create_doomed", "creates the api `doomed`, whose operation has a fault, and awaits its error",
+        Step("create_doomed", "creates the api `doomed`, whose operation has a fault, awaits the operation, reports the error",
              ("CreateApi", "GetOperation"), Refused("RESOURCE_EXHAUSTED", message=NO_QUOTA)),
-        Step("every_code", "creates the apis `code-1` to `code-16`, each in vain",
+        Step("every_code", "creates the apis `code-1` to `code-16`, reports each error",
              ("CreateApi",), [refusal_of(code) for code in CODES]),
     ]
 

@@ -77,7 +77,7 @@ def over_both(test):
 
 class Requests(CurlTest):
     @over_both
-    def test_a_routing_header_is_raw_or_encoded_or_that_of_another_call(self):
+    def test_a_routing_header_may_be_raw_encoded_or_of_another_call(self):
         name = self.create("a")["name"]
         for params in (f"name={name}", f"name={quote(name, safe='')}", f"parent={self.home}", "x"):
             with self.subTest(params=params):
@@ -113,7 +113,7 @@ class Requests(CurlTest):
         self.assertEqual(deleted["metadata"]["verb"], "delete")
 
     @over_both
-    def test_a_query_is_a_bare_question_mark_or_an_empty_page_token(self):
+    def test_a_query_may_be_a_bare_question_mark_or_an_empty_page_token(self):
         self.create("a")
         for query in ("?", "?pageToken=", "?page_token=&page_size=0", "?pageSize=5&", "?filter=&orderBy="):
             with self.subTest(query=query):
@@ -121,13 +121,13 @@ class Requests(CurlTest):
                 self.assertEqual([api["displayName"] for api in listed["apis"]], ["a"])
 
     @over_both
-    def test_a_get_of_one_has_a_bare_question_mark(self):
+    def test_a_get_of_one_resource_may_end_with_a_question_mark(self):
         name = self.create("a")["name"]
         self.assertEqual(self.read(f"{name}?")["name"], name)
         self.assertEqual(self.api("a?")["displayName"], "a")
 
     @over_both
-    def test_labels_are_empty(self):
+    def test_labels_may_be_empty(self):
         self.create("a", labels={})
         self.assertNotIn("labels", self.api("a"))
         self.create("b", labels={"team": "blue"})
@@ -154,7 +154,7 @@ class Requests(CurlTest):
         self.assertEqual(self.api("snake")["displayName"], "s")
 
     @over_both
-    def test_a_post_says_no_content_type_or_another(self):
+    def test_a_post_may_have_no_content_type_or_another_one(self):
         for id, options in [("form", []), ("none", ["-H", "Content-Type:"]),
                             ("text", ["-H", "Content-Type: text/plain"])]:
             with self.subTest(options=options):
@@ -162,7 +162,7 @@ class Requests(CurlTest):
                 self.assertEqual(self.api(id)["displayName"], "ü")
 
     @over_both
-    def test_enums_are_numbers_for_who_asks(self):
+    def test_enums_are_numbers_on_request(self):
         self.create("a")
         for query, state in {
             "": "ACTIVE",
@@ -179,7 +179,7 @@ class Requests(CurlTest):
         self.assertEqual(updating["metadata"]["verb"], "update")
 
     @over_both
-    def test_a_body_is_as_large_as_one_that_waits_for_100_continue(self):
+    def test_a_large_body_may_wait_for_100_continue(self):
         self.create("a")
         document = json.dumps({
             "swagger": "2.0",
@@ -203,12 +203,12 @@ class Requests(CurlTest):
 
 class Answers(CurlTest):
     @over_both
-    def test_an_answer_comes_by_the_version_that_was_asked(self):
+    def test_a_response_has_the_http_version_of_its_request(self):
         answer = self.ask(f"{self.home}/apis")
         self.assertEqual(answer.version, {"http1": "1.1", "h2c": "2"}[self.over])
 
     @over_both
-    def test_the_parts_of_an_operation_say_their_types(self):
+    def test_the_parts_of_an_operation_have_type_urls(self):
         name = self.create("a")["name"]
         self.assertTrue(name.startswith(f"{self.home}/operations/"), name)
         operation = self.read(name)
@@ -251,7 +251,7 @@ class Answers(CurlTest):
         self.assertNotIn("details", error)
 
     @over_both
-    def test_a_deleted_operation_is_forgotten(self):
+    def test_a_deleted_operation_is_not_found(self):
         self.operation_time = RUNNING
         first, second = self.create("a"), self.create("b")
         self.assertEqual(self.read(first["name"], "-X", "DELETE"), {})
@@ -269,8 +269,8 @@ class Answers(CurlTest):
         self.assert_refused(answer, 405, "UNIMPLEMENTED", None)
 
     @over_both
-    def test_no_route_leads_to_wait_operation(self):
+    def test_wait_operation_has_no_route(self):
         name = self.create("a")["name"]
         answer = self.ask(f"{name}:wait", *JSON, "-d", "{}")
-        # `{operation}:wait` may be an operation's id, which is no name to post to.
+        # The router reads `{operation}:wait` as the id of an operation, which accepts no POST.
         self.assert_refused(answer, 405, "UNIMPLEMENTED", None)

@@ -31,7 +31,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 def last_call(emulator: Emulator) -> int:
-    """The number of the last call. No number is used twice, after a reset neither."""
+    """The number of the last call. No number is used twice, even after a reset."""
     return max((int(call["sequence"]) for call in emulator.calls()), default=0)
 
 
@@ -47,7 +47,7 @@ class Page(unittest.TestCase):
                 with self.subTest(language=language, route=f"{verb} {path}"):
                     self.assertIn(shown, text)
 
-    def test_the_examples_of_the_page_run_as_they_stand(self) -> None:
+    def test_the_examples_of_the_page_run_unchanged(self) -> None:
         found = examples()
         self.assertEqual([language for language, _ in found], 2 * list(RUN))
         with Emulator("0s") as emulator:
@@ -72,7 +72,7 @@ class Page(unittest.TestCase):
             # The last of the shell's commands deletes everything.
             self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
 
-    def test_the_programs_of_the_emulators_page_run_as_they_stand(self) -> None:
+    def test_the_programs_of_the_emulators_page_run_unchanged(self) -> None:
         load = "import(process.argv[1]).then(({programs}) => console.log(JSON.stringify(programs(new URL(process.argv[2])))))"
         parent = "projects/demo/locations/global"
         calls = {

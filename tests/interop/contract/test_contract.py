@@ -1,8 +1,8 @@
 """Checks that the declarations in proto/ equal Google's, and that the comments are our own.
 
-The other side is what the npm packages of package.json ship: the protos themselves, the retry
-settings made from the gRPC service config, and the HTTP rules made from the service configuration.
-Start it with ./run, which installs them.
+The npm packages of package.json have the published side: the protos, the retry settings that are generated from the gRPC
+service config, and the HTTP rules that are generated from the service configuration. `./run` installs the packages and starts
+this test.
 """
 
 import difflib
@@ -53,7 +53,7 @@ class Definitions:
         for file in descriptor_pb2.FileDescriptorSet.FromString(raw).file:
             self.pool.AddSerializedFile(file.SerializeToString())
             names.append(file.name)
-        # The classes have to come from this pool, or options stay unknown bytes without a name.
+        # With classes of another pool, the options would be unknown fields.
         self.classes = message_factory.GetMessageClassesForFiles(names, self.pool)
         files = self.classes["google.protobuf.FileDescriptorSet"].FromString(raw).file
         self.files = {file.name: file for file in files}
@@ -103,7 +103,7 @@ def bare(file):
     copy.ClearField("source_code_info")
     for service in copy.service:
         for method in service.method:
-            # `rpc … {}` leaves empty options behind and `rpc …;` none: the same declaration.
+            # `rpc … {}` has empty options, and `rpc …;` has none. Both are the same declaration.
             if not method.options.ListFields():
                 method.ClearField("options")
     return copy
@@ -176,9 +176,9 @@ class Words(unittest.TestCase):
                 with self.subTest(f"{name} {declaration}"):
                     self.assertTrue(comments.get(path, "").strip(), "no comment")
 
-    def test_every_comment_survives_the_way_to_rustdoc(self):
-        # Markdown takes an indented line for code, which rustdoc then runs as a test. prost puts
-        # `<…>` around addresses and backslashes before brackets, wherever they stand.
+    def test_every_comment_is_valid_rustdoc(self):
+        # In Markdown an indented line is code, which rustdoc runs as a test. prost puts every URL into `<…>`, and a backslash
+        # before every bracket.
         harmful = re.compile(r"^\s*//(\s{4}|\s*```|.*https?://|.*\[)")
         for name in FILES:
             for number, line in enumerate((PROTO / name).read_text().splitlines(), 1):
@@ -232,8 +232,8 @@ class ServiceConfig(unittest.TestCase):
         self.assertLessEqual(set(self.entries), {name for name, _ in ours.methods()})
 
     def test_timeouts_and_retries_equal_the_published_ones(self):
-        # The file covers the methods of its own service only. For the mixins the packages have
-        # defaults of the library, which are no facts about this service.
+        # The file covers the methods of its own service only. For the mixins the packages
+        # have the defaults of the library, which this service does not define.
         file = load(CLIENT / "api_gateway_service_client_config.json")
         settings = file["interfaces"][GATEWAY]
         methods = {name for name, _ in ours.methods() if name.startswith(GATEWAY + ".")}
@@ -260,7 +260,7 @@ def millis(duration):
 
 
 class ServiceConfiguration(unittest.TestCase):
-    """apigateway_v1.json, read strictly as the google.api.Service it claims to be."""
+    """apigateway_v1.json, parsed strictly as a google.api.Service."""
 
     maxDiff = None
 
@@ -284,7 +284,7 @@ class ServiceConfiguration(unittest.TestCase):
         published = json_format.ParseDict({"rules": rules}, type(self.service.http)())
         self.assertEqual(list(lines(self.service.http, "")), list(lines(published, "")))
 
-    def test_every_method_but_wait_has_a_route_to_fields_that_exist(self):
+    def test_every_method_except_wait_has_a_route_whose_fields_exist(self):
         rules = {rule.selector: rule for rule in self.service.http.rules}
         unrouted = set()
         for name, method in self.methods.items():
@@ -318,7 +318,7 @@ def has_field(message, path):
 
 
 def last(rules, method):
-    """The rule for a method: of those whose selector matches, the last."""
+    """Returns the rule for a method: the last rule whose selector matches."""
     service = method.rpartition(".")[0]
     return [rule for rule in rules if rule.selector in (method, f"{service}.*")][-1]
 

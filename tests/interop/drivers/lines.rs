@@ -29,7 +29,7 @@ pub(crate) fn text<'a>(question: &'a Value, name: &str) -> Result<&'a str> {
         .ok_or_else(|| format!("a question without `{name}`").into())
 }
 
-#[allow(dead_code, reason = "a driver that is sent no bytes does not use it")]
+#[allow(dead_code, reason = "some drivers receive no bytes")]
 pub(crate) fn decode(base64: &str) -> Result<Vec<u8>> {
     Ok(STANDARD.decode(base64)?)
 }

@@ -98,7 +98,7 @@ async fn resume<R: OperationResult + Name>(
                 }
                 Ok(Cancellation::Failed(error)) => ("failed", ending::<R>(Err(error))),
                 Ok(Cancellation::Unsupported) => ("unsupported", json!({})),
-                Ok(_) => return Err("an outcome that has no name here".into()),
+                Ok(_) => return Err("an outcome without a name".into()),
                 Err(error) => ("no end seen", ending::<R>(Err(error))),
             };
             answer["came"] = came.into();

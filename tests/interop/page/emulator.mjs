@@ -58,7 +58,7 @@ export async function startEmulator(options = [], listen = '127.0.0.1:0') {
 
 export const runPython = (program) => promisify(execFile)(`${INTEROP_WORK}/venv/bin/python`, ['-c', program]);
 
-/** Runs a program of the official Python client. `endpoint` is the emulator's address in it, as HOST:PORT. */
+/** Runs a program of the official Python client. In the program, `endpoint` is the address of the emulator, as HOST:PORT. */
 export const python = (endpoint, program) => runPython(`
 import grpc
 from google.cloud.apigateway_v1 import Api, ApiConfig, ApiGatewayServiceClient, Gateway

@@ -44,7 +44,7 @@ async function emulatorWith(...options) {
   return emulator;
 }
 
-/** Opens the page. Errors of scripts, and whatever the content security policy blocks, fail the test that asks for them. */
+/** Opens the page. Errors of scripts, and violations of the content security policy, are recorded for the test. */
 async function openPage(address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, acceptDownloads: true, ...options });
   context.setDefaultTimeout(60_000);
@@ -90,7 +90,7 @@ const watchFor = (folder, name) => new Promise((done) => {
 
 /** Returns the serious and critical violations that axe-core finds. */
 async function violations(page) {
-  // The policy of the page allows no inline script; the debugger protocol is not bound by it.
+  // The policy of the page allows no inline script, but does not apply to the debugger protocol.
   await page.evaluate(AXE);
   const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   const all = found.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((it) => it.target.join(' ')).slice(0, 3).join(', ')}`);
@@ -98,7 +98,7 @@ async function violations(page) {
   return all.filter((it) => /^(serious|critical)/.test(it));
 }
 
-/** Returns how many times slower than usual the processor is. It is measured by elements that a page creates and lays out. */
+/** Returns how many times slower than usual the processor is. The measure is the time in which a page creates and lays out elements. */
 async function slowness(page) {
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable', { timeDomain: 'threadTicks' });
@@ -119,7 +119,7 @@ async function slowness(page) {
 
 /**
  * Records the tasks of the main thread. Returns a function that ends the recording, and returns the time of each task after
- * the first paint in milliseconds. It is the time of the processor, since other programs make a task last longer.
+ * the first paint in milliseconds. The time is processor time, since other programs make a task last longer.
  */
 async function traceTasks(page) {
   const session = await page.context().newCDPSession(page);
@@ -132,7 +132,7 @@ async function traceTasks(page) {
     await complete;
     const paint = events.findLast((it) => it.name === 'firstPaint');
     assert.ok(paint, 'a first paint');
-    // Messages of the debugger, through which this test looks at the page, are no work of the page.
+    // Messages of the debugger come from this test, so they are not counted.
     const isDebugger = (it) => it.args?.src_file === 'ipc/ipc_mojo_bootstrap.cc';
     const isTask = (it) => !isDebugger(it) && it.ph === 'X' && it.pid === paint.pid && it.tid === paint.tid && it.ts > paint.ts && /RunTask/.test(it.name);
     const tasks = events.filter(isTask).map((it) => Math.round((it.tdur ?? 0) / 1000)).sort((a, b) => b - a);
@@ -248,7 +248,7 @@ test('the clock is paused, advanced, and resumed', async () => {
   await page.locator('#advanced', { hasText: 'paused' }).waitFor({ state: 'detached' });
 });
 
-test('a fault made in the form happens to a call', async () => {
+test('a fault that is set in the form applies to a call', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   await emulator.createApi('hello');
   const page = await openPage(emulator.page);
@@ -267,7 +267,7 @@ test('a fault made in the form happens to a call', async () => {
   assert.deepEqual([answer.status, answer.body.error.message], [429, 'slow down']);
   await row(page, 'RESOURCE_EXHAUSTED').getByText('#1').waitFor();
   await fault.getByText('used 1 of 2').waitFor();
-  // It is switched off, and on again.
+  // The fault is disabled, and enabled again.
   let release;
   const held = new Promise((done) => (release = done));
   await page.route('**/emulator/v1/faults/*', (route) => held.then(() => route.continue()));
@@ -319,7 +319,7 @@ test('the form sets each of the nine effects', async () => {
   }
   await page.locator('#faults li').nth(8).waitFor();
   assert.equal(await page.locator('#faults li').count(), 9);
-  // What the emulator refuses is said in the form.
+  // The form shows the error of the emulator.
   await page.getByRole('button', { name: 'Add fault…' }).click();
   await page.locator('[name=action]').selectOption('delay');
   await page.locator('dialog [name=time]').fill('soon');
@@ -661,7 +661,7 @@ test('the stream breaks when the emulator ends, and recovers when it starts agai
   await page.locator('#live[data-state=lost]').waitFor();
 });
 
-test('a text of more than 256 KiB is shown on request', async () => {
+test('a text of more than 256 KiB is shown after a click', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   await emulator.createApi('hello');
   await emulator.createConfig('hello', 'large', `${DOCUMENT}# ${'x'.repeat(300 << 10)}\n`);

@@ -16,7 +16,7 @@ const { bytes, decoded, millis, minutes, parts, shortName, size, span, tail, vis
 
 const P = 'projects/demo/locations/global';
 
-test('a stream of events is parsed whatever its pieces are', () => {
+test('a stream of events is parsed with any division into pieces', () => {
   const text = ': a comment\n\nid: 7\nevent: call\ndata: {"a":\ndata: 1}\n\ndata:x\n\nevent: none\n\nid: 8\ndata: y\n\ndata: cut';
   const expected = ['{"a":\n1}', 'x', 'y'];
   for (let length = 1; length <= text.length; length += 1) {
@@ -76,7 +76,7 @@ test('repeated polls with one outcome are one row until a write', () => {
   assert.equal(keyOf(kept, 4), keyOf(calls.slice(0, 5), 4));
 });
 
-test('the filters go through the address of the page', () => {
+test('the filters are written to the address of the page and read from it', () => {
   assert.equal(writeFilters(readFilters('')), '');
   const search = '?method=GetApi&via=REST&code=errors&text=a%26b&resource=projects%2Fdemo&operations=running&fold=off';
   assert.equal(writeFilters(readFilters(search)), search);
@@ -133,7 +133,7 @@ test('a call is copied as grpcurl and as apigw', () => {
   ]) assert.equal(apigw(ORIGIN, method, request), expected && `${host} ${expected}`, method.name);
 });
 
-test('no word that is copied is special to a shell', () => {
+test('every copied word is quoted for the shell', () => {
   const words = ['a', '', 'a b', "it's", '$(touch x)', '`x`', 'a\nb', '\u001b]0;x\u0007', 'ä', '\u202ereversed', "'; rm -rf x #", '\\', '!x', '~', "\n'\\$x"];
   const printed = execFileSync('bash', ['-c', `printf '%s\\0' ${words.map(quote).join(' ')}`], { env: { ...process.env, LC_ALL: 'C.UTF-8' } }).toString();
   assert.deepEqual(printed.split('\0').slice(0, -1), words);
@@ -191,7 +191,7 @@ test('events change the state that was read, and older ones do not', () => {
   assert.equal(store.uptime, 62_000);
   store.apply({ number: '19', clock: { time: '2026-01-01T00:10:00Z', paused: true } });
   now = 9000;
-  assert.equal(new Date(store.time).toISOString(), '2026-01-01T00:10:00.000Z', 'a paused clock stands');
+  assert.equal(new Date(store.time).toISOString(), '2026-01-01T00:10:00.000Z', 'a paused clock does not advance');
 });
 
 test('calls are in the order of arrival, and a thousand are kept', () => {

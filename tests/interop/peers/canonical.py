@@ -1,7 +1,7 @@
 """A canonical form of messages.
 
-An Any holds bytes, and the entries of a map may stand in any order in them. JSON takes an Any apart
-and puts it together again, so that the order may be another one afterwards.
+The bytes in an Any may have the entries of a map in any order. A conversion to JSON and back encodes these bytes again, so
+the order may change.
 """
 
 from google.protobuf import any_pb2, descriptor_pool

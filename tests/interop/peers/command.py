@@ -33,7 +33,7 @@ class Outcome:
 
 
 def apigw(*arguments: str, environment: dict[str, str] | None = None) -> Outcome:
-    """Runs the command in an empty home, without credentials, proxies or settings of this machine."""
+    """Runs the command with an empty home folder, and without the credentials, proxies and settings of the machine."""
     home = Path(os.environ["INTEROP_WORK"]) / "home"
     home.mkdir(exist_ok=True)
     started = time.monotonic()

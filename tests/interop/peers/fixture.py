@@ -78,7 +78,7 @@ class PeersTest(unittest.TestCase):
         return without_false(outcome.json())
 
     def assert_failed(self, outcome: Outcome, *codes: str, name: str = "") -> str:
-        """Checks that there is one error that names the operation, if it is about one. Returns the output."""
+        """Checks that there is one error that names the operation, if the error is about an operation. Returns the output."""
         assert_failed(self, outcome, *codes, name=name)
         return outcome.stderr
 
@@ -112,9 +112,9 @@ def describe(name: str, endpoint: str, transport: str, *options: str, environmen
 
 
 def assert_failed(test: unittest.TestCase, outcome: Outcome, *codes: str, name: str) -> None:
-    """Exit code 1, nothing on stdout, and exactly one error in gcloud's manner.
+    """Checks that the exit code is 1, that stdout is empty, and that there is exactly one error in the format of gcloud.
 
-    Without `codes` the error may carry any code or none, as one does that is found locally.
+    Without `codes` the error may have any code, or none, as an error that the client finds before a call.
     """
     test.assertEqual(outcome.exit_code, 1, outcome)
     test.assertEqual(outcome.stdout, "", outcome)

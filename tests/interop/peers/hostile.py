@@ -1,7 +1,7 @@
 """Servers that break the rules below or above HTTP/1.1, on plain sockets.
 
-A `HostileServer` hands each connection to a function and keeps what came in. The functions of this
-module are what such a server may do.
+A `HostileServer` calls a function with each connection, and records the received bytes. The functions of this module are the
+behaviours of such a server.
 """
 
 import random

@@ -61,10 +61,10 @@ REPLIES = {
 
 
 class Http2:
-    """The behaviour for a `HostileServer`: one reply to all, requests kept as they came.
+    """The behaviour for a `HostileServer` that sends one response to all requests, and records the requests.
 
-    A client that opens with HTTP/1.1 is connected through to `http1_port` where one is given, and
-    cut off otherwise. So this can also play the proxy that lets REST pass and stops gRPC.
+    An HTTP/1.1 connection is forwarded to `http1_port` if it is set, and closed otherwise. So this server can also be a proxy
+    that forwards REST and rejects gRPC.
     """
 
     def __init__(self, reply: Reply, http1_port: int | None = None) -> None:

@@ -37,7 +37,7 @@ SEEDS = 20
 
 
 def types() -> list:
-    """The classes of all messages, those within messages as well, but for the entries of maps."""
+    """Returns the classes of all messages, including nested messages, except the entries of maps."""
     found = []
 
     def add(descriptor) -> None:
@@ -53,7 +53,7 @@ def types() -> list:
 
 
 def messages() -> list:
-    """Random messages of every type, sparse and full, and the empty one where it has a JSON form."""
+    """Returns random messages of every type, sparse and full, and the empty message if it has a JSON form."""
     found = []
     for type in types():
         for seed in range(SEEDS):

@@ -1,4 +1,4 @@
-"""JSON texts by hand, in tables by reader: both, neither, only we, only Python."""
+"""Handwritten JSON texts. A table for each outcome: both sides read the text, neither side, only our side, or only Python."""
 
 KNOWN, SCALARS, LISTS = "interop.v1.Known", "interop.v1.Scalars", "interop.v1.Lists"
 MAPS, PRESENT, CHOICE = "interop.v1.Maps", "interop.v1.Present", "interop.v1.Choice"
@@ -134,14 +134,14 @@ REFUSED_ALIKE = [
 
 # Only we read these, with the reason.
 WE_ALONE_READ = [
-    (SCALARS, '{"aString": "a", "aString": "b"}', "of a repeated name the last holds (RFC 8259 §4)"),
-    (MAPS, '{"strings": {"a": "1", "a": "2"}}', "of a repeated key the last holds, as on the wire"),
+    (SCALARS, '{"aString": "a", "aString": "b"}', "the last value of a duplicate name is used (RFC 8259 §4)"),
+    (MAPS, '{"strings": {"a": "1", "a": "2"}}', "the last value of a duplicate key is used, as on the wire"),
     (KNOWN, '{"mask": "a_b"}', "clients send masks in snake case too"),
-    (KNOWN, '{"any": {"@type": "type.googleapis.com/acme.v1.Mystery", "a": 1}}', "kept as it came"),
+    (KNOWN, '{"any": {"@type": "type.googleapis.com/acme.v1.Mystery", "a": 1}}', "an `Any` of an unknown type is kept unchanged"),
     (
         KNOWN,
         '{"any": {"@type": "type.googleapis.com/google.protobuf.Duration"}}',
-        "an absent `value` is the default, as that of an Empty is",
+        "an absent `value` means the default, as in an Empty",
     ),
     ("google.protobuf.FloatValue", "3.4028235e38", "the shortest text of the largest float"),
 ]
@@ -150,21 +150,21 @@ WE_ALONE_READ = [
 THEY_ALONE_READ = [
     (API, "[]", "a message is an object"),
     (API, '"name"', "a message is an object"),
-    (API, '{"state": 1.5}', "an enum has no half numbers"),
-    (API, '{"state": true}', "an enum is no boolean"),
-    (SCALARS, '{"aDouble": " 1"}', "a number has no blanks"),
-    (SCALARS, '{"aDouble": "inf"}', "it is spelled Infinity"),
+    (API, '{"state": 1.5}', "the number of an enum is an integer"),
+    (API, '{"state": true}', "an enum is not a boolean"),
+    (SCALARS, '{"aDouble": " 1"}', "a number has no white space"),
+    (SCALARS, '{"aDouble": "inf"}', "infinity is spelled Infinity"),
     (KNOWN, '{"duration": "+1s"}', "a duration has no plus"),
     (KNOWN, '{"duration": "1.s"}', "digits follow the point"),
-    (KNOWN, '{"duration": "1.0000000001s"}', "nine digits are all there is"),
-    (KNOWN, '{"value": {"a": 1e400}}', "beyond a double, which Python takes for infinity"),
-    (CHOICE, '{"aNull": null, "aValue": null}', "two of one oneof"),
+    (KNOWN, '{"duration": "1.0000000001s"}', "a fraction has at most nine digits"),
+    (KNOWN, '{"value": {"a": 1e400}}', "the number is beyond the range of a double, and Python reads it as infinity"),
+    (CHOICE, '{"aNull": null, "aValue": null}', "two members of one oneof"),
 ]
 
 # Both read these, but as different messages, with the reason.
 READ_APART = [
-    (SCALARS, '{"aDouble": -0}', "Python's json takes -0 for an integer and loses the sign"),
-    (KNOWN, '{"any": {}}', "some servers write `metadata: {}` where there is none"),
+    (SCALARS, '{"aDouble": -0}', "Python's json reads -0 as an integer and loses the sign"),
+    (KNOWN, '{"any": {}}', "some servers write `metadata: {}` for absent metadata"),
     (KNOWN, '{"mask": "a,,b"}', "a path is not empty"),
 ]
 

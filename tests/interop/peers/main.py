@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    # On SIGTERM, end as on Ctrl-C: unittest passes it on, and Envoy is stopped at exit.
+    # On SIGTERM, raise KeyboardInterrupt as Ctrl-C does. unittest does not catch it, so Envoy is stopped at exit.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loader = unittest.TestLoader()
     if patterns := sys.argv[1:]:

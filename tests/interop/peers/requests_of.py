@@ -46,10 +46,10 @@ class Case:
 
     @property
     def over_rest(self):
-        """The request as REST can send it, where `body` is the field that is the HTTP body.
+        """The request as REST can send it. `body` is the name of the field that is the HTTP body.
 
-        That field is there even if it was not: the official client always sends a body, and Envoy takes
-        none for an empty one.
+        This field is set even if the original request does not have it: the official client always sends a body, and Envoy
+        reads an absent body as an empty message.
         """
         sent = self.with_body_as_it_is
         if self.body not in ("", "*"):
@@ -58,7 +58,7 @@ class Case:
 
     @property
     def with_body_as_it_is(self):
-        """The same between our own client and server: no body is sent for a field that is not there.
+        """The request as our own client and server send it: without a body if the field is not set.
 
         A query cannot have a message without fields.
         """

@@ -1,7 +1,7 @@
 """The answers of the operations server, by operation id.
 
-Every entry of `ANSWERS` is a function from the call to an Operation; raising `Refusal` makes it
-an error with rich details. A test that needs a new situation adds an id here.
+Every entry of `ANSWERS` is a function from the call to an Operation; the function raises
+`Refusal` for an error with details. A test of a new situation adds an id here.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,15 @@ PARENT = "projects/p/locations/global"
 GOOD_TOKEN = "good-token"
 WRONG_TOKEN = "ya29.wrong-token"
 
-# Above RetryInfo's usual first delay of 0.5 s with full jitter, so the time between the attempts
-# shows a client that ignores RetryInfo.
+# Longer than the first delay of a client that ignores RetryInfo, 0.5 s with full jitter. So the time between the attempts
+# shows whether a client uses RetryInfo.
 RETRY_DELAY_SECONDS = 0.8
 
 # A type that no descriptor pool of ours knows, and bytes that are valid for some message.
 UNKNOWN_TYPE = "type.googleapis.com/acme.v1.Mystery"
 UNKNOWN_BYTES = b"\x0a\x03abc\x10\x2a\xfb\xff"
 
-# Strings that YAML 1.1 readers take for something else when they stand unquoted.
+# Strings that YAML 1.1 readers parse as another type if they are unquoted.
 AWKWARD_LABELS = {
     "boolean": "no",
     "comment": "# not a comment",

@@ -2,10 +2,13 @@
 
     python stubs.py PROTO_DIR OUT_DIR
 
-OUT_DIR receives the modules (`google/longrunning/operations_pb2.py` and so on), those of
-`every_kind.proto`, `transcoder.fds`, the descriptor set with the routes this service really has, and
-`every_kind.fds`, which holds `every_kind.proto` as well. The generated code has to be importable
-before the tests start, so this is a step of its own.
+The files in OUT_DIR are:
+
+- the modules of all protos, such as `google/longrunning/operations_pb2.py`, and of `every_kind.proto`;
+- `transcoder.fds`, the descriptor set with the routes of this service;
+- `every_kind.fds`, which also has `every_kind.proto`.
+
+The tests import the generated code, so this program runs before them.
 """
 
 import json
@@ -20,7 +23,7 @@ SERVICE_CONFIG = "apigateway_v1.json"
 TRANSCODER_SET = "transcoder.fds"
 EVERY_KIND = Path(__file__).with_name("every_kind.proto")
 EVERY_KIND_SET = "every_kind.fds"
-# Well-known types that no proto of ours names, but an Any may hold. Their modules come with Python's
+# Well-known types that our protos do not use, but an Any may have. Their modules come with Python's
 # protobuf, so only the descriptor sets must have them.
 ANY_MAY_HOLD = ["google/protobuf/struct.proto", "google/protobuf/wrappers.proto"]
 
@@ -57,10 +60,10 @@ def run_protoc(*arguments) -> None:
 def with_routes(descriptor_set: bytes, rules: list[dict]) -> bytes:
     """Replaces the annotations of the mixin services by the service configuration's rules.
 
-    A mixin's proto carries routes that this service refuses (`/v1/{name=operations/**}`), so a
-    method for which the configuration has no rule loses its annotation as well.
+    The proto of a mixin has routes that this service does not have (`/v1/{name=operations/**}`). So the annotation of a method
+    is removed if the configuration has no rule for the method.
     """
-    # Only generated code knows the extension; it exists from here on.
+    # The generated code, which exists only now, declares the extension.
     from google.api import annotations_pb2
     from google.protobuf import descriptor_pb2, json_format
 

@@ -49,7 +49,7 @@ class Requests(CurlTest):
     LIST = f"{GATEWAYS}/ListGateways"
     GET = f"{OPERATIONS}/GetOperation"
 
-    def test_each_verb_over_either_version_of_http(self):
+    def test_each_verb_is_served_over_either_version_of_http(self):
         create = apigateway.CreateApiRequest(parent=L, api_id="a", api={"display_name": "ü"})
         update = apigateway.UpdateApiRequest(
             update_mask=field_mask_pb2.FieldMask(paths=["display_name", "labels"]),
@@ -73,7 +73,7 @@ class Requests(CurlTest):
                     self.assertEqual(answer.version, version)
                     self.assert_called(answer, path, request)
 
-    def test_queries_as_clients_write_them(self):
+    def test_the_queries_of_clients_are_accepted(self):
         request = apigateway.ListGatewaysRequest
         for query, expected in {
             "?": request(parent=L),
@@ -89,14 +89,14 @@ class Requests(CurlTest):
                 self.server.reset()
                 self.assert_called(self.curl(f"/v1/{L}/gateways{query}"), self.LIST, expected)
 
-    def test_system_parameters_are_no_fields(self):
+    def test_system_parameters_are_not_read_as_fields(self):
         for query in ("alt=json", "%24alt=json", "$alt=json", "prettyPrint=false", "key=k", "fields=a"):
             with self.subTest(query=query):
                 self.server.reset()
                 answer = self.curl(f"/v1/{L}/gateways?{query}")
                 self.assert_called(answer, self.LIST, apigateway.ListGatewaysRequest(parent=L))
 
-    def test_enums_are_numbers_for_who_asks(self):
+    def test_enums_are_numbers_on_request(self):
         path = f"{GATEWAYS}/GetGateway"
         requests = [apigateway.GetGatewayRequest(name=f"{L}/gateways/g{n}") for n in range(100)]
         active = [r for r in requests if reply_to(path, r).state == apigateway.Gateway.ACTIVE]
@@ -127,7 +127,7 @@ class Requests(CurlTest):
                 answer = self.curl(f"/v1/{L}/operations/{segment}")
                 self.assert_called(answer, self.GET, request)
 
-    def test_a_body_is_json_whatever_its_type_is_called(self):
+    def test_a_body_is_read_as_json_with_any_content_type(self):
         create = apigateway.CreateApiRequest(parent=L, api_id="a", api={"display_name": "d"})
         for type in ("", "application/json", "application/json; charset=utf-8", "text/plain"):
             with self.subTest(type=type):
@@ -167,7 +167,7 @@ class Refused(CurlTest):
             with self.subTest(target=target):
                 self.assert_refused(self.curl(target), 404, "NOT_FOUND")
 
-    def test_another_verb_is_not_allowed_and_told_which_are(self):
+    def test_the_error_of_another_verb_names_the_allowed_verbs(self):
         for target, verb, allowed in [
             (f"/v1/{L}/gateways", "PUT", {"GET", "POST"}),
             (f"/v1/{L}/gateways/g", "POST", {"GET", "PATCH", "DELETE"}),
@@ -180,20 +180,20 @@ class Refused(CurlTest):
                 self.assertEqual({word.strip() for word in allow.split(",")} - {"HEAD", "OPTIONS"}, allowed)
                 self.assert_refused(answer, 405, "UNIMPLEMENTED")
 
-    def test_a_path_that_is_no_name_is_refused(self):
+    def test_a_path_with_an_invalid_name_is_refused(self):
         for segment in ("%", "%zz", "%FF", "..", "%2e%2E", "."):
             with self.subTest(segment=segment):
                 answer = self.curl(f"/v1/{L}/operations/{segment}")
                 self.assert_refused(answer, 400, "INVALID_ARGUMENT")
 
-    def test_no_error_tells_a_key_or_a_token(self):
+    def test_no_error_contains_a_key_or_a_token(self):
         for query in ("key=hush%FF", "access_token=hush%0A", "%24access_token=hush%zz"):
             with self.subTest(query=query):
                 answer = self.curl(f"/v1/{L}/gateways?{query}")
                 error = self.assert_refused(answer, 400, "INVALID_ARGUMENT")
                 self.assertNotIn("hush", error["message"])
 
-    def test_a_query_that_is_wrong_is_named(self):
+    def test_the_error_of_an_invalid_query_names_the_parameter(self):
         for query, word in {
             "nonsense=1": "nonsense",
             "pageSize=many": "pageSize",
@@ -210,7 +210,7 @@ class Refused(CurlTest):
                 answer = self.curl(f"/v1/{L}/gateways?{query}")
                 self.assert_refused(answer, 400, "INVALID_ARGUMENT", word)
 
-    def test_a_body_that_is_wrong_is_told_where(self):
+    def test_the_error_of_an_invalid_body_has_the_place(self):
         for body, word in {
             '{"displayName": "a",}': "20",
             '{"displayName": 1}': "displayName",
@@ -222,7 +222,7 @@ class Refused(CurlTest):
                 answer = self.curl(f"/v1/{L}/apis?apiId=a", "-d", body)
                 self.assert_refused(answer, 400, "INVALID_ARGUMENT", word)
 
-    def test_a_body_where_none_belongs_is_refused(self):
+    def test_an_unexpected_body_is_refused(self):
         for options in (["-X", "GET", "-d", '{"pageSize": 1}'], ["-X", "GET", "-d", "[]"]):
             with self.subTest(options=options):
                 answer = self.curl(f"/v1/{L}/gateways", *options)

@@ -1,4 +1,4 @@
-"""Errors of the call: code, message, details and exit code, the same over every way."""
+"""Errors of the call: code, message, details and exit code, the same over every route."""
 
 from command import apigw
 from fixture import PeersTest, over_every_way
@@ -31,13 +31,13 @@ class Errors(PeersTest):
         self.assertIn("acme.v1.Mystery", said)
 
     @over_every_way
-    def test_a_message_beyond_ascii_arrives_whole(self, way):
+    def test_a_message_with_non_ascii_characters_arrives_unchanged(self, way):
         outcome = self.describe(way, name_of("missing-unicode"))
         said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unicode"))
         self.assertIn("Zürich 100% 東京", said)
 
     @over_every_way
-    def test_a_denied_call_is_made_once(self, way):
+    def test_a_denied_call_is_not_retried(self, way):
         outcome = self.describe(way, name_of("denied"))
         said = self.assert_failed(outcome, "PERMISSION_DENIED", name=name_of("denied"))
         self.assertIn("IAM_PERMISSION_DENIED", said)
@@ -52,12 +52,12 @@ class Errors(PeersTest):
 
     @over_every_way
     def test_the_code_is_the_servers_and_not_guessed_from_http(self, way):
-        # HTTP 409 alone would read as ABORTED.
+        # HTTP 409 without a body would mean ABORTED.
         outcome = self.describe(way, name_of("conflict"))
         self.assert_failed(outcome, "ALREADY_EXISTS", name=name_of("conflict"))
 
     @over_every_way
-    def test_an_id_that_nobody_scripted_is_not_found(self, way):
+    def test_an_id_without_a_script_is_not_found(self, way):
         self.assert_failed(
             self.describe(way, name_of("never-heard-of")), "NOT_FOUND", name=name_of("never-heard-of")
         )
@@ -90,7 +90,7 @@ class Usage(PeersTest):
         "a negative timeout": [name_of("done"), "--request-timeout=-1s"],
     }
 
-    def test_a_wrong_command_line_exits_2_and_sends_nothing(self):
+    def test_an_invalid_command_line_exits_with_2_and_sends_nothing(self):
         for what, arguments in self.WRONG.items():
             with self.subTest(what):
                 outcome = apigw(

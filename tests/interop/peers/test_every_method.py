@@ -1,7 +1,7 @@
-"""Every method that has a route, called over REST: what was sent arrives, what was answered returns.
+"""Every method that has a route, called over gRPC and REST: requests and responses arrive unchanged.
 
-The messages are compared as they stand on the gRPC wire at both ends, so that what lies between, ours
-and theirs, has to agree on every route, query and body.
+The messages are compared as they are on the gRPC wire at both ends. So our client and the transcoder must agree on every
+route, query and body.
 """
 
 import unittest
@@ -20,13 +20,13 @@ WAIT = "/google.longrunning.Operations/WaitOperation"
 class Cases(unittest.TestCase):
     """The requests themselves, on which the other tests rely."""
 
-    def test_there_are_requests_for_every_method_and_binding_but_those_of_wait_operation(self):
+    def test_there_are_requests_for_every_method_and_binding_except_wait_operation(self):
         self.assertEqual(len(METHODS), 25)
         self.assertEqual({binding.path for binding in bindings()}, set(METHODS) - {WAIT})
         self.assertEqual(len(bindings()), 24 + 6)
         self.assertEqual({case.path for case in cases()}, set(METHODS) - {WAIT})
 
-    def test_every_field_of_every_request_is_set_somewhere(self):
+    def test_every_field_of_a_request_is_set_in_some_case(self):
         seen = {}
         for case in cases():
             names = {field.name for field, _ in case.request.ListFields()}
@@ -43,7 +43,7 @@ class OurClient(EveryMethodTest):
         readable = [case for case in cases() if not case.has_unknown_enum]
         self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, arrives=OVER_REST)
 
-    def test_falls_back_to_rest_where_envoy_speaks_http1_alone(self):
+    def test_the_client_falls_back_to_rest_if_envoy_has_http1_only(self):
         readable = [case for case in cases() if not case.has_unknown_enum]
         self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, arrives=OVER_REST)
 
@@ -53,7 +53,7 @@ class OurClient(EveryMethodTest):
     def test_over_grpc_through_our_proxy(self):
         self.assert_all_arrive(our_client(self.proxy.endpoint, "grpc"), cases(), arrives=AS_SENT)
 
-    def test_envoy_alone_refuses_an_unknown_number_of_an_enum_in_a_query(self):
+    def test_only_envoy_rejects_an_unknown_enum_number_in_a_query(self):
         unknown = [case for case in cases() if case.has_unknown_enum]
         self.assertNotEqual(unknown, [])
         for outcome in call_all(our_client(self.envoy.endpoint, "rest"), unknown):

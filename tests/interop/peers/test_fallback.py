@@ -1,4 +1,4 @@
-"""`--transport auto`: REST where gRPC cannot work, and only there."""
+"""`--transport auto`: the client uses REST only if gRPC cannot work."""
 
 from fixture import PeersTest, Way, describe
 from hostile import HostileServer
@@ -10,23 +10,22 @@ class Fallback(PeersTest):
     def setUp(self) -> None:
         super().setUp()
         envoy = self.peers.envoy
-        # Envoy's first listener answers gRPC and REST alike, so a fallback there would succeed
-        # and be seen.
+        # The first listener of Envoy accepts gRPC and REST. A fallback would succeed there, and the test would notice it.
         self.both = Way("both", envoy.endpoint, "auto", rest=False)
 
-    def test_grpc_is_preferred_where_both_work(self):
+    def test_grpc_is_preferred_if_both_work(self):
         for endpoint in (self.peers.server.endpoint, self.peers.envoy.endpoint):
             with self.subTest(endpoint=endpoint):
                 self.server.reset()
                 self.assert_read(describe(name_of("done"), endpoint, "auto"))
                 self.assertEqual([r.over_rest for r in self.server.received()], [False])
 
-    def test_a_port_of_http1_alone_is_served_over_rest_with_one_request(self):
+    def test_a_port_with_http1_only_is_called_over_rest_with_one_request(self):
         outcome = self.describe(self.peers.fallback, name_of("done"))
         self.assert_read(outcome)
         self.assertEqual([r.over_rest for r in self.server.received()], [True])
 
-    def test_a_proxy_that_answers_grpc_with_a_page_is_served_over_rest(self):
+    def test_a_proxy_that_answers_grpc_with_a_page_is_called_over_rest(self):
         port = int(self.peers.envoy.endpoint.rpartition(":")[2])
         for page in ("html", "html 503"):
             with self.subTest(page=page):
@@ -44,7 +43,7 @@ class Fallback(PeersTest):
         )
         self.assert_read(outcome)
 
-    def test_a_servers_own_error_never_leads_to_rest(self):
+    def test_an_error_of_the_service_never_starts_the_fallback(self):
         for operation_id, code in {
             "denied": "PERMISSION_DENIED",
             "internal": "INTERNAL",
@@ -60,7 +59,7 @@ class Fallback(PeersTest):
                 self.assertGreaterEqual(len(received), 1)
                 self.assertEqual({r.over_rest for r in received}, {False})
 
-    def test_a_deadline_never_leads_to_rest(self):
+    def test_an_expired_deadline_never_starts_the_fallback(self):
         # On a busy machine, a call may not arrive within a short deadline.
         for seconds in (1, 4, 16):
             self.server.reset()
@@ -71,12 +70,12 @@ class Fallback(PeersTest):
                 break
         self.assertEqual(received, [False])
 
-    def test_grpc_asked_for_stays_grpc(self):
+    def test_an_explicit_grpc_transport_never_falls_back(self):
         outcome = describe(name_of("done"), self.peers.envoy.http1_endpoint, "grpc")
         self.assert_failed(outcome, name=name_of("done"))
         self.assertEqual(self.server.received(), [])
 
-    def test_rest_asked_for_stays_rest(self):
+    def test_an_explicit_rest_transport_never_tries_grpc(self):
         # grpcio speaks only HTTP/2, so REST cannot succeed there.
         outcome = describe(name_of("done"), self.server.endpoint, "rest")
         self.assert_failed(outcome, name=name_of("done"))

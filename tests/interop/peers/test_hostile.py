@@ -14,7 +14,7 @@ NAME = name_of("done")
 EVERY = ("grpc", "rest", "auto")
 HTTP2 = ("grpc", "auto")
 
-# Five attempts with the waits of the retry policy at their longest, within the default deadline.
+# Five attempts with the longest waits of the retry policy, within the default deadline.
 BOUND_SECONDS = 60
 
 # The codes that an invalid response may have.
@@ -80,11 +80,11 @@ class Hostile(unittest.TestCase):
                 assert_failed(self, outcome, *codes, name=NAME)
                 self.assertLess(outcome.seconds, BOUND_SECONDS, outcome)
                 self.assertNotRegex(outcome.stderr, r"[\x00-\x08\x0b-\x1f\x7f]", "control characters")
-                self.assertLess(len(outcome.stderr), 4096, "more than anybody reads")
+                self.assertLess(len(outcome.stderr), 4096, "the output is too long")
                 said.append(outcome.stderr)
         return said
 
-    def test_a_page_with_200_is_no_operation(self):
+    def test_a_page_with_status_200_is_an_error(self):
         self.check("html 200", EVERY, *SENSELESS)
 
     def test_a_page_keeps_its_http_status(self):
@@ -110,14 +110,14 @@ class Hostile(unittest.TestCase):
         self.check("closing", EVERY, *SENSELESS)
         self.check("dead port", EVERY, "UNAVAILABLE")
 
-    def test_a_body_without_end_is_cut_off(self):
+    def test_reading_a_body_without_end_stops_at_the_limit(self):
         self.check("endless", ("rest",), *SENSELESS, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE")
 
-    def test_a_body_that_is_no_operation_is_an_error(self):
+    def test_a_body_that_is_not_an_operation_is_an_error(self):
         for what in ("truncated", "no json", "no object", "trailing", "no utf-8", "no gzip", "deep"):
             self.check(what, ("rest",), *SENSELESS, "DATA_LOSS")
 
-    def test_an_error_body_under_200_is_that_error(self):
+    def test_an_error_body_with_status_200_is_reported_as_that_error(self):
         self.check("error 200", ("rest",), "PERMISSION_DENIED")
 
     def test_broken_details_do_not_hide_the_status(self):
@@ -126,20 +126,20 @@ class Hostile(unittest.TestCase):
                 self.assertIn(MESSAGE, said)
         for said in self.check("h2 details of noise", HTTP2, "NOT_FOUND"):
             self.assertIn(MESSAGE, said)
-        # PROTOCOL-HTTP2: a badly encoded grpc-message must not cost the status.
+        # PROTOCOL-HTTP2: an invalid grpc-message must not hide the status.
         self.check("h2 message of bad utf-8", HTTP2, "NOT_FOUND")
 
     def test_a_page_over_http2_is_an_error(self):
         self.check("h2 html", HTTP2, *SENSELESS)
         self.check("h2 html 503", HTTP2, "UNAVAILABLE")
 
-    def test_a_frame_that_lies_is_an_error(self):
+    def test_an_invalid_grpc_frame_is_an_error(self):
         self.check("h2 truncated frame", HTTP2, *SENSELESS, "DATA_LOSS")
         self.check("h2 oversized length", HTTP2, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "INTERNAL")
         self.check("h2 no protobuf", HTTP2, *SENSELESS)
         self.check("h2 not compressed at all", HTTP2, *SENSELESS, "UNIMPLEMENTED")
 
-    def test_a_reply_with_a_part_missing_is_an_error(self):
+    def test_an_incomplete_response_is_an_error(self):
         self.check("h2 no trailers", HTTP2, *SENSELESS)
         self.check("h2 no message", HTTP2, *SENSELESS, "UNIMPLEMENTED")
         self.check("h2 status that is no number", HTTP2, *SENSELESS)

@@ -1,4 +1,4 @@
-"""Our JSON against protobuf's own, over messages of every type and texts by hand."""
+"""Compares our JSON with that of protobuf, for messages of every type and handwritten texts."""
 
 import json
 import math
@@ -61,7 +61,7 @@ class Messages(unittest.TestCase):
         self.assertEqual(len(types()), 89)
         self.assertGreater(len(self.messages), SEEDS * len(types()))
 
-    def test_what_they_write_we_read_as_the_same_message(self):
+    def test_we_read_the_json_of_protobuf_as_the_same_message(self):
         def same(message, ours: str) -> None:
             read = type(message).FromString(to_wire(ours))
             self.assertEqual(wire(canonical(read)), wire(canonical(message)))
@@ -72,7 +72,7 @@ class Messages(unittest.TestCase):
         ]
         self.check(questions, "wire", same)
 
-    def test_what_we_write_they_read_as_the_same_message(self):
+    def test_protobuf_reads_our_json_as_the_same_message(self):
         def same(message, ours: str) -> None:
             read = json_format.Parse(ours, type(message)())
             self.assertEqual(wire(canonical(read)), wire(canonical(message)))
@@ -95,7 +95,7 @@ class Messages(unittest.TestCase):
 
 
 def with_null(value):
-    """Python writes a NullValue as 0 here, though its JSON form is `null` whatever enums are."""
+    """Replaces the NullValue. With enums as numbers Python writes it as 0, but its JSON form is always `null`."""
     if isinstance(value, dict):
         return {name: None if name == "aNull" else with_null(item) for name, item in value.items()}
     return value
@@ -114,13 +114,13 @@ class Floats(unittest.TestCase):
         read = wrappers_pb2.DoubleValue.FromString(to_wire(answer["wire"]))
         self.assertEqual(math.copysign(1, read.value), -1)
 
-    def test_the_largest_float_is_written_so_that_python_reads_it_unlike_its_own(self):
+    def test_python_reads_our_text_of_the_largest_float_but_not_its_own(self):
         largest = wrappers_pb2.FloatValue(value=3.4028234663852886e38)
         self.assertEqual(json_format.Parse(self.ours(largest), wrappers_pb2.FloatValue()), largest)
         with self.assertRaises(json_format.ParseError):
             json_format.Parse(json_format.MessageToJson(largest), wrappers_pb2.FloatValue())
 
-    def test_the_smallest_float_is_written_shorter_than_python_does(self):
+    def test_our_text_of_the_smallest_float_is_shorter_than_that_of_python(self):
         smallest = wrappers_pb2.FloatValue(value=1e-45)
         ours, theirs = self.ours(smallest), json_format.MessageToJson(smallest)
         self.assertLess(len(ours), len(theirs))
@@ -143,31 +143,31 @@ class Texts(unittest.TestCase):
 
         self.each(READ_ALIKE, check)
 
-    def test_texts_that_neither_reads(self):
+    def test_neither_side_reads_these_texts(self):
         self.each(REFUSED_ALIKE, lambda *read: self.assertEqual(read, (None, None)))
 
-    def test_texts_that_we_alone_read(self):
+    def test_only_our_side_reads_these_texts(self):
         def check(theirs, ours) -> None:
             self.assertIsNone(theirs)
             self.assertIsNotNone(ours)
 
         self.each(WE_ALONE_READ, check)
 
-    def test_texts_that_python_alone_reads(self):
+    def test_only_python_reads_these_texts(self):
         def check(theirs, ours) -> None:
             self.assertIsNotNone(theirs)
             self.assertIsNone(ours)
 
         self.each(THEY_ALONE_READ, check)
 
-    def test_texts_that_are_read_apart(self):
+    def test_both_sides_read_these_texts_as_different_messages(self):
         def check(theirs, ours) -> None:
             self.assertNotIn(None, (theirs, ours))
             self.assertNotEqual(ours, theirs)
 
         self.each(READ_APART, check)
 
-    def test_texts_that_are_refused_only_if_strict(self):
+    def test_these_texts_are_rejected_only_with_the_strict_option(self):
         self.each(STRICTLY_REFUSED, lambda _, ours: self.assertIsNotNone(ours))
         self.each(STRICTLY_REFUSED, lambda *read: self.assertEqual(read, (None, None)), strict=True)
 

@@ -1,4 +1,4 @@
-"""JSON that other servers write and Envoy never writes, from a server with one fixed response."""
+"""Responses in forms of JSON that other servers write, but Envoy never writes. The server has one fixed response."""
 
 import json
 import unittest
@@ -26,7 +26,7 @@ class Replies(unittest.TestCase):
         self.assertEqual(outcome.exit_code, 0, outcome)
         self.assertEqual(without_false(outcome.json()), expected)
 
-    def test_an_empty_loses_its_value(self):
+    def test_an_empty_message_is_printed_without_value(self):
         expected = {"name": NAME, "done": True, "response": {"@type": EMPTY}}
         for response in ({"@type": EMPTY}, {"@type": EMPTY, "value": {}}):
             self.assert_prints({"name": NAME, "done": True, "response": response}, expected)
@@ -39,17 +39,17 @@ class Replies(unittest.TestCase):
             self.assert_prints({"name": NAME, "done": True, "response": response}, expected)
 
     def test_unknown_fields_do_not_fail_the_reply(self):
-        # The live service sends this one, and no published proto has it.
+        # The live service sends this field, which no published proto has.
         gateway = {"@type": f"{TYPES}.Gateway", "streamingMode": "STREAMING", "name": "g"}
         outcome = describe_reply("200 OK", {"name": NAME, "done": True, "response": gateway, "new": [1]})
         self.assertEqual(outcome.exit_code, 0, outcome)
         self.assertEqual(outcome.json()["response"]["name"], "g")
 
-    def test_an_unknown_type_prints_as_it_came(self):
+    def test_an_any_of_an_unknown_type_is_printed_unchanged(self):
         metadata = {"@type": "type.googleapis.com/acme.v1.Mystery", "a": [1, {"b": None}]}
         self.assert_prints({"name": NAME, "metadata": metadata}, {"name": NAME, "metadata": metadata})
 
-    def test_times_with_offsets_and_the_two_falses_are_read(self):
+    def test_times_with_offsets_and_both_forms_of_false_are_read(self):
         metadata = {
             "@type": f"{TYPES}.OperationMetadata",
             "createTime": "2026-01-02T04:04:05.5+01:00",
@@ -77,14 +77,14 @@ class Errors(unittest.TestCase):
         for text in ("API not enabled", "SERVICE_DISABLED"):
             self.assertIn(text, outcome.stderr)
 
-    def test_the_older_body_with_errors_in_place_of_details_is_read(self):
+    def test_an_error_body_with_errors_instead_of_details_is_read(self):
         errors = [{"domain": "global", "reason": "forbidden", "message": "no"}]
         error = {"code": 403, "message": "not for you", "errors": errors}
         outcome = describe_reply(FORBIDDEN, {"error": error})
         assert_failed(self, outcome, "PERMISSION_DENIED", name=NAME)
         self.assertIn("not for you", outcome.stderr)
 
-    def test_the_status_in_the_body_wins_over_the_http_code(self):
+    def test_the_status_in_the_body_takes_precedence_over_the_http_status(self):
         for status in ("ABORTED", "ALREADY_EXISTS"):
             error = {"code": 409, "message": "conflict", "status": status}
             assert_failed(self, describe_reply("409 Conflict", {"error": error}), status, name=NAME)

@@ -3,7 +3,7 @@
 from fixture import PeersTest, over_every_way
 from script import PARENT, name_of
 
-# An id needs `--location`, which is gcloud's answer.
+# gcloud's error for an id without `--location`.
 IDS = ["done", ""]
 
 # Rejected before anything is sent.
@@ -28,8 +28,8 @@ WRONG = [
     "projects/p/locations/global/operations/\x7f",
 ]
 
-# Characters that a URL gives a meaning of its own. A client may refuse such an id; if it sends it,
-# the server must see exactly this name, not the one that a URL library made of it.
+# Characters with a meaning in URLs. A client may reject an id with such a character. If it sends the id, the server must
+# receive exactly this name.
 ODD = [
     "%2e%2e",
     "%2E.",
@@ -50,7 +50,7 @@ ODD = [
 
 class Names(PeersTest):
     @over_every_way
-    def test_a_wrong_name_is_refused_before_sending_and_the_right_form_is_shown(self, way):
+    def test_an_invalid_name_is_rejected_before_sending_with_the_valid_form(self, way):
         for name in WRONG:
             with self.subTest(name=name):
                 outcome = self.describe(way, name)
@@ -70,13 +70,13 @@ class Names(PeersTest):
                 self.assertIn("Failed to find attribute [location].", outcome.stderr, outcome)
                 self.assertEqual(self.server.received(), [])
 
-    def test_the_refusal_quotes_what_was_given(self):
+    def test_the_error_quotes_the_invalid_name(self):
         outcome = self.describe(self.peers.grpc, "operations/my-operation")
         self.assertIn("my-operation", outcome.stderr)
         self.assertNotIn("\x7f", self.describe(self.peers.grpc, name_of("\x7f")).stderr)
 
     @over_every_way
-    def test_an_odd_id_arrives_unchanged_or_not_at_all(self, way):
+    def test_an_unusual_id_arrives_unchanged_or_is_rejected(self, way):
         for operation_id in ODD:
             with self.subTest(id=operation_id):
                 self.server.reset()

@@ -1,6 +1,6 @@
-"""Operations awaited, watched, cancelled and taken up elsewhere, through a real grpcio server.
+"""Waits, watches, cancellations and resumed operations, against a real grpcio server.
 
-The server plays a script; every answer of it must be asked for, and nothing else. Each test runs over gRPC,
+The server has a script of answers. The client must make exactly the calls of the script. Each test runs over gRPC,
 over REST through Envoy and through our proxy, and with the fallback.
 """
 
@@ -64,7 +64,7 @@ def over_every_way(test):
                 self.server.reset()
                 self.driver = [example("interop_operate"), endpoint, transport]
                 test(self)
-                self.assertEqual(self.server.left(), {}, "answers that nobody asked for")
+                self.assertEqual(self.server.left(), {}, "answers without a call")
 
     return over_each
 
@@ -110,7 +110,7 @@ class Operations(EveryMethodTest):
         self.assert_played()
 
     @over_every_way
-    def test_what_was_created_is_waited_for_to_its_end(self):
+    def test_a_wait_for_a_create_returns_the_created_api(self):
         self.plays(
             (CREATE, running()),
             (GET, running()),
@@ -122,13 +122,13 @@ class Operations(EveryMethodTest):
         self.assertEqual(names, [NAME] * 3)
 
     @over_every_way
-    def test_what_is_done_when_it_is_started_is_not_asked_for(self):
+    def test_an_operation_that_is_done_at_its_start_is_not_polled(self):
         # A done operation needs no name (AIP-151).
         self.plays((CREATE, longrunning.Operation(done=True, response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 
     @over_every_way
-    def test_a_handle_of_one_process_is_taken_up_by_another(self):
+    def test_an_operation_can_be_resumed_in_another_process(self):
         self.plays((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
         kept = self.create("start")["handle"]
         began = "2026-01-02T03:04:05Z"
@@ -138,7 +138,7 @@ class Operations(EveryMethodTest):
         self.assert_ended_in(self.do("await", handle=kept), api())
 
     @over_every_way
-    def test_a_delete_ends_in_nothing(self):
+    def test_a_delete_returns_an_empty_result(self):
         self.plays((GET, running()), (GET, done(response=pack(empty_pb2.Empty()))))
         answer = self.do("await", handle=handle("google.protobuf.Empty"))
         self.assert_ended_in(answer, empty_pb2.Empty())
@@ -168,7 +168,7 @@ class Operations(EveryMethodTest):
         self.assertIn("it went wrong", answer["text"])
 
     @over_every_way
-    def test_an_error_with_code_0_is_no_success(self):
+    def test_an_error_with_code_0_is_a_failure(self):
         self.plays((GET, done(error=failure(code_pb2.OK))))
         answer = self.do("await", handle=handle())
         self.assert_failed(answer, "failed")
@@ -176,19 +176,19 @@ class Operations(EveryMethodTest):
         self.assertEqual(status_pb2.Status.FromString(to_wire(answer["status"])).code, code_pb2.OK)
 
     @over_every_way
-    def test_a_result_of_another_type_is_told(self):
+    def test_a_result_of_another_type_is_reported(self):
         self.plays((GET, done(response=pack(script.gateway()))))
         answer = self.do("await", handle=handle())
         self.assert_failed(answer, "wrong result")
         self.assertIn("google.cloud.apigateway.v1.Gateway", answer["text"])
 
     @over_every_way
-    def test_what_is_done_without_a_result_is_judged_by_its_target(self):
+    def test_without_a_result_the_target_is_returned(self):
         self.plays((GET, done()), (GET_API, api()))
         self.assert_ended_in(self.do("await", handle=handle()), api())
 
     @over_every_way
-    def test_what_is_done_without_a_result_and_has_a_failed_target_is_no_success(self):
+    def test_without_a_result_a_failed_target_is_a_failure(self):
         self.plays((GET, done()), (GET_API, api(apigateway.Api.FAILED)))
         self.assert_failed(self.do("await", handle=handle()), "without result")
 
@@ -199,23 +199,23 @@ class Operations(EveryMethodTest):
         self.assert_ended_in(answer, empty_pb2.Empty())
 
     @over_every_way
-    def test_an_operation_that_is_not_found_yet_is_asked_for_again(self):
+    def test_an_operation_that_is_not_found_yet_is_polled_again(self):
         self.plays((CREATE, running()), (GET, MISSING), (GET, done(response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 
     @over_every_way
-    def test_a_server_that_is_away_for_a_while_is_asked_again(self):
+    def test_a_poll_of_an_unavailable_server_is_retried(self):
         away = Refusal(code_pb2.UNAVAILABLE, "be right back")
         self.plays((GET, running()), (GET, away), (GET, away), (GET, done(response=pack(api()))))
         self.assert_ended_in(self.do("await", handle=handle()), api())
 
     @over_every_way
-    def test_who_may_not_ask_is_told_so_at_once(self):
+    def test_permission_denied_ends_the_wait_at_once(self):
         self.plays((GET, Refusal(code_pb2.PERMISSION_DENIED, "not for you")))
         self.assert_failed(self.do("await", handle=handle()), "polling")
 
     @over_every_way
-    def test_each_change_is_seen_by_who_watches(self):
+    def test_a_watch_returns_each_change(self):
         self.plays(
             (GET, running("one")),
             (GET, running("one")),
@@ -225,14 +225,14 @@ class Operations(EveryMethodTest):
         answer = self.do("watch", handle=handle())
         self.assert_ended_in(answer, api())
         seen = [longrunning.Operation.FromString(to_wire(text)) for text in answer["snapshots"]]
-        # Before the first poll nothing is known but the name.
+        # Before the first poll only the name is known.
         self.assertEqual(seen[0], longrunning.Operation(name=NAME))
         self.assertEqual(
             seen[1:], [running("one"), running("two"), done(response=pack(api()))]
         )
 
     @over_every_way
-    def test_what_is_cancelled_is_waited_for_until_it_is(self):
+    def test_a_cancel_waits_until_the_operation_is_cancelled(self):
         self.plays(
             (CANCEL, empty_pb2.Empty()),
             (GET, running("stopping")),
@@ -243,21 +243,21 @@ class Operations(EveryMethodTest):
         self.assert_failed(answer, "cancelled")
 
     @over_every_way
-    def test_what_succeeds_all_the_same_gives_its_result(self):
+    def test_a_cancelled_operation_that_succeeds_returns_its_result(self):
         self.plays((CANCEL, empty_pb2.Empty()), (GET, done(response=pack(api()))))
         answer = self.do("cancel", handle=handle())
         self.assertEqual(answer["came"], "completed anyway")
         self.assert_ended_in(answer, api())
 
     @over_every_way
-    def test_what_fails_while_it_is_cancelled_says_why(self):
+    def test_an_operation_that_fails_during_its_cancellation_returns_its_error(self):
         self.plays((CANCEL, empty_pb2.Empty()), (GET, done(error=failure(code_pb2.INTERNAL))))
         answer = self.do("cancel", handle=handle())
         self.assertEqual(answer["came"], "failed")
         self.assert_failed(answer, "failed")
 
     @over_every_way
-    def test_what_is_over_when_it_is_cancelled_tells_its_end(self):
+    def test_the_cancellation_of_a_done_operation_returns_its_outcome(self):
         over = Refusal(code_pb2.FAILED_PRECONDITION, "it is over")
         self.plays((CANCEL, over), (GET, done(response=pack(api()))))
         answer = self.do("cancel", handle=handle())
@@ -265,7 +265,7 @@ class Operations(EveryMethodTest):
         self.assert_ended_in(answer, api())
 
     @over_every_way
-    def test_a_server_that_does_not_cancel_is_not_asked_further(self):
+    def test_a_server_without_cancellation_is_not_polled(self):
         self.plays((CANCEL, Refusal(code_pb2.UNIMPLEMENTED, "not here")))
         answer = self.do("cancel", handle=handle())
         self.assertEqual(answer, {"came": "unsupported"})

@@ -1,4 +1,4 @@
-"""Standard output: the operation as proto3 JSON or YAML, the same over every way."""
+"""Standard output: the operation as proto3 JSON or YAML, the same over every route."""
 
 import base64
 import re

@@ -1,6 +1,6 @@
 """The behaviour of grpcio and Envoy on which the other tests rely.
 
-None of this runs the command line. When a new version of a peer behaves otherwise, it shows here.
+These tests do not run the command line. They fail if a new version of a peer behaves differently.
 """
 
 import gzip
@@ -84,7 +84,7 @@ class Rest(PeersTest):
             with self.subTest(query=query):
                 self.assertEqual(self.get(f"/v1/{name_of('done')}?{query}")[0], expected)
 
-    def test_one_listener_compresses_for_who_asks(self):
+    def test_one_listener_compresses_on_request(self):
         asking = {"Accept-Encoding": "gzip"}
         _, _, reply = self.get(f"/v1/{name_of('done')}", **asking)
         self.assertEqual(reply.getheader("content-encoding"), "gzip")
@@ -107,7 +107,7 @@ class Grpc(PeersTest):
         with grpc.insecure_channel(urlsplit(endpoint).netloc) as channel:
             stub = operations_pb2_grpc.OperationsStub(channel)
             request = operations_pb2.GetOperationRequest(name=name_of(operation_id))
-            # A header sent twice must be recorded twice, or the tests for it prove nothing.
+            # The server must record a header twice if it is sent twice. The tests of duplicate headers rely on it.
             return stub.GetOperation(request, timeout=timeout, metadata=[("x-two", "1"), ("x-two", "2")])
 
     def test_grpc_passes_through_the_first_listener_and_not_the_second(self):
@@ -127,7 +127,7 @@ class Grpc(PeersTest):
         (call,) = self.server.received()
         self.assertEqual(call.header("x-two"), ["1", "2"])
 
-    def test_a_sleeper_wakes_when_the_caller_leaves(self):
+    def test_a_slow_answer_ends_when_the_client_closes_the_call(self):
         for _ in range(20):  # More calls than the server has workers.
             with self.assertRaises(grpc.RpcError):
                 self.call(self.server.endpoint, "slow", timeout=0.05)
@@ -136,7 +136,7 @@ class Grpc(PeersTest):
         # A sleeper sleeps for 30 s.
         self.assertLess(time.monotonic() - started, 20)
 
-    def test_another_grpc_client_reads_the_hostile_server_as_meant(self):
+    def test_grpcio_reads_the_responses_of_the_hostile_server_as_intended(self):
         expected = {
             # grpc-core drops the whole response for a header that is not base64.
             "broken details in the headers": grpc.StatusCode.INTERNAL,

@@ -1,7 +1,7 @@
-"""Our JSON against protobuf's own, over random messages of random descriptor sets.
+"""Compares our JSON with that of protobuf, for random messages of random descriptor sets.
 
 The sets are of proto2, proto3 and the editions 2023 and 2024, with features, groups, DELIMITED messages, extensions, maps,
-oneofs and recursion (`../../common/random_sets`). Half of them have messages as no encoder writes them: in pieces, in any
+oneofs and recursion (`../../common/random_sets`). The messages of half of the sets have an unusual encoding: in pieces, in any
 order, with unknown fields, with numbers that closed enums do not have, and with values of another wire type.
 
 RANDOM_SETS is the number of sets, RANDOM_SEED the first seed. A failure names its seed.
@@ -32,12 +32,12 @@ def class_in(pool, name: str):
 
 
 def load(text: str):
-    # Whole numbers of 64 bits are texts: what is a number is one of a double, however many digits it is written with.
+    # JSON has 64-bit integers as texts. So every number has at most the precision of a double, and is compared as a double.
     return json.loads(text, object_pairs_hook=without_repeats, parse_int=float)
 
 
 def without_empty_extensions(value):
-    """Python writes a list extension that came as an empty block, though it is not set. It writes no such field."""
+    """Removes empty list extensions. Python writes an extension whose packed list is empty, but omits such a field."""
     if isinstance(value, dict):
         items = value.items()
         return {
@@ -128,10 +128,10 @@ class RandomSets(unittest.TestCase):
             return
         self.assertEqual(canonical(parsed, pool), wanted, "they read ours")
 
-    def test_messages_as_encoders_write_them(self):
+    def test_messages_in_the_usual_encoding_have_equal_json(self):
         self.check(wild=False)
 
-    def test_messages_as_no_encoder_writes_them(self):
+    def test_messages_in_an_unusual_encoding_have_equal_json(self):
         self.check(wild=True)
 
 

@@ -30,7 +30,7 @@ class Headers(PeersTest):
         return received[0]
 
     @over_every_way
-    def test_the_method_and_the_name_arrive_by_the_way_that_was_asked_for(self, way):
+    def test_the_method_and_the_name_arrive_over_the_chosen_transport(self, way):
         received = self.received(way)
         self.assertEqual(received.method, "GetOperation")
         self.assertEqual(received.request.name, name_of("done"))
@@ -41,7 +41,7 @@ class Headers(PeersTest):
         self.assertEqual(self.received(way).header("x-goog-request-params"), [ROUTING])
 
     @over_every_way
-    def test_the_client_header_tells_the_transport(self, way):
+    def test_the_client_header_names_the_transport(self, way):
         (value,) = self.received(way).header("x-goog-api-client")
         transport = "rest" if way.rest else "grpc"
         self.assertRegex(value, rf"^gl-rust/\S+ gapic/\S+ {transport}/\S+$")
@@ -52,14 +52,14 @@ class Headers(PeersTest):
         self.assertIn("apigateway-grpc", value)
 
     @over_every_way
-    def test_no_header_comes_twice(self, way):
+    def test_no_header_is_sent_twice(self, way):
         token = self.token_file(GOOD_TOKEN)
         received = self.received(way, "--access-token-file", token)
         counts = Counter(key for key, _ in received.metadata)
         self.assertEqual({key for key, count in counts.items() if count > 1}, set())
 
     @over_every_way
-    def test_no_quota_project_is_sent_unasked(self, way):
+    def test_no_quota_project_is_sent_by_default(self, way):
         self.assertEqual(self.received(way).header("x-goog-user-project"), [])
 
     @over_every_way
@@ -71,7 +71,7 @@ class Headers(PeersTest):
                 self.assertEqual(received.header("authorization"), [f"Bearer {GOOD_TOKEN}"])
 
     @over_every_way
-    def test_a_plaintext_loopback_endpoint_gets_no_credentials_unasked(self, way):
+    def test_a_plaintext_loopback_endpoint_gets_no_credentials_by_default(self, way):
         key = self.token_file(json.dumps(USER_CREDENTIALS))
         for environment in (None, {"GOOGLE_APPLICATION_CREDENTIALS": key}):
             received = self.received(way, environment=environment)
@@ -92,7 +92,7 @@ class Headers(PeersTest):
 class Wire(PeersTest):
     """The request on the wire, which grpcio and Envoy do not show."""
 
-    def test_the_grpc_request_is_by_the_book(self):
+    def test_the_grpc_request_follows_the_specification(self):
         http2 = Http2(REPLIES["broken details in the headers"])
         with HostileServer(http2) as server:
             describe(name_of("done"), server.endpoint, "grpc", "--request-timeout", "30s")
@@ -109,7 +109,7 @@ class Wire(PeersTest):
         self.assertRegex(sent["grpc-timeout"], r"^\d{1,8}[HMSmun]$")
         self.assertEqual(sent["x-goog-request-params"], ROUTING)
 
-    def test_the_rest_request_is_by_the_book(self):
+    def test_the_rest_request_follows_the_specification(self):
         reply = replying("200 OK", f'{{"name": "{name_of("done")}", "done": false}}')
         with HostileServer(reply) as server:
             outcome = describe(name_of("done"), server.endpoint, "rest")
@@ -133,12 +133,12 @@ class Wire(PeersTest):
 
 class Credentials(PeersTest):
     @over_every_way
-    def test_the_good_token_opens_the_door(self, way):
+    def test_a_call_with_the_valid_token_succeeds(self, way):
         token = self.token_file(GOOD_TOKEN + "\n")
         self.assert_read(self.describe(way, name_of("token"), "--access-token-file", token))
 
     @over_every_way
-    def test_a_wrong_token_is_unauthenticated_and_tried_once(self, way):
+    def test_a_call_with_an_invalid_token_is_unauthenticated_and_not_retried(self, way):
         token = self.token_file(WRONG_TOKEN + "\n")
         outcome = self.describe(way, name_of("token"), "--access-token-file", token)
         said = self.assert_failed(outcome, "UNAUTHENTICATED", name=name_of("token"))
@@ -146,17 +146,17 @@ class Credentials(PeersTest):
         self.assertEqual(len(self.server.received()), 1)
 
     @over_every_way
-    def test_the_most_talkative_log_does_not_tell_the_token(self, way):
+    def test_the_most_detailed_log_does_not_contain_the_token(self, way):
         token = self.token_file(GOOD_TOKEN)
         loud = {"RUST_LOG": "trace", "RUST_BACKTRACE": "1"}
         for operation_id in ("token", "denied"):
-            # describe() itself looks for the token in all that is printed.
+            # describe() checks that the output does not contain the token.
             self.describe(
                 way, name_of(operation_id), "--access-token-file", token, environment=loud
             )
 
     @over_every_way
-    def test_a_useless_token_file_is_a_local_error(self, way):
+    def test_an_invalid_token_file_is_an_error_before_the_call(self, way):
         files = {
             "empty": self.token_file(""),
             "blank": self.token_file("\n"),
@@ -174,9 +174,9 @@ class Credentials(PeersTest):
 
 
 class Plaintext(PeersTest):
-    """A token is never sent in plaintext beyond this machine."""
+    """A token is never sent in plaintext, except to a loopback address."""
 
-    # The first is for documentation (RFC 5737) and unreachable; the others look like local addresses.
+    # The first address is reserved for documentation (RFC 5737). The other addresses look like local ones.
     ENDPOINTS = [
         "http://192.0.2.1:1",
         "http://[::ffff:192.0.2.1]:1",
@@ -200,8 +200,8 @@ class Plaintext(PeersTest):
                         describe(name_of("done"), endpoint, transport, "--access-token-file", token)
                     )
 
-    def test_the_refusal_comes_before_the_connection(self):
-        # 0.0.0.0 is no loopback address, yet on Linux it leads to this machine, where we listen.
+    def test_the_token_is_refused_before_the_connection_is_opened(self):
+        # 0.0.0.0 is not a loopback address, but on Linux a connection to it reaches the server of this test.
         token = self.token_file(GOOD_TOKEN)
         for transport in ("grpc", "rest", "auto"):
             with self.subTest(transport=transport):
@@ -212,7 +212,7 @@ class Plaintext(PeersTest):
                     self.assertEqual(server.connections(), [], outcome)
                 self.assert_refused(outcome)
 
-    def test_localhost_by_name_is_this_machine(self):
+    def test_the_name_localhost_is_a_loopback_address(self):
         token = self.token_file(GOOD_TOKEN)
         endpoint = self.server.endpoint.replace("127.0.0.1", "localhost")
         outcome = describe(name_of("token"), endpoint, "grpc", "--access-token-file", token)

@@ -6,7 +6,7 @@ from script import RETRY_DELAY_SECONDS, name_of
 # Extra time for a busy machine.
 SLACK = 0.5
 
-# A busy machine may delay a single run, so a run in time is looked for in several.
+# A busy machine may delay a run, so one of several runs must end in time.
 RUNS = 5
 
 # The service's retry policy for operations: five attempts, and 10 s for all of them.
@@ -17,7 +17,7 @@ class Deadline(PeersTest):
     """`grpc-timeout` exists over gRPC only; over REST only the user's clock shows the deadline."""
 
     def assert_remaining(self, least: float, most: float, *options: str) -> None:
-        """The server sees what remains of the deadline after the way to it, which takes longer on a busy machine."""
+        """Checks the deadline that the server receives: the timeout, less the time of the request, which a busy machine delays."""
         seen = []
         for _ in range(RUNS):
             self.server.reset()
@@ -30,17 +30,17 @@ class Deadline(PeersTest):
                 return
         self.fail(f"not above {least}: {seen}")
 
-    def test_the_default_is_that_of_the_service_config(self):
+    def test_the_default_timeout_is_the_one_of_the_service_config(self):
         self.assert_remaining(8, 10 + SLACK)
 
-    def test_a_timeout_given_is_the_deadline_sent(self):
+    def test_the_timeout_of_the_user_is_sent_as_the_deadline(self):
         self.assert_remaining(1.5, 3 + SLACK, "--request-timeout", "3s")
 
     def test_a_timeout_may_be_longer_than_the_default(self):
         self.assert_remaining(58, 60 + SLACK, "--request-timeout", "60s")
 
     @over_every_way
-    def test_a_slow_server_ends_in_deadline_exceeded_on_time(self, way):
+    def test_a_call_to_a_slow_server_ends_on_time_with_deadline_exceeded(self, way):
         for seconds in range(1, RUNS + 1):
             self.server.reset()
             outcome = self.describe(way, name_of("slow"), "--request-timeout", f"{seconds}s")
@@ -68,7 +68,7 @@ class Deadline(PeersTest):
 
 class Retry(PeersTest):
     @over_every_way
-    def test_a_flaky_server_is_asked_until_it_answers(self, way):
+    def test_a_call_is_retried_until_it_succeeds(self, way):
         self.assert_read(self.describe(way, name_of("flaky")))
         received = self.server.received()
         self.assertEqual([r.over_rest for r in received], [way.rest] * 3)
@@ -81,7 +81,7 @@ class Retry(PeersTest):
             # Slightly less, since the two clocks start at different ends of the wire.
             self.assertGreater(after - before, RETRY_DELAY_SECONDS - 0.05)
 
-    def test_each_attempt_is_told_what_remains(self):
+    def test_each_attempt_has_the_remaining_deadline(self):
         self.assert_read(self.describe(self.peers.grpc, name_of("flaky")))
         first, *later = self.server.received()
         self.assertEqual(len(later), 2)
@@ -99,7 +99,7 @@ class Retry(PeersTest):
             self.assertEqual(len(values[0]), 1, name)
 
     @over_every_way
-    def test_a_server_that_stays_down_is_given_up_by_the_policy(self, way):
+    def test_a_call_to_an_unavailable_server_fails_after_the_attempts_of_the_policy(self, way):
         outcome = self.describe(way, name_of("unavailable"), "--request-timeout", "60s")
         said = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unavailable"))
         self.assertIn("down for maintenance", said)
