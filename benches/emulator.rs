@@ -84,7 +84,7 @@ async fn main() {
     let echo = || Routes::new(OperationsServer::new(Echo(operation.clone())));
 
     println!(
-        "| GetOperation, one thread for both sides | in flight | calls a second | a bare tonic echo | of it |"
+        "| GetOperation, one thread for both sides | in flight | calls a second | a bare tonic echo | ratio |"
     );
     println!("|---|---|---|---|---|");
     let in_process = compare("in process", 1, &name, emulator.service(), echo()).await;
@@ -93,7 +93,7 @@ async fn main() {
     let way = "in process, one listener of events";
     compare(way, 1, &name, emulator.service(), echo()).await;
     listening.abort();
-    // Without a listener, events are recorded for 1,024 further calls only. The rounds are longer.
+    // Without a listener, recording stops after 1,024 further events. Each round has more calls than that.
     let listener = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address"));
     let listener = listener.expect("a free port").with_nodelay(Some(true));
     let address = listener.local_addr().expect("the address of the listener");

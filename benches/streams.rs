@@ -100,7 +100,7 @@ async fn compare(endpoint: &str, at_once: &[usize]) {
             client.get_operation(NAME).await.expect("a response");
         }
     };
-    println!("| at once | client | calls/s | p50 ms | p99 ms | times the channel's |");
+    println!("| at once | client | calls/s | p50 ms | p99 ms | ratio to the channel |");
     println!("|---|---|---|---|---|---|");
     for &count in at_once {
         let (mut channels, mut clients) = (Vec::new(), Vec::new());
