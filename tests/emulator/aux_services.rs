@@ -65,11 +65,11 @@ async fn reflection_lists_the_services_and_their_files() {
         host: String::new(),
         message_request: Some(message_request),
     };
-    let asked = futures_util::stream::iter([
+    let requests = futures_util::stream::iter([
         ask(MessageRequest::ListServices(String::new())),
         ask(MessageRequest::FileContainingSymbol(SERVICES[0].to_owned())),
     ]);
-    let replies = reflection.server_reflection_info(asked).await;
+    let replies = reflection.server_reflection_info(requests).await;
     let mut replies = replies.expect("it is served").into_inner();
     let mut next = async || {
         let reply = replies.next().await.expect("a reply").expect("it is fine");

@@ -199,13 +199,19 @@ async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
             let fault = emulator.on(Method::CREATE_API).operation(plan);
             let name = create(&client, "a").await.expect("new").name;
             if before {
-                client.cancel_operation(&name).await.expect("asked");
+                client
+                    .cancel_operation(&name)
+                    .await
+                    .expect("the cancellation is accepted");
             }
             drop((fault, client, emulator));
             let emulator = after(SECOND, &file);
             let client = over(&emulator);
             if !before {
-                client.cancel_operation(&name).await.expect("asked");
+                client
+                    .cancel_operation(&name)
+                    .await
+                    .expect("the cancellation is accepted");
             }
             let found = client.get_operation(&name).await.expect("it");
             assert!(metadata(&found).requested_cancellation, "{text}");

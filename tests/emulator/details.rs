@@ -182,7 +182,10 @@ async fn a_request_that_is_too_large_has_details() {
 async fn a_cancelled_operation_has_no_details_so_that_every_client_can_read_it() {
     let client = crate::client();
     let name = create(&client, "a").await.expect("a new api").name;
-    client.cancel_operation(&name).await.expect("asked");
+    client
+        .cancel_operation(&name)
+        .await
+        .expect("the cancellation is accepted");
     let ended = client.get_operation(&name).await.expect("it");
     let Some(Outcome::Error(error)) = ended.result else {
         panic!("no error: {ended:?}");

@@ -73,9 +73,9 @@ async fn an_unsupported_encoding_is_unimplemented_and_names_the_supported_ones()
         let request = encoded(grpc(Method::CREATE_API, b"", false), encoding);
         let (status, head) = answered(&emulator, request).await;
         assert_eq!(status.code(), Code::Unimplemented, "{encoding}");
-        let said =
+        let message =
             format!("unsupported encoding `{encoding}` of the request: must be gzip or identity");
-        assert!(status.message().ends_with(&said), "{status}");
+        assert!(status.message().ends_with(&message), "{status}");
         assert_eq!(head["grpc-accept-encoding"], "gzip,identity");
     }
     let identity = encoded(grpc(Method::LIST_APIS, b"", false), "identity");
@@ -93,7 +93,7 @@ async fn malformed_or_too_large_gzip_is_rejected() {
     let packed = compressed(&creation().encode_to_vec());
     let bomb = compressed(&vec![0; 64 << 20]);
     let whole = framed(true, &packed);
-    for (body, encoding, code, said) in [
+    for (body, encoding, code, message) in [
         (
             framed(true, &packed[..9]),
             "gzip",
@@ -123,7 +123,7 @@ async fn malformed_or_too_large_gzip_is_rejected() {
         let request = encoded(rpc(Method::CREATE_API, body), encoding);
         let (status, _) = answered(&emulator, request).await;
         assert_eq!(status.code(), code, "{status}");
-        assert!(status.message().starts_with(said), "{status}");
+        assert!(status.message().starts_with(message), "{status}");
     }
 }
 

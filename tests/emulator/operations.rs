@@ -111,7 +111,10 @@ async fn a_cancelled_create_ends_with_cancelled_and_leaves_no_api() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     tokio::time::advance(Duration::from_secs(3)).await;
-    client.cancel_operation(&started.name).await.expect("asked");
+    client
+        .cancel_operation(&started.name)
+        .await
+        .expect("the cancellation is accepted");
     let ended = client.get_operation(&started.name).await.expect("done");
     let Some(Outcome::Error(error)) = &ended.result else {
         panic!("no error: {ended:?}");
@@ -176,7 +179,10 @@ async fn an_api_whose_creation_was_cancelled_accepts_no_config() {
     let fault = emulator.on(Method::CREATE_API).operation(plan);
     let started = create(&client, "a").await.expect("a new api");
     assert_eq!(fault.used(), 1);
-    client.cancel_operation(&started.name).await.expect("asked");
+    client
+        .cancel_operation(&started.name)
+        .await
+        .expect("the cancellation is accepted");
     let refused = client.create_api_config(API, "c", config()).await;
     let refused = refused.map(drop).expect_err("the api will not exist");
     assert_eq!(
@@ -251,7 +257,10 @@ async fn a_cancelled_delete_leaves_the_api_and_a_late_cancel_changes_nothing() {
     let client = client();
     created(&client, "a").await;
     let started = delete(&client, API).await.expect("it exists");
-    client.cancel_operation(&started.name).await.expect("asked");
+    client
+        .cancel_operation(&started.name)
+        .await
+        .expect("the cancellation is accepted");
     assert_eq!(
         get(&client, API).await.expect("kept").state(),
         api::State::Active

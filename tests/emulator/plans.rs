@@ -145,10 +145,16 @@ async fn a_cancellation_has_the_effect_of_the_plan() {
         let plan = OperationPlan::default().cancel_behavior(cancelling);
         let _fault = emulator.on(Method::CREATE_API).operation(plan);
         let name = create(&client, "a").await.expect("a new api").name;
-        client.cancel_operation(&name).await.expect("asked");
+        client
+            .cancel_operation(&name)
+            .await
+            .expect("the cancellation is accepted");
         if after > 0 {
             tokio::time::advance(after * SECOND - Duration::from_millis(1)).await;
-            client.cancel_operation(&name).await.expect("asked again");
+            client
+                .cancel_operation(&name)
+                .await
+                .expect("the cancellation is accepted");
             let running = client.get_operation(&name).await.expect("it");
             assert!(
                 !running.done && metadata(&running).requested_cancellation,
@@ -197,8 +203,8 @@ async fn a_wait_ends_when_the_operation_is_cancelled() {
         tokio::time::sleep(4 * SECOND).await;
         client.cancel_operation(&name).await
     };
-    let (ended, asked) = tokio::join!(waiting, cancelling);
-    asked.expect("asked");
+    let (ended, accepted) = tokio::join!(waiting, cancelling);
+    accepted.expect("the cancellation is accepted");
     assert_eq!(code(&ended.expect("it")), Some(Code::Cancelled));
     assert_eq!(began.elapsed(), 4 * SECOND);
 }
@@ -258,7 +264,10 @@ async fn the_longest_duration_of_a_plan_is_accepted() {
         .cancel_behavior(CancelBehavior::HonouredAfter(Duration::MAX));
     let _fault = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
-    client.cancel_operation(&name).await.expect("asked");
+    client
+        .cancel_operation(&name)
+        .await
+        .expect("the cancellation is accepted");
     let running = client.get_operation(&name).await.expect("it");
     assert!(!running.done && metadata(&running).status_message.is_empty());
 }
@@ -297,11 +306,14 @@ async fn a_resource_whose_creation_failed_stays_failed_until_it_is_deleted() {
     client
         .cancel_operation(&started.into_inner().name)
         .await
-        .expect("asked");
+        .expect("the cancellation is accepted");
     assert_eq!(state().await, api::State::Failed);
     let started = delete(&client, API).await.expect("not busy any more");
     assert_eq!(state().await, api::State::Deleting);
-    client.cancel_operation(&started.name).await.expect("asked");
+    client
+        .cancel_operation(&started.name)
+        .await
+        .expect("the cancellation is accepted");
     assert_eq!(state().await, api::State::Failed);
     delete(&client, API).await.expect("it exists");
     tokio::time::advance(RUNS).await;

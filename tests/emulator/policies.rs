@@ -154,8 +154,8 @@ async fn a_policy_without_conditions_has_version_1_at_any_requested_version() {
     for written in [0, 1, 3] {
         let set = set(&client, of(written, &[binding(ROLE)], b"")).await;
         assert_eq!(set.expect("a valid version").version, 1);
-        for asked in [None, Some(0), Some(1), Some(3)] {
-            let shown = get(&client, asked).await.expect("it");
+        for version in [None, Some(0), Some(1), Some(3)] {
+            let shown = get(&client, version).await.expect("it");
             assert_eq!(
                 (shown.version, &shown.bindings[..]),
                 (1, &[binding(ROLE)][..])
@@ -340,15 +340,15 @@ async fn a_missing_resource_has_no_permissions() {
             resource: resource.into(),
             permissions: permissions.collect(),
         };
-        let held = client
+        let granted = client
             .iam_policy_client()
             .test_iam_permissions(request)
             .await?;
-        Ok::<_, Status>(held.into_inner().permissions)
+        Ok::<_, Status>(granted.into_inner().permissions)
     };
     for (resource, expected) in [(API, 1), ("projects/p/locations/global/apis/none", 0)] {
-        let held = test(resource, &["apigateway.apis.get"]).await;
-        assert_eq!(held.expect("an answer").len(), expected, "{resource}");
+        let granted = test(resource, &["apigateway.apis.get"]).await;
+        assert_eq!(granted.expect("an answer").len(), expected, "{resource}");
     }
     for permissions in [&[][..], &[""], &["apigateway.*"], &["*"]] {
         let refused = test(API, permissions).await;

@@ -92,8 +92,8 @@ async fn test_iam_permissions_returns_none_for_a_token_without_permissions() {
         let weak = client(&server, transport, Some("weak"));
         for (client, expected) in [(&right, 1), (&weak, 0)] {
             let permissions = ["apigateway.apis.get"];
-            let held = client.test_iam_permissions(API, permissions).await;
-            assert_eq!(held.expect("no permission is needed").len(), expected);
+            let granted = client.test_iam_permissions(API, permissions).await;
+            assert_eq!(granted.expect("no permission is needed").len(), expected);
         }
     }
 }

@@ -327,7 +327,7 @@ async fn an_update_that_fails_or_is_cancelled_changes_nothing() {
     client
         .cancel_operation(&cancelled.name)
         .await
-        .expect("asked");
+        .expect("the cancellation is accepted");
     tokio::time::advance(RUNS).await;
     let api = get(&client, API).await.expect("it");
     assert_eq!(

@@ -165,8 +165,8 @@ class Play:
         target, body = f"{self.api}:setIamPolicy", policy(answers[0]["etag"])
         self.post(target, body)
         report("set_iam_policy_stale", self.refused(target, *JSON, "-d", json.dumps(body)))
-        asked = {"permissions": ["apigateway.apis.get"]}
-        tested = [self.post(f"{name}:testIamPermissions", asked) for name in names]
+        body = {"permissions": ["apigateway.apis.get"]}
+        tested = [self.post(f"{name}:testIamPermissions", body) for name in names]
         report("test_iam_permissions", [answer.get("permissions") for answer in tested])
 
     def errors(self) -> None:

@@ -100,8 +100,8 @@ def judge(client: str, transport: str, project: str, finished: subprocess.Comple
     for name in outcome:
         played.steps[name] = "was not expected of this client"
     if finished.returncode != 0:
-        said = finished.stderr.decode(errors="replace")
-        played.failure = f"exit {finished.returncode}, not played: {missing}\n{said}"
+        output = finished.stderr.decode(errors="replace")
+        played.failure = f"exit {finished.returncode}, not played: {missing}\n{output}"
     else:
         played.steps |= dict.fromkeys(missing, "was not played")
     return played

@@ -30,13 +30,13 @@ def ask(command: list, questions: list[dict]) -> list[dict]:
         capture_output=True,
         timeout=HANG_SECONDS,
     )
-    said = finished.stderr.decode(errors="replace")
+    output = finished.stderr.decode(errors="replace")
     if finished.returncode != 0:
-        raise AssertionError(f"{command} exited {finished.returncode}\n{said}")
+        raise AssertionError(f"{command} exited {finished.returncode}\n{output}")
     # Not splitlines(), which ends a line at U+2028 as well.
     answers = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
     if len(answers) != len(questions):
-        raise AssertionError(f"{len(questions)} questions, {len(answers)} answers\n{said}")
+        raise AssertionError(f"{len(questions)} questions, {len(answers)} answers\n{output}")
     return answers
 
 

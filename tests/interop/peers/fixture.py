@@ -103,10 +103,10 @@ def describe(name: str, endpoint: str, transport: str, *options: str, environmen
         "operations", "describe", name, "--endpoint", endpoint, "--transport", transport, *format_option, *options,
         environment=environment,
     )
-    said = outcome.stdout + outcome.stderr
-    if any(token in said for token in (script.GOOD_TOKEN, script.WRONG_TOKEN)):
+    output = outcome.stdout + outcome.stderr
+    if any(token in output for token in (script.GOOD_TOKEN, script.WRONG_TOKEN)):
         raise AssertionError(f"the token was printed\n{outcome}")
-    if "panicked" in said or outcome.exit_code not in (0, 1, 2):
+    if "panicked" in output or outcome.exit_code not in (0, 1, 2):
         raise AssertionError(f"a crash\n{outcome}")
     return outcome
 

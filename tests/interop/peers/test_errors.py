@@ -19,35 +19,35 @@ class Errors(PeersTest):
     @over_every_way
     def test_a_missing_operation_is_not_found_with_its_details(self, way):
         outcome = self.describe(way, name_of("missing"))
-        said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing"))
-        self.assertIn("not found", said)
+        output = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing"))
+        self.assertIn("not found", output)
         for detail in DETAILS:
-            self.assertIn(detail, said)
+            self.assertIn(detail, output)
 
     def test_an_unknown_detail_does_not_hide_the_others(self):
         outcome = self.describe(self.peers.grpc, name_of("missing-unknown"))
-        said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unknown"))
-        self.assertIn("OPERATION_EXPIRED", said)
-        self.assertIn("acme.v1.Mystery", said)
+        output = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unknown"))
+        self.assertIn("OPERATION_EXPIRED", output)
+        self.assertIn("acme.v1.Mystery", output)
 
     @over_every_way
     def test_a_message_with_non_ascii_characters_arrives_unchanged(self, way):
         outcome = self.describe(way, name_of("missing-unicode"))
-        said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unicode"))
-        self.assertIn("Zürich 100% 東京", said)
+        output = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unicode"))
+        self.assertIn("Zürich 100% 東京", output)
 
     @over_every_way
     def test_a_denied_call_is_not_retried(self, way):
         outcome = self.describe(way, name_of("denied"))
-        said = self.assert_failed(outcome, "PERMISSION_DENIED", name=name_of("denied"))
-        self.assertIn("IAM_PERMISSION_DENIED", said)
+        output = self.assert_failed(outcome, "PERMISSION_DENIED", name=name_of("denied"))
+        self.assertIn("IAM_PERMISSION_DENIED", output)
         self.assertEqual(len(self.server.received()), 1)
 
     @over_every_way
     def test_an_internal_error_is_not_retried(self, way):
         outcome = self.describe(way, name_of("internal"))
-        said = self.assert_failed(outcome, "INTERNAL", name=name_of("internal"))
-        self.assertIn("stack overflow in the backend", said)
+        output = self.assert_failed(outcome, "INTERNAL", name=name_of("internal"))
+        self.assertIn("stack overflow in the backend", output)
         self.assertEqual(len(self.server.received()), 1)
 
     @over_every_way
@@ -69,9 +69,9 @@ class WhatEnvoyCannotPrint(PeersTest):
     def test_a_reply_of_unknown_type_is_envoys_502_in_plain_text(self):
         # HTTP 502 is UNAVAILABLE, so it is retried without success.
         outcome = self.describe(self.peers.rest, name_of("unknown-any"))
-        said = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unknown-any"))
-        self.assertIn("502", said)
-        self.assertIn("acme.v1.Mystery", said)
+        output = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unknown-any"))
+        self.assertIn("502", output)
+        self.assertIn("acme.v1.Mystery", output)
 
     def test_an_error_with_a_detail_of_unknown_type_keeps_its_http_status(self):
         # Envoy sends 404 with an empty body and leaves grpc-status in the head.

@@ -73,7 +73,7 @@ class Hostile(unittest.TestCase):
 
     def check(self, what: str, transports: tuple[str, ...], *codes: str) -> list[str]:
         """Checks that there is one error with these codes over each transport. Returns the output."""
-        said = []
+        output = []
         for transport in transports:
             with self.subTest(server=what, transport=transport):
                 outcome = self.outcomes[what, transport].result()
@@ -81,18 +81,18 @@ class Hostile(unittest.TestCase):
                 self.assertLess(outcome.seconds, BOUND_SECONDS, outcome)
                 self.assertNotRegex(outcome.stderr, r"[\x00-\x08\x0b-\x1f\x7f]", "control characters")
                 self.assertLess(len(outcome.stderr), 4096, "the output is too long")
-                said.append(outcome.stderr)
-        return said
+                output.append(outcome.stderr)
+        return output
 
     def test_a_page_with_status_200_is_an_error(self):
         self.check("html 200", EVERY, *SENSELESS)
 
     def test_a_page_keeps_its_http_status(self):
-        for said in self.check("html 502", ("rest", "auto"), "UNAVAILABLE"):
-            self.assertIn("502", said)
+        for output in self.check("html 502", ("rest", "auto"), "UNAVAILABLE"):
+            self.assertIn("502", output)
         # An HTML page does not mean that the service has no such resource.
-        for said in self.check("html 404", ("rest", "auto"), "UNAVAILABLE"):
-            self.assertIn("404", said)
+        for output in self.check("html 404", ("rest", "auto"), "UNAVAILABLE"):
+            self.assertIn("404", output)
         self.check("html 502", ("grpc",), *SENSELESS)
         self.check("html 404", ("grpc",), *SENSELESS, "NOT_FOUND", "UNIMPLEMENTED")
 
@@ -122,10 +122,10 @@ class Hostile(unittest.TestCase):
 
     def test_broken_details_do_not_hide_the_status(self):
         for place in ("in the headers", "in the trailers", "after a message"):
-            for said in self.check(f"h2 broken details {place}", HTTP2, "NOT_FOUND"):
-                self.assertIn(MESSAGE, said)
-        for said in self.check("h2 details of noise", HTTP2, "NOT_FOUND"):
-            self.assertIn(MESSAGE, said)
+            for output in self.check(f"h2 broken details {place}", HTTP2, "NOT_FOUND"):
+                self.assertIn(MESSAGE, output)
+        for output in self.check("h2 details of noise", HTTP2, "NOT_FOUND"):
+            self.assertIn(MESSAGE, output)
         # PROTOCOL-HTTP2: an invalid grpc-message must not hide the status.
         self.check("h2 message of bad utf-8", HTTP2, "NOT_FOUND")
 

@@ -141,8 +141,8 @@ class Credentials(PeersTest):
     def test_a_call_with_an_invalid_token_is_unauthenticated_and_not_retried(self, way):
         token = self.token_file(WRONG_TOKEN + "\n")
         outcome = self.describe(way, name_of("token"), "--access-token-file", token)
-        said = self.assert_failed(outcome, "UNAUTHENTICATED", name=name_of("token"))
-        self.assertIn("invalid authentication credentials", said)
+        output = self.assert_failed(outcome, "UNAUTHENTICATED", name=name_of("token"))
+        self.assertIn("invalid authentication credentials", output)
         self.assertEqual(len(self.server.received()), 1)
 
     @over_every_way
@@ -186,8 +186,8 @@ class Plaintext(PeersTest):
 
     def assert_refused(self, outcome):
         # Building the client fails, before any operation is known.
-        said = self.assert_failed(outcome)
-        self.assertRegex(said, r"(?i)plain|loopback|unencrypted|tls|https")
+        output = self.assert_failed(outcome)
+        self.assertRegex(output, r"(?i)plain|loopback|unencrypted|tls|https")
         # A call to a dead address would last for its deadline of 10 s.
         self.assertLess(outcome.seconds, 9.5, outcome)
 

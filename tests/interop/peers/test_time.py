@@ -101,6 +101,6 @@ class Retry(PeersTest):
     @over_every_way
     def test_a_call_to_an_unavailable_server_fails_after_the_attempts_of_the_policy(self, way):
         outcome = self.describe(way, name_of("unavailable"), "--request-timeout", "60s")
-        said = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unavailable"))
-        self.assertIn("down for maintenance", said)
+        output = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unavailable"))
+        self.assertIn("down for maintenance", output)
         self.assertEqual(len(self.server.received()), ATTEMPTS)

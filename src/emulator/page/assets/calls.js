@@ -49,15 +49,15 @@ export function fold(calls, isFolding) {
 /** Number of rows that are rendered above the first visible row. Below it are twice as many. The other rows are empty space. */
 const NEAR = 20;
 
-let held;
+let lastShown;
 let rows = [];
 
 export function renderCalls(store, page) {
 	const {filters} = page;
 	const {scrollTop} = $('calls-scroll');
 	// The table stays as it is while it is paused or scrolled down.
-	held = page.isHeld || scrollTop > 8 ? held ?? store.calls.at(-1)?.sequence : undefined;
-	const old = held ? store.calls.filter(call => call.sequence <= held) : store.calls;
+	lastShown = page.isHeld || scrollTop > 8 ? lastShown ?? store.calls.at(-1)?.sequence : undefined;
+	const old = lastShown ? store.calls.filter(call => call.sequence <= lastShown) : store.calls;
 	const newer = store.calls.length - old.length;
 	write($('newer'), newer && `↑ ${count(newer, 'new call')}`);
 	const found = old.filter(call => matches(call, filters, name => store.operations.get(name)?.target));
