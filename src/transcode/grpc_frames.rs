@@ -5,8 +5,8 @@ use tonic::Status;
 
 use crate::call::MESSAGE_PREFIX_LEN;
 
-/// Returns the frame of a message. `buffer` comes from [`buffer()`], which reserves room for the prefix, and has the
-/// message after that prefix.
+/// Returns the frame of a message. `buffer` was created by [`buffer()`], which reserves room for the prefix; the
+/// message was appended to it.
 ///
 /// # Errors
 ///

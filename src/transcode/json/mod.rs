@@ -1,9 +1,10 @@
 //! Converts between proto3 JSON and wire bytes by a schema, in one pass, without a decoded message in between.
 //!
 //! An `Any` of an unknown type that was read from JSON is carried as a `Struct` under a type URL of our own,
-//! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and the last value of a duplicate key
-//! is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. An `Any` with
-//! our type URL whose content we did not produce is written the same way, under the standard prefix.
+//! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and the last value of a duplicate
+//! key is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. If we did
+//! not produce the content of an `Any` with our type URL, our prefix is replaced by `type.googleapis.com/`, and the
+//! content is written by its type or in base64.
 
 mod any;
 mod base64;
@@ -55,7 +56,7 @@ impl Schema {
             .map_err(|why| Error::message(format!("invalid {message}: {why}")))
     }
 
-    /// Converts a message in proto3 JSON that was itself converted from another format, such as YAML, to wire bytes.
+    /// Converts proto3 JSON to wire bytes, for JSON that was made from another format, such as YAML.
     ///
     /// # Errors
     ///

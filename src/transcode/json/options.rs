@@ -19,8 +19,8 @@ pub struct JsonOptions {
     pub any_bytes: bool,
     /// Rejects JSON that the default accepts:
     /// - Unknown fields and enum names, and unknown numbers of a closed enum. By default, they are ignored.
-    /// - Duplicate keys. By default, at most 16 are accepted in the JSON of a message, and the last value is kept (the
-    ///   first of `@type`).
+    /// - Duplicate keys. By default, at most 16 are accepted in the JSON of a message, and the last value is kept. Of
+    ///   several `@type` in an `Any`, the first is kept.
     /// - An `Any` whose `@type` is not a URL, or whose members do not fit its type. By default, it is carried
     ///   unchanged.
     ///

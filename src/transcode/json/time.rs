@@ -167,7 +167,7 @@ fn timestamp_of(text: &str) -> Option<(i64, i32)> {
 /// Returns the seconds and nanoseconds of a duration such as `1.500s`.
 pub(crate) fn parse_duration(text: &str) -> Result<(i64, i32), InvalidTime> {
     let (is_negative, whole, nanos) = duration_of(text).ok_or(InvalidTime::Form)?;
-    // Digits that are no i64 are a larger number.
+    // Digits that do not fit into an i64 are out of range, too.
     let seconds: Option<i64> = whole.parse().ok();
     let seconds = seconds.filter(|seconds| *seconds <= LONGEST);
     let seconds = seconds.ok_or(InvalidTime::Range)?;

@@ -373,9 +373,9 @@ fn imported(set: &FileSet) -> BTreeSet<&str> {
 }
 
 /// Sorts the methods by path and adds their rules to a router, in the order of declaration. Rules of imported files
-/// come later. Rules of methods that stream their requests come last: the response to their requests is that the method
-/// needs gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index of its
-/// method in the order of declaration.
+/// come later. Rules of methods that stream their requests come last, since their requests are answered with an error
+/// that names gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index of
+/// its method in the order of declaration.
 fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> Router {
     let mut declared: Vec<(usize, Method)> = methods.drain(..).enumerate().collect();
     declared.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));

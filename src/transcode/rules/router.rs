@@ -170,7 +170,7 @@ impl Search<'_> {
 
     /// Continues after a `**`. Templates with a literal after the `**` come first, longer ones before shorter ones.
     /// Then come templates that end with the `**`. Templates with only wildcards after the `**` come last, because
-    /// they match nearly the same paths.
+    /// they match nearly the same paths as the templates that end with the `**`.
     fn rest(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         let nodes = self.nodes;
         let node = &nodes[at];

@@ -11,7 +11,7 @@ use std::fmt;
 /// |---|---|
 /// | the template does not follow the grammar of `google/api/http.proto`, or the rule has no HTTP method | |
 /// | a variable, the body or the response body names a field that does not exist | |
-/// | a variable is a message or repeated, or its path has a repeated field, a scalar or a message such as a `Timestamp` | |
+/// | a variable is a message or repeated, or a field before the last in its path is repeated, a scalar, or a message such as a `Timestamp` | |
 /// | a field is bound twice, or two variables are members of one oneof | |
 /// | the rule is an additional binding of an additional binding | |
 /// | the method streams its requests | |

@@ -207,8 +207,8 @@ impl Message {
         Some((place, &self.fields[place]))
     }
 
-    /// Returns the field whose key `text` begins with, if it is one of the next few from the index `from` on. This is
-    /// the common case, since most texts have their members in the order of the fields.
+    /// Looks at the few fields from index `from` on, and returns the one whose key is at the beginning of `text`.
+    /// Most texts have their members in the order of the fields, so it is usually one of these.
     pub(crate) fn field_next(&self, from: usize, text: &[u8]) -> Option<(usize, &Field)> {
         const FEW: usize = 8;
         let begin = head(text)?;

@@ -405,7 +405,8 @@ where
                 return Poll::Ready(self.message(&message));
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                // If no message was written, the status was read before the head was sent.
+                // A stream without a message had its OK status before the head was sent. After a message, the status is
+                // missing.
                 let text = "the response ended without a gRPC status";
                 return Poll::Ready(Err(match self.begun {
                     true => Status::internal(text),

@@ -128,7 +128,7 @@ fn whole(text: &str) -> Option<i128> {
     if units.is_empty() {
         return None;
     }
-    // Count the zeros at the end, so that `1000e-3` is an integer for any number of zeros.
+    // Move the zeros at the end into the exponent, so that many of them, as in `1000e-3`, do not overflow.
     let zeros = match fraction {
         "" => units.len() - units.trim_end_matches('0').len(),
         _ => 0,

@@ -194,7 +194,7 @@ fn an_any_nested_300_levels_deep_is_written_so_that_it_can_be_read_back() {
     let output = output.expect("it has a JSON form");
     assert_eq!(output.matches("@type").count(), 100);
     let back = read(&SCHEMA, id(name), output.as_bytes(), JsonOptions::default());
-    back.expect("it nests no deeper than is read");
+    back.expect("its depth is within the limit of reading");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_value_of_another_type_is_an_error_even_if_a_valid_one_follows() {
     let twice = twice.replace('{', r#"{"@type":"x/google.longrunning.Operation","#);
     let once = r#"{"@type":"x/google.longrunning.Operation","done":true,"name":"a"}"#;
     assert_eq!(round("google.protobuf.Any", &twice).as_deref(), Ok(once));
-    // The reader sees an operation, and nothing was lost.
+    // When this text is read again, its `Any` is an operation with both fields.
     let read = r#"{"@type":"x/google.longrunning.Operation","name":"a","done":true}"#;
     assert_eq!(round("google.protobuf.Any", once).as_deref(), Ok(read));
     assert_eq!(round("google.protobuf.Any", read).as_deref(), Ok(read));
