@@ -23,7 +23,7 @@ use crate::failure::Failure;
 const TABLE: &str = "table(check,result,detail)";
 /// Timeout of one check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Difference of the clocks from which the check fails. Google's token service rejects requests with wrong times.
+/// The check fails if the clocks differ by this much or more. Google's token service rejects requests with wrong times.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 const DEFAULT_HOST: &str = "apigateway.googleapis.com";
 

@@ -343,7 +343,8 @@ fn browse(address: &str) {
     }
 }
 
-/// Returns the emulator's error about a setting, with the arguments that set it. The content of a file is not usage.
+/// Returns the emulator's error about a setting, with the arguments that set it. An error in the content of a file is not
+/// wrong usage.
 fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Failure {
     let text = with_causes(error);
     let files = [

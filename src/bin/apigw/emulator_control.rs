@@ -101,16 +101,16 @@ struct Calls {
     /// Print further calls as they end, until it is interrupted.
     #[arg(long, short)]
     follow: bool,
-    /// Calls of one method only, such as GetOperation.
+    /// Only calls of this method, such as GetOperation.
     #[arg(long, value_name = "METHOD", default_value = "")]
     method: String,
-    /// Calls for one resource only, and for those below it.
+    /// Only calls for this resource and for those below it.
     #[arg(long, value_name = "NAME", default_value = "")]
     resource: String,
-    /// Calls with one code only, such as NOT_FOUND.
+    /// Only calls with this code, such as NOT_FOUND.
     #[arg(long, value_name = "CODE", default_value = "")]
     code: String,
-    /// Calls with a text only, in the method, the name, the error or the fault.
+    /// Only calls that have this text in the method, the name, the error or the fault.
     #[arg(long, value_name = "TEXT", default_value = "")]
     text: String,
     /// Print only the newest recorded calls, at most this many. With --follow, further calls are printed without a limit.

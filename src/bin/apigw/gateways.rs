@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Update(Update),
     /// Deploy files to a gateway: create what is missing, update what differs, print the URL.
     Deploy(Box<deploy::Deploy>),
-    /// Make a gateway serve the config before its current one.
+    /// Make a gateway serve an older config again.
     Rollback(rollback::Rollback),
     #[command(flatten)]
     Iam(iam::Command<resource::Gateway>),

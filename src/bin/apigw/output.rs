@@ -73,7 +73,8 @@ pub(crate) async fn closed() {
     use tokio::net::unix::pipe::Sender;
 
     let duplicate = std::io::stdout().as_fd().try_clone_to_owned();
-    // The sender does not write, so the pipe keeps its blocking mode. For a file, the sender cannot be created.
+    // The `Sender` only waits for the reader to close the pipe, so the pipe need not be non-blocking. For a file, the
+    // sender cannot be created.
     let pipe = duplicate.and_then(Sender::from_owned_fd_unchecked);
     match pipe {
         Ok(pipe) if pipe.ready(Interest::ERROR).await.is_ok() => {}
@@ -138,7 +139,7 @@ fn safe(text: &str, replaced: impl Fn(char) -> String) -> String {
     out
 }
 
-/// Replaces characters that could control the terminal, since the text of a server must not.
+/// Replaces characters that could control the terminal, since the text of a server must not control it.
 pub(crate) fn printable(text: &str) -> String {
     safe(text, |_| REPLACEMENT.to_string())
 }

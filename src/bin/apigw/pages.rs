@@ -64,7 +64,8 @@ Differences from `gcloud api-gateway` that a script can notice:
 ";
 
 const ENVIRONMENT: &str = "\
-Settings are read from flags, then from the environment, then from the active gcloud configuration:
+Each setting has the value of the first of these that is set. Names with a slash, such as core/project, are properties
+of the active gcloud configuration.
 
   project                      --project, CLOUDSDK_CORE_PROJECT, core/project, GOOGLE_CLOUD_PROJECT, the project of the
                                application default credentials
@@ -87,7 +88,8 @@ Settings are read from flags, then from the environment, then from the active gc
   colour                       --color, NO_COLOR, CLICOLOR_FORCE, TERM=dumb
   gcloud configuration         --configuration, CLOUDSDK_ACTIVE_CONFIG_NAME, the file active_config; the folder is
                                CLOUDSDK_CONFIG or ~/.config/gcloud
-  proxy                        --proxy, --no-proxy, https_proxy, no_proxy
+  proxy                        --proxy, --no-proxy, https_proxy or http_proxy by the scheme of the endpoint, all_proxy,
+                               no_proxy; in uppercase, too, except for http_proxy
 
 `apigw config show` prints each value and its source.
 ";

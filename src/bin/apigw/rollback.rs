@@ -17,7 +17,7 @@ use crate::{output, running};
 pub(crate) struct Rollback {
     #[command(flatten)]
     gateway: resource::Gateway,
-    /// Id or full name of the config to restore; by default the newest config that is older than the current one.
+    /// Id or full name of the config to restore; by default the newest active config that is older than the current one.
     #[arg(long, value_name = "API_CONFIG")]
     to: Option<String>,
     #[command(flatten)]

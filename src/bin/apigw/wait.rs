@@ -202,8 +202,8 @@ pub(crate) async fn follow_any(
     }
 }
 
-/// Returns the response of an operation whose result has another type than expected: the type was inferred from the target.
-/// Returns any other error unchanged.
+/// Returns the response even if it has another type than expected, since the expected type was only inferred from the
+/// target. Returns any other error unchanged.
 fn other_result(error: OperationError) -> Result<Value, Failure> {
     match error.kind() {
         OperationErrorKind::WrongResult { found, .. } => output::json(found),
