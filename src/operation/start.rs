@@ -79,9 +79,9 @@ impl<R: OperationResult + Name> Operation<R> {
 /// The start time of a call.
 ///
 /// The times of operations are by the server's clock, which differs from ours. So the start of the call is converted to the
-/// server's clock: it is the `date` of a response, minus the time that has passed since the call began, by our monotonic clock.
-/// The result is too early by at most the transit time of the response. Without a `date`, as with a transport within the
-/// process, the clock of this machine is used.
+/// server's clock: it is the `date` of a response minus the time since the start of the call, which our monotonic clock
+/// measures. The result is too early by at most the transit time of the response. Without a `date`, as with a transport
+/// within the process, the clock of this machine is used.
 #[derive(Clone, Copy, Debug)]
 struct CallStart {
     wall: SystemTime,
