@@ -57,6 +57,10 @@ class Envoy:
         self.endpoint = f"http://127.0.0.1:{ports['transcoder']}"
         self.http1_endpoint = f"http://127.0.0.1:{ports['http1_only']}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         self._process.terminate()
         try:
