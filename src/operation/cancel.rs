@@ -34,8 +34,8 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// The request is retried by its policy. It ends after the client's [`timeout`](CallOptions::timeout), ten seconds by
     /// default, even if a user's layer hangs. Afterwards, a wait that was dropped earlier continues with the time that remains
-    /// of its total timeout; otherwise a new wait begins. An operation that is done is not cancelled: its outcome is returned
-    /// without a request.
+    /// of its total timeout; otherwise a new wait begins. No request to cancel is sent for an operation that is known to be
+    /// done: its outcome is returned.
     ///
     /// # Errors
     ///

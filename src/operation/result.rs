@@ -80,7 +80,7 @@ pub(crate) fn read<R: OperationResult>(
                 found: any.clone(),
             })
         }
-        // A delete has no result, and with `MissingResult::Empty` the result of any operation may be missing.
+        // Only with `MissingResult::Empty` can an operation succeed without a result. The default value replaces the result.
         None => Ok(R::default()),
     }
 }

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_of_another_type_or_that_is_malformed_is_an_error_with_both_names() {
+    fn metadata_of_another_type_and_malformed_metadata_are_errors() {
         let metadata = OperationMetadata {
             verb: "create".to_owned(),
             ..OperationMetadata::default()

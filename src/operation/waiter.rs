@@ -47,7 +47,8 @@ pub(crate) struct Waiter {
     due: Option<Instant>,
     /// Time at which the latest poll would have timed out.
     round_deadline: Instant,
-    /// True if the next wait polls without a delay: this process has not polled the operation yet, or `poll_now` was called.
+    /// True if the next wait polls without a delay: `poll_now` was called, or the operation was resumed, and no poll has
+    /// succeeded since.
     poll_at_once: bool,
     polls: u32,
     failure: Option<Arc<Error>>,

@@ -79,7 +79,8 @@ impl<R> Drop for AbortOnDrop<R> {
 }
 
 impl<R: OperationResult> Operation<R> {
-    /// Watches the operation: returns a stream that begins with the known snapshot and has each later change.
+    /// Watches the operation: returns a stream of its snapshots, from the known one on. Snapshots that a slow reader missed are
+    /// skipped.
     ///
     /// The watch needs a Tokio runtime.
     ///

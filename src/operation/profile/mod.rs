@@ -89,7 +89,8 @@ pub trait ServiceProfile: fmt::Debug + Send + Sync + 'static {
     /// that the target does not exist.
     ///
     /// A ready target proves that a create succeeded, and becomes its result. A missing target proves that a delete succeeded,
-    /// with `google.protobuf.Empty` as its result. If the operation is done without a result, a ready target is its result.
+    /// with `google.protobuf.Empty` as its result. If an operation other than a delete is done without a result, a ready target is
+    /// its result.
     ///
     /// The default is `None`: the target proves nothing.
     fn read_target(&self, request: TargetRequest) -> Option<TargetFuture> {

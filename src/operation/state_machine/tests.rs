@@ -324,7 +324,8 @@ async fn each_event_has_its_next_step() {
     }
 }
 
-/// An operation that the server reported as done: the next step after each code of a failed probe.
+/// The next step after each code of a failed probe, for an operation that is done without a result and for one that the server
+/// does not know.
 #[tokio::test(start_paused = true)]
 async fn every_code_of_a_failed_probe_has_its_step() {
     let transient = [

@@ -1,4 +1,4 @@
-//! The due operations of one location, and the listing that replaces many polls.
+//! The operations of one location, by the time at which they are due, and the listing that replaces many polls.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -43,9 +43,9 @@ pub(super) struct Location {
     pub(super) calls: usize,
     /// Position in the queues of the table.
     pub(super) position: QueuePosition,
-    /// The due operations that a listing may show.
+    /// The operations that a listing may show, by the time at which they are due.
     pub(super) listed: BTreeSet<Due>,
-    /// The due operations that are polled on their own.
+    /// The operations that are polled on their own, by the time at which they are due.
     pub(super) single: BTreeSet<Due>,
     pub(super) listing: Option<Listing>,
     /// Sequence number of the latest listing.
@@ -234,7 +234,7 @@ impl Location {
         .map(|pause| now + pause);
     }
 
-    /// Moves an operation within the queues of due operations.
+    /// Moves an operation within the queues.
     pub(super) fn queue(&mut self, name: &Arc<str>, before: Option<Queued>, now: Option<Queued>) {
         if let Some(Queued { single, due }) = before {
             self.queue_of(single).remove(&(due, Arc::clone(name)));

@@ -30,7 +30,7 @@ pub(super) struct Entry {
     /// Time of the latest answer about the operation.
     last_seen: Option<Instant>,
     pub(super) waiters: Vec<PendingWait>,
-    /// Position among the due operations of its location.
+    /// Position in the queues of its location.
     pub(super) queued: Option<Queued>,
     /// Position among the deadlines of waits.
     pub(super) deadline: Option<Instant>,
@@ -209,7 +209,7 @@ impl Entry {
         Some((tracked, timeout))
     }
 
-    /// Marks a probe as still needed, after the call was not made.
+    /// Marks a probe as still needed, after its call was dropped without a result.
     pub(super) fn retry_probe(&mut self, call: u64) {
         for waiter in &mut self.waiters {
             if waiter.probe == Probe::InFlight(call) {
