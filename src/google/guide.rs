@@ -22,8 +22,8 @@
 //!
 //! ## The three files of a contract
 //!
-//! All three files are in [googleapis](https://github.com/googleapis/googleapis), in the folder of the service's protos. A
-//! program can also embed them by `include_bytes!` and `include_str!`.
+//! The two configurations are in [googleapis](https://github.com/googleapis/googleapis), in the folder of the service's protos.
+//! The descriptor set is compiled from the protos. A program can also embed the files by `include_bytes!` and `include_str!`.
 //!
 //! - An encoded descriptor set has the methods, the routing headers, the HTTP routes and the types of operations. It is
 //!   required.

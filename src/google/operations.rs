@@ -271,7 +271,7 @@ impl Operations {
     /// # Errors
     ///
     /// Returns the errors of [`get`](Self::get). The call fails with UNIMPLEMENTED if the server does not offer the method. Over
-    /// REST the call always fails with UNIMPLEMENTED, since the method has no HTTP rule.
+    /// REST the call also fails with UNIMPLEMENTED if the service configuration has no HTTP rule for the method.
     ///
     /// # Cancel safety
     ///
