@@ -82,7 +82,8 @@ pub(crate) struct Unsupported {
 const OPERATIONS: &str = "google.longrunning.Operations";
 const OPERATION: &str = "google.longrunning.Operation";
 
-/// A method without an HTTP rule. Its routing header has the request's field `name` nevertheless.
+/// A method that has an HTTP rule in few service configurations. Without a rule, its routing header has the request's field
+/// `name` nevertheless.
 const WAIT_OPERATION: &str = "google.longrunning.Operations.WaitOperation";
 
 /// Methods that are safe to repeat although they are not mapped to GET or DELETE. They belong to services that many Google
