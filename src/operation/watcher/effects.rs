@@ -62,7 +62,7 @@ impl LogEvent {
             Self::RateLowered(rate) => {
                 tracing::debug!(
                     rate,
-                    "the server returned RESOURCE_EXHAUSTED; the rate of polls is halved"
+                    "the server returned RESOURCE_EXHAUSTED; the rate of polls is lowered"
                 );
             }
             Self::NotListed(location, code) => {

@@ -66,15 +66,17 @@ impl RateLimit {
         self.next = self.next.max(earliest) + interval;
     }
 
-    /// Halves the rate, at most once a second, after RESOURCE_EXHAUSTED. Returns true if the rate changed.
+    /// Halves the rate after RESOURCE_EXHAUSTED, at most once a second and down to the lowest rate. Returns true if the rate
+    /// changed.
     pub(super) fn lower(&mut self, now: Instant) -> bool {
         let lowered = self.rate < self.configured;
         if lowered && now.saturating_duration_since(self.changed) < Duration::from_secs(1) {
             return false;
         }
-        self.rate = (self.rate / 2.0).max(MIN_LOWERED_RATE.min(self.configured));
+        let before = self.rate;
+        self.rate = (before / 2.0).max(MIN_LOWERED_RATE.min(self.configured));
         self.changed = now;
-        true
+        self.rate < before
     }
 
     /// Returns the current rate in calls per second.
@@ -127,6 +129,8 @@ mod tests {
             now += Duration::from_secs(2);
             limit.lower(now);
         }
+        now += Duration::from_secs(2);
+        assert!(!limit.lower(now), "the lowest rate is not lowered");
         assert!(
             (limit.rate() - MIN_LOWERED_RATE).abs() < 1e-9,
             "{}",
