@@ -232,7 +232,7 @@ impl Waiter {
                     let probed = Box::pin(self.tracked.probe(&self.clients, timeout)).await;
                     let event = match probed {
                         Ok((target, result)) => self.tracked.apply_probe(target, result),
-                        Err(status) => Event::ProbeFailed(self.poll_failed(status)),
+                        Err(status) => Event::ProbeFailed(self.call_failed(status)),
                     };
                     if event == Event::Probed(Verdict::Succeeded) {
                         on_change(&self.tracked.snapshot);
@@ -297,7 +297,7 @@ impl Waiter {
                 }
                 event
             }
-            Err(status) => Event::PollFailed(self.poll_failed(status)),
+            Err(status) => Event::PollFailed(self.call_failed(status)),
         };
         self.step(event)
     }
@@ -340,9 +340,9 @@ impl Waiter {
         self.failure = Some(Arc::new(failure.into()));
     }
 
-    fn poll_failed(&mut self, status: Status) -> CallFailure {
+    fn call_failed(&mut self, status: Status) -> CallFailure {
         let failure = CallFailure::from_status(&status);
-        tracing::debug!(code = ?status.code(), "a poll of an operation failed");
+        tracing::debug!(code = ?status.code(), "a poll or probe of an operation failed");
         self.record_failure(status);
         failure
     }

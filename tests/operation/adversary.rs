@@ -151,7 +151,7 @@ async fn a_policy_that_is_set_after_a_wait_was_dropped_applies() {
     assert!(result.is_ok(), "{result:?}");
 }
 
-/// A subscriber that panics on the event of a failed poll.
+/// A subscriber that panics on the event of a failed call of the watcher.
 struct PanickingSubscriber;
 
 impl tracing::Subscriber for PanickingSubscriber {
@@ -172,7 +172,7 @@ impl tracing::Subscriber for PanickingSubscriber {
         }
         let mut text = Text(String::new());
         event.record(&mut text);
-        if text.0.contains("a poll of an operation failed") {
+        if text.0.contains("a poll, probe or listing of operations failed") {
             panic!("subscriber");
         }
     }

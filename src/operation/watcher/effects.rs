@@ -29,7 +29,7 @@ pub(super) struct Effects {
 pub(super) enum LogEvent {
     RateLowered(f64),
     NotListed(Arc<str>, Option<Code>),
-    PollFailed(Code),
+    CallFailed(Code),
 }
 
 impl Effects {
@@ -72,8 +72,8 @@ impl LogEvent {
                     "cannot list the operations of a location; they are polled one by one"
                 );
             }
-            Self::PollFailed(code) => {
-                tracing::debug!(?code, "a poll of an operation failed");
+            Self::CallFailed(code) => {
+                tracing::debug!(?code, "a poll, probe or listing of operations failed");
             }
         }
     }

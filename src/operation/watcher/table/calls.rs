@@ -269,7 +269,7 @@ impl Table {
         }
         self.effects
             .log_events
-            .push(LogEvent::PollFailed(failure.code));
+            .push(LogEvent::CallFailed(failure.code));
         (failure, Arc::new(Error::from(status)))
     }
 }
