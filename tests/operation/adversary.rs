@@ -172,7 +172,10 @@ impl tracing::Subscriber for PanickingSubscriber {
         }
         let mut text = Text(String::new());
         event.record(&mut text);
-        if text.0.contains("a poll, probe or listing of operations failed") {
+        if text
+            .0
+            .contains("a poll, probe or listing of operations failed")
+        {
             panic!("subscriber");
         }
     }

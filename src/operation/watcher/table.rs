@@ -167,18 +167,17 @@ impl Table {
         name: &Arc<str>,
         cell: &Arc<WaitCell>,
         reason: AbandonReason,
+        now: Instant,
     ) -> Option<WaitEnd> {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
-        let (error, now) = (reason.error(), Instant::now());
-        let end = entry.abandon(&mut waiter, name, error, now, &mut self.effects);
+        let end = entry.abandon(&mut waiter, name, reason.error(), now, &mut self.effects);
         self.after_removal(name, waiter);
         Some(end)
     }
 
     /// Ends all waits, since the task that polled for them panicked.
-    pub(super) fn abandon_all(&mut self, reason: AbandonReason) {
-        let now = Instant::now();
+    pub(super) fn abandon_all(&mut self, reason: AbandonReason, now: Instant) {
         let names: Vec<_> = self.entries.keys().cloned().collect();
         for name in names {
             while let Some(entry) = self.entries.get_mut(&name)

@@ -31,14 +31,15 @@ impl Drop for Driver {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
+        let now = Instant::now();
         shared.with_table(|table| {
             let relied_on = table.drivers.remove(self.number);
-            table.drop_calls(self.number);
+            table.drop_calls(self.number, now);
             if !table.drivers.is_empty() {
                 table.notify_drivers();
             } else if self.panicked {
                 // The waits are ended, and not woken to start a new task, which might panic again.
-                table.abandon_all(AbandonReason::Panicked);
+                table.abandon_all(AbandonReason::Panicked, now);
             } else if relied_on {
                 table.wake_all();
             }

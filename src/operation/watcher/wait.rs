@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::runtime;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::wait_end::{AbandonReason, WaitCell, WaitEnd};
@@ -67,7 +68,8 @@ impl TableWait {
         let Err(reason) = self.shared.ensure_driver() else {
             return Poll::Pending;
         };
-        let abandon = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
+        let now = Instant::now();
+        let abandon = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason, now);
         match self.shared.with_table(abandon) {
             Some(end) => {
                 let end = Arc::new(end);
@@ -93,7 +95,7 @@ impl TableWait {
         if let Err(reason) = self.shared.ensure_driver()
             && let Some(end) = self
                 .shared
-                .with_table(|table| table.abandon(&self.name, &self.cell, reason))
+                .with_table(|table| table.abandon(&self.name, &self.cell, reason, Instant::now()))
         {
             // The next poll of the future returns the end. The cell has the waker of this call, which needs no wake: this call
             // returns at once.

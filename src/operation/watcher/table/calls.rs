@@ -208,9 +208,8 @@ impl Table {
     }
 
     /// Ends the calls of a driver that was dropped.
-    pub(in crate::operation::watcher) fn drop_calls(&mut self, driver: u64) {
+    pub(in crate::operation::watcher) fn drop_calls(&mut self, driver: u64, now: Instant) {
         let dropped = self.calls.ids_where(|_, call| call.driver == driver);
-        let now = Instant::now();
         for id in dropped {
             self.end_call(id, Outcome::Dropped, now);
         }
