@@ -44,7 +44,7 @@ pub(super) fn check(
         }
     }
     if let Some(node) = root.get("x-google-deprecated")
-        && !matches!(node.kind, Kind::Bool(_))
+        && node.boolean().is_none()
     {
         let text = format!(
             "`x-google-deprecated` must be a boolean, not {}",
