@@ -77,8 +77,8 @@ pub enum OperationErrorKind {
     Cancelled(pb::Status),
     /// The operation succeeded, but its result is a message of another type.
     ///
-    /// If only the missing target proves that a delete succeeded, the result is `google.protobuf.Empty`, even if the method
-    /// returns another type.
+    /// A delete whose success only its missing target proves has the result `google.protobuf.Empty`. If the method returns
+    /// another type, the wait ends with this error.
     WrongResult {
         /// The full name of the expected type.
         expected: String,

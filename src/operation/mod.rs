@@ -189,8 +189,8 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// Sets the schedule of the polls. The default is the schedule of the service's profile. For API Gateway, the profile
-    /// chooses it by the verb and the resource (see [`Schedule::fitting`]). If an earlier wait was dropped, the next wait
-    /// starts from the beginning, with the whole total timeout.
+    /// chooses it by the verb and the resource (see [`Schedule::fitting`]). This method discards
+    /// an earlier wait that was dropped: the next wait starts from the beginning, with the whole total timeout.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
         self.waiter.settings.schedule = Some(Arc::new(schedule));

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_is_older_than_its_creation_proves_nothing() {
+    fn a_resource_that_is_older_than_the_create_operation_proves_nothing() {
         let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let cases = [
             (Some(1_000_001), Some(began), Verdict::Succeeded),

@@ -29,7 +29,8 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 /// Timeout of the search for an operation.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Maximum number of pages of the search. With a transport that answers at once, the timeout alone would not limit it.
+/// Maximum number of pages of the search. The timeout alone does not end the search if the transport always answers at once,
+/// since the timer is then never polled.
 const MAX_PAGES: usize = 1000;
 
 impl<R: OperationResult + Name> Operation<R> {

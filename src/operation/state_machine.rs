@@ -163,8 +163,8 @@ impl WaitState {
         self.schedule.timeout_of_poll(self.remaining(now))
     }
 
-    /// Allows further polls after the next one. The next poll is made at once, so it is no longer the last one at the end of
-    /// the total timeout.
+    /// Allows further polls after the next one. If the next poll was moved to the end of the total timeout, as the last one, it
+    /// is now made at once instead.
     pub(crate) fn poll_now(&mut self) {
         self.last = false;
     }

@@ -38,8 +38,8 @@ impl TrackedOperation {
     /// Returns the known facts about the operation. `profile` is the profile of its service.
     ///
     /// The target and the verb from the method or the handle have precedence over the metadata, since metadata that contradicts
-    /// them could cause a false proof. The state of another resource must not prove a success, and neither must the ready target
-    /// of an update whose metadata has the verb `create`.
+    /// them could cause a false proof. For example, metadata with another target would let the state of that other resource
+    /// prove a success. Metadata with the verb `create` would let the ready target of an update prove one.
     pub(crate) fn facts(&self, profile: &dyn ServiceProfile) -> Facts {
         let known = metadata_facts(&self.snapshot, profile);
         Facts {

@@ -363,7 +363,7 @@ async fn every_code_of_a_failed_probe_has_its_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_ends_by_the_total_and_one_poll_timeout() {
+async fn a_probe_ends_at_most_one_poll_timeout_after_the_total_timeout() {
     let (mut wait, began) = wait(MissingResult::CheckTarget);
     let round = began + secs(70);
     assert_eq!(wait.probe_timeout(began + secs(1), round), secs(10));

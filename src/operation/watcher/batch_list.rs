@@ -225,7 +225,7 @@ impl Location {
         };
         self.no_listing_before = match ended {
             ListingEnd::Failed(_) | ListingEnd::Endless => Some(REJECTED_PAUSE),
-            // The first failure may affect polls as well, so no pause follows it.
+            // No pause follows the first failure. Polls would probably fail too, so single polls would not help.
             ListingEnd::Transient => Some(TRANSIENT_PAUSE).filter(|_| self.failures > 1),
             ListingEnd::Complete | ListingEnd::Late => {
                 Some(REJECTED_PAUSE).filter(|_| listing.shown < listing.pages)

@@ -115,7 +115,7 @@ impl Calls {
         self.all.insert(self.latest, call);
     }
 
-    /// Keeps the abort handle of a call. Returns the handle if the call has ended already.
+    /// Keeps the abort handle of a call. Returns the handle if the call was removed.
     pub(super) fn spawned(&mut self, id: u64, handle: AbortHandle) -> Option<AbortHandle> {
         match self.all.get_mut(&id) {
             Some(call) => {

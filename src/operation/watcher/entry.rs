@@ -428,8 +428,8 @@ impl PendingWait {
         match completion {
             Completion::Result => Some(WaitEvent::Own(event, None)),
             Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
-            // If an operation is done without a result, its target is probed, and a probe that proves nothing ends the wait. So
-            // this answer counts only if the wait's own poll was due.
+            // This answer leads to a probe, and a probe that proves nothing ends the wait. An answer to another wait's poll must
+            // not end this wait early, so the answer counts only if this wait's own poll was due.
             Completion::NoResult => self
                 .is_due(started, now)
                 .then_some(WaitEvent::Own(event, None)),

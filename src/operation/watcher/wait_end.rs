@@ -45,7 +45,7 @@ impl AbandonReason {
             }
             Self::ShutDown => "the Tokio runtime that polled the operation has been shut down",
             Self::Panicked => {
-                "the task of the watcher panicked; a runtime must have its time driver enabled"
+                "the task of the watcher panicked, probably because the time driver of its runtime is not enabled"
             }
             Self::CallPanicked => "a transport or a layer panicked in a call of the watcher",
         };
@@ -205,7 +205,7 @@ mod tests {
             (
                 AbandonReason::Panicked,
                 Code::Cancelled,
-                "the task of the watcher panicked; a runtime must have its time driver enabled",
+                "the task of the watcher panicked, probably because the time driver of its runtime is not enabled",
             ),
             (
                 AbandonReason::CallPanicked,

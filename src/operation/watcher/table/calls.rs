@@ -97,7 +97,7 @@ impl Table {
         begun
     }
 
-    /// Keeps the abort handle of a call. A call that has ended already is aborted.
+    /// Keeps the abort handle of a call. If the call is no longer in the table, its task is aborted.
     pub(in crate::operation::watcher) fn call_spawned(&mut self, id: u64, handle: AbortHandle) {
         self.effects.aborted.extend(self.calls.spawned(id, handle));
     }

@@ -34,7 +34,7 @@ fn table(now: Instant) -> (Table, Waits) {
     (table, waits)
 }
 
-/// Returns an empty page with this token of the next one.
+/// Returns an empty page with this `next_page_token`.
 fn page(token: &str) -> Result<ListOperationsResponse, Status> {
     Ok(ListOperationsResponse {
         next_page_token: token.to_owned(),
