@@ -39,8 +39,8 @@ pub(crate) struct FileOptions {
     pub(crate) features: Option<Features>,
 }
 
-/// `google.protobuf.FeatureSet` of an element of a file with an edition; 0 means that the element inherits the
-/// feature.
+/// The `google.protobuf.FeatureSet` of an element, such as a message or a field, in files that use editions. A 0 means that the
+/// element inherits the feature.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Features {
     #[prost(int32, tag = "1")]

@@ -14,7 +14,7 @@ use crate::stack::Stack;
 use crate::transport::RestFallback;
 use crate::transport::{ActiveTransport, Transport};
 
-/// A client of a Google service, for the service's generated clients.
+/// Connects generated clients to a Google service: it provides their stack, and waits for operations.
 ///
 /// The client is built from the service's [`Contract`]. It is cheap to clone, and its clones share connections, credentials and
 /// the throttling of retries. It connects on its first call.

@@ -264,9 +264,9 @@ impl Operations {
     /// services offer this method; to wait with any service, await an [`operation`](Self::operation).
     ///
     /// One call is made. The server may return earlier: many servers wait for at most a minute. The call itself has a timeout
-    /// too, 60 seconds by default. The server is asked to wait for at most five seconds less, or for half of a call timeout
-    /// below ten seconds, so that the answer arrives in time. To wait for longer, set
-    /// [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
+    /// too, 60 seconds by default. So that the answer arrives in time, the server is asked to wait for at most the call
+    /// timeout minus five seconds. If the call timeout is below ten seconds, the server is asked to wait for at most half of
+    /// it. To wait for longer, set [`CallOptions::timeout`](crate::CallOptions::timeout) or call this method again.
     ///
     /// # Errors
     ///

@@ -163,7 +163,7 @@ fn retry(policy: &Json, place: String) -> Result<Retry, String> {
             )
         })?);
     }
-    // A policy without a code is valid, since some published configs have one. It retries nothing.
+    // Some published configs have a policy without codes, so it is valid. It retries nothing.
     codes.sort_unstable();
     codes.dedup();
     object.ignore(&["perAttemptRecvTimeout"]);
