@@ -28,8 +28,8 @@
 //!   in YAML 1.1 and strings in YAML 1.2. They are accepted as both, since the service and its tools read them differently.
 //! - The last value of a duplicate key is used, and only the first document of a file is read, as in the converter. Both
 //!   are warnings.
-//! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
-//!   most 200 aliases, and values are nested at most 100 deep. The service documents the limits on files, bytes and aliases.
+//! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values. An aliased value counts once at each use. A
+//!   document has at most 200 aliases, and values are nested at most 100 deep. The service documents the limits on files, bytes and aliases.
 //!   The limits on values and on nesting are ours: they keep time and memory within bounds.
 //! - A config may have no host, or several hosts. The converter accepts both if its caller passes the name of the service, as
 //!   API Gateway does.

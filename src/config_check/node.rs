@@ -12,7 +12,8 @@ const INDEXED: usize = 12;
 /// Maximum depth of nested values. The limit makes it safe to walk a tree by recursion.
 pub(super) const MAX_DEPTH: usize = 100;
 
-/// Maximum number of values in the files of one config, with aliases written out. A long text counts as several.
+/// Maximum number of values in the files of one config. An aliased value counts once at each use, and a long text counts as
+/// several values.
 pub(super) const MAX_VALUES: usize = 2_000_000;
 
 /// Number of bytes of a string that count as one further value.

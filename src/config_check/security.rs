@@ -49,9 +49,9 @@ impl Schemes<'_> {
         if let Some(first) = first {
             let (method, path) = (first.method.to_uppercase(), excerpt(first.path));
             let text = match unsecured {
-                1 => format!("{method} `{path}` has no `security`: anyone may call it"),
+                1 => format!("{method} `{path}` has no `security`, so anyone may call it"),
                 _ => format!(
-                    "{unsecured} operations have no `security`, {method} `{path}` first: anyone may call them"
+                    "{unsecured} operations have no `security`, so anyone may call them: the first is {method} `{path}`"
                 ),
             };
             report.at(&rules::UNSECURED, first.at, text);
@@ -87,7 +87,7 @@ impl Schemes<'_> {
                         if tokens == 2 {
                             let text = format!(
                                 "`{name}` is required together with another token scheme: put each scheme into its own \
-                                 requirement, of which one must be met"
+                                 requirement: a call then needs only one of them"
                             );
                             report.at(&rules::SECURITY_CONJUNCTION, entry.at, text);
                         }

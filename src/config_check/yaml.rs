@@ -205,7 +205,7 @@ pub(super) fn spend(allowance: &mut usize, values: usize, at: Position) -> Resul
         Some(rest) => *allowance = rest,
         None => {
             let text = format!(
-                "the files must have at most {MAX_VALUES} values in all, with aliases written out"
+                "the files must have at most {MAX_VALUES} values in all, where an aliased value counts once at each use"
             );
             return Err((&rules::TOO_MANY_VALUES, at, text));
         }
@@ -223,7 +223,9 @@ pub(super) fn grow(
     if node.grow(by, key_length) {
         return Ok(());
     }
-    let text = format!("values must be nested at most {MAX_DEPTH} deep, with aliases written out");
+    let text = format!(
+        "values must be nested at most {MAX_DEPTH} deep, including the depth of aliased values"
+    );
     Err((&rules::TOO_DEEP, at, text))
 }
 

@@ -98,7 +98,7 @@ fn operations_without_security_are_reported_once_for_each_document() {
     assert_eq!(
         found,
         [
-            "a.yaml:21:5: 2 operations have no `security`, GET `/shelves/{shelf}` first: anyone may call them"
+            "a.yaml:21:5: 2 operations have no `security`, so anyone may call them: the first is GET `/shelves/{shelf}`"
         ]
     );
 }

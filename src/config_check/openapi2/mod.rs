@@ -145,7 +145,8 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         _ => version_text,
     };
     let place = report.location(version.at);
-    // The converter replaces other characters by `_`, so two names that differ only in such characters are the same.
+    // The converter replaces each character except letters and digits (and `.` in a version) by `_`. So two names that differ
+    // only in such characters are the same.
     let clean = |text: &str, kept: &str| {
         text.replace(
             |char: char| !char.is_ascii_alphanumeric() && !kept.contains(char),

@@ -79,7 +79,7 @@ fn begin(
 /// The references that the converter follows to create its types. The converter ignores all other references.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
-    /// Addresses of references that are a whole model: a definition, or the schema of a body.
+    /// Addresses of references that stand in place of a whole definition or of the whole schema of a body (a model).
     pub(super) models: HashSet<*const Node>,
     /// Addresses of references in a property, a list or a map, and in the schema of a response.
     pub(super) properties: HashSet<*const Node>,
