@@ -14,7 +14,7 @@ mod descriptor;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "only the library needs these parts: the protos of the table do not have everything that the reader accepts"
+    reason = "the build script does not use every part of the reader: the protos of API Gateway need only some of them"
 )]
 #[path = "src/contract/reader/mod.rs"]
 mod reader;
