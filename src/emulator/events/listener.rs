@@ -85,7 +85,7 @@ impl<C: Settle> Listener<C> {
 }
 
 /// Applies the events of operations that are due. Returns the time until the next event of an operation. Returns `None` if no
-/// operation runs, or if the clock is paused.
+/// event is scheduled, or if the clock is paused.
 fn time_to_next_event(state: &State) -> Option<Duration> {
     let tables = state.lock();
     let next = tables.operations.next_event_at()?;

@@ -50,7 +50,7 @@ impl PageToken {
                 FieldValue::Flag(flag) => Some(Written::Flag(*flag)),
                 FieldValue::Number(number) => Some(Written::Number(*number)),
                 FieldValue::Time(time) => Some(Written::Time(*time)),
-                // These types have no order and are in no sort key.
+                // An unset value is a part without a value. Maps and messages have no order and are in no sort key.
                 FieldValue::Unset | FieldValue::Map(_) | FieldValue::Message => None,
             },
         });

@@ -28,8 +28,8 @@ use aux_services::{AuxServices, aux_services};
 use incoming::{addresses, incoming, of_listener};
 use routes::serve;
 
-/// An emulator that is served on a port. Dropping the server closes the port and all connections at once; [`stop`](Self::stop)
-/// completes the calls in progress first.
+/// An emulator that is served on a port. Dropping the server closes the port at once, and each connection after its calls in
+/// progress. [`stop`](Self::stop) also waits until all connections are closed.
 #[must_use = "dropping the server closes the port"]
 pub struct Server {
     emulator: Emulator,
@@ -100,7 +100,7 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the port and all connections at once.
+    /// Dropping the future closes the port at once, and each connection after its calls in progress.
     pub async fn stop(mut self) -> io::Result<()> {
         if let Some(stop) = self.stop.take() {
             // The server may have ended already.

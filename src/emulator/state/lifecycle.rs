@@ -33,8 +33,9 @@ pub(crate) fn start<R: Resource>(
 
 /// Requests the cancellation of an operation. Returns true if the end of the operation was moved.
 ///
-/// Cancellation is best effort (AIP-151). It has no effect on an operation that is done, nor on a creation whose resource is
-/// in use by now. A second request does not postpone the end.
+/// Cancellation is best effort (AIP-151). It has no effect on an operation that is done. While the resource of a creation is in
+/// use, the creation does not end as CANCELLED, since this would remove the resource: only the request is recorded. A second
+/// request does not postpone the end.
 ///
 /// # Errors
 ///
@@ -91,6 +92,7 @@ pub(super) fn settle(tables: &mut Tables, now: Moment) {
         match event {
             Event::Expiry => tables.operations.hide(&name),
             Event::Progress => tables.operations.rows.touch(&name),
+            // A creation that has ended before its midpoint keeps this event.
             Event::Midpoint if record.result.is_some() => {}
             Event::Midpoint => activate(tables, &target),
             Event::End => {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// The error of [`EmulatorBuilder::open`](crate::emulator::EmulatorBuilder::open). The file is unchanged.
+/// The error of [`EmulatorBuilder::open`](crate::emulator::EmulatorBuilder::open). The file is unchanged, except that a
+/// file that was not closed may have been repaired.
 #[derive(Debug)]
 pub struct DataError(Box<(PathBuf, Cause)>);
 

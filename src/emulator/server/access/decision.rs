@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `Host`, `:authority` | loopback, the address of the listener, or a host of `--host` | any |
 //! | `Origin` | absent, the request's own, or one of `--allow-origin` | absent, or one of `--allow-origin` |
-//! | `Sec-Fetch-Site` | absent, `same-origin` or `none` | anything but `cross-site` |
+//! | `Sec-Fetch-Site` | absent, `same-origin` or `none` | absent, `same-origin`, `same-site` or `none` |
 //! | peer | loopback, or the admin token | any |
 //! | content type of a browser's write | `application/json` | any |
 //!

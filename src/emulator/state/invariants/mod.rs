@@ -10,7 +10,7 @@
 //! 6. A resource that is being deleted is not in use.
 //! 7. A policy belongs to an existing resource and has an etag that was returned to a client.
 //! 8. A running operation holds the lock of its target and its other locks, and ends later than now. No two operations hold
-//!    the same lock. An operation that is done holds no lock, and its only event is its expiry.
+//!    the same lock. An operation that is done holds no lock and has no scheduled end.
 //! 9. A hidden operation is running and is in no list. Every other operation is in one of two lists: running, or done.
 
 mod random;
