@@ -22,7 +22,7 @@ pub(crate) struct Opening {
 /// The part of the HTTP/2 preface that was received.
 #[derive(Debug, Default)]
 struct Preface {
-    /// The first bytes, up to the length of the first frame.
+    /// The first bytes: the preface, and the length field of the first frame.
     first: Vec<u8>,
     received: usize,
 }

@@ -162,7 +162,7 @@ impl Hub {
         });
     }
 
-    /// Records the end of a call, which has no headers and messages.
+    /// Records the end of a call. `received` is the call without its headers and messages.
     pub(super) fn call_ended(&self, received: ReceivedCall) {
         self.publish_kept(|| KeptKind::Call(received));
     }

@@ -43,8 +43,8 @@ impl Moment {
 }
 
 impl From<SystemTime> for Moment {
-    /// A time before 1970, as of a wall clock that was never set, becomes the epoch. A time after the latest moment becomes the
-    /// latest moment.
+    /// A time before 1970 becomes the epoch. A wall clock that was never set can have such a time. A time after the latest
+    /// moment becomes the latest moment.
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).unwrap_or_default()).min(LATEST)
     }

@@ -118,7 +118,7 @@ impl Environment {
     }
 }
 
-/// The field of the errors of [`check_form`].
+/// The field name with which the errors of [`check_form`] begin. `Environment::check_accounts` removes it.
 const ACCOUNT: &str = "account";
 
 /// Checks that an account is an email or a name.

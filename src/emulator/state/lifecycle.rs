@@ -117,7 +117,7 @@ fn use_of(tables: &Tables, kind: ResourceKind, name: &str) -> Option<String> {
     }
 }
 
-/// Applies the midpoint of the creation of a config.
+/// Makes a config ACTIVATING, after half of the running time of its creation.
 fn activate(tables: &mut Tables, name: &str) {
     let activating = api_config::State::Activating.into();
     tables

@@ -5,7 +5,7 @@ use tonic::Status;
 use crate::emulator::error;
 use crate::emulator::error::violations::{is_project_id, shortened};
 
-/// The regions that have gateways, and their codes in hostnames.
+/// The regions in which API Gateway offers gateways, and their codes in hostnames.
 pub(crate) const REGIONS: [(&str, &str); 10] = [
     ("asia-northeast1", "an"),
     ("australia-southeast1", "ts"),
@@ -19,7 +19,7 @@ pub(crate) const REGIONS: [(&str, &str); 10] = [
     ("us-west4", "wn"),
 ];
 
-/// The ids of all locations: `global`, and the regions that have gateways.
+/// The ids of all locations: `global`, and the regions in which API Gateway offers gateways.
 pub const LOCATIONS: [&str; 11] = {
     let mut locations = ["global"; 11];
     let mut index = 0;

@@ -32,7 +32,7 @@ pub(crate) trait Resource:
     const KIND: &'static str;
     /// The segment of names before the id.
     const COLLECTION: &'static str;
-    /// The field of requests with the resource.
+    /// The name of the request field that has the resource.
     const FIELD: &'static str;
     /// The pattern of names.
     const PATTERN: &'static str;

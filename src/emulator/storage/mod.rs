@@ -1,9 +1,10 @@
 //! State in a file, an embedded database, so that it survives the process.
 //!
-//! Dropping the guard of the tables encodes the changed rows and passes them to the [`Writer`]. A blocking task commits all
-//! rows that have arrived in one transaction. The API sends a response, including a response to a read, only after all
-//! earlier changes are committed. So a crash cannot undo a state that a client of the API has seen. In the admin service, only
-//! the methods that change the state wait for the commit. Its reads and events can show a state that a crash then undoes.
+//! Dropping the guard of the tables encodes the changed rows and passes them to the [`Writer`]. In one transaction, a
+//! blocking task commits all rows that have arrived. The API sends a response, including a response to a read, only after
+//! all earlier changes are committed. So a crash cannot undo a state that a client of the API has seen. In the admin
+//! service, only the methods that change the state wait for the commit. Its reads and events can show a state that a crash
+//! then undoes.
 
 mod error;
 mod file;

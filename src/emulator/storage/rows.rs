@@ -92,7 +92,7 @@ fn rows<V>(
     }
 }
 
-/// Returns the time of the last change, and true if the clock is paused at it.
+/// Returns the time of the last change, and true if the clock is paused at this time.
 pub(super) fn last(rows: &[Row]) -> Result<(Moment, bool), Cause> {
     let head = head(rows)?;
     Ok(match head.last {

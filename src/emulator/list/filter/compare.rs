@@ -91,7 +91,8 @@ impl Comparison {
         }
     }
 
-    /// Returns the test for a word without a field. A word is searched for, so stars at its ends are ignored.
+    /// Returns the test for a word without a field. A word matches anywhere in a text, so stars at its ends change
+    /// nothing and are removed.
     pub(super) fn word(value: &Literal) -> Self {
         Self::Within(Pattern::of(value).text)
     }

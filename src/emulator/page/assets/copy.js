@@ -74,7 +74,7 @@ export function apigw(origin, {name: method}, request) {
 	return `APIGATEWAY_EMULATOR_HOST=${quote(origin.replace('http://', ''))} ${words.filter(Boolean).map(quote).join(' ')}`;
 }
 
-/** A program for each language that uses the emulator at a URL. */
+/** For each language, a program that uses the emulator at a URL. */
 export function programs({host, hostname, port, origin, protocol}) {
 	const isTls = protocol === 'https:';
 	return {

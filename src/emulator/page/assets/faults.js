@@ -33,8 +33,8 @@ const planFields = () => [
 	field('Running time', 'takes', '', {placeholder: '30s'}),
 	field('NOT_FOUND after', 'forgottenAfter', '', {placeholder: 'never'}),
 	codes('none, it succeeds'),
-	lines('Progress, one message a line, such as 2s rolling out', 'progress'),
-	lines('Diagnostics, one a line, such as openapi.yaml:7 message', 'diagnostics'),
+	lines('Progress, one message a line, such as "2s rolling out"', 'progress'),
+	lines('Diagnostics, one a line, such as "openapi.yaml:7 message"', 'diagnostics'),
 	choice('A cancel', 'cancel', [['', 'ends it at once'], ...Object.entries(CANCELS).map(([name, [text]]) => [name, text])]),
 ];
 

@@ -5,7 +5,7 @@ export const CODES =
 
 export const codeName = (code = 0) => CODES[code] ?? `CODE_${code}`;
 
-/** Control characters, except line breaks and tabs, and characters that are invisible or change the direction of a text. */
+/** Characters that are invisible or change the direction of a text, and control characters other than line breaks and tabs. */
 const HIDDEN = /(?!\r?\n|\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** A text with an escape for each hidden character, such as `\u202e`. */

@@ -3,7 +3,7 @@
 import {$, button, el, keyed, set, write} from './dom.js';
 import {shortName} from './text.js';
 
-/** Number of children that a list shows at first, and number that each click on "more" adds. */
+/** A list shows this many children at first, and this many more after each click on "more". */
 const MORE = 50;
 
 /** Returns the nodes of the projects whose resources have `text` in their names. Children are sorted by kind and label. */

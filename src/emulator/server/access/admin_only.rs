@@ -21,7 +21,7 @@ pub(in crate::emulator::server) fn require_admin_allowed(
     if is_admin_allowed(&request) {
         return Ok(request);
     }
-    let text = "the path of the request is not one of the admin service";
+    let text = "the path of the request is not a path of the admin service";
     Err(error::access_denied(
         Code::PermissionDenied,
         "PATH_NOT_ALLOWED",

@@ -109,8 +109,8 @@ fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
     let state = (
         Listener::new(&source.core, after),
         source.stopped.clone(),
-        // A stream that continues may have no event for a long time. The comment makes the server send the response head at
-        // once.
+        // A stream that continues may have no event for a long time. Such a stream begins with an empty comment, so that the
+        // server sends the response head at once.
         after.is_some(),
     );
     let frames = stream::unfold(state, |(mut listener, mut stopped, is_first)| async move {
@@ -147,7 +147,7 @@ async fn next(listener: &mut Listener<Core>) -> Bytes {
 fn text(event: &Event) -> Bytes {
     let (name, number) = (event_name(event), event.number);
     match to_json(event) {
-        // JSON on one line has no line breaks.
+        // `to_json` returns one line, as a `data` field needs.
         Ok(json) => format!("id: {number}\nevent: {name}\ndata: {json}\n\n").into(),
         Err(_) => {
             let before = number.saturating_sub(1);

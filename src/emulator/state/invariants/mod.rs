@@ -1,6 +1,6 @@
 //! The invariants of the state, which hold between any two calls. Tests check them.
 //!
-//! 1. A row has the name of its key. It was changed no earlier than it was created, and no later than now.
+//! 1. The name in a row is the key of the row. The row was changed no earlier than it was created, and no later than now.
 //! 2. The API of a config exists. It is not being deleted, and no cancelled creation will remove it.
 //! 3. A gateway's config exists and is ACTIVE, or is being updated and was ACTIVE. The same is true of the config that a
 //!    running update will set.
@@ -104,7 +104,9 @@ impl Broken<'_> {
             let has_pending = table.pending.get(name).is_some();
             let changes = matches!(verb, Some(Verb::Update | Verb::Delete));
             self.check(has_pending == changes, || {
-                format!("{name} has a pending version: {has_pending}, with {verb:?}")
+                format!(
+                    "{name} has the running operation {verb:?}, but has_pending is {has_pending}"
+                )
             });
             if verb == Some(Verb::Delete) {
                 let used = R::use_of(self.tables, name);

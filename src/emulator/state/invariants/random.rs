@@ -407,7 +407,7 @@ impl Rig {
     #[cfg(feature = "emulator-data")]
     fn reopen(&mut self) {
         let Some(file) = &self.file else { return };
-        // The file is closed by the last clone.
+        // Dropping the last clone of the emulator closes the file, so another emulator replaces it first.
         self.emulator = Emulator::builder().build();
         self.emulator = open(file, self.began);
     }
@@ -518,7 +518,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_check_finds_an_orphan_a_policy_without_a_resource_and_a_lock_of_a_done_operation() {
+async fn the_check_finds_a_missing_api_and_a_stray_policy_and_a_lock_of_a_done_operation() {
     let rig = Rig::in_memory();
     rig.create(What::Api(0), 0, None).await.expect("new");
     rig.create(What::Config(0, 0), 0, None).await.expect("new");
