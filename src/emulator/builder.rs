@@ -396,7 +396,7 @@ impl EmulatorBuilder {
         emulator
     }
 
-    /// Starts an empty emulator on a free port of localhost.
+    /// Starts the emulator on a free port of localhost.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

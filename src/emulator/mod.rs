@@ -394,7 +394,7 @@ impl Emulator {
         admin::state::pause_clock(&self.core, true)
     }
 
-    /// Resumes the clock, at the time at which it was paused.
+    /// Resumes the clock. It continues from the time at which it was paused, or to which it was advanced since then.
     ///
     /// # Errors
     ///

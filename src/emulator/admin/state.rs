@@ -117,7 +117,7 @@ fn last_operations(tables: &Tables, is_done: bool, most: usize) -> Vec<Operation
 ///
 /// # Errors
 ///
-/// NOT_FOUND if the config does not exist.
+/// NOT_FOUND if the config does not exist, and INVALID_ARGUMENT if the name is invalid.
 pub(in crate::emulator) fn config_files(core: &Core, name: &str) -> Result<ConfigFiles, Status> {
     let mut violations = Violations::default();
     violations.name("name", name, &[ApiConfig::PATTERN]);
@@ -165,7 +165,7 @@ pub(in crate::emulator) fn advance_clock(core: &Core, by: &Duration) -> Result<(
     })
 }
 
-/// Pauses or resumes the clock. Pausing a paused clock and resuming a running one have no effect.
+/// Pauses or resumes the clock. Pausing a paused clock and resuming a running one do not change its time.
 ///
 /// # Errors
 ///

@@ -101,7 +101,7 @@ pub(in crate::emulator) struct NewState {
 ///
 /// INVALID_ARGUMENT with the field that is invalid. Nothing changes then.
 pub(in crate::emulator) fn import(core: &Core, state: StateExport) -> Result<(), Status> {
-    // Rows without times get the current time.
+    // Rows without times get the time of the imported clock, or the current time if the state has no clock.
     let now = core.state.lock().clock.now();
     let NewState {
         tables: new,
@@ -511,7 +511,7 @@ fn last_number(tables: &Tables) -> u64 {
     numbers.max().unwrap_or_default()
 }
 
-/// Checks that a time has a JSON form. Over gRPC it can have any value.
+/// Checks that a time is from 1970 to 9999. Over gRPC it can have any value.
 fn check_time(field: &str, time: Option<Timestamp>) -> Result<(), Status> {
     time.map_or(Ok(()), |time| moment(field, &time).map(drop))
 }

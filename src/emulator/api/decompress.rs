@@ -1,6 +1,7 @@
 //! Decompresses gRPC requests in gzip.
 //!
-//! tonic's own decompression is a feature of the whole crate, and it does not limit the size of a decompressed message.
+//! tonic's own decompression is a Cargo feature of tonic, so it would be compiled into the user's other services too. For a
+//! message that is too large, it returns RESOURCE_EXHAUSTED instead of INVALID_ARGUMENT.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -38,7 +39,7 @@ pub(crate) fn decompress(mut request: GrpcRequest) -> Result<GrpcRequest, Status
     }
 }
 
-/// Removes the encoding from the headers of a request. Returns true if it is gzip.
+/// Returns true if the encoding of a request is gzip, and removes it from the headers in this case.
 ///
 /// # Errors
 ///

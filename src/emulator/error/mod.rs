@@ -1,8 +1,9 @@
 //! The statuses of the emulator, with details.
 //!
-//! The details follow AIP-193. Details that no recorded response of the service contains are our invention. Their domain is the
-//! domain of the service, and [`Details`](super::Details) removes details of this domain. The details of a quota are documented
-//! in `google/api/error_reason.proto`.
+//! The details follow AIP-193. Those of an exceeded quota are documented in `google/api/error_reason.proto`, and those of a
+//! message that cannot be decoded are those of Google's REST services. All other details in this module are our invention. Their
+//! domain is the domain of the service, and [`Details`](super::Details) can remove them from the responses of the API. It has no
+//! effect on the admin service, and on requests that are rejected before they are routed.
 
 pub(super) mod details;
 pub(super) mod violations;
@@ -22,7 +23,7 @@ pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
 /// The domain of errors that Google's infrastructure returns for all services.
 const GOOGLE: &str = "googleapis.com";
 
-/// The retry delay of an error that is caused by another operation.
+/// The retry delay of ABORTED, and of UNAVAILABLE for a location.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Maximum number of violations in an error, so that they fit into the headers of a response.

@@ -1,4 +1,4 @@
-//! Collects the violations of a request that do not depend on the state. One error reports all of them.
+//! Collects the violations of a request, so that one error reports all of them.
 
 use std::collections::HashMap;
 

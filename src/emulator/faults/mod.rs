@@ -27,7 +27,8 @@ use operation_plan::OperationPlan;
 ///
 /// Setting a fault panics if the fault can never occur: a stale read of a method that reads no resource or operation, a plan
 /// for a method that starts no operation, `not_found_for` for a method whose requests name no existing resource or operation,
-/// or a name that requests of the method cannot have. The panic names the method of this builder, the value, and a valid one.
+/// or a name that requests of the method cannot have. `fail` with OK, `not_found_for` with zero, and `html` with a status whose
+/// responses have no body panic too. The panic names the method of this builder, the value, and a valid one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -54,7 +54,7 @@ pub enum CancelBehavior {
     HonouredAfter(Duration),
     /// The metadata has `requested_cancellation`; the cancellation has no other effect.
     Ignored,
-    /// The operation ends at once with this status.
+    /// The operation ends at once with this status. With CANCELLED, the rules for a cancelled creation apply.
     Fails(Status),
     /// CancelOperation fails with UNIMPLEMENTED, and the operation continues.
     Unimplemented,
