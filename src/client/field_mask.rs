@@ -113,10 +113,10 @@ mod sealed {
         const FIELDS: &'static [&'static str];
         /// The fields that are maps.
         const MAPS: &'static [&'static str];
-        /// The fields that can be written.
+        /// The fields that a client can set, without `name`. An update cannot change the immutable ones.
         const WRITTEN: &'static [&'static str];
 
-        /// Returns the fields that can be written and differ.
+        /// Returns the fields of [`WRITTEN`](Self::WRITTEN) that differ.
         fn changed(&self, other: &Self) -> Vec<&'static str>;
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn check<R: Resource>(mask: Option<&FieldMask>) -> Result<(), Error> 
     match unknown {
         None => Ok(()),
         Some(path) => Err(Error::argument(format!(
-            "invalid path `{}` in `update_mask`: must be a field of {}; the writable fields are {}",
+            "invalid path `{}` in `update_mask`: must be a field of {}; the fields that a client can set are {}",
             path.escape_debug(),
             R::KIND,
             R::WRITTEN.join(", ")

@@ -18,8 +18,9 @@ async fn no_credential_is_sent_to_the_emulator_of_a_variable_on_another_host() {
     if std::env::var_os(CHILD).is_some() {
         return report();
     }
-    let withheld = "`SHELF_EMULATOR_HOST` is http://emulator.test:9010, which is not a loopback address, so no \
-                    credential is sent to it; use `anonymous`, or set the address as `endpoint`";
+    let withheld = "`SHELF_EMULATOR_HOST` is http://emulator.test:9010, but a credential is not sent to an emulator \
+                    that is not a loopback address, or through a proxy that is not; use `anonymous` or `no_proxy`, \
+                    or set the address as `endpoint`";
     for (host, with_token) in [
         ("emulator.test:9010", withheld),
         ("127.0.0.1:9010", "built"),

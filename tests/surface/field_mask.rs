@@ -168,7 +168,7 @@ async fn an_unknown_path_of_a_mask_is_named_in_the_error() {
         let error = error.expect_err(path).to_string();
         let expected = format!(
             "update api {NAME}: invalid path `{path}` in `update_mask`: must be a field of Api; \
-             the writable fields are labels, display_name, managed_service"
+             the fields that a client can set are labels, display_name, managed_service"
         );
         assert_eq!(error, expected);
     }

@@ -47,12 +47,12 @@ impl<C> Builder<C> {
     /// In the environment, `https_proxy` is the proxy of an `https` endpoint, `http_proxy` is the proxy of a plaintext
     /// endpoint, and `all_proxy` is the default for both. The upper-case names are read too, except `HTTP_PROXY`. Hosts in
     /// `no_proxy` are called directly. An entry is a name, an address, a network such as `10.0.0.0/8`, or `*` alone. A name
-    /// includes all names below it. Any other entry is ignored, with a warning. Loopback addresses, and the emulator that
-    /// `APIGATEWAY_EMULATOR_HOST` names, are always called directly.
+    /// includes all names below it. Any other entry is ignored, with a warning. A proxy of the environment is never used for
+    /// loopback addresses, nor for the emulator that `APIGATEWAY_EMULATOR_HOST` names.
     ///
     /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. `build` also fails if credentials for
-    /// a plaintext endpoint on loopback would pass through a proxy on another machine. This setting does not apply to requests
-    /// for tokens: google-cloud-auth makes these requests, and reads the environment itself.
+    /// a plaintext endpoint on loopback, or for an emulator, would pass through a proxy on another machine. This setting does
+    /// not apply to requests for tokens: google-cloud-auth makes these requests, and reads the environment itself.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.proxy = ProxySetting::Url(url.into());
         self

@@ -56,7 +56,7 @@ pub(crate) enum CredentialRefusal {
     Plaintext,
     /// The endpoint is plaintext and a loopback address, but the proxy is not on a loopback address.
     Proxy,
-    /// The endpoint is an emulator that is not on a loopback address.
+    /// The endpoint is an emulator, and the emulator or the proxy is not on a loopback address.
     Emulator,
 }
 
@@ -64,7 +64,7 @@ pub(crate) enum CredentialRefusal {
 ///
 /// A credential is sent only to its own service. It is never sent in plaintext, except to a loopback address, and never to an
 /// emulator. There is one exception: credentials that were set on the builder are sent to an emulator on a loopback address,
-/// since that emulator may require a token.
+/// since that emulator may require a token. They are not sent through a proxy on another machine.
 pub(crate) fn decide_credential(
     credential: Credential,
     route: &CredentialRoute<'_>,
@@ -132,7 +132,7 @@ impl CredentialRoute<'_> {
                 )
             }
             CredentialRefusal::Emulator => format!(
-                "`{}` is {endpoint}, which is not a loopback address, so no credential is sent to it; use `anonymous`, or set the address as `endpoint`",
+                "`{}` is {endpoint}, but a credential is not sent to an emulator that is not a loopback address, or through a proxy that is not; use `anonymous` or `no_proxy`, or set the address as `endpoint`",
                 self.emulator_variable
             ),
         }

@@ -21,8 +21,8 @@ pub(crate) use credential::{Credential, CredentialDecision, CredentialRoute, dec
 ///
 /// An empty variable counts as unset. The builder's `endpoint` takes precedence over the variable.
 ///
-/// Calls to that emulator never use default credentials. They use credentials that are set on the builder. If the emulator's
-/// address is not a loopback address, building a client with such credentials fails.
+/// Calls to that emulator never use default credentials. They use credentials that are set on the builder. If the emulator or
+/// a proxy that is set on the builder is not on a loopback address, building a client with such credentials fails.
 pub const EMULATOR_HOST: &str = "APIGATEWAY_EMULATOR_HOST";
 
 /// Google's variable for the universe domain of a client (AIP-4120).
