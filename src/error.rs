@@ -17,8 +17,8 @@ use crate::contract::UnknownCode;
 /// An error of a call, of a setting, or of the wait for an operation.
 ///
 /// [`kind`](Self::kind) says what to do next, and predicates such as [`is_not_found`](Self::is_not_found) answer the common
-/// questions. The text names the method and the resource, never a header, a token or a body. The gRPC status behind a
-/// failed call is [`status`](Self::status).
+/// questions. The text names the method and the resource, never a header of the request, a token or a body. The gRPC status
+/// behind a failed call is [`status`](Self::status).
 ///
 /// An [`OperationError`](crate::operation::OperationError) converts into this error, so `?` works on the call that starts an
 /// operation and on the wait for its result. The error converts into a [`tonic::Status`], so a handler of a tonic service can

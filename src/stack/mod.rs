@@ -79,7 +79,7 @@ pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
     // Without the user's layers, nothing between a call and its attempts is boxed.
     let stack = match layers.attempt.as_slice() {
         [] => Stack::new(calls.service(attempts)),
-        // The user's layers see each attempt as it is sent, but without its credentials.
+        // The user's layers see each attempt before credentials and `grpc-accept-encoding` are added.
         users => Stack::new(calls.service(wrapped(users, Stack::new(Normalize::new(attempts))))),
     };
     // The user's layers see each call as the generated client made it, and its outcome.
@@ -113,8 +113,9 @@ fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
 /// A stack is cheap to clone, and always ready. A call waits within its own future until the transport is ready; if the
-/// transport fails to become ready, the call returns the error. A call boxes its future once for the whole stack, once for a
-/// transport of yours, and once for each layer of yours.
+/// transport fails to become ready, the call returns the error. A call boxes its future once for the whole stack, and once for
+/// each layer of yours. Each attempt boxes its future once for a transport of yours, and once for each attempt layer of yours;
+/// the first attempt layer costs one box more.
 ///
 /// # Cancel safety
 ///

@@ -32,11 +32,12 @@ impl<C> Builder<C> {
     }
 
     /// Sets the maximum number of connections, 16 by default. The client opens another connection when
-    /// [`max_streams`](Self::max_streams) calls share each open one. A connection that was not needed for a minute is closed.
-    /// At the maximum, calls share the connections as far as the server allows, and then wait within their deadline.
+    /// [`max_streams`](Self::max_streams) calls share each open one. A connection that was not needed for a minute is closed,
+    /// except the last one for gRPC. At the maximum, calls share the connections as far as the server allows, and then wait
+    /// within their deadline.
     ///
-    /// REST over HTTP/1.1 needs a connection for each call, and has at most 100 by default; this setting changes that limit
-    /// too.
+    /// REST over HTTP/1.1 needs a connection for each call, and closes it after it was idle for 90 seconds. It has at most 100
+    /// connections by default; this setting changes that limit too.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.limits.connections = connections;
         self.settings.limits.http1 = connections;

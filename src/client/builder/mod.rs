@@ -52,6 +52,7 @@ use settings::Settings;
 /// | plaintext on another machine | `build` fails | `build` fails | not shown |
 /// | an emulator that `APIGATEWAY_EMULATOR_HOST` names, on loopback | not used | sent | not shown |
 /// | an emulator that this variable names, on another machine, even with `https` | not used | `build` fails | not shown |
+/// | an emulator that this variable names, through a proxy on another machine | not used | `build` fails | not shown |
 ///
 /// Loopback is 127.0.0.0/8, ::1, `localhost` and the names below `localhost`, such as `a.localhost`, which are not looked up in
 /// DNS. With a transport or a connector of yours, the names below `localhost` do not count as loopback, since the transport or
@@ -219,8 +220,9 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Wraps every attempt of a call in a layer of yours. The layer sees the request as the server will, except for its
-    /// credentials. Layers nest in the order in which they are set; the first one is outermost.
+    /// Wraps every attempt of a call in a layer of yours. The layer sees the request before the credentials and
+    /// `grpc-accept-encoding` are added, and before REST transcodes it. Layers nest in the order in which they are set; the
+    /// first one is outermost.
     ///
     /// Any tower layer that wraps a [`Stack`] is accepted. The first layer costs two boxed futures for each attempt, and each
     /// further layer costs one.

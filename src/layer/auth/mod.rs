@@ -378,7 +378,7 @@ enum ReplayBy<S> {
     None,
     /// The retry layer above, which has a copy of the request.
     Above,
-    /// This layer, under a tonic client of the user.
+    /// This layer, if no layer above has a copy: under a tonic client of the user, or for a method that is not in the contract.
     Here {
         template: Arc<S>,
         copy: Box<RequestCopy>,

@@ -280,8 +280,8 @@ impl Repetition {
     }
 }
 
-/// Returns the error of a call that failed over both transports: gRPC's error, but not as "unsent" if REST may have sent the
-/// call.
+/// Returns the error of a call that failed over both transports: gRPC's error. If gRPC did not send the call, but REST may have
+/// sent it, returns REST's error, since the call must not count as unsent.
 fn combine_errors(grpc_error: Status, rest_error: Status) -> Status {
     let is_unsent =
         |status| TransportError::from_status(status).is_some_and(TransportError::is_unsent);

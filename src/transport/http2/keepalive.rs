@@ -57,7 +57,8 @@ pub(super) struct ConnectionHealth {
     stream_opened: Notify,
     /// True if a stream was dropped before its response was complete, and no ping has been answered since.
     has_unanswered: AtomicBool,
-    /// True if a ping was not answered within [`SUSPECT_AFTER`]. A suspected connection gets no new calls.
+    /// True if a ping was not answered within [`SUSPECT_AFTER`] and nothing else was received in that time. A suspected
+    /// connection gets no new calls.
     is_suspected: AtomicBool,
     /// The error of a connection that was closed as dead.
     dead: OnceLock<String>,

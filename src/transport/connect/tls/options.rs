@@ -12,7 +12,7 @@ pub(crate) struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Returns the options for a proxy. The client's certificate is only for the server.
+    /// Returns the options without the client's certificate: for a proxy, or for an endpoint that must not see the certificate.
     pub(crate) fn without_identity(&self) -> Self {
         Self {
             identity: None,
