@@ -465,7 +465,8 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     /// Returns the first cause whose text is not part of this error's text, so a printed chain repeats no text. The text of a
-    /// failed call usually contains the texts of its causes. The typed causes are the sources of the [`status`](Self::status).
+    /// failed call usually contains the texts of its causes. A cause that is skipped here is still a source of the
+    /// [`status`](Self::status), with its type.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.cause {
             Cause::Call(status) => first_new_cause(&self.0.message, status.source()),

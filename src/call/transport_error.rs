@@ -305,8 +305,8 @@ impl TransportError {
         if refused {
             text.push_str(": the metadata of the request is larger than the server accepts");
         }
-        // These responses do not rule out gRPC: a gRPC media type comes from a failing gRPC server, and a 431 from an HTTP/2
-        // server.
+        // These responses do not rule out gRPC. A gRPC media type comes from a gRPC server that fails. A 431 is about the
+        // metadata of this request only.
         let kind = if grpc || refused {
             TransportErrorKind::Broken
         } else {

@@ -203,8 +203,8 @@ pub struct Page<T> {
 /// While the items of a page are read, the stream fetches the next page, but no further page. The stream skips empty pages, and
 /// ends after the last page or after an error.
 ///
-/// A slow reader is safe: if the early call for a page exceeds its deadline, the page is fetched again when its items are
-/// needed.
+/// A slow reader is safe: the call for the next page begins early, so it may exceed its deadline before the items are needed.
+/// The page is then fetched again.
 ///
 /// # Cancel safety
 ///

@@ -7,8 +7,8 @@
 //! if they fit; the message reports the dropped metadata. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
 //!
 //! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, up to the size
-//! limit. So every generated client can read a compressed response, even one of a user's transport. Other calls offer only the
-//! encodings that the generated client sets.
+//! limit. So every generated client can read a compressed response, even if the response comes from a user's transport. Other
+//! calls offer only the encodings that the generated client sets.
 //!
 //! The response of a server-streaming call of the contract is returned with its first frame, so that a call that fails before
 //! its first message is retried. The other frames are passed on as they arrive. The response of a method that is not in the

@@ -124,8 +124,8 @@ impl<S> Attempts<S> {
             };
         }
         let policy = self.policy();
-        // The throttle counts a code of the call's policy or of the contract's policy. The second one matters for a poll, a
-        // single attempt whose own policy has no codes.
+        // The throttle counts a code of the call's policy or of the contract's policy. The contract's policy matters for a
+        // poll: it is a single attempt, and the policy of the call has no codes.
         let contract_codes = self.contract_policy().codes;
         let is_retryable =
             policy.codes.contains(status.code()) || contract_codes.contains(status.code());

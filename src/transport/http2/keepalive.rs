@@ -70,8 +70,9 @@ pub(super) struct ConnectionHealth {
 
 /// A period in which the peer sent nothing but answers to pings.
 struct SilentPeriod {
-    /// The time from which the silence is measured. This is the start of the period, or a later time at which the keepalive
-    /// task noticed a new stream: the first one after a time without streams, or the first one after the last early ping.
+    /// The time from which the silence is measured. At first, this is the start of the period. It moves to the present when the
+    /// keepalive task notices a stream after a time without streams (unless a stream was dropped early, see `has_unanswered`),
+    /// or the first stream since the last early ping was answered.
     since: Instant,
     /// The number of reads at the start of the period, plus the answers to pings since then.
     reads: usize,

@@ -237,8 +237,8 @@ impl SharedPool {
         self.check_idle();
     }
 
-    /// Returns a callback for a connection that opens missing connections. The connection calls it when the server changes the
-    /// number of allowed streams, and when the peer is suspected to be dead.
+    /// Returns a callback that opens missing connections. A connection calls it when the server changes the number of allowed
+    /// streams, and when the peer is suspected to be dead.
     fn on_change(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             if let Some(shared) = pool.upgrade() {

@@ -383,8 +383,9 @@ impl<H: PooledConnection> PoolState<H> {
         }
     }
 
-    /// Closes connections that peak load since the last check did not need, those with the fewest streams first. The running
-    /// streams of a closed connection are not interrupted. Returns whether more than `min_idle` connections are left.
+    /// Closes the connections that were not needed at the highest load since the last check. Those with the fewest streams are
+    /// closed first. The running streams of a closed connection are not interrupted. Returns whether more than `min_idle`
+    /// connections are left.
     pub(super) fn shrink(&mut self) -> bool {
         self.remove_closed();
         self.open

@@ -38,7 +38,8 @@ pub(super) struct Created {
 
 type CacheableHeaders = CacheableResource<HeaderMap>;
 
-/// Minimum age of credentials whose error may be outdated.
+/// Credentials of this age may return the error of an earlier request. A call that receives such an error creates new
+/// credentials at once.
 const STALE: Duration = Duration::from_secs(1);
 
 /// Delay before credentials are created again after one failure. It doubles with each failure in a row.

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_text_completes_invalid_certificate_and_each_variant_finds_its_own() {
+    fn each_variant_has_a_text_that_can_follow_the_words_invalid_certificate() {
         for (variant, text) in FAULTS {
             let error = format!("invalid peer certificate: Other(OtherError({variant}))");
             assert_eq!(describe(&error), Some(text), "{variant}");
