@@ -171,7 +171,7 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
         (
             json!({"apis": [{"name": API}], "pending": [{"api": {"name": API}}]}),
             "state.pending",
-            "has a version of projects/p/locations/global/apis/a, which is neither UPDATING nor DELETING",
+            "has a version of projects/p/locations/global/apis/a, but this resource is neither UPDATING nor DELETING",
         ),
         (
             json!({"pending": [{"api": {"name": API}}]}),
@@ -181,7 +181,7 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
         (
             json!({"apis": [{"name": API, "state": "DELETING"}], "operations": [operation]}),
             "state.pending",
-            "must have a version of projects/p/locations/global/apis/a, which is UPDATING or DELETING",
+            "must have a version of projects/p/locations/global/apis/a, since this resource is UPDATING or DELETING",
         ),
         (
             json!({"faults": [{"method": "None"}]}),

@@ -28,7 +28,7 @@ const MAX_COUNT: u64 = 1 << 53;
 
 /// Returns the whole state, except for the recorded calls.
 pub(in crate::emulator) fn export(core: &Core) -> StateExport {
-    // The faults are locked before the state, as in a call.
+    // The faults are locked before the state, as in a call, which reads the state while the faults are locked.
     core.faults.read(|faults| {
         let tables = core.state.lock();
         let apis = tables
@@ -108,7 +108,7 @@ pub(in crate::emulator) fn import(core: &Core, state: StateExport) -> Result<(),
         faults,
         clock,
     } = check(state, now)?;
-    // The faults are locked before the state, as in a call.
+    // The faults are locked before the state, as in a call, which reads the state while the faults are locked.
     core.faults.replace(faults, || {
         let mut tables = core.state.lock();
         fill(&mut tables, new, clock);
@@ -362,10 +362,14 @@ fn check_pending<R: Resource>(tables: &Tables) -> Result<(), Status> {
         let changes = [Stage::Updating, Stage::Deleting].map(i32::from);
         let why = match (changes.contains(&stage), table.pending.contains_key(name)) {
             (true, false) => {
-                format!("must have a version of {name}, which is UPDATING or DELETING")
+                format!(
+                    "must have a version of {name}, since this resource is UPDATING or DELETING"
+                )
             }
             (false, true) => {
-                format!("has a version of {name}, which is neither UPDATING nor DELETING")
+                format!(
+                    "has a version of {name}, but this resource is neither UPDATING nor DELETING"
+                )
             }
             _ => continue,
         };

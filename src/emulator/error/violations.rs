@@ -116,15 +116,15 @@ impl Violations {
         for (key, _) in invalid {
             let shown = key.escape_debug();
             let why = format!(
-                "`{shown}`: a key is 1 to {MAX_LABEL_LENGTH} and a value at most {MAX_LABEL_LENGTH} lowercase letters, digits, _ and -; \
-                 a key begins with a letter"
+                "`{shown}`: a key has 1 to {MAX_LABEL_LENGTH} and a value 0 to {MAX_LABEL_LENGTH} characters; \
+                 both allow lowercase letters, digits, _ and -, and a key begins with a letter"
             );
             self.add(field, why);
         }
     }
 }
 
-/// Returns the beginning of a text of the client, for an error.
+/// Returns the beginning of a text from the request, for an error.
 pub(crate) fn shortened(text: &str) -> String {
     let start: String = text.chars().take(80).collect();
     start.escape_debug().to_string()

@@ -8,7 +8,7 @@ use crate::names::pattern::{check_pattern, either, pattern};
 /// Number of segments of `projects/*/locations/*`. The name of a resource or operation has more.
 const LOCATION_SEGMENTS: usize = 4;
 
-/// Checks that calls of a method can have a name.
+/// Checks that a name can occur in the requests of a method.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub(super) fn check_name(method: &Method, name: &str) -> Result<(), String> {
     ))
 }
 
-/// Returns true if a method reads resources or operations, which have a previous state.
+/// Returns true if a method reads resources or operations. Only these have a previous state, which a stale read can return.
 pub(super) fn reads_state(method: &Method) -> bool {
     let reads = ["Get", "List"]
         .iter()
@@ -116,7 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn a_method_names_something_that_exists_unless_it_creates_or_lists_a_location() {
+    fn a_method_names_something_that_exists_unless_it_creates_or_names_only_a_project_or_location()
+    {
         let names = |word: &str| {
             let all = Method::all().iter().filter(|method| names_existing(method));
             let mut names = all.map(Method::name);
