@@ -290,8 +290,8 @@ impl EmulatorBuilder {
     /// A call returns only after its changes, and all changes that its response shows, are in the file. They survive the end of
     /// the process and a power failure. Faults, recorded calls and the data of [stale reads](super::FaultBuilder::stale) are
     /// not stored. Time continues while no emulator runs: an operation that was due to end in this time is done when the file
-    /// is opened. If the system's clock was set back, time continues from the last change. If writing to the file fails, that
-    /// call and all further calls fail with INTERNAL.
+    /// is opened. If the system's clock was set back, time continues from the last change. If writing to the file fails, the
+    /// call that caused the write and all later calls fail with INTERNAL.
     ///
     /// This method blocks on disk I/O. Dropping the last clone of the emulator, its services and servers closes the file,
     /// which blocks too.

@@ -1,10 +1,10 @@
 //! An emulator of API Gateway, in process or on a port.
 //!
-//! It implements the generated server traits with all 25 methods: apis, their configs and gateways with their dependencies,
-//! operations, locations and policies. It serves gRPC and, on a port and with the feature `rest`, HTTP/JSON. An operation runs
-//! for a set time of `tokio::time`, so a test with a paused clock is deterministic. [`Emulator::on`] injects faults, and
-//! [`Emulator::calls`] returns the received calls. [`testing`] shows how to test your own code against it, in Rust, Python and
-//! Node.
+//! It implements all 25 methods of the generated server traits. They serve APIs, configs, gateways, operations, locations and
+//! policies. Dependencies between resources are checked. The emulator serves gRPC and, on a port and with the feature `rest`,
+//! HTTP/JSON. An operation runs for a set time of `tokio::time`, so a test with a paused clock is deterministic.
+//! [`Emulator::on`] injects faults, and [`Emulator::calls`] returns the received calls. [`testing`] shows how to test your own
+//! code against it, in Rust, Python and Node.
 //!
 //! State is in memory, or in a file (`EmulatorBuilder::open`, feature `emulator-data`) which a later emulator can load.
 //!
@@ -458,8 +458,8 @@ impl Emulator {
         admin::transfer::import(&self.core, state)
     }
 
-    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns.
-    /// The clock is unchanged.
+    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too; any later call of the API
+    /// waits until this is done. The clock is unchanged.
     pub fn reset(&self) {
         self.core.reset();
     }

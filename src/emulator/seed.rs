@@ -32,8 +32,8 @@ impl StateExport {
 /// Maximum size of a seed file, which is the maximum size of an imported state in JSON.
 const MAX_SIZE: usize = MAX_JSON_REQUEST;
 
-/// The lists in a config whose entries have files. Each list has the names of the members that are files; without names, the
-/// entry itself is a file.
+/// The list fields of a config with files. Each field is followed by the members of its entries that are files. If there are
+/// none, each entry is a file itself.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),

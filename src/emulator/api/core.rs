@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) ended_early: Notify,
 }
 
-/// The times that operations run.
+/// The time for which operations run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OperationTimes {
     pub(crate) default: Duration,
@@ -46,7 +46,7 @@ pub(crate) struct OperationTimes {
 impl Core {
     /// Deletes all resources, operations, faults and recorded calls.
     pub(crate) fn reset(&self) {
-        // The faults are locked before the state, as in a call.
+        // A call reads the state while the faults are locked. So the state is not locked when the faults are cleared.
         self.faults.clear();
         self.calls.clear();
         let mut tables = self.state.lock();
@@ -62,7 +62,8 @@ impl Core {
         self.events.calls_cleared();
     }
 
-    /// Sets the clock, and applies the events that are due by then. Waiters continue with the new time.
+    /// Sets the clock, and applies the steps of operations (such as progress, end and expiry) that are due at the new time.
+    /// Waiters continue with the new time.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl Core {
         self.calls.set_clock(clock.now().into(), clock.is_paused());
         self.events.clock_changed(&tables);
         drop(tables);
-        // Locking the state applies the events that are due.
+        // Locking the state applies the steps that are due.
         drop(self.state.lock());
         self.ended_early.notify_waiters();
         Ok(done)

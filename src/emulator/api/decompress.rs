@@ -31,7 +31,8 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 ///
 /// # Errors
 ///
-/// UNIMPLEMENTED for any other encoding, with the supported encodings (gRPC's specification of compression).
+/// UNIMPLEMENTED for an encoding other than gzip and identity. The response lists these two, as gRPC's specification of
+/// compression requires.
 pub(crate) fn decompress(mut request: GrpcRequest) -> Result<GrpcRequest, Status> {
     match take_gzip(request.headers_mut())? {
         false => Ok(request),

@@ -1,4 +1,4 @@
-//! The service `Locations`: `global`, and the regions that have gateways.
+//! The service `Locations`: `global`, and the regions in which API Gateway offers gateways.
 
 use tonic::{Request, Response, Status};
 

@@ -1,9 +1,9 @@
 //! The statuses of the emulator, with details.
 //!
 //! The details follow AIP-193. Those of an exceeded quota are documented in `google/api/error_reason.proto`, and those of a
-//! message that cannot be decoded are those of Google's REST services. All other details in this module are our invention. Their
-//! domain is the domain of the service, and [`Details`](super::Details) can remove them from the responses of the API. It has no
-//! effect on the admin service, and on requests that are rejected before they are routed.
+//! message that cannot be decoded are those of Google's REST services. All other details in this module are our invention.
+//! Their domain is the domain of the service, and [`Details`](super::Details) can remove them from the responses of the API. It
+//! has no effect on the admin service, and on requests that are rejected before they are routed.
 
 pub(super) mod details;
 pub(super) mod violations;
@@ -28,7 +28,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Maximum number of violations in an error, so that they fit into the headers of a response.
 const MAX_VIOLATIONS: usize = 10;
-/// Maximum number of bytes of the description of a violation, and of a text of the client in an error.
+/// Maximum number of bytes of the description of a violation, and of a text from the request that an error quotes.
 const MAX_TEXT: usize = 300;
 
 /// Returns an ErrorInfo whose metadata has the variables of the message (AIP-193).
@@ -44,7 +44,7 @@ fn resource_details(reason: &str, kind: &str, name: &str, text: &str) -> ErrorDe
     details
 }
 
-/// Shortens a text of the client, so that it fits into the headers of a response.
+/// Shortens a text from the request, so that it fits into the headers of a response.
 fn truncate(text: &str) -> String {
     match text.get(text.floor_char_boundary(MAX_TEXT)..) {
         Some(rest) if !rest.is_empty() => format!("{}…", text.strip_suffix(rest).unwrap_or(text)),
@@ -248,7 +248,7 @@ pub(super) fn tokio_clock_paused() -> Status {
     Status::with_error_details(Code::FailedPrecondition, text, details)
 }
 
-/// Returns FAILED_PRECONDITION for the end of an operation that is done.
+/// Returns FAILED_PRECONDITION for a request to end an operation that is already done.
 pub(super) fn operation_done(name: &str) -> Status {
     let text = format!("Operation \"{name}\" is done");
     let details = resource_details("OPERATION_DONE", "Operation", name, &text);
@@ -261,7 +261,7 @@ pub(super) fn cancelled() -> Status {
     Status::cancelled("the operation was cancelled")
 }
 
-/// Converts a status to its message, with its details.
+/// Converts a status to a `google.rpc.Status`, with its details.
 pub(super) fn to_proto(status: &Status) -> pb::Status {
     let details = pb::Status::decode(status.details()).unwrap_or_default();
     pb::Status {

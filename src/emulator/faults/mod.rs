@@ -78,7 +78,7 @@ pub(crate) enum FaultAction {
     Operation(OperationPlan),
 }
 
-/// Keeps a fault set. Dropping the guard withdraws the fault.
+/// While this guard exists, its fault stays set. Dropping the guard withdraws the fault.
 ///
 /// # Panics
 ///

@@ -263,9 +263,9 @@ impl CallLog {
         self.with(|log| log.calls().cloned().collect())
     }
 
-    /// Returns at most `most` of the recorded calls that match and have a higher number than `after`, and the number of all
-    /// such calls. If more than `most` calls match, returns the first ones, or the last ones if `after` is 0. The calls are in
-    /// the order in which they were received.
+    /// Returns the recorded calls that match and have a higher number than `after`, at most `most` of them. Also returns how
+    /// many there are in all. If more than `most` calls match, returns the first ones, or the last ones if `after` is 0. The
+    /// calls are in the order in which they were received.
     pub(crate) fn list(
         &self,
         after: u64,
@@ -452,7 +452,7 @@ fn is_secret(name: &str) -> bool {
     false
 }
 
-/// Returns the parts of the names of headers with secrets that begin with this byte.
+/// Returns the words that mark a header as secret, as far as they begin with this byte.
 fn secret_parts(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["auth"],

@@ -4,7 +4,7 @@ use super::plan::span;
 use crate::emulator::messages::Clock as ProtoClock;
 use crate::emulator::state::Tables;
 
-/// Converts the clock, with the time of the next event.
+/// Converts the clock, with the time at which the next step of an operation is due.
 pub(in crate::emulator) fn to_proto(tables: &Tables) -> ProtoClock {
     let clock = tables.clock;
     ProtoClock {

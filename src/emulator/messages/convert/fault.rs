@@ -17,7 +17,7 @@ use crate::emulator::faults::{
 use crate::emulator::messages::Fault;
 use crate::emulator::messages::fault::Action as ProtoAction;
 
-/// Prefix of the type URL of an `Any` of an unknown type that the transcoder has read from JSON members.
+/// The transcoder gives an `Any` of an unknown type a type URL with this prefix if its JSON has no `value` in base64.
 const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.
@@ -81,7 +81,8 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
     Ok(fault)
 }
 
-/// Checks that no `Any` in a message was read from JSON without knowing its type. Over gRPC no client could read it.
+/// Rejects a message with an `Any` of an unknown type that was written as JSON members. Its bytes are not those of its type,
+/// so no gRPC client could read it.
 ///
 /// # Errors
 ///
