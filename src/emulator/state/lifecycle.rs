@@ -92,8 +92,6 @@ pub(super) fn settle(tables: &mut Tables, now: Moment) {
         match event {
             Event::Expiry => tables.operations.hide(&name),
             Event::Progress => tables.operations.rows.touch(&name),
-            // A creation that has ended before its midpoint keeps this event.
-            Event::Midpoint if record.result.is_some() => {}
             Event::Midpoint => activate(tables, &target),
             Event::End => {
                 let (outcome, error) = record.outcome();

@@ -155,9 +155,8 @@ impl OperationTable {
             let end = (record.ends_at, Event::End, name.clone());
             self.events.insert(end);
             if record.effect.has_midpoint() && !plan.stopped {
-                let midpoint = record.started_at.after(plan.takes.unwrap_or_default() / 2);
-                let midpoint = (midpoint, Event::Midpoint, name.clone());
-                self.events.insert(midpoint);
+                self.events
+                    .insert((record.midpoint(), Event::Midpoint, name.clone()));
             }
             for (after, _) in &plan.progress {
                 let progress = record.started_at.after(*after);
@@ -235,7 +234,7 @@ impl OperationTable {
         }
     }
 
-    /// Stores the result of an operation and releases its locks.
+    /// Stores the result of an operation, releases its locks and removes its events.
     pub(super) fn finish(&mut self, name: &str, result: operation::Result) {
         let Some(record) = self.rows.get_mut(name) else {
             return;
@@ -247,6 +246,8 @@ impl OperationTable {
             let at = record.started_at.after(*after);
             self.events.remove(&(at, Event::Progress, name.to_owned()));
         }
+        self.events
+            .remove(&(record.midpoint(), Event::Midpoint, name.to_owned()));
         record.result = Some(result);
         if record.is_hidden {
             self.rows.remove(name);
@@ -286,6 +287,12 @@ impl OperationTable {
 }
 
 impl OperationRecord {
+    /// Returns the moment at which half of the planned time has passed.
+    fn midpoint(&self) -> Moment {
+        let takes = self.plan.takes.unwrap_or_default();
+        self.started_at.after(takes / 2)
+    }
+
     /// Returns how the operation ends, and its error unless it succeeds.
     pub(super) fn outcome(&self) -> (Outcome, Option<pb::Status>) {
         let status = self.cancelled.as_ref().or(self.plan.fails.as_ref());

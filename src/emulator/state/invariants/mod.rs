@@ -10,7 +10,7 @@
 //! 6. A resource that is being deleted is not in use.
 //! 7. A policy belongs to an existing resource and has an etag that was returned to a client.
 //! 8. A running operation holds the lock of its target and its other locks, and ends later than now. No two operations hold
-//!    the same lock. An operation that is done holds no lock and has no scheduled end.
+//!    the same lock. An operation that is done holds no lock, and its only event is its expiry.
 //! 9. A hidden operation is running and is in no list. Every other operation is in one of two lists: running, or done.
 
 mod random;
@@ -237,6 +237,13 @@ impl Broken<'_> {
         self.check(due == ends, || {
             format!("the scheduled ends are {due:?}, but the operations have {ends:?}")
         });
+        for (_, event, name) in &operations.events {
+            let row = operations.rows.get(name);
+            let done = row.is_some_and(|record| record.result.is_some());
+            self.check(!done || *event == Event::Expiry, || {
+                format!("{name} is done and has the event {event:?}")
+            });
+        }
         for name in operations.by_done.iter().flat_map(BTreeMap::keys) {
             let exists = operations.rows.contains_key(name);
             self.check(exists, || format!("{name} is listed and does not exist"));
