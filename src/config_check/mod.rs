@@ -101,8 +101,8 @@ struct Config {
 
 /// Checks all files of a config. Returns errors and warnings, by file and position.
 ///
-/// At most 100 errors and 100 warnings are returned. If there are more, a last diagnostic has their number. The time is
-/// linear in the size of the files.
+/// At most 100 errors and 100 warnings are returned. If there are more errors, a diagnostic at the end has the number of the
+/// others. The same applies to warnings. The time is linear in the size of the files.
 ///
 /// ```
 /// use apigateway_grpc::config_check::{Diagnostic, check};

@@ -425,7 +425,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the upper bound of every delay.
+    /// Sets the upper bound of every delay that the server does not set.
     #[must_use]
     pub const fn max_backoff(mut self, backoff: Duration) -> Self {
         self.max_backoff = backoff;

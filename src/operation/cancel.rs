@@ -107,7 +107,7 @@ async fn send_cancel(clients: &Clients, name: &str) -> Result<(), Status> {
     with_timeout(timeout, call).await.map(|_| ())
 }
 
-/// Timeout of a request to cancel that the caller does not wait for.
+/// Timeout of a request to cancel that is sent for a wait that has ended, or for a dropped operation.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests the cancellation, within [`CANCEL_TIMEOUT`]. Returns `Some(true)` if the server accepted the request, `Some(false)`

@@ -168,6 +168,9 @@ impl OperationError {
     }
 
     /// Returns the number of polls, including those of earlier waits for the same [`Operation`](super::Operation).
+    ///
+    /// If a [`Watcher`](super::Watcher) polled the operation, the number is that of this wait alone. It includes each answer
+    /// about the operation, even if another wait or a listing caused the call, and the probes of the target.
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.0.progress.polls

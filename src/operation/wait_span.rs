@@ -3,6 +3,8 @@
 //! The names `gcp.longrunning.*` are those of Google's own clients; OpenTelemetry's semantic conventions have no names for
 //! operations. The calls of a wait are spans within it. The calls of a watcher are not, since one call serves many waits. If a
 //! watcher waits, the poll count includes each answer about the operation, even if another wait or a listing caused the call.
+//! It also includes the probes of the target, and the failed calls that the wait needed. Without a watcher, probes do not
+//! count.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
