@@ -91,7 +91,7 @@ use operations::Routes;
 #[derive(Debug, Default)]
 struct Config {
     routes: Routes,
-    /// Position of the version, by API name and major version.
+    /// Position of `info.version`, by API name and major version, for the error about a duplicate.
     api_names: HashMap<(String, String), String>,
     /// Metrics and quotas of OpenAPI 2.0.
     management: openapi2::Management,

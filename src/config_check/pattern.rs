@@ -1,7 +1,7 @@
 //! Checks the syntax of the regular expressions in `pattern`: ECMA-262, with its extensions for web browsers.
 
-/// Checks a regular expression. The error completes a sentence about the expression. Syntax is an error only if every version
-/// of ECMA-262 rejects it: the service's converter reads an old version, but the service does not enforce patterns.
+/// Checks a regular expression. The error completes a sentence about the expression. The service's converter rejects newer
+/// syntax, but the service does not enforce patterns. So syntax is an error here only if every version of ECMA-262 rejects it.
 pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     const NOTHING: &str = "has nothing to repeat before a quantifier";
     let mut rest = pattern;

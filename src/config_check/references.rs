@@ -49,7 +49,8 @@ impl<'t> References<'t> {
         references
     }
 
-    /// Follows references from a value to the last one. Returns the value itself if it is not a reference.
+    /// Follows a chain of references, and returns the value at its end: `node` itself if it is not a reference; `None` if a
+    /// reference is unresolved or the chain is too long.
     pub(super) fn follow(&self, node: &'t Node) -> Option<&'t Node> {
         let mut node = node;
         for _ in 0..LONGEST {

@@ -77,7 +77,7 @@ pub enum OperationErrorKind {
     Cancelled(pb::Status),
     /// The operation succeeded, but its result is a message of another type.
     ///
-    /// A delete whose success only its missing target proves has the result `google.protobuf.Empty`. If the method returns
+    /// If only the missing target proves that a delete succeeded, its result is `google.protobuf.Empty`. If the method returns
     /// another type, the wait ends with this error.
     WrongResult {
         /// The full name of the expected type.

@@ -19,9 +19,9 @@ pub enum MissingResult {
     Fail,
     /// Return a success with an empty result.
     Empty,
-    /// Probe the target, and return a success if the target proves one. A missing resource proves that a delete succeeded, and
-    /// a ready resource that any other operation did. It proves the success of an update too, since the server has reported
-    /// the update as done, without an error. While the resource is changing, the wait continues. Otherwise, or if the resource
+    /// Probe the target, and return a success if the target proves one. A missing resource proves that a delete succeeded. A
+    /// ready resource proves that any other operation succeeded. This includes an update, since the server has reported the
+    /// update as done, without an error. While the resource is changing, the wait continues. Otherwise, or if the resource
     /// cannot be read, return the same error as [`MissingResult::Fail`].
     #[default]
     CheckTarget,

@@ -294,7 +294,7 @@ fn list(node: &Node, field: &str, report: &mut Report) {
     }
 }
 
-/// Checks the names of a message's fields, which the service reads as the JSON form of a proto message.
+/// Checks the field names of a mapping that the service reads as the JSON form of a proto message.
 pub(super) fn message(node: &Node, what: &str, known: &[&'static str], report: &mut Report) {
     if node.map().is_none() {
         let text = format!("{what} must be a mapping, not {}", node.what());

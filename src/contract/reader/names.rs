@@ -134,7 +134,7 @@ impl<'a> Names<'a> {
             return name.to_owned();
         }
         let mut scope = Some(package);
-        // No message has a longer name.
+        // `check_lengths` has rejected longer names of messages, so a longer name is not looked up.
         while let Some(outer) = scope.filter(|_| name.len() <= MAX_NAME) {
             let candidate = qualified(outer, name);
             if self.has_message(&candidate) {

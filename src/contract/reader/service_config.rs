@@ -17,8 +17,8 @@ pub(super) struct ServiceConfig {
     pub(super) name: Option<String>,
     /// HTTP rules by selector. They replace all annotations of the method.
     pub(super) http: BTreeMap<String, Vec<HttpRule>>,
-    /// Deadlines by the selector without its `*`, each with its place in the order of the rules. So the key of a rule for
-    /// several methods is empty or ends with a dot.
+    /// Deadlines by selector, each with the number of its rule. A key is the selector without its `*`: empty for `*`, `a.b.`
+    /// for `a.b.*`, and the full name for a method.
     deadlines: BTreeMap<String, (usize, Duration)>,
     /// Number of rules with a deadline.
     rules: usize,

@@ -320,8 +320,8 @@ fn every_text_says_only_what_is_known_and_how_to_continue() {
     assert_eq!(kinds.len(), 10, "the kinds in the table: {kinds:?}");
 }
 
-/// Numbers the kinds of the table. A new kind does not compile until it has a number. The table then needs a row for it too, and
-/// the assertion above its number.
+/// Numbers the kinds of the table. A new kind does not compile until it has a number. Then add a row to the table, and
+/// raise the number in the assertion above.
 fn row_of(kind: &OperationErrorKind) -> u8 {
     match kind {
         OperationErrorKind::Failed(_) => 1,

@@ -374,8 +374,8 @@ impl PendingWait {
     }
 
     /// Returns the time at which the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout
-    /// has passed. At the end of the total timeout, a poll in flight counts only if it began after the wait's last poll was
-    /// due.
+    /// has passed. If the wait's next poll is its last one, at the end of the total timeout, a poll in flight counts only if it
+    /// did not begin before that last poll was due.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
         let polling = self.own_poll.map(|own| own.started).or(polling);
         match (self.probe, polling) {

@@ -74,9 +74,9 @@ use wait_end::{AbandonReason, WaitCell};
 /// - A wait ends no later than one poll timeout after its total timeout. Other waits, locations, calls and listings do not
 ///   delay this end. If the rate limit leaves no time for the last poll, the wait ends without that poll.
 /// - At most 32 calls are in flight, at most 8 of them in one location. A location without a call in flight may make one even
-///   beyond the 32, so slow calls of other locations do not delay its first call. Locations with due calls take turns: a
-///   location waits for its turn while each other location begins at most one call. If eight calls of one location hang, its
-///   other waits get no call until one of the eight reaches its poll timeout; a wait that ends earlier ends without a poll.
+///   beyond the 32, so slow calls of other locations do not delay its first call. Locations with due calls take turns: before a
+///   location gets its turn, each other location begins at most one call. If eight calls of one location hang, its other
+///   waits get no call until one of the eight reaches its poll timeout; a wait that ends earlier ends without a poll.
 /// - A listing takes at most a minute, and reads no more pages than the number of polls that it replaces. While a listing
 ///   lasts, an operation that has been due for five seconds is polled on its own. An operation whose total timeout ends before
 ///   these five seconds is polled as soon as it is due.

@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// The texts of the errors of a wait that no task polls for any more. [`OperationError`] adds how to continue the wait.
+    /// The error texts of a wait for which no task polls any more. [`OperationError`] adds how to continue the wait.
     #[test]
     fn each_reason_to_abandon_a_wait_has_a_text_with_its_cause() {
         let rows = [
