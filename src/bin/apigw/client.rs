@@ -130,7 +130,8 @@ pub(crate) fn with_layer(
             });
     let endpoint = settings.endpoint();
     match endpoint.value.as_deref() {
-        // The library reads the emulator's variable itself, and calls the emulator in plaintext without credentials.
+        // The library reads the emulator's variable itself. `HOST:PORT` in it means plaintext, and default credentials are
+        // not sent to an emulator.
         Some(_) if endpoint.source == EMULATOR_HOST => warn_of_two_endpoints(settings),
         Some(url) if endpoint.source == "--endpoint" => builder = builder.endpoint(url),
         Some(url) => builder = builder.endpoint(overridden(url, &endpoint)?),

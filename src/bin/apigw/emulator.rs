@@ -60,7 +60,8 @@ pub(crate) struct Arguments {
     /// repeatable.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// Origin whose web pages may use the emulator, such as http://localhost:3000; repeatable. By default no page can use it.
+    /// Origin whose web pages may use the emulator, such as http://localhost:3000; repeatable. By default,
+    /// only the emulator's own page can use it.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Bearer token with which other machines may call the admin service; - generates a token and prints it. By default

@@ -39,9 +39,11 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 /// line.
 ///
 /// Unknown fields and unknown query parameters are rejected. The system parameters `key`, `quotaUser`, `userProject`,
-/// `fields` and `access_token` become headers of the gRPC request. `alt` must select JSON; `callback` is rejected, since
-/// JSONP is not served; `prettyPrint` and `$.xgafv` have no effect. Any other name with `$` is rejected. A request whose path,
-/// query or body is invalid fails with INVALID_ARGUMENT and a `BadRequest`. [`Rules::unserved`] lists the rules that cannot be served.
+/// `fields`, `access_token` and `oauth_token` become headers of the gRPC request. `alt` must select JSON. A `callback`
+/// with a value is rejected, since JSONP is not served. `prettyPrint`, `uploadType`, `upload_protocol` and `$.xgafv`
+/// have no effect. All these names may begin with `$`. Any other name that begins with `$` is rejected. A request whose
+/// path, query or body is invalid fails with INVALID_ARGUMENT and a `BadRequest`. [`Rules::unserved`] lists the rules
+/// that cannot be served.
 ///
 /// # Path, query and body
 ///
@@ -81,8 +83,8 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 ///
 /// A body larger than [`max_request`](Self::max_request), before or after decompression, is rejected with 400 and the
 /// code INVALID_ARGUMENT, as by Google's services. Before a rejection the body is read, up to four times the limit,
-/// because some clients send the whole request before they read the response. If the body is known to be larger, the
-/// request is answered at once, and HTTP/1.1 closes the connection. Responses have no limit unless
+/// because some clients send the whole request before they read the response. If the body is known to be larger than that,
+/// the request is answered at once, and HTTP/1.1 closes the connection. Responses have no limit unless
 /// [`max_response`](Self::max_response) sets one, as with tonic's servers.
 ///
 /// A tonic server that accepts HTTP/JSON and gRPC on one port, over HTTP/1.1 and HTTP/2:
