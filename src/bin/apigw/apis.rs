@@ -199,7 +199,7 @@ async fn unused_configs(client: &ApiGateway, api: &str) -> Result<Vec<String>, F
     }
 }
 
-/// Returns the configs that the gateways of a resource's project use, each with its gateway.
+/// Returns the configs in use in a project, each with the gateway that uses it. The project is that of `resource`.
 ///
 /// # Errors
 ///
@@ -332,7 +332,7 @@ pub(crate) fn failed(name: &str) -> Failure {
     .into()
 }
 
-/// Splits the name of a resource into the name of its location or API and its id.
+/// Splits a resource name into the name of its parent (a location or an API) and its id.
 pub(crate) fn split(name: &str) -> (&str, &str) {
     let (path, id) = name.rsplit_once('/').unwrap_or(("", name));
     (path.rsplit_once('/').map_or("", |(parent, _)| parent), id)

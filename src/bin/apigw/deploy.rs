@@ -215,8 +215,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes one change and updates the existing resources of the plan. Returns true after the last change: the creation or the
-    /// update of the gateway.
+    /// Makes one change, and records the result in the plan. Returns true after the last change: the creation or the update of
+    /// the gateway.
     ///
     /// Another run of the same deploy may make the same change at the same time. A create then fails with ALREADY_EXISTS or
     /// ABORTED, and the resource is read again.

@@ -227,7 +227,7 @@ pub(crate) async fn run(noun: Emulator, settings: &Settings) -> Result<(), Failu
 }
 
 /// Returns the endpoint of the emulator: that of --endpoint or of the variable, or the default. The second value is true if
-/// the library reads the variable itself.
+/// the endpoint is that of the variable, which the library reads itself.
 fn endpoint(settings: &Settings) -> (String, bool) {
     let endpoint = settings.endpoint();
     match endpoint.value {

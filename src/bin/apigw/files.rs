@@ -149,8 +149,8 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
         }
         Some(FileKind::Proto) => {
             return Err(format!(
-                "[{name}] cannot be used as it is an uncompiled proto file. However, uncompiled proto files can be \
-                 included for display purposes when compiled as a source for a passed in proto descriptor."
+                "[{name}] is a .proto source: give its descriptor set instead. The sources of a set are included from the \
+                 folder of the set."
             )
             .into());
         }

@@ -201,7 +201,8 @@ enum ErrorField {
     Nothing,
     /// A field `error` without a `status` in it.
     Error,
-    /// A field `error` with a `status` in it, or members of any name.
+    /// A field `error` that has a `status` or accepts members of any name. Or the whole message accepts members of any
+    /// name.
     Status,
 }
 

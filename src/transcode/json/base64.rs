@@ -15,7 +15,7 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
-/// Writes the bytes of a base64 text after their length. Returns `None` if the text is not base64.
+/// Writes the length and then the bytes that a base64 text encodes. Returns `None` if the text is not base64.
 pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let begin = out.len();
     decode_dense(text, out).or_else(|| {

@@ -2,9 +2,9 @@
 //!
 //! An `Any` of an unknown type that was read from JSON is carried as a `Struct` under a type URL of our own,
 //! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and the last value of a duplicate
-//! key is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. If we did
-//! not produce the content of an `Any` with our type URL, our prefix is replaced by `type.googleapis.com/`, and the
-//! content is written by its type or in base64.
+//! key is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. If an `Any`
+//! has our type URL but we did not produce its content, our prefix is replaced by `type.googleapis.com/`, and the content
+//! is written by its type or in base64.
 
 mod any;
 mod base64;

@@ -24,7 +24,7 @@ pub struct JsonOptions {
     /// - An `Any` whose `@type` is not a URL, or whose members do not fit its type. By default, it is carried
     ///   unchanged.
     ///
-    /// With this option, an empty `Any`, `{}`, also sets a singular field outside a oneof. By default, the field is not
-    /// set.
+    /// With this option, `{}` for a singular `Any` field sets the field. By default, it sets the field only if the field
+    /// is a member of a oneof.
     pub strict: bool,
 }

@@ -111,7 +111,8 @@ fn is_plain(text: &[u8]) -> bool {
         return text.iter().all(|byte| byte.is_ascii() && !is_stop(*byte));
     };
     let (words, _) = text.as_chunks::<8>();
-    // The words leave up to seven bytes. To check these, check the last eight bytes of the text, some of them again.
+    // After the words, up to seven bytes remain. The last eight bytes of the text include them, so check those; some are
+    // checked twice.
     let marks = words.iter().chain([last]).fold(0, |marks, word| {
         let word = u64::from_le_bytes(*word);
         marks | stops(word) | (word & HIGH)

@@ -287,7 +287,7 @@ fn no_rule(unread: Option<&Unserved>) -> String {
     let also = unread.map_or_else(String::new, |unread| format!("; {unread}"));
     format!(
         "no method has an HTTP rule: the descriptor set has no `google.api.http` annotation (prost's own types \
-         drop them, as does a set without its extensions), and no service configuration has one{also}"
+         drop the annotations; so does encoding a set without its extensions), and no service configuration has one{also}"
     )
 }
 
@@ -452,7 +452,8 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
     router
 }
 
-/// Returns the rule that the router finds for the sampled paths of `rule`, or `None` if it finds `rule` for any of them.
+/// Returns the rule that hides `rule`: for each sampled path of `rule`, the router finds another rule. Returns `None` if the
+/// router finds `rule`, or no rule, for any of these paths.
 fn shadow(router: &Router, rule: &Rule, target: RuleId) -> Option<RuleId> {
     let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
     let mut other = None;

@@ -443,8 +443,8 @@ fn shape(name: &str, descriptor: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // The message fields of a `Value` must be a `Struct` and a `ListValue`. The depth limit counts brackets. A `Value` has
-    // none of its own, but a `Struct` and a `ListValue` have.
+    // The message fields of a `Value` must be a `Struct` and a `ListValue`. The depth limit counts brackets. A `Value` adds
+    // no bracket, so a `Value` that contained itself directly would escape the limit.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11

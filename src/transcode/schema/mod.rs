@@ -49,7 +49,7 @@ pub(crate) struct Message {
     pub(crate) fields: Vec<Field>,
     /// JSON names and proto names, each with the index of its field.
     names: NameTable,
-    /// The first bytes of each field's key, to find the next field without a look-up.
+    /// The first four bytes of each `Field::key`, to find the next field without a look-up.
     heads: Vec<u32>,
 }
 
@@ -234,7 +234,7 @@ impl Message {
     }
 }
 
-/// Returns the first four bytes of a key. Every key has at least four.
+/// Returns the first four bytes of a text. A `Field::key` has at least four: the name, two quotes and the colon.
 fn head(key: &[u8]) -> Option<u32> {
     key.first_chunk().map(|head| u32::from_le_bytes(*head))
 }

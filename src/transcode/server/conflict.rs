@@ -10,8 +10,8 @@ use crate::transcode::server::field_path::dotted;
 enum InBody<'a> {
     /// The same field, with this value in these bytes.
     Field(WireValue, Cow<'a, [u8]>),
-    /// Another member of a oneof. The field, or a message around the field, is a member of the same oneof. The value is
-    /// the other member's name.
+    /// Another member of a oneof. The field, or a message around the field, is a member of the same oneof. The string is
+    /// the name of the other member.
     Other(String),
 }
 

@@ -405,8 +405,8 @@ where
                 return Poll::Ready(self.message(&message));
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                // A stream without a message had its OK status before the head was sent. After a message, the status is
-                // missing.
+                // If no message came, the OK status was read before the head was sent. Otherwise, the stream must end with a
+                // status, and this stream has none.
                 let text = "the response ended without a gRPC status";
                 return Poll::Ready(Err(match self.begun {
                     true => Status::internal(text),

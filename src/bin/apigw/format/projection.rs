@@ -412,7 +412,7 @@ fn select(value: &Value, path: &[Step]) -> Value {
             let found = items.iter().map(|item| select(item, rest));
             found.filter(|value| !value.is_null()).collect()
         }
-        // A key of a list applies to each item.
+        // A name that is applied to a list selects this member of each item.
         (Step::Name(_), Value::Array(items)) => {
             let found = items.iter().map(|item| select(item, path));
             found.filter(|value| !value.is_null()).collect()

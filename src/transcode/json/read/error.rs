@@ -76,7 +76,7 @@ impl JsonError {
     }
 }
 
-/// Replaces the middle of a longer text by `…`. The end of a reason says what is right.
+/// Replaces the middle of a longer text by `…`. The end is kept, because the end of a reason says what would be valid.
 fn shortened(text: String, most: usize) -> String {
     if text.len() <= most {
         return text;

@@ -10,7 +10,7 @@ use crate::transcode::schema::{Message, Schema, Shape};
 pub(crate) struct IndexedField {
     /// Index of the field in its message type.
     pub(crate) place: usize,
-    /// Position of the value among the others.
+    /// Position in the list, in the order of the wire.
     pub(crate) at: usize,
     pub(crate) value: WireValue,
 }
