@@ -56,8 +56,8 @@ pub struct CallOptions {
     /// Timeout of the whole call: authentication, connecting and all attempts. The default is 10 or 60 seconds, depending on
     /// the method. A `grpc-timeout` header of the request takes precedence.
     pub timeout: Option<Duration>,
-    /// Policy for retries of a failed call. [`RetryPolicy::NEVER`] disables all but transparent retries. The default is the
-    /// method's policy in the contract, or [`RetryPolicy::DEFAULT`] if it has none.
+    /// Policy for retries of a failed call. [`RetryPolicy::NEVER`] leaves only transparent retries and the retry with refreshed
+    /// credentials. The default is the method's policy in the contract, or [`RetryPolicy::DEFAULT`] if it has none.
     pub retry: Option<RetryPolicy>,
     /// True if the call may be repeated even if the server has processed it. With `Some(true)`, the codes of the policy also
     /// apply to a create or an update. The default depends on the method.

@@ -13,7 +13,7 @@ use std::task::Poll;
 /// The phase of a call, named after the event that the call waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Not sent yet. A call in a user's transport or layer is in this phase, too.
+    /// Not sent yet. A call that waits in a user's layer, or until a user's transport is ready, is in this phase, too.
     #[default]
     Unsent,
     #[cfg_attr(

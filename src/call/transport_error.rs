@@ -344,7 +344,7 @@ impl StdError for TransportError {
 /// Maximum length of a media type in an error text.
 const MEDIA: usize = 100;
 
-/// The error text for a head over hyper's limits, which are far above ours.
+/// The error text for a head over hyper's limits. They are fixed, and above the default of `max_metadata_size`.
 const LARGE_HEAD: &str = "the response has more than 100 headers, or more than 400 KiB of them";
 
 /// Returns the error and its sources, outermost first.

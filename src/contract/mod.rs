@@ -447,7 +447,7 @@ impl RetryPolicy {
     }
 
     /// A single attempt. Transparent retries are independent of the policy: they may repeat a call that the server certainly
-    /// did not process (gRFC A6).
+    /// did not process (gRFC A6). The retry with refreshed credentials is independent of it, too.
     pub const NEVER: Self = Self {
         max_attempts: Some(1),
         initial_backoff: Duration::ZERO,

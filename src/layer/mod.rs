@@ -51,7 +51,8 @@
 //!
 //! The duration follows OpenTelemetry's semantic conventions 1.45. A call whose future is dropped is recorded as CANCELLED, as
 //! in gRPC's own metrics. For a method that is not in the contract, `rpc.method` is `_OTHER`, and attempts are not counted:
-//! such a call is sent only once, or twice if the server rejects its credentials and they can be refreshed.
+//! such a call is sent only once, or twice if the server rejects its credentials and they can be refreshed. For a method
+//! that streams its requests, attempts are not counted either.
 
 #[cfg(feature = "auth")]
 pub mod auth;

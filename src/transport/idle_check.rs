@@ -16,7 +16,7 @@ pub(super) struct IdleCheck {
 pub(super) struct EndSignal(oneshot::Receiver<Infallible>);
 
 impl IdleCheck {
-    /// Returns the signal with which [`spawn`] starts the task, or `None` if the task is running already.
+    /// Returns the signal for [`spawn`], which will end the task. Returns `None` if the task is running already.
     pub(super) fn begin(&mut self) -> Option<EndSignal> {
         // The channel is closed once the task has ended, also if the task ended because its runtime shut down.
         if self.task.as_ref().is_some_and(|task| !task.is_closed()) {

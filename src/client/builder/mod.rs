@@ -262,8 +262,9 @@ impl<C> Builder<C> {
     /// - There are no CA certificates for the token endpoint.
     /// - `build` is called outside a Tokio runtime.
     ///
-    /// `build` does not use the network. If there is no metadata server, or the token endpoint rejects the credentials, the
-    /// first call fails, as the module `layer::auth` describes.
+    /// `build` does not wait for the network. Application default credentials may request a token in the background at once. If
+    /// there is no metadata server, or the token endpoint rejects the credentials, the first call fails, as the module
+    /// `layer::auth` describes.
     pub fn build(self) -> Result<C, Error>
     where
         C: sealed::FromParts,

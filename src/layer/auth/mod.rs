@@ -142,8 +142,8 @@ impl AuthLayer {
     /// If credentials that are at least 1 s old fail, the same call creates new ones and uses them. If newer credentials or the
     /// factory fail, calls fail at once with this error until a delay has passed. The next call then calls the factory. The
     /// delay is 1 s after the first failure, and doubles with each failure in a row up to 60 s, or up to 10 s if the failure is
-    /// transient. Credentials that have returned nothing for 7 s are replaced, too. This time doubles with each such
-    /// replacement in a row, up to 15 minutes.
+    /// transient. Each delay is shortened by up to a quarter at random. Credentials that have returned nothing for 7 s are
+    /// replaced, too. This time doubles with each such replacement in a row, up to 15 minutes.
     ///
     /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
     /// calls that need credentials wait for the factory without blocking their threads, at most for the

@@ -125,9 +125,9 @@ mod tests {
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Outcome {
         Sent,
-        /// Refused by an error that is not retried.
+        /// Refused by a permanent error.
         Refused,
-        /// Refused by an error that is retried.
+        /// Refused by a transient error.
         Unknown,
     }
 

@@ -98,7 +98,7 @@ impl<S> Layer<S> for RetryLayer {
 
 /// Retries failed calls.
 ///
-/// The service below is a template: a call clones it once, and waits until the clone is ready.
+/// The service below is a template: each attempt clones it, and waits until the clone is ready.
 pub(crate) struct Retry<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,

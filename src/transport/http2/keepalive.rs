@@ -15,7 +15,8 @@ use super::StreamPermit;
 use crate::transport::connect::{ReadCount, UnusableCause};
 
 /// The settings for detecting dead connections by pings. A connection without calls is not pinged, since Google's front
-/// ends close a connection that is pinged while idle.
+/// ends close a connection that is pinged while idle. The exception is one ping after a call was dropped before its response
+/// was complete.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keepalive {
     /// The interval of pings while there are calls.

@@ -310,8 +310,8 @@ impl<H: PooledConnection> PoolState<H> {
         self.connecting > 0
     }
 
-    /// Returns the signal that starts the task which calls [`shrink`](Self::shrink). Returns `None` if the task is running or
-    /// there are no connections to close.
+    /// Prepares the task that calls [`shrink`](Self::shrink), and returns the signal that will end it. Returns `None` if the
+    /// task is running or there are no connections to close.
     pub(super) fn begin_idle_check(&mut self) -> Option<EndSignal> {
         if self.open.len() <= self.min_idle {
             return None;
