@@ -154,7 +154,7 @@ impl ErrorKind {
         }
     }
 
-    /// Returns the gRPC code with which a server reports an error of this kind to its own caller.
+    /// Returns the gRPC code with which a program that is itself a gRPC server reports an error of this kind to its caller.
     #[must_use]
     pub fn code(self) -> Code {
         match self {

@@ -64,7 +64,7 @@
 )]
 #![cfg_attr(
     feature = "emulator",
-    doc = "| [`emulator`] | an API Gateway in memory or over a file, for tests |"
+    doc = "| [`emulator`] | an API Gateway in memory, or with its state in a file, for tests |"
 )]
 #![cfg_attr(
     feature = "google",

@@ -119,7 +119,8 @@ mod tests {
             let error = decompress_response(&whole[..end], 99).expect_err("cut off");
             assert_eq!(error.code(), Code::Internal, "{end}");
         }
-        // Neither the flags of the header nor its time and system are checked.
+        // The list omits bytes 3 to 9 of the gzip header, the flags, the time and the operating system: a change of these need
+        // not be an error.
         for place in [0, 1, 2, whole.len() - 8, whole.len() - 1, 12] {
             let mut broken = whole.clone();
             broken[place] ^= 0x55;

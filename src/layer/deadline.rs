@@ -171,7 +171,7 @@ pub(crate) fn header(remaining: Duration) -> HeaderValue {
         .filter_map(|(value, unit)| Some((u32::try_from(value).ok()?, unit)))
         .find(|(value, _)| *value <= MAX_NUMBER);
     let (mut value, unit) = fitting.unwrap_or((MAX_NUMBER, b'S'));
-    // The digits are written from the last to the first. `format!` would take three times as long, once for each attempt.
+    // The digits are written from the last to the first. `format!` would take three times as long, and every attempt runs this.
     let mut text = [unit; 9];
     let mut start = text.len() - 1;
     while value > 0 || start == text.len() - 1 {

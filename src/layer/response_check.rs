@@ -10,9 +10,9 @@
 //! limit. So every generated client can read a compressed response, even if the response comes from a user's transport. Other
 //! calls offer only the encodings that the generated client sets.
 //!
-//! The response of a server-streaming call of the contract is returned with its first frame, so that a call that fails before
-//! its first message is retried. The other frames are passed on as they arrive. The response of a method that is not in the
-//! contract, or that streams its requests, is not read, since such a response may need further requests.
+//! The response of a server-streaming call of the contract is returned only when its first frame has arrived. So a call that
+//! fails before its first message can be retried. The other frames are passed on as they arrive. The response of a method that
+//! is not in the contract, or that streams its requests, is not read, since such a response may need further requests.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -76,7 +76,8 @@ pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
         .layer(layers.response_check) // no unchecked response reaches the layers above
         .layer(NormalizeLayer) // converts the transport's error to a status
         .service(transport);
-    // Without the user's layers, nothing between a call and its attempts is boxed.
+    // Without attempt layers of the user, the layers of an attempt need no `Stack` of their own, which would box the future of
+    // each attempt.
     let stack = match layers.attempt.as_slice() {
         [] => Stack::new(calls.service(attempts)),
         // The user's layers see each attempt before credentials and `grpc-accept-encoding` are added.

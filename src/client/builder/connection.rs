@@ -22,19 +22,19 @@ impl<C> Builder<C> {
     /// The first call after a pause of `interval` sends a ping too. If a call is dropped before its response is complete, one
     /// ping is sent at the end of `interval`, even without calls in flight. Otherwise an idle connection is not pinged.
     ///
-    /// If a connection with calls has received nothing for one second, an early ping is sent. A second early ping is sent only
-    /// if another call begins after the answer to the first one. If the connection receives nothing within a second after an
-    /// early ping, new calls use another connection. The calls on the silent connection continue until the connection recovers,
-    /// or until `interval` and `timeout` have passed.
+    /// If a connection with calls has received nothing for one second, an early ping is sent. After the answer to this ping, at
+    /// most one more early ping is sent, and only for a call that begins after the answer. If the connection receives nothing
+    /// within a second after an early ping, new calls use another connection. The calls on the silent connection continue until
+    /// the connection recovers, or until `interval` and `timeout` have passed.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
         self
     }
 
-    /// Sets the maximum number of connections, 16 by default. The client opens another connection when
-    /// [`max_streams`](Self::max_streams) calls share each open one. A connection that was not needed for a minute is closed,
-    /// except the last one for gRPC. At the maximum, calls share the connections as far as the server allows, and then wait
-    /// within their deadline.
+    /// Sets the maximum number of connections, 16 by default. The client opens another connection when each open connection
+    /// carries [`max_streams`](Self::max_streams) calls. A connection that was not needed for a minute is closed, except the
+    /// last one for gRPC. At the maximum, calls share the connections as far as the server allows, and then wait within their
+    /// deadline.
     ///
     /// REST over HTTP/1.1 needs a connection for each call, and closes it after it was idle for 90 seconds. It has at most 100
     /// connections by default; this setting changes that limit too.

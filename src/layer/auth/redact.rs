@@ -36,8 +36,8 @@ fn without_tokens(line: &str) -> String {
     while !rest.is_empty() {
         let gap = rest.find(is_token_char).unwrap_or(rest.len());
         let (between, tail) = rest.split_at(gap);
-        // After a name without `=`, a value follows only after a colon. A quote alone may end a quoted word that is not a
-        // field, such as `'…getAccessToken' denied`.
+        // A name without `=` has a colon between it and its value. A quote alone may end a quoted word that is not a field, such
+        // as `'…getAccessToken' denied`.
         let is_value = (after_equals || after_name && between.contains(':'))
             && between.chars().all(|char| " \":'<".contains(char));
         redacted.push_str(between);

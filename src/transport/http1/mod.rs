@@ -131,7 +131,7 @@ impl RestPool {
             Error::configuration_from(text, error)
         })?;
         let http2_connector = Connector::new(config, Protocols::Http2)?;
-        // All idle HTTP/2 connections may be closed, since calls no longer use them after a fallback to REST has ended.
+        // Keep no idle HTTP/2 connection, since no call uses this pool after a fallback to REST has ended.
         let min_idle = 0;
         let http2 = Http2Pool::new(TRANSPORT, http2_connector, keepalive, limits, min_idle);
         let max_calls = limits.http1.min(Semaphore::MAX_PERMITS);
@@ -424,8 +424,8 @@ impl SharedRestPool {
         state.idle.retain(|(connection, used)| {
             !connection.sender.is_closed() && used.elapsed() < IDLE_TIMEOUT
         });
-        // The permits include every connection in use: a call returns its connection before it releases its permit, and a call
-        // that opens a connection takes its permit before it starts this task.
+        // If all permits are free, no call uses a connection: a call returns its connection before it releases its permit, and
+        // a call that opens a connection takes its permit before it starts this task.
         let has_calls = self.permits.available_permits() < self.max_calls;
         let must_continue = !state.idle.is_empty() || has_calls;
         if !must_continue {

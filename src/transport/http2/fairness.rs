@@ -23,8 +23,8 @@ const MIN_CALLS: usize = 16;
 /// calls.
 const READ_LIMIT: usize = 32 << 10;
 
-/// Maximum number of times in a row that a connection yields to tasks in the shared queue. The runtime runs up to 61 tasks each
-/// time.
+/// Maximum number of times in a row that a connection yields to tasks in the shared queue. After each yield, the worker runs up
+/// to 61 other tasks before the connection's task is woken.
 const MAX_YIELDS: usize = 5;
 
 /// Decides when a connection lets other tasks run before it reads and writes.

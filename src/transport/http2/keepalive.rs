@@ -36,7 +36,7 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Maximum number of early pings in a silent period. A gRPC server closes a connection after more than two untimely pings
-/// without data sent in between. The server counts the pings of the keepalive interval, too.
+/// without data sent in between, so further pings wait for the keepalive interval. The server may count those as untimely, too.
 const MAX_EARLY_PINGS: u8 = 2;
 
 /// Returns the end of a delay. If the end is beyond the range of the clock, returns a time in thirty years.
@@ -72,15 +72,15 @@ pub(super) struct ConnectionHealth {
 /// A period in which the peer sent nothing but answers to pings.
 struct SilentPeriod {
     /// The time from which the silence is measured. At first, this is the start of the period. It moves to the present when the
-    /// keepalive task notices a stream after a time without streams (unless a stream was dropped early, see `has_unanswered`),
-    /// or the first stream since the last early ping was answered.
+    /// keepalive task notices the first stream after a time without streams, or the first stream after the answer to an early
+    /// ping. A time without streams does not matter if a stream was dropped early, see `has_unanswered`.
     since: Instant,
     /// The number of reads at the start of the period, plus the answers to pings since then.
     reads: usize,
     /// Number of early pings in this period.
     early_pings: u8,
-    /// The number of opened streams when the last early ping was answered. `None` before the first early ping, and again once
-    /// another stream has been opened since then.
+    /// The number of opened streams when the last early ping was answered. `None` if no early ping was answered, or if a stream
+    /// was opened after the answer. Another early ping is allowed only then.
     opened: Option<usize>,
 }
 

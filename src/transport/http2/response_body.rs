@@ -55,8 +55,8 @@ impl Http2ResponseBody {
                 let _ = self.body.flow_control().release_capacity(data.len());
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
-            // This includes RST_STREAM with NO_ERROR before the end of the response. After a complete response (RFC 9113 §8.1),
-            // h2 reports the response's end and no error.
+            // RST_STREAM with NO_ERROR before the end of the response is an error, too. After a complete response (RFC 9113
+            // §8.1), h2 reports the response's end and no error.
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
         }

@@ -51,8 +51,8 @@ impl Cause {
         let is_timeout = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
-                // Use a code that is not retried: a second wait would reach the deadline of the call, whose error does not name
-                // the source.
+                // Use a code that is not retried. A second wait would exceed the deadline of the call, and the error of an
+                // exceeded deadline does not name the source of the credentials.
                 true if is_timeout => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::permanent(text),

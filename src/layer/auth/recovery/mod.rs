@@ -38,8 +38,8 @@ pub(super) struct Created {
 
 type CacheableHeaders = CacheableResource<HeaderMap>;
 
-/// Credentials of this age may return the error of an earlier request. A call that receives such an error creates new
-/// credentials at once.
+/// Credentials of at least this age may return the error of an earlier request. A call that receives such an error creates new
+/// credentials at once, and tries these.
 const STALE: Duration = Duration::from_secs(1);
 
 /// Delay before credentials are created again after one failure. It doubles with each failure in a row.
@@ -49,9 +49,10 @@ const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
 /// Maximum delay after a failure that lasts until someone fixes the source.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// Time without an answer after which credentials are created again. The time is shorter than the default token_timeout, so
-/// that one lost answer fails only one call. The time doubles with each such replacement, since the replaced credentials leave
-/// a request open: at the maximum, a source that never answers costs four sockets an hour.
+/// Time without an answer after which credentials are created again. The time is shorter than the default token_timeout: when
+/// the first call times out, the silent credentials can be replaced, and the next call uses new ones. The time doubles with
+/// each such replacement, since the replaced credentials leave a request open: at the maximum, a source that never answers
+/// costs four sockets an hour.
 const REPLACE_AFTER: Duration = Duration::from_secs(7);
 /// Maximum of [`REPLACE_AFTER`] after it has doubled.
 const MAX_REPLACE_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -326,8 +327,8 @@ impl Provider {
             .blocked
             .as_ref()
             .map(|(_, last)| format!("; the previous failure: {}", last.text()));
-        // Use a code that is not retried: a second wait would reach the deadline of the call, whose error does not name the
-        // source.
+        // Use a code that is not retried. A second wait would exceed the deadline of the call, and the error of an exceeded
+        // deadline does not name the source of the credentials.
         Rejection::new(
             Code::DeadlineExceeded,
             format!(
