@@ -206,8 +206,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets whether the page of the emulator is served, at `/` for clients that accept `text/html`, and at `/ui/`. The default
-    /// is true.
+    /// Sets whether the page of the emulator is served at `/`, for clients that accept `text/html`. Its files are below
+    /// `/ui/`. The default is true.
     ///
     /// The page shows the state and has the test controls: clock, faults, and the ends of operations. Every host, origin and
     /// machine that can use the admin service can use the page. See [The page](super::testing#the-page).
@@ -245,8 +245,8 @@ impl EmulatorBuilder {
     }
 
     /// Starts with the state in a file, in YAML or JSON. The format is that of
-    /// [`StateExport`](super::messages::StateExport) as proto3 JSON, as `apigw emulator export` prints it. Only names are
-    /// required.
+    /// [`StateExport`](super::messages::StateExport) as proto3 JSON, as `apigw emulator export` prints it. A resource
+    /// needs only its name, a config also its files, and a gateway also its config.
     ///
     /// A file of a config that has a `path` and no `contents` is read from this path, relative to the seed file. An emulator
     /// that [opens](Self::open) a data file with resources or operations ignores the seed, and logs a warning.
@@ -299,7 +299,7 @@ impl EmulatorBuilder {
     /// # Errors
     ///
     /// If the file cannot be read or written, is open in another emulator, is damaged, is not a data file, or has an unknown
-    /// version. The file is then unchanged.
+    /// version. The file is then unchanged, except that a file that was not closed may have been repaired.
     ///
     /// # Example
     ///

@@ -108,7 +108,7 @@ pub enum Peer {
     Unknown,
     /// A loopback address or a Unix socket.
     Loopback,
-    /// Another machine or container.
+    /// Another machine or container, or a connection whose address is unknown.
     Remote,
 }
 

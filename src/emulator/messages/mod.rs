@@ -1,7 +1,8 @@
 //! The messages of the admin service, and its client.
 //!
-//! `proto/apigateway_grpc/emulator/v1/admin.proto` declares them. [`Emulator`](super::Emulator) has a method for each method of
-//! the service, for tests in the same process. [`AdminClient`](admin_client::AdminClient) calls an emulator in another process.
+//! `proto/apigateway_grpc/emulator/v1/admin.proto` declares them. For tests in the same process, [`Emulator`](super::Emulator)
+//! has a method for each method of the service, except those that list, update and delete faults: its state lists the faults, and
+//! the guard of a fault disables and withdraws it. [`AdminClient`](admin_client::AdminClient) calls an emulator in another process.
 //!
 //! ```
 //! use apigateway_grpc::emulator::Emulator;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 /// Rows by name, which can be read like a `BTreeMap`. Every method that changes a row records its name, so that a journal can
-/// write the row.
+/// write the row; only `replace_unrecorded` does not.
 #[derive(Debug)]
 pub(crate) struct TrackedMap<V> {
     map: BTreeMap<String, V>,

@@ -125,7 +125,7 @@ pub(crate) fn check_version(field: &str, version: i32, violations: &mut Violatio
     }
 }
 
-/// Returns the policy in the lowest version that it needs, but at most in the requested one.
+/// Returns the policy at version 3 if it has conditions and version 3 is requested, and otherwise at version 1.
 ///
 /// Below version 3 a policy has no conditions. The role of a conditional binding then ends with `_withcond_` and a hash of its
 /// condition, as IAM's documentation describes.

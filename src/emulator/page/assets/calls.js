@@ -104,7 +104,7 @@ function update(element, {calls}, page) {
 	write(fault, last.fault?.replace('faults/', '#'));
 }
 
-/** Returns the call of the row that is `step` rows below the row of a call. */
+/** Returns the number of the last call in the row `step` rows below the row of call `sequence`. */
 export function neighbour(sequence, step) {
 	const at = rows.findIndex(({calls}) => calls.some(call => call.sequence === sequence));
 	return rows[at < 0 ? 0 : Math.max(0, at + step)]?.calls.at(-1).sequence;

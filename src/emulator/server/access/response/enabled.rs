@@ -19,8 +19,8 @@ const MAX_READ: usize = 4 << 20;
 
 /// Returns the response to a rejected request.
 ///
-/// Over HTTP/JSON the request body is read to its end first, as in the transcoder. Some clients fail if the response arrives
-/// while they are sending.
+/// Over HTTP/JSON the request body is read first, up to `MAX_READ` bytes, since some clients fail if the response arrives while
+/// they are sending. A body is not read if the request has `Expect`.
 pub(crate) async fn refuse(request: GrpcRequest, refused: &Refusal) -> GrpcResponse {
     let Refusal {
         code, reason, text, ..
