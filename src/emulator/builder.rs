@@ -248,8 +248,8 @@ impl EmulatorBuilder {
     /// [`StateExport`](super::messages::StateExport) as proto3 JSON, as `apigw emulator export` prints it. A resource
     /// needs only its name, a config also its files, and a gateway also its config.
     ///
-    /// A file of a config that has a `path` and no `contents` is read from this path, relative to the seed file. An emulator
-    /// that [opens](Self::open) a data file with resources or operations ignores the seed, and logs a warning.
+    /// If a file of a config has a `path` but no `contents`, the contents are read from this path, relative to the seed file.
+    /// An emulator that [opens](Self::open) a data file with resources or operations ignores the seed, and logs a warning.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -160,7 +160,7 @@ impl Emulator {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes each connection after its calls in progress.
+    /// If the future is dropped, each connection is closed once its calls in progress have ended.
     ///
     /// # Example
     ///

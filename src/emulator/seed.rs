@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::proto::google::cloud::apigateway::v1::api_config::File;
 
 impl StateExport {
-    /// Reads and checks a state from a file in YAML or JSON. A file of a config that has a `path` and no `contents` is read
-    /// from this path, relative to the file.
+    /// Reads and checks a state from a file in YAML or JSON. If a file of a config has a `path` but no `contents`, the
+    /// contents are read from this path, relative to the seed file.
     ///
     /// # Errors
     ///
@@ -32,8 +32,8 @@ impl StateExport {
 /// Maximum size of a seed file, which is the maximum size of an imported state in JSON.
 const MAX_SIZE: usize = MAX_JSON_REQUEST;
 
-/// The list fields of a config with files. Each field is followed by the members of its entries that are files. If there are
-/// none, each entry is a file itself.
+/// The fields of a config that are lists of files, or of entries with files. The second element names the members of an entry
+/// that are files. If it is empty, the entry itself is a file.
 const FILES: [(&str, &[&str]); 3] = [
     ("openapiDocuments", &["document"]),
     ("grpcServices", &["fileDescriptorSet", "source"]),

@@ -71,12 +71,12 @@ async fn an_error_names_a_valid_value() {
         (
             create.clone(),
             String::new(),
-            format!("api_id: must be set, over REST by the required query parameter `apiId`: {form}"),
+            format!("api_id: must be set (over REST by the required query parameter `apiId`): {form}"),
         ),
         (
             format!("POST {APIS}/a/configs"),
             String::new(),
-            format!("api_config_id: must be set, over REST by the required query parameter `apiConfigId`: {form}"),
+            format!("api_config_id: must be set (over REST by the required query parameter `apiConfigId`): {form}"),
         ),
         (
             format!("{create}?apiId=A"),

@@ -86,7 +86,7 @@ async fn each_refused_request_is_reported_with_its_resource_or_field() {
             ),
             (&format!("POST {APIS}?apiId=a"), json!({}), 409, r#"API "projects/p/locations/global/apis/a" already exists"#),
             (&format!("POST {APIS}?apiId=-a"), json!({}), 400, "api_id: invalid id `-a`: must have 1 to 63 characters of a-z, 0-9 and -, not beginning with -"),
-            (&format!("POST {APIS}"), json!({}), 400, "api_id: must be set, over REST by the required query parameter `apiId`: 1 to 63 characters of a-z, 0-9 and -, not beginning with -"),
+            (&format!("POST {APIS}"), json!({}), 400, "api_id: must be set (over REST by the required query parameter `apiId`): 1 to 63 characters of a-z, 0-9 and -, not beginning with -"),
             (
                 &format!("POST {APIS}/a/configs?apiConfigId=d"),
                 config(),

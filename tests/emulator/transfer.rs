@@ -191,13 +191,13 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
         (
             json!({"faults": [{"method": "GetApi", "stale": {}, "used": 1}]}),
             "state.faults[0]",
-            "fault.used: must be below `times`, which is 1, not 1",
+            "fault.used: must be less than `times` (1), not 1",
         ),
         (
             json!({"faults": [{"method": "GetApi", "stale": {}, "times": 2, "used": 1},
                 {"method": "GetApi", "stale": {}, "times": 2, "used": "18446744073709551615"}]}),
             "state.faults[1]",
-            "fault.used: must be below `times`, which is 2, not 18446744073709551615",
+            "fault.used: must be less than `times` (2), not 18446744073709551615",
         ),
         (
             json!({"faults": [{"method": "GetApi", "stale": {}, "always": true, "used": "18446744073709551615"}]}),

@@ -223,7 +223,7 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
 fn with_count(fault: NewFault, used: u64) -> Result<NewFault, Status> {
     match fault.times {
         FaultCount::Exactly(times) if used >= times => {
-            let why = format!("must be below `times`, which is {times}, not {used}");
+            let why = format!("must be less than `times` ({times}), not {used}");
             Err(error::invalid("fault.used", &why))
         }
         _ => {

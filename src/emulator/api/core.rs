@@ -46,7 +46,8 @@ pub(crate) struct OperationTimes {
 impl Core {
     /// Deletes all resources, operations, faults and recorded calls.
     pub(crate) fn reset(&self) {
-        // A call reads the state while the faults are locked. So the state is not locked when the faults are cleared.
+        // A call locks the state while it holds the lock of the faults. The other order could deadlock, so the faults are cleared
+        // before the state is locked.
         self.faults.clear();
         self.calls.clear();
         let mut tables = self.state.lock();

@@ -23,8 +23,8 @@ use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::longrunning::Operation;
 
-/// Maximum number of errors in the files of a config that become diagnostics. If there are more, one further diagnostic has the
-/// number of the others.
+/// Maximum number of errors in the files of a config that become diagnostics. If there are more errors, one
+/// further diagnostic says how many are left out.
 const MAX_DIAGNOSTICS: usize = 20;
 
 impl Core {

@@ -131,7 +131,7 @@ impl Operations for Services {
         let (effect, WaitOperationRequest { name, timeout }) = open(request);
         let timeout = match timeout {
             None => MAX_WAIT,
-            // Checked before the conversion, which overflows for the smallest number of seconds.
+            // Checked before the conversion, which overflows for `i64::MIN` seconds.
             Some(timeout) if timeout.seconds < 0 || timeout.nanos < 0 => {
                 return Err(error::invalid("timeout", "must not be negative"));
             }

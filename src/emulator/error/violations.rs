@@ -60,7 +60,7 @@ impl Violations {
                 "" => {
                     let parameter = json_name(field);
                     format!(
-                        "must be set, over REST by the required query parameter `{parameter}`: {form}"
+                        "must be set (over REST by the required query parameter `{parameter}`): {form}"
                     )
                 }
                 _ => format!("invalid id `{}`: must have {form}", shortened(id)),

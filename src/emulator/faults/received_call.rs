@@ -452,7 +452,7 @@ fn is_secret(name: &str) -> bool {
     false
 }
 
-/// Returns the words that mark a header as secret, as far as they begin with this byte.
+/// Returns those words that mark a header as secret and begin with this byte.
 fn secret_parts(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["auth"],

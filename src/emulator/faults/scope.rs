@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_names_something_that_exists_unless_it_creates_or_names_only_a_project_or_location()
+    fn requests_name_an_existing_resource_except_for_creates_and_methods_of_a_project_or_location()
     {
         let names = |word: &str| {
             let all = Method::all().iter().filter(|method| names_existing(method));

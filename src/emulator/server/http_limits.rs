@@ -30,7 +30,7 @@ pub(crate) fn http_server() -> Server {
 
 /// Applies the limits on a request head to both protocols. Returns the error response if the head exceeds them.
 ///
-/// The response is 431 without a body, as h2 and hyper send it above their own limits.
+/// The response is 431 without a body. h2 and hyper send the same response when a head exceeds their limits.
 pub(crate) fn check_head<B>(request: &Request<B>) -> Option<GrpcResponse> {
     let headers = request.headers();
     let target = request.uri().path_and_query();

@@ -28,8 +28,8 @@ use aux_services::{AuxServices, aux_services};
 use incoming::{addresses, incoming, of_listener};
 use routes::serve;
 
-/// An emulator that is served on a port. Dropping the server closes the port at once, and each connection after its calls in
-/// progress. [`stop`](Self::stop) also waits until all connections are closed.
+/// An emulator that is served on a port. Dropping the server closes the port at once. Each connection is closed once
+/// its calls in progress have ended. [`stop`](Self::stop) also waits until all connections are closed.
 #[must_use = "dropping the server closes the port"]
 pub struct Server {
     emulator: Emulator,
@@ -100,7 +100,7 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the port at once, and each connection after its calls in progress.
+    /// Dropping the future closes the port at once. Each connection is closed once its calls in progress have ended.
     pub async fn stop(mut self) -> io::Result<()> {
         if let Some(stop) = self.stop.take() {
             // The server may have ended already.
@@ -141,7 +141,7 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As `TcpListener::bind` does, set no option on Windows, where it would let two processes listen on one port.
+    // On Windows `SO_REUSEADDR` would let two processes listen on one port, so it is not set there, as in `TcpListener::bind`.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

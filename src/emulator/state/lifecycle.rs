@@ -33,9 +33,8 @@ pub(crate) fn start<R: Resource>(
 
 /// Requests the cancellation of an operation. Returns true if the end of the operation was moved.
 ///
-/// Cancellation is best effort (AIP-151). It has no effect on an operation that is done. While the resource of a creation is in
-/// use, the creation does not end as CANCELLED, since this would remove the resource: only the request is recorded. A second
-/// request does not postpone the end.
+/// Cancellation is best effort (AIP-151). It has no effect on an operation that is done. A creation whose resource is in use is
+/// not cancelled, since that would remove the resource. Only the request is recorded. A second request does not postpone the end.
 ///
 /// # Errors
 ///

@@ -96,7 +96,8 @@ fn create_linked(path: &Path) -> Result<(), Cause> {
     std::fs::remove_file(&beside).map_err(failed)?;
     match linked {
         Ok(()) => sync_folder(path).map_err(failed),
-        // Another process has created the file, or the file system has no links; then `open` creates it in place.
+        // If another process has created the file, `open` opens that one. If the file system has no links, `open` creates the
+        // file in place.
         Err(_) => Ok(()),
     }
 }

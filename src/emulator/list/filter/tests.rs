@@ -76,7 +76,7 @@ fn check(table: &[(&str, bool)]) {
 }
 
 #[test]
-fn or_binds_tighter_than_and_and_adjacent_terms_are_joined() {
+fn or_binds_tighter_than_and_even_if_the_and_is_implied() {
     // 1 stands for a true condition, 0 for a false one.
     let shaped = |shape: &str| {
         shape

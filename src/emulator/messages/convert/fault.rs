@@ -17,7 +17,8 @@ use crate::emulator::faults::{
 use crate::emulator::messages::Fault;
 use crate::emulator::messages::fault::Action as ProtoAction;
 
-/// The transcoder gives an `Any` of an unknown type a type URL with this prefix if its JSON has no `value` in base64.
+/// The prefix of the type URL that the transcoder writes for an `Any` whose type it does not know and whose JSON has no base64
+/// `value`.
 const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.
@@ -81,8 +82,8 @@ pub(in crate::emulator) fn read(proto: Fault) -> Result<NewFault, Status> {
     Ok(fault)
 }
 
-/// Rejects a message with an `Any` of an unknown type that was written as JSON members. Its bytes are not those of its type,
-/// so no gRPC client could read it.
+/// Rejects a message that contains an `Any` of an unknown type given as plain JSON. The transcoder cannot encode such an `Any`
+/// as protobuf, so no gRPC client could read it.
 ///
 /// # Errors
 ///

@@ -53,7 +53,7 @@ export function parser(dispatch) {
 	};
 }
 
-/** The time before the next attempt: 0.5 s to 10 s, less up to 25 %. */
+/** The time before the next attempt: 0.5 s to 10 s, shortened by up to 25 %. */
 export const backoff = (failures, random = Math.random) => Math.min(10_000, 500 * 2 ** (failures - 1)) * (0.75 + random() / 4);
 
 /** Time without a byte after which the stream counts as broken. The server sends a comment after 15 idle seconds. */

@@ -46,7 +46,7 @@ export function fold(calls, isFolding) {
 	return [...rows.values()].reverse();
 }
 
-/** Number of rows that are rendered above the first visible row. From that row on, twice as many are. The other rows are empty space. */
+/** Number of rows that are rendered above the first visible row. Twice this number is rendered from that row on. The other rows are empty space. */
 const NEAR = 20;
 
 let lastShown;

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 use crate::call::GrpcRequest;
 use crate::emulator::error;
 
-/// A request to the admin service that was allowed. It is in the extensions of the request.
+/// The mark of an allowed request to the admin service, in the extensions of the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdminAllowed;
 

@@ -91,7 +91,7 @@ fn after(request: &GrpcRequest) -> Option<Option<u64>> {
         return None;
     }
     // A browser that reconnects sends the query of the first request again, so the header has precedence. An invalid
-    // number is not the number of an event, so the stream starts with `lost`.
+    // header counts as 0, which is no event's number, so the stream starts with `lost`.
     let last = request.headers().get(LAST_EVENT_ID).map(|value| {
         let text = value.to_str().ok().map(str::trim);
         text.and_then(|text| text.parse().ok()).unwrap_or_default()

@@ -26,7 +26,7 @@ use crate::proto::google::longrunning::{
 const GLOBAL: &str = "projects/p/locations/global";
 const REGION: &str = "projects/p/locations/us-central1";
 const BEGINNING: Duration = Duration::from_secs(1_800_000_000);
-/// A create without a document is rejected, and a create with an invalid document fails later.
+/// A valid document. A config needs one: without it the create is rejected, and with an invalid one its operation fails.
 const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {}\n";
 
 /// A resource with one of few names, so that steps affect the same resources.
