@@ -15,8 +15,8 @@ thread_local! {
     static PANICS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns the number of panics so far. The first call starts the count, since tokio does not report panics
-/// of its tasks.
+/// Returns the number of panics of this thread so far. Tokio does not report panics of its tasks, so a panic hook counts
+/// them. The first call installs it.
 pub(crate) fn panics() -> usize {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -29,7 +29,7 @@ pub(crate) enum Habit {
     Age(Duration),
     /// Maximum number of concurrent calls of a connection.
     Streams(u32),
-    /// During a fault, resets each call whose number is divisible by this with this reason, without reading it.
+    /// `Resets(n, reason)`: during a fault, resets every n-th call with the reason, without reading the call.
     Resets(usize, Reason),
 }
 

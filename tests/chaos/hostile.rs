@@ -20,7 +20,7 @@ use crate::seen::Seen;
 use crate::source::SECRET;
 use crate::source::TOKEN;
 
-/// Maximum duration of a call. Only silence takes as long.
+/// Maximum duration of a call. Only a call to a silent server would reach it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn client(endpoint: &str, transport: Transport) -> ApiGateway {

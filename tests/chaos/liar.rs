@@ -61,7 +61,8 @@ struct Mouth {
 
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-/// Minimum size of a request. The bytes before it over HTTP/2 are smaller.
+/// Minimum size of a request. Over HTTP/2, the preface and SETTINGS that come before it are shorter, so this many bytes show
+/// that a request has arrived.
 const REQUEST: usize = 200;
 
 impl Liar {

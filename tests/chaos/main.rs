@@ -31,7 +31,7 @@ use fault::{FAULTS, Fault};
 use lies::LIES;
 use row::{Row, named, table};
 
-/// Number of concurrent faults. Most of each is waiting.
+/// Number of faults that are tested at the same time. Most of their time is waiting.
 const AT_ONCE: usize = 6;
 
 #[test]

@@ -23,8 +23,8 @@ pub(crate) enum Act {
     Close,
     /// No bytes pass for now.
     Hold,
-    /// The connection stays open and all bytes in both directions are lost. Later orders only end it, since a stream
-    /// with missing bytes never recovers.
+    /// The connection stays open and all bytes in both directions are lost. Of later orders, only those that end the
+    /// connection have an effect, since a stream with missing bytes never recovers.
     Swallow,
     /// This many bytes reach the client, and then the connection ends in this way.
     Down(usize, End),
@@ -259,7 +259,7 @@ impl Connection {
         }
     }
 
-    /// Handles an order. Returns whether the connection ends, as `handle` does
+    /// Handles an order. Returns true if the connection ends, as `on_bytes` does.
     async fn begin(&mut self) -> io::Result<bool> {
         (self.up.passed, self.down.passed) = (0, 0);
         self.due = None;

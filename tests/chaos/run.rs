@@ -1,4 +1,5 @@
-//! One fault over one transport: calls before, during and after it, and one wait from before it to after it.
+//! One fault over one transport: calls before, during and after it, and a wait for an operation that was started before it.
+//! The wait begins with the fault.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
 /// The deadline of a call that is expected to fail.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(800);
-/// The deadline of a call that is expected to be answered, which a busy machine meets.
+/// The deadline of a call that is expected to be answered: long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How much after its deadline a call may end on a busy machine before it counts as lost.
 const SLACK: Duration = Duration::from_secs(60);
@@ -271,7 +272,7 @@ async fn waited(
     }
 }
 
-/// Connections from the time of the fault may fail a few more calls. Then all calls are answered.
+/// A few more calls may fail over connections that existed during the fault. Then all calls are answered.
 async fn recover(run: &mut Run<'_>, after: Outcome) {
     let began = Instant::now();
     let mut timeout = match after.codes().contains(&Code::DeadlineExceeded) {

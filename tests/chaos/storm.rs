@@ -18,7 +18,7 @@ use crate::row::{Row, table};
 use crate::run::{API, PARENT};
 use crate::source::TOKEN;
 
-/// Three connections in sequence, or one of three that ends while calls are running.
+/// Minimum time during which new calls are started: long enough for three connections in a row.
 const STORM: Duration = Duration::from_millis(1000);
 
 const AGE: Habit = Habit::Age(Duration::from_millis(300));
@@ -27,7 +27,7 @@ const fn storm(name: &'static str, how: &'static str) -> Fault {
     Fault::server(name, how, AGE, Outcome::Answered)
 }
 
-/// Number of concurrent calls.
+/// The storms, each with its number of concurrent calls.
 static STORMS: [(usize, Fault); 3] = [
     (
         1,

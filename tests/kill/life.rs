@@ -33,10 +33,11 @@ pub(crate) struct Life {
 struct Begun {
     name: String,
     does: Act,
-    /// The operation in a response after its end.
+    /// The ended operation, if a response has shown it.
     ended: Option<Operation>,
-    /// A cancellation was requested; the other flag is set if the operation was certainly running.
+    /// A request to cancel the operation was acknowledged.
     asked: bool,
+    /// The request was acknowledged while the operation was certainly running.
     cancelled: bool,
     forgotten: bool,
 }

@@ -18,8 +18,8 @@ use crate::plan::{Chance, Fault};
 use crate::row::Row;
 use crate::server::{API, PARENT};
 
-/// Maximum time of each call, to the tick of tokio's clock. A create has the time of the service's configuration, in which
-/// pings detect a dead connection: that would be the time to send it again.
+/// Maximum time of each call, which may end up to `TICK` later. A create has the timeout of the service's configuration. It is
+/// long enough for pings to detect a dead connection, so a client that wrongly sends a create again would do so here.
 const DEADLINE: Duration = Duration::from_secs(10);
 const CREATE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(5);
@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(5);
 const AFTER: Duration = Duration::from_secs(200);
 
 /// The same for HTTP/2: a dead connection is detected by pings, which are sent during calls only, at most one in an interval. A call
-/// that starts this long after the first call without a response has another connection.
+/// that starts `INTERVAL + PING` after the first unanswered call uses another connection.
 const INTERVAL: Duration = Duration::from_secs(20);
 const PING: Duration = Duration::from_secs(10);
 
@@ -217,7 +217,7 @@ fn is_create(kind: u64) -> bool {
 }
 
 enum Answer {
-    /// Returns true if this is the state of the server.
+    /// The response to a read; true if its content is as expected.
     Read(bool),
     Started(Box<Operation<Api>>),
 }

@@ -1,6 +1,6 @@
 //! Faults of the network and the server over days of simulated time. `README.md` beside this file lists what is checked.
 
-// Compiled with one set of features only, since it takes a minute.
+// Compiled only with this feature: the test runs for minutes, and one set of features is enough.
 #![cfg(feature = "cli")]
 
 mod client;
@@ -186,7 +186,7 @@ fn simulate(fault: Fault, seed: u64) -> Done {
         }
     }
     let took = sim.elapsed();
-    // This includes the tasks of the hosts.
+    // Dropping the simulation also drops the tasks of the hosts.
     drop(sim);
     complaints.extend(server.complaints());
     if let Some(tasks) = left.take().filter(|tasks| *tasks > 0) {

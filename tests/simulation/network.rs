@@ -26,8 +26,8 @@ pub(crate) fn cut(is_cut: bool) {
     IS_CUT.set(is_cut);
 }
 
-/// Connects to the endpoint in the simulated network. While messages are lost, it never completes: turmoil refuses a connection whose
-/// SYN is lost, and never loses a response to a SYN.
+/// Connects to the endpoint in the simulated network. While messages are lost, the attempt never completes, as on a real network.
+/// turmoil itself would refuse a connection whose SYN is lost, and would never lose the response to a SYN.
 pub(crate) async fn connect(uri: Uri) -> io::Result<TokioIo<TcpStream>> {
     if IS_CUT.get() {
         return pending().await;

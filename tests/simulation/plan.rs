@@ -146,7 +146,7 @@ impl Plan {
                 at = ends + chance.between(Duration::from_secs(20), Duration::from_secs(480));
             }
         }
-        // Sorting keeps it last.
+        // The end of all faults is added after sorting, so it is last.
         steps.sort_by_key(|(at, _)| *at);
         steps.push((FAULTY, Step::Heal));
         let mut steps = steps.into_iter();
