@@ -367,7 +367,8 @@ fn default_credentials_outside_a_runtime_are_an_error() {
     assert!(error.to_string().contains("runtime"), "{error}");
 }
 
-/// A new request would fail again. Only a call that a connection did not send is repeated at once.
+/// Failed credentials cause no transparent retry, although the call is certainly unsent: a new request for credentials would
+/// fail again.
 #[tokio::test(start_paused = true)]
 async fn failed_credentials_are_not_requested_again_at_once() {
     let script = Script::new(|_| Answer::Fails(true, "away"));

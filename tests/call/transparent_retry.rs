@@ -40,7 +40,7 @@ async fn a_create_on_a_refused_stream_is_retried_once_without_delay_under_any_po
     server.expect_no_more_requests(client).await;
 }
 
-/// A user's transport reports the end of the stream as the error of the response's body.
+/// With a transport of the user, the refusal of the stream appears as an error of the response's body.
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_stream_is_refused_after_the_response_head_is_not_sent_again() {
     let (client, mut server) = mock_client(|it| it);

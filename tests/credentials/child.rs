@@ -22,7 +22,7 @@ pub(crate) struct Scenario {
     pub(crate) endpoint: String,
     /// The certificate authority of the service, in PEM.
     pub(crate) ca: String,
-    /// The same in a file, for a command whose environment does not name it.
+    /// The path of that authority's file, for `--ca-cert` of `apigw`, if the environment does not name the file.
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) quota_project: Option<&'static str>,
     /// Calls until one succeeds, for this long.

@@ -17,7 +17,7 @@ pub(crate) enum File {
     Bytes(&'static [u8]),
     /// Nothing, but a variable names it.
     Missing,
-    /// A folder. Root may read any file, whatever its mode is.
+    /// A folder, in place of an unreadable file: root can read a file of any mode.
     Folder,
     BrokenLink,
 }

@@ -1,9 +1,9 @@
 //! Credential sources against local fakes: which tokens arrive, how each source fails, and whether a client recovers.
 //!
-//! Each row of a table is data. A row runs in child processes with a cleared environment: this binary again for the library
-//! (`child.rs`), and `apigw`. `token_server.rs` plays the metadata server and all token endpoints, `api_server.rs` the service
-//! over TLS. Everything stays on the loopback interface. `cargo test --features cli --test credentials -- --nocapture` prints
-//! the tables as Markdown.
+//! Each row of a table is data. A row runs in two kinds of child processes with a cleared environment: this test binary,
+//! which calls the library (`child.rs`), and `apigw`. `token_server.rs` plays the metadata server and all token
+//! endpoints, `api_server.rs` the service over TLS. Everything stays on the loopback interface.
+//! `cargo test --features cli --test credentials -- --nocapture` prints the tables as Markdown.
 #![cfg(feature = "cli")]
 
 mod api_server;

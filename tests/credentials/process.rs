@@ -67,7 +67,7 @@ pub(crate) struct Run {
     pub(crate) printed: String,
 }
 
-/// The shares of the machine that the running processes use: a call that has to wait for the processor may miss its deadline.
+/// Limits the processes that run at the same time, since a call that waits for the processor may miss its deadline.
 static MACHINE: Semaphore = Semaphore::const_new(32);
 
 /// The shares of a process that computes and of one that waits.

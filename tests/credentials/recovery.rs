@@ -65,7 +65,8 @@ fn rows() -> Vec<Row> {
     for (source, paths) in ENDPOINTS {
         for path in paths {
             let text = [AWS_REGION, AWS_ROLE, AWS_SESSION].contains(path);
-            // These endpoints may return any text: the request that uses the text fails instead.
+            // Any text is a valid response of these endpoints, so HTML is not a fault here: only the next request, which uses
+            // the text, would fail.
             let html = (!text).then_some(HTML);
             // Only these endpoints are tested with silence and with an expired token, since such tests are slow.
             let silence = [METADATA, TOKEN, STS].contains(path).then_some(SILENCE);

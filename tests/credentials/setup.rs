@@ -113,7 +113,8 @@ impl Setup {
         }
     }
 
-    /// Returns the secret in a text, if there is one: of a file, of a token endpoint, or a received token.
+    /// Returns the kind of secret that a text contains, if any: a marked secret of a file or a token endpoint, the private key,
+    /// or a token that the service received.
     pub(crate) fn secret_in(&self, text: &str) -> Option<&'static str> {
         if text.contains(SECRET) {
             return Some("a marked secret");

@@ -277,7 +277,7 @@ async fn missing_headers_are_bounded_by_the_deadline() {
     })
     .await;
     let endpoint = silent_after(|stream| async {
-        // A call that ends early closes the connection.
+        // Waits for the request. A client that gives up before closes the connection, which also ends this wait.
         stream.readable().await.ok();
         stream
     })
@@ -302,7 +302,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
     .await;
     is_bounded_by_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
     let endpoint = silent_after(|mut stream| async {
-        // A call that ends early closes the connection.
+        // A client that gives up before it sends the request closes the connection.
         if !matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {
             return stream;
         }

@@ -1,5 +1,5 @@
-//! Connections: opened by the first call, to dead addresses, and to servers that do not speak gRPC. Connections
-//! that break are tested in `interruption.rs`, silent ones in `keepalive.rs`.
+//! Tests of connections: when they are opened, and the errors for dead addresses and for servers that do not speak gRPC.
+//! Connections that break are tested in `interruption.rs`, silent ones in `keepalive.rs`.
 
 use std::time::{Duration, Instant};
 

@@ -364,7 +364,8 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// The client's preface has 24 bytes (RFC 9113 §3.4). Before the server's first frame, at most 1 MiB is written.
+/// The stream hangs before the client's preface, within it, after its 24 bytes (RFC 9113 §3.4), and after everything that
+/// the client writes before the server's first frame, which is at most 1 MiB.
 #[tokio::test]
 async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs() {
     let server = Server::start(|_| Answer::Operation).await;
@@ -447,7 +448,7 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
     }
 }
 
-/// HTTP/1.1 has no handshake, so the stream does not accept the request itself.
+/// HTTP/1.1 has no handshake, so the stream hangs while the request is written, or after it has accepted the whole request.
 #[cfg(feature = "rest")]
 #[tokio::test]
 async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_call_has_another_connection()
@@ -583,7 +584,7 @@ async fn is_tried_with_growing_delays(server: SocketAddr, transport: Transport) 
         assert!(error.is_connect() && error.is_unsent(), "{error}");
         failed += 1;
     }
-    // Each call had an attempt of its own, limited only by the delays.
+    // Each of these sequential calls made one attempt to connect. Only the delays limit their number.
     assert_eq!(outage.requested(), failed, "{transport:?}");
     assert!(failed <= 9, "{transport:?}: {failed}");
     // Concurrent calls share an attempt.

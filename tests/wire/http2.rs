@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-/// Serves one connection, answering each call by its number from zero.
+/// Serves one connection. `answer` returns the answer to each request.
 pub(crate) async fn serve<I>(io: I, answer: impl Fn(&Request<h2::RecvStream>) -> Answer)
 where
     I: AsyncRead + AsyncWrite + Unpin,

@@ -98,7 +98,7 @@ async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
-/// A server that closes its connections gracefully, as Google's front ends do every hour, fails no call.
+/// No call fails because a server closes its connections gracefully, as Google's front ends do every hour.
 #[tokio::test]
 async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
     let goes_away = |mut peer: Peer| async move {

@@ -1,5 +1,6 @@
-//! Tests of the wire, on real sockets on port 0: HTTP/JSON, the fallback to it, TLS, proxies, and connections
-//! that break. All are in one binary, so that the test servers exist once.
+//! Tests of the wire: HTTP/JSON, the fallback to it, TLS, proxies, and connections that break. Most use real sockets on free
+//! ports; `keepalive.rs` and `rest_http2.rs` use in-process streams on a paused clock. All are in one binary, so that the test
+//! servers exist once.
 
 #[cfg(feature = "rest")]
 mod call;

@@ -99,7 +99,7 @@ fn answer(mut respond: SendResponse<Bytes>, (head, trailers): Parts) {
 /// flight and one afterwards, succeed.
 async fn outcome(parts: Parts, limit: Option<usize>) -> Result<(), Error> {
     let (listener, endpoint) = listener().await;
-    // The other call waits for the first response, which a busy machine may take long to read.
+    // The timeout is long, since the call in flight waits until the tested call has ended. That can take long on a busy machine.
     let mut builder = builder(endpoint)
         .retry(RetryPolicy::NEVER)
         .timeout(Duration::from_secs(120))

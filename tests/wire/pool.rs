@@ -198,7 +198,7 @@ async fn waiting_calls_are_not_overtaken_by_later_calls() {
         }
         ended.load(Ordering::SeqCst)
     };
-    // For each worker, the number of calls of all workers that had ended when the worker ended.
+    // Each worker returns the number of calls that all workers have completed by its end.
     let calls = join_all((0..4).map(|_| turns())).await;
     let first = calls.iter().min().expect("four");
     assert!(*first > 2 * 40, "one worker overtook the others: {calls:?}");

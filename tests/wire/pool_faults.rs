@@ -22,7 +22,7 @@ async fn answered(client: &ApiGateway) {
     called.expect("an operation");
 }
 
-/// All streams stay in use, so the end of the pause is the only event that can wake the waiting call.
+/// All streams stay in use, so only the end of the pause after a failed attempt to connect can wake the waiting call.
 #[tokio::test]
 async fn a_waiting_call_gets_a_new_connection_after_the_pause() {
     let server = Server::start(Behaviour {

@@ -88,7 +88,7 @@ async fn the_status_in_the_body_takes_precedence_over_the_http_status() {
         (503, json!({}), Code::Unavailable),
         (403, json!("text"), Code::PermissionDenied),
         (403, json!([]), Code::PermissionDenied),
-        // A 200 with only an error is an error, since an operation always has a name.
+        // A 200 whose body has only `error` is an error of the call: an operation would have a name.
         (
             200,
             json!({"error": {"code": 404, "status": "NOT_FOUND"}}),

@@ -1,7 +1,7 @@
 //! Random descriptor sets of every syntax and edition, and random messages of their types, each from a seed.
 //!
-//! A set is encoded twice: unchanged, and for prost-reflect, which does not support editions, as equivalent proto2 or proto3
-//! files. The set itself writes messages as bytes. So messages have parts that encoders do not write: fields in any order and
+//! A set is encoded twice: unchanged, and as equivalent proto2 or proto3 files, since prost-reflect does not support editions.
+//! The set itself writes messages as bytes. So messages have parts that encoders do not write: fields in any order and
 //! in pieces, unknown fields, and values that closed enums do not have.
 
 mod descriptor;
@@ -194,7 +194,7 @@ impl Set {
         self.encode(true)
     }
 
-    /// Returns the gRPC path of a method with this request message, whose response is Empty.
+    /// Returns the gRPC path and the full name of the method with this request message. Its response is Empty.
     #[allow(dead_code, reason = "the tests of JSON call no method")]
     pub(crate) fn method(&self, of: usize) -> (String, String) {
         let package = format!("r.p{}", self.files.len() - 1);
@@ -328,7 +328,7 @@ impl Set {
                 // The extension is in the message's file, or in a file that imports it.
                 let from = self.messages[of].file;
                 let file = from + random.below(self.files.len() - from);
-                // If no field has explicit presence, the file is proto3 for prost-reflect, which has no extensions there.
+                // A file with `implicit` is encoded as proto3 for prost-reflect, and proto3 has no extensions.
                 if self.files[file].implicit {
                     continue;
                 }

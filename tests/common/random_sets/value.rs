@@ -375,7 +375,7 @@ fn other_type(random: &mut Random, field: &Field) -> Vec<u8> {
     };
     let mut out = Vec::new();
     match wire {
-        // A group is not a value of a length-delimited field, and the reverse.
+        // A group field does not accept a length-delimited value, and a length-delimited field does not accept a group.
         WireType::LengthDelimited if field.delimited => return packed_block(field, b"\x08\x01"),
         WireType::LengthDelimited if random.one_in(2) => {
             encode_key(field.number, WireType::StartGroup, &mut out);
