@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::emulator::Emulator;
 use super::{apigw, err, out, run};
 
-/// Runs a verb against an emulator. Returns standard output; panics unless it exits with the code.
+/// Runs a verb against an emulator. Returns standard output followed by standard error. Panics unless the verb exits with
+/// the code.
 fn control(code: i32, emulator: &Emulator, words: &[&str]) -> String {
     let endpoint = ["--endpoint", &emulator.endpoint];
     let output = run(&[&["emulator"], words, &endpoint].concat());

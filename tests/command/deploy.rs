@@ -32,7 +32,7 @@ fn a_deploy_from_nothing_prints_the_url_and_a_second_one_does_nothing() {
             .count();
         let output = exits(0, &emulator, &format!("{DEPLOY} --transport={transport}"));
         assert_eq!(out(&output), url);
-        // The file has no `security`, of which the check warns.
+        // The file has no `security`. The check prints a warning about that.
         let nothing = "Nothing was changed: projects/p/locations/us-central1/gateways/g serves ";
         let mut lines = err(&output)
             .lines()
@@ -223,7 +223,7 @@ fn a_config_whose_creation_failed_is_deleted_and_created_again() {
     let line = format!(
         "gateways deploy g --location=us-central1 --api=a --openapi-spec={spec} --no-validate"
     );
-    // The service reports the fault. The second run finds that the config is FAILED.
+    // In each run, the operation fails and its error has the diagnostic. The second run finds the config in state FAILED.
     for _ in 0..2 {
         let output = exits(3, &emulator, &line);
         assert!(err(&output).contains("fails.yaml:2:"), "{}", err(&output));

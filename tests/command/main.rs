@@ -72,7 +72,7 @@ fn on(emulator: &Emulator, line: &str) -> Command {
     command
 }
 
-/// Runs a command against an emulator. Returns standard output; panics unless it exits with the code.
+/// Runs a command against an emulator, and returns its output. Panics unless the command exits with the code.
 fn exits(code: i32, emulator: &Emulator, line: &str) -> Output {
     let output = on(emulator, line).output().expect("it runs");
     assert_eq!(

@@ -1,11 +1,11 @@
-//! Each command and each flag has a test: the rows of `COMMANDS.md`.
+//! Each command and each flag has a test: the rows of `COMMANDS.md`. The flags and subcommands of `emulator` need no rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{out, run};
 
-/// Commands whose flags have their tests in `emulator.rs`.
+/// Commands whose flags and subcommands need no rows. Their tests are in `emulator.rs`, `control.rs` and `main.rs`.
 const OTHERS: [&str; 1] = ["emulator"];
 
 /// A row: a command, flags of it, and the test that uses them.

@@ -377,7 +377,7 @@ fn a_signal_ends_a_wait_and_prints_the_command_that_continues_it() {
     assert_eq!(out(&running).trim(), name);
 }
 
-/// The first wait of a command handles signals, which the calls after it must not ignore.
+/// The first wait of a command installs handlers of signals. After that wait, a signal must still end the command.
 #[test]
 #[cfg(unix)]
 fn a_signal_after_a_wait_ends_a_command_of_several_steps() {
@@ -467,7 +467,8 @@ fn a_watch_ends_when_its_reader_closes_the_pipe() {
     let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = watch.spawn().expect("it runs");
     let mut reader = BufReader::new(child.stdout.take().expect("a pipe"));
-    // All events. Without the end of the pipe, the watch would run for half an hour.
+    // These are all events until the operation ends. If the watch ignored the closed pipe, it would run until its default
+    // timeout of 30 minutes.
     for _ in ["version", "started"] {
         reader.read_line(&mut String::new()).expect("a line");
     }

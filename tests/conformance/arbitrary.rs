@@ -6,7 +6,8 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-/// Approximate number of fields that are set. Half of the hundreds of fields of `Kinds` would take too long.
+/// Approximate number of fields that are set in a message with many fields. If each field were set with probability 1/2,
+/// messages of `Kinds` (hundreds of fields) would take too long.
 const SET: u64 = 8;
 
 /// Random numbers from a seed (SplitMix64), so that proptest shrinks a single number.

@@ -25,7 +25,7 @@ fn oracle(message: &DynamicMessage) -> Option<Json> {
     serde_json::to_value(message).ok()
 }
 
-/// Returns the paths at which two JSON values differ. Numbers are compared by their value.
+/// Returns the first path at which two JSON values differ, with both values. Numbers are compared by their value.
 pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
     let here = || Some(format!(": {ours} instead of {oracle}"));
     match (ours, oracle) {
@@ -92,7 +92,7 @@ fn alike_as_floats(ours: f64, oracle: f64) -> bool {
 /// Returns an arbitrary message of the fixtures.
 fn arbitrary(random: &mut Random) -> (MessageDescriptor, DynamicMessage) {
     let messages = messages();
-    // Most of the fields are in the first two.
+    // Most of the fields are in `Kinds` and `Kinds2`.
     let of = match random.below(4) {
         0 => messages[random.index(messages.len())].clone(),
         1 => descriptor("Kinds2"),
@@ -126,7 +126,8 @@ fn check_mangled_message(seed: u64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Its `Any` has the type of the second message, a Timestamp, and the bytes of the first, which are not a Timestamp.
+/// With this seed, the `Any`s of two messages are merged into one. It has the type from the second message, Timestamp, and the
+/// bytes from the first message, which are not a Timestamp.
 #[test]
 fn an_any_whose_bytes_are_not_a_timestamp_keeps_them() {
     check_mangled_message(12_050_745_029_794_465_055).expect("the bytes");

@@ -1,5 +1,5 @@
-//! The texts of the errors of the JSON engine, each with the input that causes it. A text names the field, the cause, and the byte
-//! of the text or the invalid value.
+//! The texts of the errors of the JSON engine, each with the input that causes it. An error names the field, the cause, and the
+//! byte offset in the JSON or the invalid value.
 
 use prost::Message as _;
 
@@ -8,7 +8,7 @@ use crate::fixture::{descriptor, message, read_wire, strict, write};
 /// The type URL of a message of the fixtures.
 const NESTED: &str = "type.googleapis.com/apigateway_grpc.test.kinds.Kinds.Nested";
 
-/// JSON texts that are not JSON, with the error.
+/// Texts that are not JSON, with the error.
 const SYNTAX: &[(&str, &str)] = &[
     ("", "byte 0: expected a value, found the end of the text"),
     (

@@ -33,7 +33,7 @@ pub(crate) fn descriptor(name: &str) -> MessageDescriptor {
         .unwrap_or_else(|| panic!("no message {name}"))
 }
 
-/// Returns all messages that are not entries of maps.
+/// Returns the messages of the fixtures' package that are not entries of maps.
 pub(crate) fn messages() -> Vec<MessageDescriptor> {
     let own = |of: &MessageDescriptor| !of.is_map_entry() && of.package_name() == PACKAGE;
     POOL.all_messages().filter(own).collect()
@@ -112,7 +112,8 @@ pub(crate) fn message(of: &MessageDescriptor, text: &str) -> DynamicMessage {
         .unwrap_or_else(|error| panic!("{error:?}: {text}"))
 }
 
-/// Returns whether two messages are equal. NaN equals itself here, so different messages are compared again as JSON.
+/// Returns whether two messages are equal. `==` is false for messages with NaN, so unequal messages are compared again as JSON,
+/// in which NaN equals NaN.
 pub(crate) fn same(left: &DynamicMessage, right: &DynamicMessage) -> bool {
     let json = |message: &DynamicMessage| serde_json::to_value(message).ok();
     left == right || (json(left).is_some() && json(left) == json(right))

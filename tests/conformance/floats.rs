@@ -9,8 +9,8 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("the greatest float below zero", r#"{"oneFloat":-1.175494e-38}"#, "one_float: -1.175494e-38"),
         reads("a float near the greatest", r#"{"oneFloat":3.402823e+38}"#, "one_float: 3.402823e+38"),
         reads("a float near the least", r#"{"oneFloat":-3.402823e+38}"#, "one_float: -3.402823e+38"),
-        // The shortest text is a larger double, which parsers that use a double refuse. So the double is
-        // written, and both are read.
+        // The shortest text of the greatest float, 3.4028235e38, is greater than that float if it is read as a double, and
+        // some parsers then refuse it. So the text of the double is written, and both texts are read.
         rewrites("the greatest float of all", r#"{"oneFloat":3.4028234663852886e+38, "manyFloat":[3.4028235e38]}"#, r#"{"oneFloat":3.4028234663852886e38, "manyFloat":[3.4028234663852886e38]}"#).ours(),
         reads("a float below the normal ones", r#"{"oneFloat":1e-45}"#, "one_float: 1e-45").ours(),
         reads("a float too near zero is zero", r#"{"maybeFloat":1e-60}"#, "maybe_float: 0").ours(),

@@ -5,7 +5,7 @@ use prost_reflect::{Cardinality, Kind, MessageDescriptor};
 
 use crate::arbitrary::Random;
 
-/// A field with its key, and the range of its content if it has a length.
+/// A field: its number, its wire type, and the bytes of its content without their length.
 type Record = (u32, u64, Vec<u8>);
 
 fn records(mut wire: &[u8]) -> Vec<Record> {
@@ -94,7 +94,7 @@ fn cuts(content: &[u8]) -> Vec<usize> {
     cuts
 }
 
-/// Returns the values of a packed block in blocks of one to three, or unpacked.
+/// Appends the values of a packed block to `parts`: in blocks of one to three values, or unpacked.
 fn unpack(random: &mut Random, number: u32, kind: &Kind, content: &[u8], parts: &mut Vec<Record>) {
     let wire = match kind {
         Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::SixtyFourBit,

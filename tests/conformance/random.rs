@@ -2,9 +2,9 @@
 //! is the same message.
 //!
 //! prost-reflect is not compared where it differs from the specification. It does not support editions (it gets equivalent proto2
-//! and proto3 files) and closed enums, and it refuses a value of another wire type, which is an unknown field. It drops the sign
-//! of zero and writes a wrapped NaN as null. `tests/interop/peers/test_random_sets.py` compares all of these with Python's
-//! protobuf.
+//! and proto3 files) and closed enums, and it refuses a value of another wire type, which the specification treats as an unknown
+//! field. It drops the sign of zero and writes a wrapped NaN as null. `tests/interop/peers/test_random_sets.py` compares all of
+//! these with Python's protobuf.
 //!
 //! `RANDOM_SETS` is the number of sets, `RANDOM_SEED` the first seed. A failure shows its seed.
 

@@ -95,7 +95,7 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
     }
 }
 
-/// Returns a number, bare or in quotes, and an integer also as a float.
+/// Appends a number to `out`, bare or in quotes. An integer (`whole`) may be written with a point or an exponent.
 fn number_text(random: &mut Random, text: &str, whole: bool, out: &mut String) {
     let text = match random.below(4) {
         0 if whole => format!("{text}.0"),

@@ -8,7 +8,8 @@ const WRAPPERS: [&str; 9] = [
     "Bool", "Int32", "Int64", "Uint32", "Uint64", "Float", "Double", "String", "Bytes",
 ];
 
-/// A row for each wrapper: its default alone, and default and other in a list.
+/// Two rows for each wrapper: its default, and a list of its default and another value. Then rows for null, other values and
+/// invalid values.
 #[rustfmt::skip]
 fn wrappers() -> Vec<Case> {
     const ALONE: [&str; 9] = ["a wrapped false", "a wrapped int32", "a wrapped int64", "a wrapped uint32", "a wrapped uint64",

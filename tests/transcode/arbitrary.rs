@@ -169,7 +169,8 @@ fn can_be_asked(field: &FieldDescriptor) -> bool {
     !field.is_map() && (text || !field.is_list())
 }
 
-/// Returns true if the JSON form of a message is a string, so that it can be in a query.
+/// Returns true if a query has a message as one value: a Timestamp, Duration or FieldMask, or a well-known type whose name
+/// ends with `Value`, such as a wrapper.
 fn is_text(name: &str) -> bool {
     let known = name.strip_prefix("google.protobuf.");
     known.is_some_and(|name| {

@@ -187,7 +187,7 @@ fn assert_path(found: &str, expected: &str) {
     let (found, expected): (Vec<_>, Vec<_>) =
         (found.split('/').collect(), expected.split('/').collect());
     assert_eq!(found.len(), expected.len(), "{found:?} {expected:?}");
-    // A number has several texts, in which a plus is encoded.
+    // A number can be written in several ways. A plus in its exponent is percent-encoded.
     let number = |text: &str| text.replace("%2B", "+");
     for (found, expected) in found.iter().zip(&expected) {
         let same = found == expected || same(&number(found), &number(expected));

@@ -28,7 +28,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// Sends requests of all types of a set. Returns the numbers of requests that were sent and that had no HTTP form.
+/// Sends requests of all types of a set. Returns two counts: the requests that were sent, and those that had no HTTP form.
 async fn check(seed: u64) -> Result<(usize, usize), String> {
     let random = &mut Random(seed ^ 0x5eed);
     let set = Set::random(seed);

@@ -1,6 +1,6 @@
-//! The server side reads from the client's HTTP request the message that the client was given.
+//! The client sends a message as an HTTP request, and the server side reads the same message from that request.
 //!
-//! The requests have nothing that HTTP cannot express: maps, lists of messages and empty messages in a query.
+//! HTTP cannot express maps, lists of messages and empty messages in a query. The requests have none of these in a query.
 
 use std::sync::LazyLock;
 

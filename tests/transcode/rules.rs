@@ -214,7 +214,7 @@ async fn a_rule_that_only_one_direction_can_serve_is_served_in_that_direction() 
     assert_eq!(found.as_deref(), Ok("/v1/files/a/v"));
 }
 
-/// Returns the rules that are not served with these rules as the configuration.
+/// Builds `Rules` with these rules as the configuration. Returns the rules that are unserved only because of this configuration.
 fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
     let config = json!({"http": {"rules": rules}}).to_string();
     let rules = Rules::builder(&SET).service_config(&config).build();

@@ -1,4 +1,4 @@
-//! Streams of responses, in both directions.
+//! Streams of responses: the layer writes them, and the client reads them.
 
 use std::time::Duration;
 
