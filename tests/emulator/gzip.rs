@@ -52,7 +52,7 @@ async fn a_request_in_gzip_is_read_and_recorded_decompressed() {
     let message = creation().encode_to_vec();
     let (status, _) = answered(&emulator, grpc(Method::CREATE_API, &message, true)).await;
     assert_eq!(status.code(), Code::Ok, "{status}");
-    // A message in several pieces, and a message that is not compressed although the header names gzip.
+    // A message that is not compressed, although the header names gzip.
     let get = GetApiRequest {
         name: format!("{PARENT}/apis/a"),
     };

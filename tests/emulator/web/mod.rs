@@ -1,4 +1,4 @@
-//! Access control on the port, and limits on connections.
+//! Access control on the port, limits on connections, and the files of the page.
 
 mod connections;
 #[cfg(feature = "rest")]

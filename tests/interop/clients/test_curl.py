@@ -1,4 +1,5 @@
-"""Requests as other clients write them, sent by hand. The emulator accepts all of them.
+"""Requests as other clients write them, sent by hand. The emulator accepts those of `Requests`. `Answers` checks its
+responses, also those to invalid requests.
 
 Each test is played over HTTP/1.1 and over h2c, each time in a project of its own.
 """

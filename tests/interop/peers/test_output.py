@@ -88,7 +88,7 @@ DELETED = {
         "apiVersion": "v1",
     },
     "done": True,
-    # AIP-151 and CONTRACT.md: an Empty has no `value` member.
+    # The response of a delete is an Empty (AIP-151). Like the service, the command writes it without a `value` member.
     "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
 }
 
