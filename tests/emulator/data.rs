@@ -28,7 +28,8 @@ pub(crate) fn file(test: &str) -> PathBuf {
     path
 }
 
-/// Opens an emulator with a file, and with operations of ten seconds. `time` is how long ago the first emulator was opened.
+/// Opens an emulator with a file, and with operations of ten seconds. `time` is the time on the emulator's clock since the
+/// first emulator was opened.
 pub(crate) fn after(time: Duration, file: &Path) -> Emulator {
     let builder = Emulator::builder().operation_time(RUNS);
     let opened = builder.begins_at(epoch() + time).open(file);
@@ -129,7 +130,7 @@ async fn everything_that_clients_can_read_survives_a_restart() {
     let passed = 6 * RUNS;
     drop((client, emulator));
     assert_eq!(seen(&over(&after(passed, &file))).await, before);
-    // Events that a read has applied are stored too.
+    // The first restart, and the reads after it, have not changed the stored state.
     assert_eq!(seen(&over(&after(passed, &file))).await, before);
 }
 

@@ -220,8 +220,8 @@ async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
                 Outcome::Response(_) => Code::Ok,
             });
             assert_eq!(code, expected, "{text}");
-            // A cancellation that was requested at the start takes effect in one second, and one that is requested now in
-            // two seconds.
+            // With `HonouredAfter`, a cancellation takes two seconds. One that was requested before the restart has one
+            // second left.
             tokio::time::advance(if before { SECOND } else { 2 * SECOND }).await;
             let found = client.get_operation(&name).await.expect("it");
             let goes_on = matches!(cancelling, CancelBehavior::Ignored);

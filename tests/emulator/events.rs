@@ -134,7 +134,7 @@ async fn a_stream_continues_after_a_lost_connection() {
         last.parse::<u64>().ok().map(|it| it + 1)
     );
 
-    // The revision of a state is such a number too.
+    // The revision of a state is the number of its last event, so `after` accepts it.
     let state = server.emulator().state();
     client.get_api(API).await.expect("it exists");
     let mut after = Sse::open(&server, &format!("?after={}", state.revision), "").await;
@@ -172,7 +172,7 @@ impl Face {
         }
     }
 
-    /// Returns the first event after a number, as its name, its number and the number of `lost`.
+    /// Returns the first event after `number`: its name, its number, and for `lost` the value of `from`.
     async fn first_after(self, server: &Server, number: u64) -> (String, u64, Option<u64>) {
         match self {
             Self::Grpc => {
@@ -217,7 +217,7 @@ async fn a_client_that_misses_events_gets_lost_and_recovers() {
         client.get_api(API).await.expect("it exists");
         let next = face.first_after(&server, revision).await;
         assert_eq!(next, ("call".to_owned(), revision + 1, None), "{face:?}");
-        // A number of another process is not one of ours.
+        // An event number of another process gets `lost`.
         for number in [1, u64::MAX] {
             let (name, _, lost) = face.first_after(&server, number).await;
             assert_eq!((name.as_str(), lost), ("lost", Some(number)), "{face:?}");

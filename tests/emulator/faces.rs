@@ -106,7 +106,8 @@ async fn step(
                 about,
                 refused
             );
-            // The other emulator has processed a call that this one has not received.
+            // Only the gRPC emulator has processed the call. The REST emulator gets it too, over gRPC, so that both keep
+            // the same state.
             if by_grpc.is_ok() {
                 let again = ask(rest.service(), forms::grpc(method, &wire, false)).await;
                 prop_assert!(again.is_ok(), "{}", about);

@@ -56,7 +56,7 @@ fn value<M: prost::Message + prost::Name>(message: &M) -> Value {
 
 /// Creates an API, a config and a gateway.
 pub(crate) async fn fill(client: &ApiGateway) {
-    // The first polls of the defaults are after one, five and ten seconds.
+    // By default, the first polls are after one second (api), five seconds (config) and ten seconds (gateway).
     let often = Duration::from_millis(250);
     let schedule = || {
         Schedule::default()

@@ -87,7 +87,7 @@ async fn test_iam_permissions_returns_none_for_a_token_without_permissions() {
     let server = served().await;
     for transport in transports() {
         let right = client(&server, transport, Some("right"));
-        // For the second transport the api exists.
+        // With the second transport this create fails, since the api already exists.
         create(&right, "a").await.ok();
         let weak = client(&server, transport, Some("weak"));
         for (client, expected) in [(&right, 1), (&weak, 0)] {

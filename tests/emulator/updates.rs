@@ -123,7 +123,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         let refused = update(&client, paths).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
     }
-    // JSON names are converted when JSON is read, so no path of a message is a JSON name.
+    // Paths in JSON are converted to field names when JSON is read. So the mask in a message must not have JSON names.
     for (path, expected) in [
         (
             "displayName",
@@ -200,8 +200,8 @@ async fn an_immutable_field_can_be_repeated_but_not_changed() {
         let why = "`managed_service` is immutable";
         assert!(refused.message().contains(why), "{refused}");
     }
-    // Clearing an immutable field is a change, except with the mask `*`, since clients send it with only the fields that
-    // they know.
+    // Clearing an immutable field is a change, except with the mask `*`: clients that send `*` may leave out fields that
+    // they do not know.
     let refused = send(&["managed_service"], "").await.expect_err("none");
     assert_eq!(refused.code(), Code::InvalidArgument);
     send(&["*"], "").await.expect("not given");

@@ -1,4 +1,4 @@
-//! The responses of the page: headers, tags of content, and the size of its files. `table.txt` has who can read them.
+//! The responses of the page: headers, ETags, and the size of its files. `table.txt` has who can read them.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
@@ -147,7 +147,7 @@ async fn the_methods_of_the_page_are_those_of_the_contract() {
     assert_eq!(get.expect("a method")["body"], Value::Null);
 }
 
-/// Runs a program, and returns the value of a variable, and the program's text without white space.
+/// Runs these statements. Returns a variable of theirs, and their text without white space.
 macro_rules! run {
     ($variable:ident; $($program:tt)*) => {{
         $($program)*

@@ -33,8 +33,9 @@ class Played:
     steps: dict[str, str | None] = field(default_factory=dict)
     # Failures outside of the steps.
     failure: str | None = None
-    # The methods whose responses it understood, and those that the emulator received.
+    # The methods whose responses the client understood.
     understood: set[str] = field(default_factory=set)
+    # The methods whose calls the emulator received as expected.
     received: set[str] = field(default_factory=set)
 
     @property

@@ -20,7 +20,7 @@ RUN = {
     "js": ["node", "-e"],
     "sh": ["bash", "-euc"],
 }
-# Output, and examples that need a container.
+# The languages of output (`text`), and of examples that need a container (`yaml`, `console`).
 NOT_RUN = {"text", "yaml", "console"}
 
 

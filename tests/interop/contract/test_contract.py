@@ -121,7 +121,7 @@ def difference(name, published, mine):
 
 
 def lines(message, path):
-    """Writes a descriptor as lines, each with one fact and its declaration."""
+    """Yields one line for each property of a descriptor, with the path of its declaration."""
     for field, value in message.ListFields():
         name = f"({field.full_name})" if field.is_extension else field.name
         kind = name.removesuffix("_type").removesuffix("_decl")
@@ -233,7 +233,7 @@ class ServiceConfig(unittest.TestCase):
 
     def test_timeouts_and_retries_equal_the_published_ones(self):
         # The file covers the methods of its own service only. For the mixins the packages
-        # have the defaults of the library, which this service does not define.
+        # have the library's defaults, which are not settings of this service.
         file = load(CLIENT / "api_gateway_service_client_config.json")
         settings = file["interfaces"][GATEWAY]
         methods = {name for name, _ in ours.methods() if name.startswith(GATEWAY + ".")}

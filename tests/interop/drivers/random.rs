@@ -1,8 +1,12 @@
 //! Generates random descriptor sets with random messages, and converts the messages to JSON and back.
 //!
-//! A request is `{"seed": number, "wild": bool}`. Its answer has the descriptor set and some messages of each type: `{"set":
-//! base64, "cases": [{"type": full name, "wire": base64, "json": text or "error": text}]}`. The answer to the request `{"seed":
-//! number, "reads": [{"type": full name, "json": text}]}` is `{"read": [{"wire": base64} or {"error": text}]}`.
+//! A request is one of
+//!
+//! - `{"seed": number, "wild": bool}`: generates a descriptor set, and some messages of each type. The answer is
+//!   `{"set": base64, "cases": [case, …]}`. A case is `{"type": full name, "wire": base64, "json": text}`, with `"error": text`
+//!   instead of `json` if the message has no JSON form.
+//! - `{"seed": number, "reads": [{"type": full name, "json": text}, …]}`: reads JSON with the same descriptor set. The answer is
+//!   `{"read": [result, …]}`. A result is `{"wire": base64}` or `{"error": text}`.
 
 mod lines;
 #[path = "../../common/random_sets/mod.rs"]

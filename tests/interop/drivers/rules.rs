@@ -56,7 +56,7 @@ fn find(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<String>>) -
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path == root.join("preview") {
-            // The files in this folder import each other by names without the folder: it is the root of another checkout.
+            // `preview` is a root of its own: its files import each other by paths from `preview`. So it is skipped.
             continue;
         }
         if path.is_dir() {

@@ -18,7 +18,7 @@ const SCREENSHOTS = join(process.env.INTEROP_WORK, 'screenshots');
 const THEMES = ['light', 'dark'];
 /** Maximum time of a task of the main thread, in milliseconds, on a machine of usual speed. */
 const LONG_TASK = 50;
-/** Time of the work of `slowness` on such a machine, in milliseconds. */
+/** Time that the work in `slowness` takes on a machine of usual speed, in milliseconds. */
 const WORK = 80;
 
 let browser;

@@ -150,7 +150,8 @@ def transcoder(services: list[str], descriptor_set: Path) -> dict:
         match_incoming_request_route=True,
         # google.api.http: in a variable of several segments, all escapes but `%2F` are decoded.
         url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
-        # Some clients write a blank as `+`. A client that does not encode a `+` is detected.
+        # Some clients write a blank as `+`. With this option, a `+` that our client does not encode arrives as a blank, so
+        # a test fails.
         query_param_unescape_plus=True,
         ignored_query_parameters=SYSTEM_PARAMETERS,
         # Strict, so that an invalid request fails.

@@ -16,7 +16,8 @@ from requests_of import Case
 from stubs import TRANSCODER_SET
 
 
-# google/rpc/code.proto, repeated here, since the other side uses our own table.
+# The HTTP status of each code by google/rpc/code.proto. It is repeated here, so that our own table is not compared with
+# itself.
 HTTP_STATUS = {
     "CANCELLED": 499,
     "UNKNOWN": 500,

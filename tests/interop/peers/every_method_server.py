@@ -1,7 +1,7 @@
 """A real grpcio server of all 25 methods, made from the generated descriptors.
 
 The response is derived from the request (`reply_to`), so a test knows the response without a script. A test can also set an
-error for a method, and responses that are each for one call.
+error for a method, or a list of responses, one for each of the next calls.
 """
 
 import threading
@@ -42,7 +42,7 @@ def reply_to(path: str, request):
     method = METHODS[path]
     reply = sampler.message(class_of(method.output_type))
     if isinstance(reply, operations_pb2.Operation):
-        # With only an `error`, its JSON would be that of a failed call.
+        # An Operation with only an `error` has the JSON of an error response, so it gets a name.
         reply.name = "projects/p/locations/l/operations/o"
     info = method.GetOptions().Extensions[operations_pb2.operation_info]
     if info.response_type and reply.HasField("response"):

@@ -127,7 +127,7 @@ def cases() -> list[Case]:
         for sample in range(SAMPLES_PER_BINDING):
             found.append(filled(binding, seed=100 * number + sample))
         found += [with_text(binding, text) for text in TEXTS]
-    # A message without texts beside its name gives the same request several times.
+    # Removes duplicates: a message whose only text is its name gives the same request for each text.
     return list({(case.path, case.request.SerializeToString()): case for case in found}.values())
 
 
@@ -141,7 +141,9 @@ def with_segment(binding: Binding, segment: str) -> Case:
 
 
 def filled(binding: Binding, seed: int) -> Case:
-    """Any of its fields may be set. A request has no floats, and an unknown enum number is fine."""
+    """Returns a request with random fields. Any value may be sent: no request has floats, and unknown enum numbers are
+    accepted.
+    """
     request = Sampler(seed).message(class_of(METHODS[binding.path].input_type))
     return of_binding(binding, f"seed {seed}", request, binding.resource("s"))
 

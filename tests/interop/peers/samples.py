@@ -78,7 +78,9 @@ PACKED = [
 
 
 class Sampler:
-    """Fills messages. Each field is set with the probability `density`; below `depth` only scalars are set."""
+    """Fills messages. Each field is set with the probability `density`. Messages that are nested `depth` levels deep get
+    scalars only.
+    """
 
     def __init__(self, seed: int, *, density: float = 0.8, depth: int = 4) -> None:
         self._random = random.Random(seed)

@@ -181,7 +181,9 @@ def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
 
 
 def read_by_us(name: str, answer: dict) -> bytes | None:
-    """An unknown Any is unchanged."""
+    """Returns the bytes of the message that we read, or None if there is an error. An Any of an unknown type is read as an
+    Any of a Struct.
+    """
     if "error" in answer:
         return None
     return wire(canonical(class_named(name).FromString(to_wire(answer["wire"]))))

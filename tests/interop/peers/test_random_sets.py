@@ -66,7 +66,7 @@ def order(message, pool) -> None:
             message.value = canonical(inner, pool)
         return
     if message.DESCRIPTOR.full_name == "google.protobuf.Value" and not message.ListFields():
-        # Its JSON form is null.
+        # A Value without a kind has the JSON form `null`.
         message.null_value = 0
         return
     for field, value in message.ListFields():
@@ -100,7 +100,7 @@ class RandomSets(unittest.TestCase):
         self.assertGreaterEqual(count, SETS)
 
     def reads(self, seed: int, answer: dict) -> dict:
-        """Reads the JSON that Python writes with our engine."""
+        """Returns the request that makes our engine read Python's JSON."""
         pool = pool_of(to_wire(answer["set"]))
         reads = []
         for case in answer["cases"]:

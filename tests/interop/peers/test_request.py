@@ -21,7 +21,7 @@ USER_CREDENTIALS = {
 
 class Headers(PeersTest):
     def received(self, way: Way, *options: str, environment=None):
-        """Returns the one request of describing `done`."""
+        """Describes the operation `done`, and returns the only request that the server received."""
         self.server.reset()
         outcome = self.describe(way, name_of("done"), *options, environment=environment)
         self.assert_read(outcome)

@@ -17,7 +17,9 @@ class Deadline(PeersTest):
     """`grpc-timeout` exists over gRPC only; over REST only the user's clock shows the deadline."""
 
     def assert_remaining(self, least: float, most: float, *options: str) -> None:
-        """Checks the deadline that the server receives: the timeout, less the time of the request, which a busy machine delays."""
+        """Checks the deadline that the server receives. It is shorter than the timeout by the time of the request, which is
+        long on a busy machine.
+        """
         seen = []
         for _ in range(RUNS):
             self.server.reset()

@@ -170,7 +170,8 @@ impl Play {
         report("list_gateways", json!(names))
     }
 
-    /// Returns the first operation in a location. A poller does not return the name of its own.
+    /// Returns the first operation in a location. A poller does not return the name of its operation, so the program searches
+    /// for it.
     async fn first(&self, location: &str, filter: &str) -> Result<Operation> {
         let list = self.client.list_operations().set_name(location);
         let mut items = list.set_filter(filter).by_item();
