@@ -753,13 +753,21 @@ fn lists_are_filtered_and_limited() {
 fn a_diff_has_the_requested_number_of_unchanged_lines_and_compares_grpc_files() {
     let emulator = served();
     let files = grpc_files("diff");
-    let lines = |context: usize| {
+    // The changed line is the seventh of eight.
+    let text = include_str!("gcloud/openapi.yaml").replace("hello.example", "other.example");
+    let folder = format!("{}/diff-context", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let spec = format!("{folder}/openapi.yaml");
+    std::fs::write(&spec, text).expect("a file");
+    let unchanged = |context: usize| {
         let line = format!(
-            "api-configs diff c1 --api=a --openapi-spec=openapi.yaml --context={context} --exit-code"
+            "api-configs diff c1 --api=a --openapi-spec={spec} --context={context} --exit-code"
         );
-        out(&exits(0, &emulator, &line)).lines().count()
+        let output = exits(5, &emulator, &line);
+        let lines = out(&output).lines();
+        lines.filter(|line| line.starts_with(' ')).count()
     };
-    assert_eq!((lines(0), lines(3)), (0, 0));
+    assert_eq!([0, 1, 3].map(unchanged), [0, 2, 4]);
     let output = exits(
         5,
         &emulator,
