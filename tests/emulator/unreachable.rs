@@ -134,25 +134,20 @@ async fn a_list_of_all_locations_names_the_unreachable_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_of_all_locations_omits_resources_of_unreachable_locations() {
-    let client = without(&["global"]);
-    let request = CreateApiRequest {
-        parent: PARENT.into(),
-        api_id: "a".into(),
-        api: None,
-    };
-    assert!(is_unavailable(
-        client.service_client().create_api(request).await
-    ));
+    let reachable = Emulator::builder().operation_time(RUNS).build();
+    created(&over(&reachable), "a").await;
+    let emulator = Emulator::builder().unreachable("global").build();
+    emulator.import(reachable.export()).expect("a state");
+    assert_eq!(emulator.state().apis.len(), 1);
     let request = ListApisRequest {
         parent: ALL.into(),
         ..Default::default()
     };
-    let page = client
-        .service_client()
-        .list_apis(request)
-        .await
-        .expect("a page");
-    assert_eq!(page.into_inner().unreachable_locations, [PARENT]);
+    let client = over(&emulator);
+    let page = client.service_client().list_apis(request).await;
+    let page = page.expect("a page").into_inner();
+    assert_eq!(page.unreachable_locations, [PARENT]);
+    assert!(page.apis.is_empty(), "{:?}", page.apis);
 }
 
 #[tokio::test(start_paused = true)]
