@@ -85,7 +85,7 @@ async fn allocations(mut call: impl AsyncFnMut()) -> u64 {
 }
 
 #[tokio::test]
-async fn a_call_allocates_at_most_12_times_more_than_one_of_a_channel_with_the_same_headers() {
+async fn a_call_makes_at_most_12_allocations_more_than_one_of_a_channel_with_the_same_headers() {
     let (_one, _profiler) = counting().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("it listens"));

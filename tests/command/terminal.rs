@@ -67,7 +67,7 @@ fn a_wait_on_a_terminal_is_a_spinner_that_ends_in_one_line() {
     );
     assert!(
         text.contains("\u{1b}[36m"),
-        "the spinner is coloured: {text:?}"
+        "the spinner has no colour: {text:?}"
     );
 }
 

@@ -5,8 +5,8 @@ use crate::case::{Case, decodes, hold, reads, refuses, refuses_always, rewrites}
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        reads("the least float above zero", r#"{"oneFloat":1.175494e-38}"#, "one_float: 1.175494e-38"),
-        reads("the greatest float below zero", r#"{"oneFloat":-1.175494e-38}"#, "one_float: -1.175494e-38"),
+        reads("the least normal float above zero", r#"{"oneFloat":1.175494e-38}"#, "one_float: 1.175494e-38"),
+        reads("the greatest normal float below zero", r#"{"oneFloat":-1.175494e-38}"#, "one_float: -1.175494e-38"),
         reads("a float near the greatest", r#"{"oneFloat":3.402823e+38}"#, "one_float: 3.402823e+38"),
         reads("a float near the least", r#"{"oneFloat":-3.402823e+38}"#, "one_float: -3.402823e+38"),
         // The shortest text of the greatest float, 3.4028235e38, is greater than that float if it is read as a double, and
@@ -40,8 +40,8 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("true for a float", r#"{"oneFloat":true}"#),
         refuses("false for a float", r#"{"oneFloat":false}"#),
 
-        reads("the least double above zero", r#"{"oneDouble":2.22507e-308}"#, "one_double: 2.22507e-308"),
-        reads("the greatest double below zero", r#"{"oneDouble":-2.22507e-308}"#, "one_double: -2.22507e-308"),
+        reads("the least normal double above zero", r#"{"oneDouble":2.22507e-308}"#, "one_double: 2.22507e-308"),
+        reads("the greatest normal double below zero", r#"{"oneDouble":-2.22507e-308}"#, "one_double: -2.22507e-308"),
         reads("a double near the greatest", r#"{"oneDouble":1.79769e+308}"#, "one_double: 1.79769e+308"),
         reads("a double near the least", r#"{"oneDouble":-1.79769e+308}"#, "one_double: -1.79769e+308"),
         reads("the greatest double of all", r#"{"oneDouble":1.7976931348623157e308}"#, "one_double: 1.7976931348623157e308").ours(),

@@ -37,7 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn groups_and_defaults_of_proto2_are_written_and_read() {
+fn presence_and_defaults_of_proto2_are_written_and_read() {
     hold(&cases());
 }
 

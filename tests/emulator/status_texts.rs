@@ -137,7 +137,7 @@ async fn each_refused_request_is_reported_with_its_resource_or_field() {
 }
 
 #[tokio::test]
-async fn a_resource_or_an_operation_in_the_wrong_state_is_reported_with_this_state() {
+async fn an_exceeded_quota_and_a_resource_or_operation_in_the_wrong_state_are_reported() {
     let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
     let mut limits = Limits::default();
     limits.apis = 1;

@@ -68,7 +68,7 @@ fn an_unknown_or_undecodable_any_is_shown_as_its_bytes() {
 }
 
 #[test]
-fn well_known_types_in_an_any_are_written_in_the_member_value() {
+fn an_empty_in_an_any_has_no_member_value_and_an_any_in_an_any_has_one() {
     let empty = any("type.googleapis.com/google.protobuf.Empty", b"");
     let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Empty"}});
     assert_eq!(printed(&response(empty.clone())), shown);
