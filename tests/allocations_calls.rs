@@ -84,6 +84,7 @@ async fn allocations(mut call: impl AsyncFnMut()) -> u64 {
     (dhat::HeapStats::get().total_blocks - before).div_ceil(CALLS)
 }
 
+/// The limit is the number of allocations of the channel's call plus 12. The name does not mean a factor of 12.
 #[tokio::test]
 async fn a_call_makes_at_most_12_allocations_more_than_one_of_a_channel_with_the_same_headers() {
     let (_one, _profiler) = counting().await;

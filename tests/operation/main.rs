@@ -1,5 +1,8 @@
-//! Operations: awaited, watched, resumed and cancelled, against a server that follows a script. Every test
-//! runs over gRPC, over HTTP/JSON, and with the transport changing from call to call.
+//! Operations: awaited, watched, resumed and cancelled.
+//!
+//! A test that calls `each_way` or loops over `WAYS` runs over gRPC, over HTTP/JSON, and with the transport changing from
+//! call to call. Its server follows a script; in `emulated`, it is the emulator. The other tests use one transport, and most
+//! of their servers are functions.
 
 #[path = "../common/mod.rs"]
 mod common;
