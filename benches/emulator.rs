@@ -1,8 +1,11 @@
-//! Measures the emulator: `GetOperation` calls per second in process, with a listener of events and without, and over
-//! loopback, its start-up time, and the memory of 100,000 operations and of a million recorded calls.
+//! Measures the emulator:
 //!
-//! If valgrind is installed, it also counts the instructions of a call in process: the difference between 3,000 and 1,500
-//! calls, which excludes the start-up. The log of calls is full by then, so each call replaces an older one.
+//! - `GetOperation` calls per second: in process (without and with a listener of events), and over loopback;
+//! - the start-up time;
+//! - the memory of 100,000 operations, and of a million recorded calls.
+//!
+//! If valgrind is installed, the benchmark also counts the instructions of a call in process: the difference between 3,000
+//! and 1,500 calls, which excludes the start-up. The log of calls is full by then, so each call replaces an older one.
 //!
 //! The calls are compared with a bare tonic service that answers with the same message. The two services take turns, so
 //! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where
@@ -34,7 +37,8 @@ const CALLS: usize = 30_000;
 const MANY: usize = 100_000;
 const MILLION: usize = 1_000_000;
 
-/// The argument of this program for calls whose instructions are counted, and the one for a listener of events.
+/// The arguments `counted CALLS [listener]` make this program send only calls whose instructions callgrind counts, optionally
+/// with a listener of events.
 const COUNTED: &str = "counted";
 const LISTENER: &str = "listener";
 

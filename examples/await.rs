@@ -1,6 +1,6 @@
 //! Creates an api and waits for it: `cargo run --example await --features emulator`.
 //!
-//! The emulator runs in this process. The code after the client is the same for Google.
+//! The emulator runs in this process. With a client of Google's service, the code below the builder would be the same.
 
 use std::time::Duration;
 

@@ -140,7 +140,7 @@ fn documents_of_one_config_may_repeat_operation_ids_but_not_routes() {
           `x-google-api-name` in each document"
         ]
     );
-    // The service passes the name of the managed service, so that the hosts may differ.
+    // Hosts may differ, because the service gives the converter the name of the managed service.
     let other = changed(&second("1", "/v2"), "books.example", "other.example");
     assert_eq!(found(&other), [""; 0]);
     let like = changed(&second("1", "/v2"), "books.example", "books-example");

@@ -1,5 +1,5 @@
-//! A variable of the user's choice that names the emulator of a service, in a child process, since a test cannot set variables of
-//! its own process.
+//! The environment variable that a user chooses for the emulator of a service. Each case runs in a child process, because a test
+//! cannot set variables of its own process.
 
 use std::process::Command;
 

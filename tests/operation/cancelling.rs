@@ -84,7 +84,8 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The server asked for a delay beyond the total, so the next poll would have been the last one.
+/// The delay that the server asked for ends after the total timeout. Without the request to cancel, the wait would end with
+/// its next poll.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {
@@ -343,8 +344,8 @@ async fn cancel_on_drop_sends_no_second_request() {
     .await;
 }
 
-/// Awaiting an operation consumes it. No request follows the error of the wait, which says that the operation was not
-/// cancelled.
+/// Awaiting an operation consumes it. The error of the wait says that the operation was not cancelled, so no request to
+/// cancel may follow it.
 #[tokio::test(start_paused = true)]
 async fn cancel_on_drop_sends_nothing_after_the_awaited_operation_returned_an_error() {
     let polls = || vec![get(&running()), get(&running())];

@@ -52,7 +52,8 @@ pub(crate) fn fails(method: &'static str, status: Status) -> Line {
     (method, Err(status))
 }
 
-/// Plays a script to a test, over each transport. The test must send all requests of the script, and no others.
+/// Runs a test once over each transport, against a server that answers by the script. The test must send all requests of
+/// the script, and no others.
 pub(crate) async fn each_way<F>(script: impl Fn() -> Vec<Line>, test: impl Fn(ApiGateway) -> F)
 where
     F: Future<Output = ()>,

@@ -709,7 +709,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         assert_eq!(server.reads(), calls);
     }
 
-    /// Checks that nothing is sent after an operation was dropped, except a request to cancel that still has its reason.
+    /// Checks that no poll and no probe follows the drop of an operation, and that the server received only the requests to
+    /// cancel that the case allows. The drop itself sends one of them only if `cancel_on_drop` still applies.
     async fn check_drop(self, end: &End<R>) {
         let (case, server) = (&self.case, &self.server);
         let done = match &self.operation {
@@ -727,7 +728,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
             // If the wait consumed the operation, no request to cancel follows its error.
             Some(Err(error)) => done || !error.may_still_run() || self.operation.is_none(),
         };
-        // A watch that panicked dropped its operation, whose request to cancel may have been answered by now.
+        // If a watch panicked, its operation was dropped at that time. The server may already have answered the request to
+        // cancel of that drop.
         let settled = server.log().settled_cancels;
         let by_panic = self.operation.is_none() && end.is_none() && settled > self.cancel_requests;
         let armed = case.cancel_on_drop && !over && (settled == 0 || by_panic);

@@ -654,7 +654,7 @@ async fn poll_to_end(world: Arc<World>, number: usize) -> WaitRecord {
     (began, world.now(), ended)
 }
 
-/// Returns the world of a schedule, which has the watcher, and a client.
+/// Returns the world of a schedule, and a client of this world. The world has the watcher of the client.
 fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     let world = Arc::new(World {
         began: Instant::now(),

@@ -26,10 +26,10 @@ class Service:
     resource: str
     resource_type: str
     metadata_type: str
-    # The parent of the operations, and the methods of operations that have routes for it.
+    # The parent of the operations, and the methods of Operations that a client can call over REST.
     operations_parent: str
     rest_verbs: frozenset[str]
-    # True if the route of the list has the collection in the name of the request.
+    # True if the `name` of a ListOperations request ends in `/operations`.
     list_collection: bool = False
 
     @property
@@ -38,7 +38,7 @@ class Service:
 
     @property
     def list_name(self) -> str:
-        """The name in a request that lists the operations: it ends in the collection if the routes do so."""
+        """The `name` of a ListOperations request."""
         return f"{self.operations_parent}/operations" if self.list_collection else self.operations_parent
 
     @property

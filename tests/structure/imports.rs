@@ -15,9 +15,10 @@ const ORDER: [&[&str]; 14] = [
     &["transport"],
     &["transcode"],
     &["names"],
-    // An error reads the cause that a status has from the transport.
+    // `error` imports `call`, which has the type of the cause that the transport puts into a status.
     &["error"],
-    // Metrics have the names of status codes; the options of a call have a retry policy of the contract.
+    // `telemetry` imports `call` for the names of status codes. `call` imports `contract` for the retry policy in the
+    // options of a call.
     &["telemetry"],
     &["call"],
     &["contract", "proto"],
@@ -145,7 +146,8 @@ fn graph() -> Graph {
         for import in imports(module, text) {
             let pairs = module.iter().zip(&import);
             let shared = pairs.take_while(|(own, other)| own == other).count();
-            // The folder is what both share. The root of a folder may import from it, and be imported.
+            // The common part of both paths is the folder. Imports between the root of a folder (`mod.rs`) and its files are
+            // allowed.
             if shared == 0 || shared >= module.len().min(import.len()) {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! The texts of the errors of `build`, each with the setting that causes it. A text says which setting is invalid, with what
-//! value if the value cannot be secret, and what would be valid.
+//! The texts of the errors of `build`, each with the setting that causes it. A text names the invalid setting and says what
+//! would be valid or what is wrong. It shows at most the parts of the value that cannot be secret.
 
 use std::time::Duration;
 

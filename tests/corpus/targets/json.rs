@@ -77,8 +77,8 @@ pub(crate) fn run(data: &[u8]) {
         let again = again(schema, name, &text, options);
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
         // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
-        // and its numbers are doubles. So its content may be valid for the type after all, and its members have another order
-        // after it was written.
+        // and its numbers are doubles. So the content that is written may be valid for the type, and its members may be in
+        // another order.
         let carried = !options.strict && holds(&wire, CARRIER);
         assert!(again.same || carried, "{name} is another again: {text}");
     } else if let Ok(text) = schema.wire_to_json(name, rest, options) {
@@ -92,8 +92,8 @@ pub(crate) fn run(data: &[u8]) {
             self::again(schema, name, &text, lenient)
         });
         let again = again.unwrap_or_else(|error| panic!("{name} is refused, {error}: {text}"));
-        // An empty `Any` is read as not set, as the service means it. Of an `Any` with invalid content, the valid parts are
-        // read.
+        // An empty `Any` is read as an absent one: the service writes it with that meaning. Of an `Any` with invalid content,
+        // the valid parts are read.
         let empty = !options.strict && text.contains("{}");
         assert!(
             again.same || any || empty,
@@ -118,7 +118,8 @@ struct Again {
     same: bool,
 }
 
-/// Reads the written text. Writing it once more gives the same text, at the latest from the second time on.
+/// Reads the written text and writes it again. Checks that the text of this second writing no longer changes if it is read
+/// and written once more.
 fn again(
     schema: &Schema,
     name: &str,

@@ -1,4 +1,5 @@
-//! The invariants for any bytes, through the public API: the bodies of the fuzz targets, which `tests/corpus` replays, too.
+//! The functions that the fuzz targets run on any bytes. They check invariants through the public API. `tests/corpus` runs them
+//! on stored inputs.
 
 mod fixture;
 pub(crate) mod json;

@@ -198,8 +198,8 @@ fn stream(script: &Script, method: &str) {
     assert!(ended, "no end");
 }
 
-/// Checks the HTTP/JSON server's result for a gRPC response: always an HTTP response with valid JSON, and for the client behind
-/// it the result of a gRPC client.
+/// Checks the HTTP/JSON server's result for a gRPC response. It is an HTTP response with valid JSON, except for the bytes of a
+/// download. For an operation, a client over HTTP/JSON gets the same result as a gRPC client.
 fn server(script: &Script, rules: &Rules, path: &str) {
     let reply = script.clone();
     let grpc =
@@ -243,7 +243,7 @@ where
     let direct = ask(grpc.clone(), Call::Operation);
     let server = TranscodeLayer::new(Rules::api_gateway()).layer(grpc);
     let over = ask(Rest::new(Rules::api_gateway(), server), Call::Operation);
-    // Malformed frames, for some of which tonic has other codes, and messages over the limit.
+    // These codes over HTTP/JSON may differ from the codes of tonic: for malformed frames and for messages over the limit.
     let ours = [Code::Internal, Code::ResourceExhausted];
     match (direct, over) {
         (Ok(direct), Ok(over)) => assert_eq!(over, direct),

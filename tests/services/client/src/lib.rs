@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 
 pub type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// A service: what its generated client is needed for.
+/// The parts of a scenario that differ by service: the calls of its generated client, and the result of its operation.
 pub trait Service {
     /// The result of the operation.
     type Resource: OperationResult;
