@@ -193,7 +193,7 @@ async fn a_transport_that_is_never_ready_is_within_the_deadline() {
     );
 }
 
-/// A service that is ready only once, and then never answers.
+/// A service whose first clone is ready for a call, which fails with UNAVAILABLE. Later clones are never ready.
 struct Once {
     cloned: Arc<AtomicUsize>,
     number: usize,

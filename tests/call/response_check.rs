@@ -337,7 +337,8 @@ async fn a_long_media_type_is_cut_in_the_error() {
     );
 }
 
-/// Returns the error of a response with these trailers and a header of 2,000 bytes. The limit on metadata is 1,000 bytes.
+/// Returns the error of a response with these trailers and a further trailer of 2,000 bytes. The limit on metadata is
+/// 1,000 bytes.
 async fn over(status: &HeaderMap) -> Error {
     let mut status = status.clone();
     let padding = HeaderValue::try_from("x".repeat(2000)).expect("header text");

@@ -315,7 +315,7 @@ async fn retries_are_throttled_during_an_outage() {
     }
     let further = attempts.load(Ordering::Relaxed) - CALLS;
     // Every attempt fails, so retries end when half of the hundred tokens are used. Without throttling there would be 4000
-    // attempts.
+    // retries.
     assert!((1..50).contains(&further), "{further}");
 }
 

@@ -20,7 +20,8 @@ impl Name {
         *self.0.lock().expect("whole") = address;
     }
 
-    /// Returns a client of the name. Credentials may be sent to `localhost`, with any resolver.
+    /// Returns the builder of a client that connects to the name. The host is `localhost`, since credentials may be sent to it
+    /// without TLS, with any resolver.
     pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
         let name = Arc::clone(&self.0);
         let resolver = tower::service_fn(move |_: dns::Name| {

@@ -2,7 +2,8 @@
 //!
 //! Each row of a table is data. A row runs in two kinds of child processes with a cleared environment: this test binary,
 //! which calls the library (`child.rs`), and `apigw`. `token_server.rs` plays the metadata server and all token
-//! endpoints, `api_server.rs` the service over TLS. Everything stays on the loopback interface.
+//! endpoints, `api_server.rs` the service over TLS. All connections stay on the loopback
+//! interface; one row asks the system's resolver for `metadata.invalid`.
 //! `cargo test --features cli --test credentials -- --nocapture` prints the tables as Markdown.
 #![cfg(feature = "cli")]
 

@@ -18,13 +18,13 @@ use tokio::task::JoinHandle;
 
 use crate::authority::Authority;
 
-/// The token of each endpoint. Every secret of these tests contains [`SECRET`].
+/// The token of each endpoint, which contains [`SECRET`].
 pub(crate) const METADATA_TOKEN: &str = "metadata-hush";
 pub(crate) const USER_TOKEN: &str = "user-hush";
 pub(crate) const FEDERATED_TOKEN: &str = "federated-hush";
 pub(crate) const IMPERSONATED_TOKEN: &str = "impersonated-hush";
 
-/// A text that is part of every secret, and of no other text.
+/// A text that is part of every secret except the private key and the tokens that a client signs with it, and of no other text.
 pub(crate) const SECRET: &str = "hush";
 
 pub(crate) const METADATA: &str = "/computeMetadata/v1/instance/service-accounts/default/token";

@@ -33,7 +33,8 @@ const AFTER: Duration = Duration::from_secs(200);
 const INTERVAL: Duration = Duration::from_secs(20);
 const PING: Duration = Duration::from_secs(10);
 
-/// Number of waves of calls after the last fault, one of which must succeed.
+/// Number of waves of calls after the last fault. Calls of the first wave may fail over dead connections; those of the others
+/// must succeed, unless the server closes an idle connection just when a call is sent over it (`was_idle`).
 const WAVES: usize = 3;
 
 /// Maximum time of a wait after the last fault: the time of the operation and the time between two polls.
@@ -121,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Makes calls of these kinds concurrently, and awaits the operations that they start.
+    /// Makes calls of these kinds concurrently. Returns the waits for the operations that they start, each of which is a task.
     async fn wave(
         &mut self,
         client: &ApiGateway,

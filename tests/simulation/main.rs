@@ -35,7 +35,7 @@ const TRANSPORTS: [Transport; 3] = [
 /// Number of simulations of each kind of fault. Together they simulate a week, which is 10,000 minutes.
 const SEEDS: u64 = 23;
 
-/// Number of simulations of each kind with finer ticks.
+/// Number of simulations with finer ticks: the first simulation of each kind.
 const FINE: u64 = Fault::ALL.len() as u64;
 
 /// Maximum time of a simulation, long after the last fault.

@@ -182,7 +182,7 @@ impl Plan {
 }
 
 impl Step {
-    /// Returns true if messages are lost from now on.
+    /// Sets whether messages are lost from now on, if this step changes that.
     fn cut(self) {
         match self {
             Self::Begin(Partition | NothingToServer | NothingFromServer, _) => network::cut(true),

@@ -225,7 +225,7 @@ impl Gauges {
     }
 }
 
-/// Returns an emulator that delays each `GetOperation`, and a client with one connection of one stream.
+/// Returns an emulator that delays each `GetOperation`, and a client with at most one connection and `max_streams(1)`.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 async fn narrow(
     transport: apigateway_grpc::Transport,
@@ -309,7 +309,7 @@ async fn dropped_calls_return_every_gauge_to_zero() {
             })
         });
         futures_util::future::join_all(lanes.collect::<Vec<_>>()).await;
-        // All calls within the limits succeed.
+        // A further call gets the only connection and is answered, with NOT_FOUND.
         let ended = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
         let ended = ended.await.expect("there is room");
         assert_eq!(ended.expect_err("none").code(), Some(Code::NotFound));

@@ -46,7 +46,7 @@ pub(crate) async fn within_some_limit(check: impl AsyncFn(Duration) -> Result<()
     panic!("{last}");
 }
 
-/// Waits until there are at most this many tasks.
+/// Waits until the number of tasks is exactly `before`.
 pub(crate) async fn tasks_end(before: usize) {
     for _ in 0..6000 {
         if tasks() == before {

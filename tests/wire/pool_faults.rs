@@ -1,4 +1,5 @@
-//! Events that could make calls wait forever: threads, runtimes that end, servers that change their limit.
+//! Events that could make calls wait forever: failed attempts to connect, runtimes that end, servers that lower their
+//! stream limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

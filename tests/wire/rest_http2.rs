@@ -171,8 +171,8 @@ async fn a_reset_without_an_error_in_the_middle_of_a_body_is_a_broken_stream_ove
     }
 }
 
-/// A server that answers calls and pings for a time, and then ignores them. It records the time of each ping and connection, in
-/// seconds.
+/// A server that answers calls and pings. After a time, it ignores those on its first connection. It records the time of each
+/// ping and connection, in seconds.
 #[derive(Clone, Debug)]
 struct Silent {
     began: Instant,

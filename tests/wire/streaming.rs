@@ -19,7 +19,7 @@ use crate::connection::{listener, once};
 
 type Frames = mpsc::Sender<Result<Frame<Bytes>, Status>>;
 
-/// Calls a method outside the contract with this body.
+/// Returns a request to a method outside the contract, and the sender of its body.
 fn call() -> (Frames, GrpcRequest) {
     let (frames, sent) = mpsc::channel(1);
     let sent = futures_util::stream::unfold(sent, async |mut sent| {

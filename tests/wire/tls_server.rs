@@ -104,7 +104,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Number of connections that have finished the TLS handshake.
     connections: Arc<AtomicUsize>,
-    /// Number of these connections that have ended.
+    /// Number of connections that have ended, with or without a finished TLS handshake.
     #[cfg_attr(
         not(feature = "rest"),
         expect(dead_code, reason = "only tests of REST read this")
