@@ -188,7 +188,7 @@ fn page(status: u16, media: &'static str, body: &'static str) -> GrpcResponse {
 #[tokio::test]
 async fn a_response_that_is_not_grpc_is_reported_with_its_http_status_and_media_type() {
     let cases = [
-        // A captive portal sends these statuses, and its failure is transient.
+        // Captive portals send the next four statuses. Such a failure is transient.
         (200, Code::Unavailable),
         (302, Code::Unavailable),
         (407, Code::Unavailable),

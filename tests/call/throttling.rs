@@ -52,7 +52,7 @@ async fn throttled_calls_are_not_retried_until_enough_calls_have_succeeded() {
     read(&client.clone(), &mut server, &[Unavailable]).await;
     read(&client, &mut server, &[Ok]).await;
     read(&client, &mut server, &[Ok]).await;
-    // Three tokens were available again, and one is removed.
+    // Three tokens are available again. The failure removes one, and two are too few for a retry.
     read(&client, &mut server, &[Unavailable]).await;
     read(&client, &mut server, &[Ok]).await;
     read(&client, &mut server, &[Ok]).await;
@@ -72,7 +72,7 @@ async fn without_throttling_only_the_policy_limits_retries() {
 #[tokio::test(start_paused = true)]
 async fn by_default_half_of_a_hundred_tokens_may_be_used_up() {
     let (client, mut server) = mock_client(|it| it);
-    // Each call removes five tokens, and the last attempt of the tenth call finds fifty left.
+    // Each call removes five tokens, and the last attempt of the tenth call leaves fifty.
     for _ in 0..10 {
         read(&client, &mut server, &[Code::Unavailable; 5]).await;
     }

@@ -86,7 +86,8 @@ async fn a_transparent_retry_is_not_an_attempt_of_the_policy_and_takes_no_token(
     server.expect_no_more_requests(client).await;
 }
 
-/// The policy decides about a new connection, so a server that is down gets no immediate retry.
+/// A call whose connection cannot be opened is retried only by the policy, after its delay, so a server that is down gets no
+/// immediate retry.
 #[tokio::test(start_paused = true)]
 async fn a_failed_connection_is_retried_by_the_policy() {
     let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));

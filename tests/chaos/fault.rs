@@ -134,7 +134,7 @@ pub(crate) const HALF_OPEN: Orders = Orders {
     refuse: false,
 };
 
-/// Open connections have to be replaced.
+/// Resets open connections; new ones pass.
 pub(crate) const ANEW: Orders = anew(Act::Pass);
 
 /// Open connections have to be replaced before the fault has an effect.

@@ -15,7 +15,7 @@ use crate::fault::{Fault, Inject, Outcome};
 use crate::liar::{Http2, Lie, Raw, Then};
 
 const TOO_MUCH: Outcome = Outcome::Refused(&[ResourceExhausted]);
-/// The codes of calls whose connection or retry met one of these faults.
+/// The codes of calls that fail after one of these faults, over a connection to the liar.
 pub(crate) const AFTERWARDS: &[Code] = &[Unavailable, Internal, Unknown, ResourceExhausted];
 
 pub(crate) const LIES: &[Fault] = &[

@@ -177,7 +177,7 @@ fn hold(address: SocketAddr) -> TcpSocket {
 
 async fn carry(shared: Arc<Shared>, client: TcpStream) {
     shared.open.fetch_add(1, Ordering::SeqCst);
-    // The test observes the end at the client.
+    // An I/O error is the end of a connection, which the test observes at the client.
     Connection::run(&shared, client).await.ok();
     shared.open.fetch_sub(1, Ordering::SeqCst);
 }

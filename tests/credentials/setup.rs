@@ -136,7 +136,7 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        // A folder that remains is in the folder for temporary files.
+        // A failure is harmless: the folder is within the folder for temporary files.
         std::fs::remove_dir_all(&self.place.folder).ok();
     }
 }

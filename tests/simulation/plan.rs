@@ -158,7 +158,7 @@ impl Plan {
         }
     }
 
-    /// Applies the events that are due. Returns true if there has been a fault.
+    /// Applies the events that are due. Returns true if a fault was active, or has just begun or ended.
     pub(crate) fn follow(&mut self, sim: &mut Sim<'_>, server: &Server) -> bool {
         let mut bad = self.active > 0;
         while let Some((_, step)) = self.next.filter(|(at, _)| *at <= sim.elapsed()) {
@@ -186,7 +186,7 @@ impl Step {
     fn cut(self) {
         match self {
             Self::Begin(Partition | NothingToServer | NothingFromServer, _) => network::cut(true),
-            // turmoil repairs a link as a whole.
+            // The end of any of these ends all of them: turmoil repairs a link as a whole.
             Self::End(Partition | NothingToServer | NothingFromServer | Hold) | Self::Heal => {
                 network::cut(false);
             }

@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// Returns the ids that were created more than once, and whether all creates were read.
+    /// Returns a complaint about each API that was created more than once, and one if `note` missed a create.
     pub(crate) fn complaints(&self) -> Vec<String> {
         self.lose();
         let state = self.0.borrow();

@@ -333,7 +333,8 @@ impl AsyncWrite for HangingStream {
     }
 }
 
-/// Returns a stuck stream first, and connects to the server afterwards.
+/// Returns the builder with a connector, and the number of the connector's hanging streams that were dropped. The connector's
+/// first stream hangs or panics; later streams reach the server.
 fn hanging_once(
     builder: Builder,
     server: SocketAddr,
@@ -364,8 +365,8 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// The stream hangs before the client's preface, within it, after its 24 bytes (RFC 9113 §3.4), and after everything that
-/// the client writes before the server's first frame, which is at most 1 MiB.
+/// The stream hangs at one of four places: before the client's preface, within it, after its 24 bytes (RFC 9113 §3.4), and after
+/// all that the client writes before it waits for the server. All of that is less than 1 MiB.
 #[tokio::test]
 async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs() {
     let server = Server::start(|_| Answer::Operation).await;

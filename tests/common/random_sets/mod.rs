@@ -1,8 +1,8 @@
 //! Random descriptor sets of every syntax and edition, and random messages of their types, each from a seed.
 //!
 //! A set is encoded twice: unchanged, and as equivalent proto2 or proto3 files, since prost-reflect does not support editions.
-//! The set itself writes messages as bytes. So messages have parts that encoders do not write: fields in any order and
-//! in pieces, unknown fields, and values that closed enums do not have.
+//! The set writes messages itself, without an encoder, so that they can have parts that encoders do not write: fields in any
+//! order and in pieces, unknown fields, and values that closed enums do not have.
 
 mod descriptor;
 mod value;

@@ -240,7 +240,8 @@ impl Set {
                 let content = self.message(random, of, depth.saturating_sub(1), wild);
                 out.push(0x0a);
                 put(format!("type.googleapis.com/{name}").as_bytes(), &mut out);
-                // Write the field even if it is empty, so that pieces of two entries are never mixed.
+                // Write the content even if it is empty, so that if the Any occurs twice, the second replaces type and
+                // content of the first.
                 out.push(0x12);
                 put(&content, &mut out);
             }
