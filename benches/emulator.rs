@@ -2,7 +2,7 @@
 //!
 //! - `GetOperation` calls per second: in process (without and with a listener of events), and over loopback;
 //! - the start-up time;
-//! - the memory of 100,000 operations, and of a million recorded calls.
+//! - the memory of 100,000 operations, and of 990,000 recorded calls.
 //!
 //! If valgrind is installed, the benchmark also counts the instructions of a call in process: the difference between 3,000
 //! and 1,500 calls, which excludes the start-up. The log of calls is full by then, so each call replaces an older one.

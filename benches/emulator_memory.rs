@@ -150,7 +150,7 @@ async fn measure_streams(emulator: &Emulator, connections: usize, streams: usize
     }
 }
 
-/// Makes calls, and prints the memory after each tenth of them.
+/// Makes calls, and prints the memory after the first hundredth and after each tenth of them.
 async fn measure_calls(emulator: &Emulator, calls: usize) {
     let (mut client, _task) = emulator.connect().await;
     let began = Instant::now();

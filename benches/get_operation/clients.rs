@@ -139,7 +139,8 @@ impl CredentialsProvider for Token {
     }
 }
 
-/// Returns this crate's client with these credentials, or with the constant token.
+/// Makes the calls with this crate's client, which has these credentials or the constant token. Returns the time that they
+/// took.
 async fn ours(
     endpoint: &str,
     transport: Transport,

@@ -452,7 +452,7 @@ async fn an_update_that_has_expired_is_never_a_success() {
     .await;
 }
 
-/// The metadata has no known verb, so the verb is that of the method that started the operation.
+/// The operations have no metadata, so the verb of each is that of the method that started it.
 #[tokio::test(start_paused = true)]
 async fn the_method_that_started_an_operation_decides_its_verb() {
     let silent = || Message {

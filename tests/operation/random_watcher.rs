@@ -732,7 +732,8 @@ fn paused() -> Runtime {
 /// The runtimes are driven in turn, each for this number of milliseconds.
 const TURN: u64 = 20;
 
-/// Runs a schedule on two runtimes, in one thread. Their clocks differ by at most one turn.
+/// Runs a schedule on two runtimes, in one thread. Their clocks differ by at most two turns, except while the second
+/// one stalls.
 fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     let (first, mut other) = (paused(), Some(paused()));
     let entered = first.enter();
@@ -885,8 +886,8 @@ fn result_is_possible(
     Ok(())
 }
 
-/// Checks the waits of the first location, which answers all calls. Other locations must not delay them, so they end in time
-/// and with the outcome of the operation.
+/// Checks the waits of the first location, of which only listings may fail. Other locations must not delay these waits, so they
+/// end in time and with the outcome of the operation.
 fn other_locations_caused_no_delay(
     world: &World,
     wait: &Wait,

@@ -31,7 +31,7 @@ def generate(packages: Path, out_dir: Path) -> None:
     sets = {service.name: (out_dir / f"{service.name}.fds").read_bytes() for service in SERVICES}
     modules = sorted({name for data in sets.values() for name in files_of(data)})
     run_protoc(*include, f"--python_out={out_dir}", *modules)
-    # Python has cached that the folder did not exist. The new modules are found only after a change of the path.
+    # Python may have cached that the folder did not exist, so the cache is cleared.
     sys.path.insert(0, str(out_dir))
     importlib.invalidate_caches()
     for service in SERVICES:

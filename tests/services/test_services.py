@@ -251,7 +251,7 @@ class Guide(unittest.TestCase):
         server.answer(GET, longrunning.Operation(name=SPANNER.operation, done=True, response=database))
         folder = WORK / "guide"
         folder.mkdir(exist_ok=True)
-        # The names that the files have in googleapis.
+        # The program reads files with these names. The configurations have them in googleapis as well.
         for file, name in [
             (WORK / "generated" / "spanner.fds", "spanner.fds"),
             (SPANNER.service_config, "spanner.yaml"),

@@ -1,8 +1,8 @@
 //! Responses: HTTP responses under a generated client, and gRPC responses behind the HTTP/JSON server.
 //!
-//! The first byte selects one of the two, the second the HTTP status, and the third the size of the chunks of the body. Then,
-//! as in HTTP, header lines up to an empty line, trailer lines up to an empty line, and the body. If the first byte is lower
-//! case, the gRPC body is one frame with these bytes.
+//! The first byte selects one of nine calls of the client or the server, the second the HTTP status, and the third the size
+//! of the chunks of the body. Header lines up to an empty line follow, then trailer lines up to an empty line, then the body.
+//! If the first byte is lower case, the gRPC body is one frame with these bytes.
 
 use apigateway_grpc::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
