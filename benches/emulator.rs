@@ -37,8 +37,8 @@ const CALLS: usize = 30_000;
 const MANY: usize = 100_000;
 const MILLION: usize = 1_000_000;
 
-/// The arguments `counted CALLS [listener]` make this program send only calls whose instructions callgrind counts, optionally
-/// with a listener of events.
+/// With the arguments `counted CALLS [listener]` this program only makes calls, under callgrind, and has a listener of events
+/// if asked.
 const COUNTED: &str = "counted";
 const LISTENER: &str = "listener";
 

@@ -30,7 +30,7 @@ const CALLS: usize = 10_000_000;
 /// Number of calls in flight while many calls are made.
 const IN_FLIGHT: usize = 64;
 
-/// Times after the last connection has closed at which the memory is measured.
+/// The memory is measured at these times, in seconds after the last connection has closed.
 const AFTER: [u64; 5] = [0, 2, 5, 15, 30];
 
 struct Emulator {

@@ -1,13 +1,13 @@
 //! Measures the cost of many pending operations: one watcher against one poll loop for each operation, with the emulator
-//! and a paused clock. For the first table, the operations run for two minutes. They start over one minute, or over five
-//! seconds if heap bytes are counted.
+//! and a paused clock. For the first table, the operations run for two minutes. Their starts are spread over one minute,
+//! or over five seconds if heap bytes are counted.
 //!
 //! `cargo bench --features emulator --bench watcher` prints two tables. Each figure of the first table is measured in a
 //! process of its own:
 //!
 //! - calls, delay and wall time in a run in which all operations end;
-//! - heap bytes, counted by dhat, as the bytes that are freed when all waits are dropped five seconds after the first one
-//!   began;
+//! - heap bytes, counted by dhat: all waits are dropped five seconds after the first one began, and the freed bytes are
+//!   counted;
 //! - resident bytes, as the resident memory of a process with all waits pending, less that of a process in which the
 //!   same operations were started without waits.
 //!
@@ -18,8 +18,13 @@
 //! its end, if operations never finish and are never listed.
 //!
 //! Delays grow to 20 s ± 25 %, so the delay until an end is noticed differs by several seconds between runs. Compare
-//! ten runs of each scenario (`… -- hung 2000`). With 0, 10 and 2,000 hung waits, the last of 100 ends was
-//! noticed after 10, 11 and 12 s in the median of ten runs, and after 14, 14 and 15 s at most.
+//! ten runs of each scenario (`… -- hung 2000`). In ten runs, the last of 100 ends was noticed after:
+//!
+//! | hung waits | median | maximum |
+//! |---|---|---|
+//! | 0 | 10 s | 14 s |
+//! | 10 | 11 s | 14 s |
+//! | 2,000 | 12 s | 15 s |
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

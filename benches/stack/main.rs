@@ -7,7 +7,8 @@
 //! p99 and p99.9 of a closed loop with 64, 256 and 1,024 calls in flight. If valgrind is installed, it also prints the
 //! instructions per call: the difference between 2,480 and 1,200 calls, which excludes the start-up. `… -- load 1024`
 //! measures only 1,024 calls in flight; `… -- instructions` measures only the instructions. Clients take turns: a
-//! ratio is the median of the ratios within each round. Linux only, for the process's own CPU time.
+//! ratio is the median of the ratios within each round. It runs on Linux only, because it reads
+//! the CPU time from `/proc`.
 
 use std::process::{Command, Stdio};
 

@@ -75,8 +75,8 @@ async fn the_examples_of_routing_proto_have_the_headers_that_it_shows() {
         let header = routing_of(method, TABLE, "profiles/prof_qux").await;
         assert_eq!(header.as_deref(), expected, "{method}");
     }
-    // Only the templates of this example have `tables`. The message in routing.proto has `table`, so this call needs another
-    // name.
+    // The templates of `Example9` have `tables`, but the example request in routing.proto has `table`. So this call has a name
+    // with `tables`.
     let table = TABLE.replace("table/", "tables/");
     let header = routing_of("Example9", &table, "profiles/prof_qux").await;
     assert_eq!(

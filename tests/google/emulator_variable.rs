@@ -30,7 +30,7 @@ async fn no_credential_is_sent_to_the_emulator_of_a_variable_on_another_host() {
             .args(["--exact", TEST, "--nocapture"])
             .env(CHILD, "1")
             .env(VARIABLE, host)
-            // The variable of API Gateway is not that of this client.
+            // This client must ignore the variable of API Gateway.
             .env("APIGATEWAY_EMULATOR_HOST", "other.test:1")
             .output()
             .expect("it runs");

@@ -75,7 +75,7 @@ pub(crate) fn response(frames: Frames, stays_open: bool) -> GrpcResponse {
 /// The heads of the requests that the server received.
 pub(crate) type Log = Arc<Mutex<Vec<http::request::Parts>>>;
 
-/// Returns a client of this contract, whose server answers the n-th request, from zero.
+/// Returns a client of this contract. Its server calls `answer` with the number of the request, from zero.
 pub(crate) fn client(
     contract: Contract,
     answer: impl Fn(usize) -> Result<GrpcResponse, Status> + Clone + Send + Sync + 'static,

@@ -84,8 +84,8 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The delay that the server asked for ends after the total timeout. Without the request to cancel, the wait would end with
-/// its next poll.
+/// The delay that the server asks for ends after the total timeout, so the next poll of the wait would be its last one. The
+/// request to cancel changes that.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {

@@ -495,7 +495,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 }
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
-    /// Records that a wait begins or continues within this time from now.
+    /// Sets `over` for a wait that begins or continues at most `after` from now.
     fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;
@@ -728,8 +728,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
             // If the wait consumed the operation, no request to cancel follows its error.
             Some(Err(error)) => done || !error.may_still_run() || self.operation.is_none(),
         };
-        // If a watch panicked, its operation was dropped at that time. The server may already have answered the request to
-        // cancel of that drop.
+        // If a watch panicked, its operation was dropped at that time. That drop sends a request to cancel, which the server
+        // may already have answered.
         let settled = server.log().settled_cancels;
         let by_panic = self.operation.is_none() && end.is_none() && settled > self.cancel_requests;
         let armed = case.cancel_on_drop && !over && (settled == 0 || by_panic);

@@ -486,7 +486,7 @@ impl Service<GrpcRequest> for Transport {
                 _ => GetOperationRequest::decode(body).expect("a request").name,
             };
             served.note(&method, &name);
-            // The first location answers all calls, except listings.
+            // Calls of the first location are answered as usual. Only its listings may fail.
             if method != "ListOperations" && !name.starts_with(&location(0)) {
                 let gets = &served.plan.gets;
                 act = gets[served.count("gets") % gets.len()];

@@ -192,8 +192,8 @@ async fn a_conflict_with_a_resource_of_another_client_is_returned() {
     each_way(|| vec![lost(), conflict(), forbidden()], refused).await;
 }
 
-/// An operation on our target in the list of a case: its id, its verb, its start in seconds after the call by the server's
-/// clock, and its state.
+/// An operation on our target in the list of a case: its id, its verb, its start (seconds after the call, on the server's
+/// clock), and its state.
 type Listed = (&'static str, &'static str, i64, fn() -> Message);
 
 /// Answers a create and the search for its operation. The first response is lost, and the retry, two seconds later,

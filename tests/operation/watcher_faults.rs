@@ -514,7 +514,8 @@ async fn two_thousand_waits_end_at_their_total_timeout_whatever_the_rate() {
     }
 }
 
-/// Waits for one operation of a healthy location and for those of others. Returns the time until its end was noticed.
+/// Waits for one operation of a healthy location, beside 2,000 operations of other locations. Returns the time until the end
+/// of the one operation was noticed.
 async fn beside(
     others: impl Fn(usize) -> String,
     server: impl Fn(String) -> BoxFuture<'static, Result<GrpcResponse, Status>>

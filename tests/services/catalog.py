@@ -11,9 +11,9 @@ class Service:
     """A service, the two methods that its client calls, and the names in the requests."""
 
     name: str
-    # Protos beside the mixins, by their names for `import`.
+    # Protos in addition to those of the mixins, by the names that an `import` uses.
     protos: tuple[str, ...]
-    # gRPC services that are served, beside the mixins.
+    # gRPC services that are served in addition to the mixins.
     api: tuple[str, ...]
     # The method that reads a resource, the routing header of the call, and its timeout in seconds.
     get: str

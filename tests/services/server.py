@@ -83,7 +83,7 @@ class Server:
             self._answers.setdefault(path, deque()).extend(answers)
 
     def always(self, path: str, answer) -> None:
-        """Sets the answer of the calls for which there is no other: a message, or a function from the request to it."""
+        """Sets the answer of calls without another one: a message, or a function that returns the message for a request."""
         with self._lock:
             self._always[path] = answer
 

@@ -26,7 +26,7 @@ CANCEL = "/google.longrunning.Operations/CancelOperation"
 UNAVAILABLE = Refusal(grpc.StatusCode.UNAVAILABLE)
 
 WORK = Path(os.environ["SERVICES_WORK"])
-# For a client that does not end, on a slow machine.
+# The time limit for a client, with a margin for slow machines.
 HANG_SECONDS = 120
 
 

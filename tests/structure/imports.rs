@@ -15,7 +15,7 @@ const ORDER: [&[&str]; 14] = [
     &["transport"],
     &["transcode"],
     &["names"],
-    // `error` imports `call`, which has the type of the cause that the transport puts into a status.
+    // `error` imports `call` for one type: the cause that the transport puts into a status.
     &["error"],
     // `telemetry` imports `call` for the names of status codes. `call` imports `contract` for the retry policy in the
     // options of a call.
@@ -78,7 +78,7 @@ fn no_module_imports_one_above_it() {
     assert!(imports > 50, "the imports were not found: {imports}");
 }
 
-/// For each folder, what each file or folder in it imports of the others.
+/// For each folder: its entries, each with the entries of the same folder that it imports.
 type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 #[test]

@@ -77,8 +77,8 @@ pub(crate) fn run(data: &[u8]) {
         let again = again(schema, name, &text, options);
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
         // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
-        // and its numbers are doubles. So the content that is written may be valid for the type, and its members may be in
-        // another order.
+        // and its numbers are doubles. So the invalid member may be gone in the written text, which is then valid for the type
+        // and may have its members in another order.
         let carried = !options.strict && holds(&wire, CARRIER);
         assert!(again.same || carried, "{name} is another again: {text}");
     } else if let Ok(text) = schema.wire_to_json(name, rest, options) {
@@ -99,8 +99,8 @@ pub(crate) fn run(data: &[u8]) {
             again.same || any || empty,
             "{name} is another again: {text}"
         );
-        // prost rejects more: fields with another wire type or an invalid number, which are unknown fields here, and values
-        // that are not UTF-8, even if another value of the field follows.
+        // prost also rejects fields with another wire type or an invalid number, which are unknown fields here. It also
+        // rejects a value that is not UTF-8, even if a later value of the field replaces it.
         if let Some(Ok(same)) = judge.map(|same| same(rest, &again.wire)) {
             assert!(same, "{name} {text}");
         }

@@ -1,8 +1,8 @@
 //! Paths and templates.
 //!
-//! The lines of the input are: an HTTP method and a path, such as `GET /v1/x`; a template, if another rule than those of API
-//! Gateway is tested; its body, its response body, and a second template. Bytes after an empty line are the body of the
-//! request.
+//! The first line of the input is an HTTP method and a path, such as `GET /v1/x`. Without further lines, the rules of API
+//! Gateway are tested. To test another rule, the next lines are its template, its `body`, its `response_body`, and the
+//! template of a second binding. Bytes after an empty line are the body of the request.
 
 use apigateway_grpc::http::Request;
 use apigateway_grpc::tonic::body::Body;

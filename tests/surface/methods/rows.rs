@@ -8,7 +8,7 @@ use apigateway_grpc::{ApiGateway, Error};
 
 use super::{mixins, service};
 
-/// A text in every response that is not empty.
+/// A text that is in every response, except the empty ones.
 pub(crate) const MARK: &str = "projects/p/locations/l/operations/mark";
 
 type Called<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;

@@ -24,7 +24,7 @@ pub type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 pub trait Service {
     /// The result of the operation.
     type Resource: OperationResult;
-    /// The full name of the result. The generated types do not have their names.
+    /// The full name of the result. The generated types do not implement `prost::Name`.
     const TYPE: &'static str;
 
     /// Reads a resource and returns its name.
