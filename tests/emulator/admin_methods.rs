@@ -353,7 +353,7 @@ async fn call_every_method(caller: &mut Caller) {
         ("/counts/gateways", json!("1")),
     ];
     caller.expect("GetState", json!({}), &full).await;
-    // None of these was a call of the API.
+    // Calls of the admin service are not calls of the API. `Reset` has removed the earlier calls.
     assert!(caller.server.emulator().calls().is_empty());
 }
 

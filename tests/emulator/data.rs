@@ -199,7 +199,7 @@ async fn a_paused_clock_does_not_advance_while_a_call_waits_for_the_file() {
     let began = tokio::time::Instant::now();
     for number in 0..20 {
         let id = format!("a{number}");
-        // If the paused clock advanced, this would complete.
+        // If the paused clock advanced, this timeout would expire.
         let created = tokio::time::timeout(SECOND, create(&client, &id)).await;
         created.expect("in no time").expect("new");
     }

@@ -90,7 +90,7 @@ async fn changes_and_calls_are_server_sent_events() {
     let (_, call) = events.find("call").await;
     assert_eq!(call["call"]["resource"], API);
     assert!(call["call"].get("request").is_none());
-    // The listener itself ends the operation when it is due.
+    // No call is needed: while a stream of events is open, the emulator ends due operations by itself.
     let (_, ended) = events.find("operation").await;
     assert_eq!(ended["operation"]["operation"]["done"], true, "{ended}");
 

@@ -169,7 +169,7 @@ fn received(emulator: &Emulator, before: usize) -> Option<Call> {
     })
 }
 
-/// Our client over the transcoder before an emulator, as on a port.
+/// Returns our REST client. It calls the emulator through the transcoder, as a client of a port does.
 fn over_rest(
     emulator: &Emulator,
     form: Form,

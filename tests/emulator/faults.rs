@@ -366,7 +366,8 @@ fn a_fault_that_can_never_occur_panics_when_it_is_set() {
         assert!(text.contains(expected), "{text}");
     }
     assert!(emulator.unused_faults().is_empty());
-    // The parent of a list of configs is an API, which exists, and `-` stands for all locations of a list.
+    // These faults can occur. `not_found_for` is possible for ListApiConfigs, since its parent is a resource (an API). `-` is a
+    // valid location in the parent of a list.
     let lists = on(Method::LIST_API_CONFIGS)
         .named(API)
         .not_found_for(second);

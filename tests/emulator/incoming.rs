@@ -1,4 +1,4 @@
-//! An emulator over connections of the user: pipes within the process.
+//! An emulator that serves connections which its caller provides. Here they are pipes within the process.
 
 use std::io;
 use std::time::Duration;

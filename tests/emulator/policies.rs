@@ -188,7 +188,7 @@ async fn conditions_are_lost_only_without_an_etag() {
     created(&client, "a").await;
     let whole = set(&client, of(3, &[conditional()], b"")).await;
     let whole = whole.expect("version 3");
-    // A policy that was read at version 1 is written unchanged, or without a binding.
+    // Two writes are rejected: the policy as it was read at version 1, and a policy without bindings that has the same etag.
     let read = get(&client, Some(1)).await.expect("it");
     let refused = set(&client, read).await;
     assert_eq!(fields(refused), "policy.bindings[0].role");

@@ -124,7 +124,7 @@ async fn the_state_is_equal_over_grpc_and_rest_and_in_process() {
     assert_eq!(one["settings"]["unreachable"], json!(["us-west2"]));
     assert_eq!(one["settings"]["limits"]["apis"], "3");
 
-    // None of this is a call of the API.
+    // The requests for the state are not recorded as calls, and use up no fault.
     let calls = server.emulator().calls();
     assert!(calls.iter().all(|call| call.method.name() != "GetState"));
     assert_eq!(server.emulator().unused_faults().len(), 1);

@@ -1,5 +1,5 @@
 //! The texts of the statuses of the emulator, each with the request that causes it. A text names the resource or the field, and
-//! what is valid or what is in the way.
+//! also the valid values or the cause of the refusal.
 
 use std::time::Duration;
 

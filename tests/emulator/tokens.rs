@@ -119,7 +119,7 @@ async fn a_rejection_over_http_asks_for_a_bearer_token() {
         let answer = send(&server, &format!("GET /v1/{API}{query}"), headers, "").await;
         assert_eq!(answer.status, status, "{headers}{query}: {}", answer.body);
     }
-    // The admin service needs no token from localhost.
+    // Callers on localhost need no token for the admin service.
     let calls = send(&server, "GET /emulator/v1/calls", "", "").await;
     assert_eq!(calls.status, 200);
 }

@@ -374,7 +374,7 @@ async fn an_import_is_a_reset_for_listeners() {
     assert_eq!(revision, next.number);
 }
 
-/// The texts of the errors of seed files: the content, and the error after the path of the file.
+/// Each row has the content of a seed file and its error, without the prefix ``invalid `seed` FILE: ``.
 #[test]
 fn each_invalid_seed_file_is_reported_with_its_place() {
     let folder = std::env::temp_dir().join(format!("invalid-seed-{}", std::process::id()));

@@ -133,7 +133,7 @@ async fn an_open_http2_connection_without_calls_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_in_progress_keeps_its_connection_open() {
-    // Shorter than the limit of thirty seconds.
+    // Shorter than the maximum time of WaitOperation, thirty seconds.
     let time = Duration::from_secs(25);
     let (_serving, mut pipes) = served(Emulator::builder().operation_time(time), 1);
     let pipe = Arc::new(Mutex::new(pipes.pop()));

@@ -1,4 +1,4 @@
-//! The responses of the page: headers, ETags, and the size of its files. `table.txt` has who can read them.
+//! The responses of the page: headers, ETags, and the size of its files. `table.txt` says which clients can read the page.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
@@ -19,7 +19,7 @@ async fn get(port: &Port, path: &str, headers: &[&str]) -> Answer {
         .await
 }
 
-/// Returns the paths of the files that the page and its modules name.
+/// Returns the page and the files that the page and its modules name, each as its path and its response.
 async fn files(port: &Port) -> Vec<(String, Answer)> {
     let page = get(port, "/", &[]).await;
     let quoted = |text: &str| -> Vec<String> {
@@ -147,7 +147,7 @@ async fn the_methods_of_the_page_are_those_of_the_contract() {
     assert_eq!(get.expect("a method")["body"], Value::Null);
 }
 
-/// Runs these statements. Returns a variable of theirs, and their text without white space.
+/// Runs the statements. Returns the variable that they set, and the source text of the statements without white space.
 macro_rules! run {
     ($variable:ident; $($program:tt)*) => {{
         $($program)*

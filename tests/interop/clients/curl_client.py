@@ -65,7 +65,7 @@ class Play:
         return refusal(self.ask(target, *options))
 
     def ended(self, operation: dict) -> dict:
-        """Returns the result of an operation."""
+        """Polls an operation until it is done. Returns the operation."""
         until = time.monotonic() + SECONDS
         while not operation.get("done"):
             if time.monotonic() > until:

@@ -2,8 +2,8 @@
 
     python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
 
-The package has no client for some methods. Stubs that Google publishes separately call these methods, over gRPC
-only.
+The package has no client for some methods. They are called over gRPC only. Google publishes stubs for them separately, but
+for locations only the messages.
 """
 
 import json

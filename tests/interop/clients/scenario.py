@@ -59,7 +59,8 @@ class Step:
     name: str
     # A description for the author of a client.
     does: str
-    # The methods that it calls, except those that await an operation.
+    # The methods that the step needs: a client that cannot call one of them skips the step. Some steps also start operations
+    # with methods that are not listed here.
     calls: tuple[str, ...]
     # The expected result.
     outcome: object

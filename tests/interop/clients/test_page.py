@@ -1,4 +1,4 @@
-"""The examples of the page on testing, and of the emulator's page, in the languages that cargo does not run."""
+"""Runs the Python, Node and shell examples of `src/emulator/testing.md` and of the emulator's web page."""
 
 import json
 import os

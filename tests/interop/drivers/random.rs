@@ -2,9 +2,10 @@
 //!
 //! A request is one of
 //!
-//! - `{"seed": number, "wild": bool}`: generates a descriptor set, and some messages of each type. The answer is
-//!   `{"set": base64, "cases": [case, …]}`. A case is `{"type": full name, "wire": base64, "json": text}`, with `"error": text`
-//!   instead of `json` if the message has no JSON form.
+//! - `{"seed": number, "wild": bool}`: generates a descriptor set, and some messages of each type. `wild` adds parts that
+//!   encoders do not write. The answer is `{"set": base64, "cases": [case, …]}`. A case is
+//!   `{"type": full name, "wire": base64, "json": text}`, with `"error": text` instead of `json` if the message has no JSON
+//!   form.
 //! - `{"seed": number, "reads": [{"type": full name, "json": text}, …]}`: reads JSON with the same descriptor set. The answer is
 //!   `{"read": [result, …]}`. A result is `{"wire": base64}` or `{"error": text}`.
 

@@ -50,7 +50,7 @@ fn run() -> Result<bool> {
     Ok(sum.failed == 0 && sum.folders > 0)
 }
 
-/// Lists the proto files of each folder with an HTTP rule, by their names for `import`.
+/// Finds the folders whose proto files contain `(google.api.http)`. Adds the files of each, as `import` would name them.
 fn find(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<String>>) -> Result<()> {
     let (mut files, mut any) = (Vec::new(), false);
     for entry in fs::read_dir(folder)? {
@@ -89,7 +89,7 @@ struct Folder {
     unserved: Vec<String>,
 }
 
-/// Compiles the rules of a folder. Returns `None` if only comments name the annotation.
+/// Compiles the rules of a folder. Returns `None` if the folder has no rule, because `google.api.http` is only in comments.
 fn of_folder(cache: &Cache, files: &[String]) -> Result<Option<Folder>> {
     let mut compiler = protox::Compiler::with_file_resolver(cache.clone());
     compiler.include_imports(true).open_files(files)?;

@@ -82,7 +82,7 @@ def call_all(command: list, cases: list) -> list[Outcome]:
 
 
 def wire(message) -> bytes:
-    """Returns the bytes of a message, for sending and for comparing, since a NaN is not equal to itself."""
+    """Returns the bytes of a message. Tests compare bytes instead of messages, since a NaN is not equal to itself."""
     return message.SerializeToString(deterministic=True)
 
 

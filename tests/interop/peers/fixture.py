@@ -114,7 +114,7 @@ def describe(name: str, endpoint: str, transport: str, *options: str, environmen
 def assert_failed(test: unittest.TestCase, outcome: Outcome, *codes: str, name: str) -> None:
     """Checks that the exit code is 1, that stdout is empty, and that there is exactly one error in the format of gcloud.
 
-    Without `codes` the error may have any code, or none, as an error that the client finds before a call.
+    Without `codes`, the error may have any code. It may also have none: the client finds some errors before it makes a call.
     """
     test.assertEqual(outcome.exit_code, 1, outcome)
     test.assertEqual(outcome.stdout, "", outcome)

@@ -1,4 +1,4 @@
-"""Servers that break the rules below or above HTTP/1.1, on plain sockets.
+"""Servers on plain sockets that send no valid HTTP/1.1, or unexpected content in valid HTTP/1.1.
 
 A `HostileServer` calls a function with each connection, and records the received bytes. The functions of this module are the
 behaviours of such a server.

@@ -82,7 +82,7 @@ class Http2:
             tunnel(connection, self._http1_port)
 
     def _serve(self, connection: Connection) -> None:
-        # Sent data is invalid on purpose, and the tests check received data.
+        # h2 must not validate or change the headers that it sends, since some are invalid on purpose.
         http2 = H2Connection(H2Configuration(
             client_side=False,
             header_encoding="utf-8",

@@ -1,4 +1,4 @@
-"""Handwritten JSON texts. A table for each outcome: both sides read the text, neither side, only our side, or only Python."""
+"""Handwritten JSON texts, with a table for each outcome."""
 
 KNOWN, SCALARS, LISTS = "interop.v1.Known", "interop.v1.Scalars", "interop.v1.Lists"
 MAPS, PRESENT, CHOICE = "interop.v1.Maps", "interop.v1.Present", "interop.v1.Choice"

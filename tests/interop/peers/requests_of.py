@@ -141,8 +141,8 @@ def with_segment(binding: Binding, segment: str) -> Case:
 
 
 def filled(binding: Binding, seed: int) -> Case:
-    """Returns a request with random fields. Any value may be sent: no request has floats, and unknown enum numbers are
-    accepted.
+    """Returns a request with random fields. No value is excluded. An enum may have a number without a name, which Envoy rejects
+    in a query: see `has_unknown_enum`.
     """
     request = Sampler(seed).message(class_of(METHODS[binding.path].input_type))
     return of_binding(binding, f"seed {seed}", request, binding.resource("s"))

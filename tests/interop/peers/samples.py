@@ -40,13 +40,13 @@ INTEGERS = {
     **dict.fromkeys([TYPE.TYPE_UINT32, TYPE.TYPE_FIXED32], [1, 2**32 - 1]),
     **dict.fromkeys([TYPE.TYPE_UINT64, TYPE.TYPE_FIXED64], [1, 2**53 + 1, 2**64 - 1]),
 }
-# These lists omit -0.0 and the largest and smallest floats, which Python does not read as it wrote them. test_json_format.py
-# tests them separately.
+# These lists omit -0.0 and the largest float, which Python does not read as it wrote them, and the smallest float, which Python
+# writes with too many digits. test_json_format.py tests them separately.
 DOUBLES = [0.1, 1e21, 5e-324, -1.7976931348623157e308]
 FLOATS = [0.1, 16777216.0, 1.1754943508222875e-38, -3.3999999521443642e38]
 NOT_FINITE = [float("inf"), float("-inf"), float("nan")]
 
-# Seconds and nanos at the bounds of the JSON form, with every number of digits.
+# Seconds and nanos at the bounds of the JSON form, and fractions with 0, 3, 6 and 9 digits.
 TIMES = [(0, 0), (-62135596800, 0), (253402300799, 999999999), (1, 500000000), (-1, 1000), (1, 1)]
 DURATIONS = [(0, 0), (315576000000, 999999999), (-315576000000, -999999999), (0, -1), (1, 500000000)]
 MASKS = [["display_name"], ["display_name", "labels", "api_config"], ["a_b.c_d", "e"]]

@@ -130,7 +130,9 @@ class Floats(unittest.TestCase):
 
 class Texts(unittest.TestCase):
     def each(self, table: list, check, *, strict: bool = False) -> None:
-        """Checks each text as a subtest: `check(theirs, ours)`, each None where it is not read."""
+        """Calls `check(theirs, ours)` for each text, as a subtest. An argument is the message that Python or our side read, or
+        None.
+        """
         questions = [{"type": entry[0], "json": entry[1], "strict": strict} for entry in table]
         for (name, text, *why), answer in zip(table, convert(questions), strict=True):
             with self.subTest(type=name, json=text, why=why):

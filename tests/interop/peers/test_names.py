@@ -3,7 +3,7 @@
 from fixture import PeersTest, over_every_way
 from script import PARENT, name_of
 
-# gcloud's error for an id without `--location`.
+# Ids without a location. The command refuses them with gcloud's error.
 IDS = ["done", ""]
 
 # Rejected before anything is sent.

@@ -133,7 +133,7 @@ class Grpc(PeersTest):
                 self.call(self.server.endpoint, "slow", timeout=0.05)
         started = time.monotonic()
         self.call(self.server.endpoint, "done")
-        # A sleeper sleeps for 30 s.
+        # If a slow answer still occupied its worker, this call would wait for up to 30 s.
         self.assertLess(time.monotonic() - started, 20)
 
     def test_grpcio_reads_the_responses_of_the_hostile_server_as_intended(self):

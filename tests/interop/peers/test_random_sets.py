@@ -37,7 +37,9 @@ def load(text: str):
 
 
 def without_empty_extensions(value):
-    """Removes empty list extensions. Python writes an extension whose packed list is empty, but omits such a field."""
+    """Removes empty list extensions. If a packed list is empty, Python writes it as `[]` in an extension, and omits it in an
+    ordinary field.
+    """
     if isinstance(value, dict):
         items = value.items()
         return {

@@ -9,7 +9,7 @@ from requests_of import bare, bindings
 from samples import Sampler
 from script import Refusal
 
-# The method starts an operation, so that our client retries no code.
+# Our client retries no error of this method, since the method starts an operation.
 UPDATE = "/google.cloud.apigateway.v1.ApiGatewayService/UpdateGateway"
 DETAILS = [
     error_details_pb2.ErrorInfo,
