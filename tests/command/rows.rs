@@ -61,7 +61,8 @@ fn text_of(row: &Row) -> String {
     format!("{constants}\n{}\n{cases}", &file[start..end])
 }
 
-/// Returns the flags of each command that has no subcommands, by the help.
+/// Returns the flags that the help lists, except `--help` and `--version`, for each command that has no subcommands or is in
+/// `OTHERS`.
 fn commands() -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
     let mut open = vec![Vec::<String>::new()];

@@ -1,5 +1,6 @@
-//! The texts of the errors of the JSON engine, each with the input that causes it. An error names the field, the cause, and the
-//! byte offset in the JSON or the invalid value.
+//! The texts of the errors of the JSON engine, each with the input that causes it. An error of reading has the cause, the
+//! byte offset in the JSON and, within a field, the path of the field. An error of writing has only the cause: an invalid value
+//! or a defect of the wire bytes.
 
 use prost::Message as _;
 

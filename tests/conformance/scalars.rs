@@ -1,4 +1,4 @@
-//! The values of every scalar type on the wire.
+//! Values of every scalar type, of an enum and of a message, on the wire.
 
 use prost::encoding::WireType;
 
@@ -7,7 +7,8 @@ use crate::wire::{delimited, varint};
 /// The bytes of a value, and the value in text form.
 pub(crate) type Values = Vec<(Vec<u8>, String)>;
 
-/// Values of every scalar type: the ends of its range, superfluous bytes, and superfluous bits, which are dropped.
+/// Returns values of every scalar type, of an enum and of a message. The integers include the ends of their range. Some varints
+/// have superfluous bytes, and some of 32-bit types have superfluous bits, which are dropped.
 pub(crate) fn scalars() -> Vec<(&'static str, WireType, Values)> {
     fn of<T: Copy>(values: &[(T, &str)], encode: impl Fn(T) -> Vec<u8>) -> Values {
         values

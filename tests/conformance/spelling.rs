@@ -110,7 +110,7 @@ fn number_text(random: &mut Random, text: &str, whole: bool, out: &mut String) {
     }
 }
 
-/// Respells JSON of an unknown type: only the order of members and the escapes of strings change.
+/// Respells JSON without regard to its type: only white space, the order of members and the escapes of strings change.
 fn any_json(random: &mut Random, json: &Json, out: &mut String) {
     match json {
         Json::Object(members) => object(random, members.iter(), out, |random, name, value, out| {
