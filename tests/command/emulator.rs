@@ -82,7 +82,7 @@ impl Emulator {
         self.admin("POST /emulator/v1/faults", fault);
     }
 
-    /// Advances the clock. The operations that are due by then end.
+    /// Advances the clock, and so ends the operations that are then due.
     pub(crate) fn advance_minutes(&self, minutes: u32) {
         let by = format!(r#"{{"by": "{}s"}}"#, minutes * 60);
         self.admin("POST /emulator/v1/clock:advance", &by);

@@ -68,7 +68,8 @@ fn command(emulator: &Emulator, line: &str) -> Command {
 
 #[test]
 fn standard_output_and_exit_codes_are_those_of_gcloud() {
-    // Operations end at once, since `apigw` is faster than gcloud: the next case must find them done, as gcloud did.
+    // The next case must find the operations done, as it did when gcloud was recorded. `apigw` is faster than gcloud, so
+    // operations end at once here.
     let emulator = Emulator::start("0s");
     let mut operation = None;
     let mut wrong = Vec::new();

@@ -150,7 +150,7 @@ impl Client {
     }
 }
 
-/// Returns a client over a function.
+/// Returns a client whose HTTP requests are answered by a function.
 pub(crate) fn call(
     respond: impl Fn(GrpcRequest) -> http::Response<String> + Clone + Send + 'static,
 ) -> Client {

@@ -132,7 +132,7 @@ async fn a_status_is_written_with_its_details() {
     details.set_retry_info(Some(std::time::Duration::from_millis(1500)));
     details.set_resource_info("book", "b", "", "");
     let status = Status::with_error_details(Code::Unavailable, "try \"again\"", details);
-    // The status is in the trailers, without a message before them and after one message.
+    // The status is in the trailers, first without a message before them, then after one message.
     for messages in [&[][..], &[&b""[..]]] {
         let server = Server::with_responses(messages, status.clone());
         let response = server.respond(rules(), get("/v2/shelves/1")).await;

@@ -79,7 +79,7 @@ async fn a_body_in_gzip_is_read_decompressed() {
         assert!(!received.headers.contains_key("content-encoding"));
         let found = read("DownloadRequest", &received.message);
         assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
-        // The body is read: another name in it is refused.
+        // The body is read: a `name` that differs from the path is refused.
         let response = refused(packed("MOVE", "/v1/shelves/b", encoding, body)).await;
         let message = response.error(400, "INVALID_ARGUMENT");
         assert!(message.contains("set twice"), "{message}");
