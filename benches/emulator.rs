@@ -5,7 +5,8 @@
 //! - the memory of 100,000 operations, and of 990,000 recorded calls.
 //!
 //! If valgrind is installed, the benchmark also counts the instructions of a call in process: the difference between 3,000
-//! and 1,500 calls, which excludes the start-up. The log of calls is full by then, so each call replaces an older one.
+//! and 1,500 calls, which excludes the start-up. Both counts are larger than the log of calls, so in the difference each
+//! call replaces an older one.
 //!
 //! The calls are compared with a bare tonic service that answers with the same message. The two services take turns, so
 //! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where

@@ -6,7 +6,8 @@ PROGRAMS is the executable of the benchmark `envoy`, and WORK has the descriptor
 proxies accept HTTP/1.1, transcode the same GET request and send it over HTTP/2 to one gRPC server. The CPU
 time is that of the whole process of a proxy, user and system, from `/proc/PID/stat`. The ratio is the
 median of the ratios within each round, since both proxies then meet the same load of the machine. Each
-connection has one request in flight. With more of them, a proxy handles several requests each time it wakes.
+connection has one request in flight. With more connections, a proxy handles several requests each time it
+wakes.
 """
 
 import contextlib

@@ -33,7 +33,8 @@ const CLIENTS: [(&str, &str); 10] = [
 /// A generated client over the stack, with the contract of the build.
 const BUILT_IN: &str = "ours, built-in contract";
 const BARE_HTTP: &str = "bare HTTP/1.1 with serde_json";
-/// The client whose cost the last column divides by that of each REST client. It uses the same credentials as Google's crate.
+/// The client whose cost is the numerator of the last column. The denominator is the cost of the REST client of the row.
+/// `OURS` uses the same credentials as Google's crate.
 const OURS: &str = "ours over REST";
 
 fn main() {

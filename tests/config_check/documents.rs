@@ -140,7 +140,8 @@ fn documents_of_one_config_may_repeat_operation_ids_but_not_routes() {
           `x-google-api-name` in each document"
         ]
     );
-    // Hosts may differ, because the service gives the converter the name of the managed service.
+    // Hosts may differ: the converter of OpenAPI documents accepts several hosts if its caller passes the name of the managed
+    // service, as API Gateway does.
     let other = changed(&second("1", "/v2"), "books.example", "other.example");
     assert_eq!(found(&other), [""; 0]);
     let like = changed(&second("1", "/v2"), "books.example", "books-example");

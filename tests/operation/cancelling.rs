@@ -84,8 +84,8 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The delay that the server asks for ends after the total timeout, so the next poll of the wait would be its last one. The
-/// request to cancel changes that.
+/// The delay that the server asks for ends after the total timeout, so the next poll of the wait would be its last one. But
+/// a request to cancel that is too late is followed by a poll at once, and by further polls at the usual delay.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {

@@ -715,7 +715,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let (case, server) = (&self.case, &self.server);
         let done = match &self.operation {
             Some(operation) => operation.snapshot().is_done(),
-            // The operation was dropped while it was awaited or watched. Every answer that was sent was received.
+            // The operation is gone, so whether it was done is taken from the log: each answer that the server sent was
+            // received.
             None => {
                 let log = server.log();
                 let dones = [Answer::Succeeded, Answer::Failed, Answer::Nothing];

@@ -107,7 +107,8 @@ enum Dropped {
     Never,
     /// This number of milliseconds after its start.
     After(u64),
-    /// From within the server's call of this number: in `call` (0), in the future's `poll` (1), or in its drop (2).
+    /// The server drops the wait while it handles the call whose number is the first field. The second field says where: in
+    /// `call` (0), when the call's future is polled (1), or when that future is dropped (2).
     Within(usize, u8),
     /// After this number of polls of its future.
     Polled(u8),

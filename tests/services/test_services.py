@@ -1,6 +1,7 @@
 """The clients of four Google services, built from published generated crates, against grpcio and Envoy.
 
-Each test runs for each service, over gRPC and over REST as far as the service has routes. A client is a process of its own.
+Each test of `Services` runs for each service, over gRPC and over REST as far as the service has routes. The test of `Guide`
+runs once, for Spanner over gRPC. A client is a process of its own.
 """
 
 import atexit

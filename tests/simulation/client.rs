@@ -18,8 +18,8 @@ use crate::plan::{Chance, Fault};
 use crate::row::Row;
 use crate::server::{API, PARENT};
 
-/// Maximum time of each call, which may end up to `TICK` later. A create has the timeout of the service's configuration. It is
-/// long enough for pings to detect a dead connection, so a client that wrongly sends a create again would do so here.
+/// Maximum time of each call, which may end up to `TICK` later. A create has the timeout of the service's configuration. This
+/// timeout is long enough for pings to detect a dead connection, so a client that wrongly sends a create again would do so here.
 const DEADLINE: Duration = Duration::from_secs(10);
 const CREATE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(5);
@@ -28,8 +28,8 @@ const TICK: Duration = Duration::from_millis(5);
 /// after 90 to 180 idle seconds.
 const AFTER: Duration = Duration::from_secs(200);
 
-/// The same for HTTP/2: a dead connection is detected by pings, which are sent during calls only, at most one in an interval. A call
-/// that starts `INTERVAL + PING` after the first unanswered call uses another connection.
+/// Over HTTP/2, pings detect a dead connection. Pings are sent only during calls, at most one in `INTERVAL`. A call that starts
+/// `INTERVAL + PING` after the first unanswered call uses another connection.
 const INTERVAL: Duration = Duration::from_secs(20);
 const PING: Duration = Duration::from_secs(10);
 
@@ -104,7 +104,7 @@ impl Client {
         join_all(ended).await;
     }
 
-    /// Time until the next calls, which is shorter during faults.
+    /// Waits until the next calls. The wait is shorter during faults.
     async fn pause(&mut self) {
         let (short, long) = (Duration::from_secs(8), Duration::from_secs(90));
         let mut left = self

@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     LongTail,
     Restart,
     Loss,
-    /// Any of these, two at a time.
+    /// Any of these except `Loss`, two at a time.
     Mix,
 }
 

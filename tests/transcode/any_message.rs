@@ -148,7 +148,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
             "/body/n",
             Some(json!({"left": "l"})),
         ),
-        // `left` (1) unsets `right` (2), even in another piece of `sub`. The body has neither of them.
+        // `left` (1) unsets `right` (2), even in another piece of `sub`. `left` is in the path, so the body has neither.
         (
             "Choose",
             b"\x22\x01o\x2a\x05\x12\x01r\x18\x05\x2a\x03\x0a\x01l".to_vec(),

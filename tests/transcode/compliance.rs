@@ -1,6 +1,6 @@
-//! The 53 cases of gapic-showcase's published compliance suite, restated: requests with values of every type
-//! by rules of every form, each checked on the client side and on the server side against prost-reflect.
-//! Then values that need percent-encoding, by each of these rules.
+//! The 53 cases of gapic-showcase's published compliance suite, restated. Each case is a request; together the
+//! requests have values of every type by rules of every form. Each request is checked on the client side and on the server
+//! side against prost-reflect. Then values that need percent-encoding are checked, by each of these rules.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

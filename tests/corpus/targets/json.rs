@@ -77,8 +77,8 @@ pub(crate) fn run(data: &[u8]) {
         let again = again(schema, name, &text, options);
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
         // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
-        // and its numbers are doubles. So the invalid member may be gone in the written text, which is then valid for the type
-        // and may have its members in another order.
+        // and its numbers are doubles. So the invalid member may be replaced by a later, valid one. The written text is
+        // then valid for the type, and is read as that type, which may order the members differently.
         let carried = !options.strict && holds(&wire, CARRIER);
         assert!(again.same || carried, "{name} is another again: {text}");
     } else if let Ok(text) = schema.wire_to_json(name, rest, options) {
@@ -118,8 +118,7 @@ struct Again {
     same: bool,
 }
 
-/// Reads the written text and writes it again. Checks that the text of this second writing no longer changes if it is read
-/// and written once more.
+/// Reads the written text and writes it again. If this changes the text, checks that a further round does not change it.
 fn again(
     schema: &Schema,
     name: &str,
