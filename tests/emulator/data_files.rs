@@ -151,8 +151,8 @@ async fn a_damaged_file_is_an_error_and_does_not_panic() {
         std::fs::write(&cut, &bytes[..length]).expect("it is written");
         refused(&cut);
     }
-    // Damages one byte in 16 of the header, one in 17 of the page of free pages, and one in 1021 of all bytes after the
-    // header. Damage is an error or has no effect, and causes no panic.
+    // Damages one byte in 16 of the header, one in 17 of the bytes 20480 to 20735 (in the page in which redb lists the
+    // free pages), and one in 1021 of all bytes after the header. Damage is an error or has no effect, and causes no panic.
     let flipped = file("flipped");
     let mut damaged = 0;
     let dense = (0..320).step_by(16).chain((20480..20736).step_by(17));

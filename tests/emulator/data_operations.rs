@@ -109,7 +109,7 @@ async fn the_midpoint_of_a_creation_is_reached_after_a_restart() {
     }
     use api_config::State::{Activating, Creating};
     assert_eq!(states, [Creating, Activating, Activating]);
-    // A second config cannot be created meanwhile either.
+    // Also after the restart, no second config can be created while the first one is being created.
     let other = client
         .create_api_config(API, "d", configs::openapi(configs::DOCUMENT))
         .await;

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::{API, create, get};
 
-/// Serves an emulator over a number of pipes, after which the stream ends. Returns a client builder that connects to them.
+/// Serves an emulator over a stream of this many pipes, which then ends. Returns a client builder that connects to them.
 fn served(
     builder: EmulatorBuilder,
     pipes: usize,

@@ -66,7 +66,7 @@ async fn set(client: &ApiGateway, policy: Policy) -> Result<Policy, Status> {
     write(client, policy, &[]).await
 }
 
-/// Returns the policy at a requested version, or without one.
+/// Returns the policy. `version` is the requested version, if the request has one.
 async fn get(client: &ApiGateway, version: Option<i32>) -> Result<Policy, Status> {
     let request = GetIamPolicyRequest {
         resource: API.into(),

@@ -194,7 +194,8 @@ async fn the_admin_token_is_in_no_recorded_call_and_no_debug_output() {
     assert!(!shown.contains("s3cr3t"), "{shown}");
 }
 
-/// The texts of refusals: a setting, a request, and the text, which names the cause and the setting that allows the request.
+/// Each row has the settings, a request, and the text of its refusal. The text names the cause and the setting that allows
+/// the request. For a wrong content type, it names the required `Content-Type` instead of a setting.
 #[tokio::test]
 async fn each_refusal_names_its_cause_and_the_setting_that_allows_the_request() {
     let plain = Emulator::builder;

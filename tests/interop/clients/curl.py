@@ -26,7 +26,10 @@ class Answer:
 
 
 def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Answer:
-    """Sends one request. The URL is sent unchanged. `options` are those of curl, which reads `body` as `@-`."""
+    """Sends one request. The URL is sent unchanged.
+
+    `options` are those of curl. `body` is curl's standard input: an option such as `--data-binary @-` sends it.
+    """
     check()
     finished = subprocess.run(
         [

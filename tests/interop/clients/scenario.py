@@ -271,7 +271,7 @@ def faults(project: str) -> list[dict]:
         {
             "method": "CreateApi",
             "resource": f"{apis}/code-{number}",
-            # Some clients retry with other credentials.
+            # A client may retry after UNAUTHENTICATED, so each fault applies to every attempt.
             "always": True,
             "fail": {"code": number, "message": TEXT, "details": [
                 {"@type": f"{types}.ErrorInfo", "reason": f"REASON_{code}", "domain": "example.com"},

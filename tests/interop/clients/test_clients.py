@@ -13,7 +13,7 @@ PAIRS = [(client, transport) for client, transports in CLIENTS.items() for trans
 
 @functools.cache
 def all_played() -> dict[tuple[str, str], Played]:
-    """Runs all clients at the same time, each with its own emulators."""
+    """Runs all clients, each with its own emulators. As many run at the same time as there are processors."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         return dict(zip(PAIRS, pool.map(lambda pair: play(*pair), PAIRS), strict=True))
 

@@ -235,7 +235,7 @@ class Answers(CurlTest):
             (f"{apis}/a", ["-X", "DELETE"], 409, "ABORTED", "RESOURCE_BUSY"),
             (f"{apis}?apiId=A_b", ["-d", "{}"], 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
             (f"{apis}?pageSize=-1", [], 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-            # The transcoder rejects these before the emulator receives them, without details.
+            # The transcoder rejects these, so they have no details.
             (f"{apis}?page=1", [], 400, "INVALID_ARGUMENT", None),
             (f"{apis}?apiId=b", ["-d", '{"nonsense": 1}'], 400, "INVALID_ARGUMENT", None),
             (f"{apis}?apiId=b", ["-d", '{"labels": '], 400, "INVALID_ARGUMENT", None),

@@ -42,7 +42,8 @@ class Page(unittest.TestCase):
         for language in RUN:
             text = "".join(text for found, text in examples() if found == language)
             for verb, path in routes:
-                # A path that ends with a variable is recognised by its verb.
+                # The text must contain the part of the path after the last variable, or the whole path if it has no
+                # variable. If the path ends with a variable, the text must contain the verb.
                 shown = path.rpartition("}")[2] or verb.upper()
                 with self.subTest(language=language, route=f"{verb} {path}"):
                     self.assertIn(shown, text)

@@ -46,7 +46,7 @@ def reply_to(path: str, request):
         reply.name = "projects/p/locations/l/operations/o"
     info = method.GetOptions().Extensions[operations_pb2.operation_info]
     if info.response_type and reply.HasField("response"):
-        # The official client rejects a result of another type than the method's.
+        # A client may reject a result of another type than the method's.
         reply.response.Pack(sampler.message(result_type(method, info)), deterministic=True)
     return reply
 
@@ -104,8 +104,10 @@ class EveryMethodServer:
             self._refusals[path] = refusal
 
     def answer(self, path: str, *answers) -> None:
-        """Sets the answers, messages or refusals, of the next calls of the method. A further call gets INTERNAL, which no test
-        expects."""
+        """Sets the answers to the next calls of the method. An answer is a message or a refusal.
+
+        A further call gets INTERNAL, which no test expects.
+        """
         with self._lock:
             self._answers.setdefault(path, deque()).extend(answers)
 

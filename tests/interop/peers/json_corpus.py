@@ -53,7 +53,10 @@ def types() -> list:
 
 
 def messages() -> list:
-    """Returns random messages of every type, sparse and full, and the empty message if it has a JSON form."""
+    """Returns random messages of every type, sparse and full, and the empty message of every type except Value.
+
+    The JSON form of an empty Value is `null`, which is not read back as the same message.
+    """
     found = []
     for type in types():
         for seed in range(SEEDS):

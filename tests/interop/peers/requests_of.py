@@ -48,8 +48,8 @@ class Case:
     def over_rest(self):
         """The request as REST can send it. `body` is the name of the field that is the HTTP body.
 
-        This field is set even if the original request does not have it: the official client always sends a body, and Envoy
-        reads an absent body as an empty message.
+        This field is set even if the original request does not have it, since Envoy reads an absent body as an empty
+        message.
         """
         sent = self.with_body_as_it_is
         if self.body not in ("", "*"):

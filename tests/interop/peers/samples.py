@@ -179,7 +179,11 @@ class Sampler:
         message.paths.extend(self._random.choice(MASKS))
 
     def _value(self, message, depth: int) -> None:
-        """Fills a Value. Without a kind, or with a number that is not finite, it would have no JSON form."""
+        """Fills a Value. It always has a kind, and a number is finite.
+
+        A Value without a kind has the JSON form `null`, which is not read back as the same message. A number that is not
+        finite has no JSON form.
+        """
         kinds = ["null_value", "number_value", "string_value", "bool_value"]
         kind = self._random.choice(kinds + ["struct_value", "list_value"] * (depth < self._depth))
         if kind == "number_value":

@@ -155,7 +155,7 @@ class Requests(CurlTest):
         # Headers of the connection are not forwarded.
         own = {"connection", "content-type", "host", "transfer-encoding"}
         self.assertEqual([key for key, _ in call.metadata if key in own], [])
-        # A length is that of the gRPC body: the five bytes before a message, and the message.
+        # `content-length` is the length of the gRPC body: the five bytes before a message, and the message.
         self.assertEqual(call.header("content-length"), [str(5 + call.request.ByteSize())])
 
 

@@ -22,7 +22,7 @@ DETAILS = [
 
 
 def refusal(code: int) -> Refusal:
-    """Returns an error of each code, with details, and with characters that must be encoded."""
+    """Returns an error with this code, with details, and with characters that must be encoded."""
     details = [Sampler(code).message(type) for type in DETAILS]
     return Refusal(code, f"Zürich 100% 東京: {code_pb2.Code.Name(code)}", *details)
 
