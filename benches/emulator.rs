@@ -12,6 +12,9 @@
 //! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where
 //! client and server share a thread.
 
+#[path = "common/callgrind.rs"]
+mod callgrind;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -151,20 +154,9 @@ async fn make_calls(calls: usize, has_listener: bool) {
 
 /// Returns the number of instructions of one call.
 fn instructions(further: &[&str]) -> f64 {
-    let collected = |calls: &str| {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("the path of this program"))
-            .args([COUNTED, calls])
-            .args(further)
-            .output()
-            .expect("valgrind runs");
-        let text = String::from_utf8_lossy(&output.stderr);
-        let line = text.lines().find(|line| line.contains("Collected"));
-        let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
-        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
-    };
-    (collected("3000") - collected("1500")) / 1500.0
+    callgrind::instructions_of_a_call(1500, 3000, |command, calls| {
+        command.args([COUNTED, calls]).args(further);
+    })
 }
 
 async fn channel(endpoint: String) -> Channel {

@@ -7,6 +7,8 @@
 
 use std::process::{Command, Stdio};
 
+#[path = "../common/callgrind.rs"]
+mod callgrind;
 mod clients;
 #[path = "../json/operation.rs"]
 mod operation;
@@ -103,19 +105,9 @@ fn itself(arguments: &[&str]) -> Command {
 }
 
 fn by_instructions(client: &str, addresses: &str) -> f64 {
-    let collected = |calls: &str| {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("the path of this program"))
-            .args(["client", client, addresses, calls])
-            .output()
-            .expect("valgrind runs");
-        let text = String::from_utf8_lossy(&output.stderr);
-        let line = text.lines().find(|line| line.contains("Collected"));
-        let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
-        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
-    };
-    (collected("1000") - collected("200")) / 800.0
+    callgrind::instructions_of_a_call(200, 1000, |command, calls| {
+        command.args(["client", client, addresses, calls]);
+    })
 }
 
 fn by_time(client: &str, addresses: &str) -> f64 {

@@ -14,6 +14,8 @@ use std::process::{Command, Stdio};
 
 use load::Measured;
 
+#[path = "../common/callgrind.rs"]
+mod callgrind;
 mod clients;
 mod load;
 #[path = "../json/operation.rs"]
@@ -132,20 +134,11 @@ fn measure(client: &str, addresses: &str, in_flight: usize, key: &str) -> Measur
     Measured::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Instructions per call.
+/// Returns the number of instructions of one call.
 fn count(client: &str, addresses: &str, in_flight: usize, key: &str) -> f64 {
-    let collected = |calls: &str| {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("the path of this program"))
+    callgrind::instructions_of_a_call(1200, 2480, |command, calls| {
+        command
             .args(["client", client, addresses, &in_flight.to_string(), calls])
-            .env(KEY, key)
-            .output()
-            .expect("valgrind runs");
-        let text = String::from_utf8_lossy(&output.stderr);
-        let line = text.lines().find(|line| line.contains("Collected"));
-        let number = line.and_then(|line| line.split_whitespace().last()?.parse::<f64>().ok());
-        number.unwrap_or_else(|| panic!("no instruction count in the output of callgrind: {text}"))
-    };
-    (collected("2480") - collected("1200")) / 1280.0
+            .env(KEY, key);
+    })
 }
