@@ -11,6 +11,8 @@
 
 #[path = "src/contract/descriptor.rs"]
 mod descriptor;
+#[path = "src/contract/field_name.rs"]
+mod field_name;
 #[allow(
     dead_code,
     unused_imports,

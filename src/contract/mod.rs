@@ -17,6 +17,8 @@
 mod builder;
 #[cfg(any(feature = "google", feature = "rest"))]
 pub(crate) mod descriptor;
+#[cfg(any(feature = "google", feature = "config-check", feature = "emulator"))]
+pub(crate) mod field_name;
 mod loaded;
 mod method_names;
 mod method_ref;

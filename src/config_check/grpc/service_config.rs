@@ -5,6 +5,7 @@ use crate::config_check::diagnostic::{Report, excerpt};
 use crate::config_check::node::Node;
 use crate::config_check::rules;
 use crate::config_check::shape::nearest;
+use crate::contract::field_name::snake_case;
 use crate::contract::service_fields::SERVICE_FIELDS;
 
 const TYPE: &str = "google.api.Service";
@@ -36,7 +37,8 @@ pub(in crate::config_check) fn check(
         }
     }
     for entry in map.entries() {
-        let snake = snake(&entry.key);
+        // The service accepts the names of the proto and those of its JSON form.
+        let snake = snake_case(&entry.key);
         if !SERVICE_FIELDS.contains(&&*snake) {
             let mut text = format!(
                 "unknown field `{}` in a service configuration",
@@ -95,16 +97,4 @@ fn api(api: &Node, services: &Services, report: &mut Report) {
             report.at(&rules::SERVICE_CONFIG, node.at, text);
         }
     }
-}
-
-/// Returns a name in snake case. The service accepts the names of the proto and those of its JSON form.
-fn snake(name: &str) -> String {
-    let mut snake = String::new();
-    for char in name.chars() {
-        if char.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(char.to_ascii_lowercase());
-    }
-    snake
 }

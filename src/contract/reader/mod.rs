@@ -18,7 +18,7 @@ use std::time::Duration;
 use prost::Message as _;
 use serde_json::Value as Json;
 
-use super::{descriptor, service_fields};
+use super::{descriptor, field_name, service_fields};
 use descriptor::{FileSet, MethodOptions, MethodType};
 use grpc_config::GrpcConfig;
 pub(crate) use grpc_config::Retry;

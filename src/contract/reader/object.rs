@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
+use super::field_name::snake_case;
 use super::text::shown;
 
 /// A JSON object whose members are taken one by one. An unknown member is an error, since it is most likely a misspelt one.
@@ -126,18 +127,7 @@ impl<'a> Object<'a> {
 
 /// Returns true if a key is this name, in camel case or in snake case.
 fn is_named(key: &str, name: &str) -> bool {
-    key == name || snake(key) == snake(name)
-}
-
-fn snake(name: &str) -> String {
-    let mut snake = String::new();
-    for char in name.chars() {
-        if char.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(char.to_ascii_lowercase());
-    }
-    snake
+    key == name || snake_case(key) == snake_case(name)
 }
 
 /// Returns a value as shown in an error, shortened.

@@ -3,8 +3,9 @@
 use prost_types::FieldMask;
 use tonic::Status;
 
+use crate::contract::field_name::snake_case;
 use crate::emulator::error::violations::{Violations, shortened};
-use crate::emulator::list::field::{FieldType, snake_case};
+use crate::emulator::list::field::FieldType;
 use crate::emulator::state::resource::Resource;
 
 const FIELD: &str = "update_mask";

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use prost_types::Timestamp;
 
+use crate::contract::field_name::snake_case;
+
 /// An item of a list.
 pub(crate) trait Fields {
     /// The fields, by their paths in the proto.
@@ -134,16 +136,4 @@ impl<'v> FieldValue<'v> {
             _ => Ordering::Equal,
         }
     }
-}
-
-/// Returns a field name in the snake case of protos.
-pub(crate) fn snake_case(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 2);
-    for char in name.chars() {
-        if char.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(char.to_ascii_lowercase());
-    }
-    snake
 }
