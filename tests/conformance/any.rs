@@ -49,7 +49,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("an Any of a message without a field", format!(r#"{{"oneAny":{{"@type":"{KINDS}"}}}}"#), format!("one_any: {{[{KINDS}] {{}}}}")).ours(),
         reads("Anys in lists and maps", format!(r#"{{"manyAny":[{{}}, {{"@type":"{GOOGLE}.Empty"}}], "mapAny":{{"a":{{"@type":"{GOOGLE}.Duration", "value":"1s"}}}}}}"#),
             format!("many_any: {{}} many_any: {{[{GOOGLE}.Empty] {{}}}} map_any: {{key: 'a' value: {{[{GOOGLE}.Duration] {{seconds: 1}}}}}}")).ours(),
-        rewrites("an Any tells its type first", r#"{"oneAny":{"seconds":1, "@type":"example.com/google.longrunning.Unknown"}}"#,
+        rewrites("an Any has its type as the first member", r#"{"oneAny":{"seconds":1, "@type":"example.com/google.longrunning.Unknown"}}"#,
             r#"{"oneAny":{"@type":"example.com/google.longrunning.Unknown", "seconds":1}}"#).ours(),
         refuses("a text for an Any", r#"{"oneAny":"a"}"#).ours(),
         refuses("a list for an Any", r#"{"oneAny":[]}"#).ours(),

@@ -42,7 +42,7 @@ enum Claim {
     /// The wire bytes are written as the JSON of the message.
     Decoded { wire: Vec<u8>, message: Text },
     /// The message has no JSON form.
-    Untold { message: Text },
+    Unwritable { message: Text },
     /// The wire bytes are malformed.
     Broken { wire: Vec<u8> },
 }
@@ -116,10 +116,10 @@ pub(crate) fn decodes(
     )
 }
 
-pub(crate) fn cannot_tell(name: &'static str, message: &'static str) -> Case {
+pub(crate) fn cannot_write(name: &'static str, message: &'static str) -> Case {
     Case::new(
         name,
-        Claim::Untold {
+        Claim::Unwritable {
             message: message.into(),
         },
     )
@@ -205,7 +205,7 @@ impl Case {
                 same_message(&decode(&of, wire)?, &wanted).expect(self.name);
                 same_message(&oracle_read(&of, &write(&of, wire)?)?, &wanted)
             }
-            Claim::Untold { message: text } => {
+            Claim::Unwritable { message: text } => {
                 match write(&of, &message(&of, text).encode_to_vec()) {
                     Ok(json) => Err(format!("written as {json}")),
                     Err(_) => Ok(()),

@@ -1,7 +1,7 @@
 //! Wrappers, `Struct`, `Value` and `ListValue`.
 
 use crate::case::{
-    Case, cannot_tell, hold, reads, reads_leniently, refuses, refuses_always, rewrites,
+    Case, cannot_write, hold, reads, reads_leniently, refuses, refuses_always, rewrites,
 };
 
 const WRAPPERS: [&str; 9] = [
@@ -87,9 +87,9 @@ fn structs() -> Vec<Case> {
             "many_value: [{null_value: NULL_VALUE}, {number_value: 1}, {null_value: NULL_VALUE}] one_list: {values: {null_value: NULL_VALUE}}").ours(),
         refuses("a Value beyond a double", r#"{"oneValue":1e400}"#).ours(),
         refuses_always("a Value of a bare NaN", r#"{"oneValue":NaN}"#).ours(),
-        cannot_tell("a Value of NaN", "one_value: {number_value: nan}").recommended(),
-        cannot_tell("a Value of infinity", "one_value: {number_value: inf}").recommended(),
-        cannot_tell("a Value of infinity deep within", "one_struct: {fields: {key: 'a' value: {list_value: {values: {number_value: -inf}}}}}").ours(),
+        cannot_write("a Value of NaN", "one_value: {number_value: nan}").recommended(),
+        cannot_write("a Value of infinity", "one_value: {number_value: inf}").recommended(),
+        cannot_write("a Value of infinity deep within", "one_struct: {fields: {key: 'a' value: {list_value: {values: {number_value: -inf}}}}}").ours(),
         reads("an Empty", r#"{"oneEmpty":{}}"#, "one_empty: {}").ours(),
         reads("a null Empty", r#"{"oneEmpty":null}"#, "").ours(),
         refuses("an Empty with a member", r#"{"oneEmpty":{"a":1}}"#).ours(),
