@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection::{builder, listener, tasks, tasks_end};
-use crate::http1::{Server, json};
+use crate::http1::{Server, json, reply};
 use crate::http2::NAME;
 
 const DONE: &str = r#"{"name":"projects/p/locations/l/operations/o","done":true}"#;
@@ -362,13 +362,14 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let (close, closed) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         let mut lines = Vec::new();
-        // The server closes each connection after one response, without `connection: close`.
-        for _ in 0..4 {
+        // The server closes each connection after one response. It announces the end of each connection but the first, since a
+        // request that is sent while its connection closes fails.
+        let head = "200 -\r\ncontent-type: application/json\r\nconnection: close";
+        let announced = reply(head, DONE.as_bytes());
+        for response in [&json(200, DONE), &announced, &announced, &announced] {
             let (mut stream, _) = listener.accept().expect("the client connects");
             lines.push(request_line(&mut stream));
-            stream
-                .write_all(&json(200, DONE))
-                .expect("the client reads");
+            stream.write_all(response).expect("the client reads");
             drop(stream);
             close.send(()).ok();
         }
