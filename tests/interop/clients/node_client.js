@@ -178,7 +178,7 @@ class Play {
       const request = {resource: name, policy: {etag, bindings: [viewer]}};
       return (await this.iam.setIamPolicy(request))[0];
     };
-    // Over REST google-gax sends GetIamPolicy as a POST, but the service has it as a GET only.
+    // Over REST google-gax sends GetIamPolicy as POST, but the service accepts only GET.
     const canGet = !this.fallback;
     if (canGet) {
       report('get_iam_policy', await get());

@@ -12,7 +12,7 @@ from scenario import DOCUMENT, METHODS, difference, faults, steps
 
 # Timeout of one program. The scenario takes some seconds.
 HANG_SECONDS = 400
-# Time of an awaited operation. It is not done at the first poll, and is done soon after.
+# Times of the operations of the two emulators. A quick operation is not done at the first poll, but is done soon after.
 QUICK, SLOW = "200ms", "1h"
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ PROGRAMS = {
 class Played:
     """The results of a client's program."""
 
-    # The difference of each step, by its name; None if there is none.
+    # The difference from the expected result by step name; None if there is no difference.
     steps: dict[str, str | None] = field(default_factory=dict)
     # Failures outside of the steps.
     failure: str | None = None

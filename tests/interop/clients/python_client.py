@@ -2,8 +2,8 @@
 
     python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
 
-The package has no client for some methods. They are called over gRPC only. Google publishes stubs for them separately, but
-for locations only the messages.
+The package has no client for some methods. They are called over gRPC only. For policies and WaitOperation, Google publishes
+stubs in other packages; for locations, it publishes only the message classes.
 """
 
 import json
@@ -271,7 +271,7 @@ class Play:
         assert creating.cancel()
         report("cancel", error(lambda: ended(creating)))
         report("cancelled", look(self.operations.get_operation(name)))
-        # The same without a future.
+        # Cancels by name, without a future.
         other = self.client.create_api(parent=self.home, api_id="other", api=apigateway.Api())
         self.operations.cancel_operation(other.operation.name)
         report("cancel_by_name", look(self.operations.get_operation(other.operation.name)))

@@ -4,7 +4,7 @@ import requests
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import apigateway_v1 as apigateway
 from google.longrunning import operations_pb2
-from google.rpc import code_pb2, error_details_pb2  # noqa: F401  details are of its types
+from google.rpc import code_pb2, error_details_pb2  # noqa: F401  registers the types of details
 
 
 def resource(message) -> dict:
@@ -55,7 +55,7 @@ def error(call) -> dict:
     try:
         call()
     except GoogleAPICallError as refused:
-        # Over REST it knows the HTTP status of a call, but not its code.
+        # Over REST, the client knows the HTTP status of a call, but not its code.
         over_rest = isinstance(refused.response, requests.Response)
         outcome = {
             "code": int(refused.code) if over_rest else refused.grpc_status_code.name,

@@ -39,14 +39,14 @@ CLIENTS = {
 }
 
 MIXINS = [name for name, service in METHODS.items() if service in (LOCATIONS, POLICIES)]
-NO_ROUTE = {"WaitOperation": "has no HTTP rule"}
+NO_ROUTE = {"WaitOperation": "the method has no HTTP rule"}
 
 # The methods that a client cannot call over a transport, with the reasons.
 CANNOT = {
-    ("python", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "published as stubs for gRPC only"),
-    ("node", "grpc"): {"WaitOperation": "its operations client has no such method"},
+    ("python", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "Google publishes stubs for gRPC only"),
+    ("node", "grpc"): {"WaitOperation": "the operations client of google-gax has no such method"},
     ("node", "rest"): NO_ROUTE
-    | {"GetIamPolicy": "google-gax sends a POST, but the service has a GET only"},
+    | {"GetIamPolicy": "google-gax sends POST, but the service accepts only GET"},
     ("rust", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "the crate was generated without them"),
     ("curl", "http1"): NO_ROUTE,
     ("curl", "h2c"): NO_ROUTE,
@@ -183,15 +183,16 @@ def all_steps(project: str) -> list[Step]:
              ("ListApiConfigs",), [v1, v2, v3]),
         Step("update_config", "gives v1 the label tier=gold, awaits it",
              ("UpdateApiConfig", "GetOperation"), resource(v1, labels={"tier": "gold"})),
-        Step("create_gateway", "creates the gateway `front` of v1 in us-central1, awaits it",
+        Step("create_gateway", "creates the gateway `front` with the config v1 in us-central1, awaits it",
              ("CreateGateway", "GetOperation"), front),
         Step("get_gateway", "gets it",
              ("GetGateway",), front),
-        Step("switch_gateway", "switches it to v2, with a mask, awaits it",
+        Step("switch_gateway", "switches it to the config v2, with a mask, awaits it",
              ("UpdateGateway", "GetOperation"), front | {"config": v2}),
         Step("list_gateways", "lists the gateways of all locations, `-`",
              ("ListGateways",), [gateway]),
-        Step("list_operations", "lists the operations of `global`, with two on each page if the client supports it; reports which are done",
+        Step("list_operations",
+             "lists the operations of `global`, with two on each page if the client supports it; reports which are done",
              ("ListOperations",), [True] * 6),
         Step("get_operation", "gets the operation that created the gateway",
              ("GetOperation",), operation(gateway, done=True)),
@@ -210,7 +211,8 @@ def all_steps(project: str) -> list[Step]:
              ("SetIamPolicy",), policies(viewer)),
         Step("get_iam_policy_again", "gets the three policies again",
              ("GetIamPolicy",), policies(viewer)),
-        Step("set_iam_policy_stale", "sets the policy of the api twice with the returned etag, reports the error of the second call",
+        Step("set_iam_policy_stale",
+             "sets the policy of the api twice with the returned etag, reports the error of the second call",
              ("SetIamPolicy",), Refused("ABORTED")),
         Step("test_iam_permissions", "asks for apigateway.apis.get on all three",
              ("TestIamPermissions",), [["apigateway.apis.get"]] * 3),

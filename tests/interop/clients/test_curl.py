@@ -1,7 +1,7 @@
-"""Requests as other clients write them, sent by hand. The emulator accepts those of `Requests`. `Answers` checks its
-responses, also those to invalid requests.
+"""Sends requests with curl, as other clients write them. `Requests` checks that the emulator accepts them. `Answers` checks
+the responses of the emulator, including errors.
 
-Each test is played over HTTP/1.1 and over h2c, each time in a project of its own.
+`over_both` runs a test over HTTP/1.1 and over h2c, each time in a project of its own.
 """
 
 import atexit
@@ -21,7 +21,7 @@ RUNNING, ENDED = "1h", "0s"
 
 @functools.cache
 def emulator(operation_time: str) -> Emulator:
-    """Returns the emulator of all tests, which runs until the process ends."""
+    """Returns the emulator with this operation time. All tests share it, and it runs until the process ends."""
     started = Emulator(operation_time)
     atexit.register(started.__exit__)
     return started
@@ -78,7 +78,7 @@ def over_both(test):
 
 class Requests(CurlTest):
     @over_both
-    def test_a_routing_header_may_be_raw_encoded_or_of_another_call(self):
+    def test_a_routing_header_may_be_raw_or_encoded_or_of_another_call(self):
         name = self.create("a")["name"]
         for params in (f"name={name}", f"name={quote(name, safe='')}", f"parent={self.home}", "x"):
             with self.subTest(params=params):
@@ -86,7 +86,7 @@ class Requests(CurlTest):
                 self.assertEqual(found["name"], name)
 
     @over_both
-    def test_a_cancel_has_an_empty_object_or_no_body(self):
+    def test_a_cancel_may_have_an_empty_object_or_no_body(self):
         self.operation_time = RUNNING
         for number, options in enumerate([
             [*JSON, "-d", "{}"],
@@ -105,7 +105,7 @@ class Requests(CurlTest):
                 self.assertEqual(operation["error"]["code"], 1, operation)
 
     @over_both
-    def test_a_get_has_a_content_type_or_an_empty_object(self):
+    def test_a_get_may_have_a_content_type_and_an_empty_object(self):
         name = self.create("a")["name"]
         for options in [JSON, ["-X", "GET", *JSON, "-d", "{}"], ["-X", "GET", "-d", ""]]:
             with self.subTest(options=options):
@@ -196,7 +196,7 @@ class Requests(CurlTest):
         self.assertEqual(config["state"], "ACTIVE", config["state"])
         self.assertEqual(config["openapiDocuments"][0]["document"]["contents"], contents)
 
-    def test_an_upgrade_to_h2c_is_offered(self):
+    def test_a_request_that_offers_an_upgrade_to_h2c_is_served(self):
         self.over = "upgrade"
         self.create("a")
         self.assertEqual(self.api("a")["displayName"], "a")
@@ -264,7 +264,7 @@ class Answers(CurlTest):
                 self.assert_refused(answer, 404, "NOT_FOUND", None)
 
     @over_both
-    def test_the_error_of_another_verb_names_the_allowed_ones(self):
+    def test_the_error_for_an_unsupported_verb_names_the_supported_verbs(self):
         answer = self.ask(f"{self.home}/operations/o", "-X", "POST")
         self.assertEqual(set(answer.header("allow")[0].split(", ")), {"GET", "DELETE"})
         self.assert_refused(answer, 405, "UNIMPLEMENTED", None)
