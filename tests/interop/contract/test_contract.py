@@ -1,6 +1,6 @@
 """Checks that the declarations in proto/ equal Google's, and that the comments are our own.
 
-The npm packages of package.json have the published side: the protos, the retry settings that are generated from the gRPC
+The npm packages of package.json contain Google's declarations: the protos, the retry settings that are generated from the gRPC
 service config, and the HTTP rules that are generated from the service configuration. `./run` installs the packages and starts
 this test.
 """
@@ -36,7 +36,7 @@ MIXINS = [
 
 
 class Definitions:
-    """Proto files, compiled and read with their own options and extensions."""
+    """Compiled proto files. Options are read with the extensions that these files declare."""
 
     def __init__(self, roots, files, output):
         target = DIR / output
@@ -232,8 +232,8 @@ class ServiceConfig(unittest.TestCase):
         self.assertLessEqual(set(self.entries), {name for name, _ in ours.methods()})
 
     def test_timeouts_and_retries_equal_the_published_ones(self):
-        # The file covers the methods of its own service only. For the mixins the packages
-        # have the library's defaults, which are not settings of this service.
+        # The published settings cover only the methods of the gateway service. For the mixins, the client uses the defaults of
+        # its library, which are not settings of this service.
         file = load(CLIENT / "api_gateway_service_client_config.json")
         settings = file["interfaces"][GATEWAY]
         methods = {name for name, _ in ours.methods() if name.startswith(GATEWAY + ".")}
@@ -330,7 +330,7 @@ class MethodFacts(unittest.TestCase):
         self.facts = load(PROTO / "apigateway_method_facts.json")
         self.methods = dict(ours.methods())
 
-    def test_the_idempotent_methods_are_those_of_the_safe_verbs(self):
+    def test_the_idempotent_methods_are_those_with_an_idempotent_verb(self):
         verbs = re.compile(r"\.(Get|List|Wait|Cancel|Test|Delete)[A-Z]\w*$")
         self.assertEqual(set(self.facts["idempotent"]), set(filter(verbs.search, self.methods)))
         self.assertEqual(len(self.facts["idempotent"]), len(set(self.facts["idempotent"])))
