@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
         Some("grpc") => Transport::Grpc,
         Some("rest") => Transport::Rest,
         Some("auto") => Transport::GrpcWithRestFallback,
-        other => return Err(format!("no transport: {other:?}").into()),
+        other => return Err(format!("invalid transport: {other:?}").into()),
     };
     let client = ApiGateway::builder()
         .endpoint(endpoint)

@@ -26,7 +26,7 @@ pub(crate) fn answer(value: &Value) -> Result<()> {
 pub(crate) fn text<'a>(question: &'a Value, name: &str) -> Result<&'a str> {
     question[name]
         .as_str()
-        .ok_or_else(|| format!("a question without `{name}`").into())
+        .ok_or_else(|| format!("the request has no `{name}`").into())
 }
 
 #[allow(dead_code, reason = "some drivers receive no bytes")]

@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
         Some("grpc") => Transport::Grpc,
         Some("rest") => Transport::Rest,
         Some("auto") => Transport::GrpcWithRestFallback,
-        other => return Err(format!("no transport: {other:?}").into()),
+        other => return Err(format!("invalid transport: {other:?}").into()),
     };
     let client = ApiGateway::builder()
         .endpoint(endpoint)
@@ -98,13 +98,13 @@ async fn resume<R: OperationResult + Name>(
                 }
                 Ok(Cancellation::Failed(error)) => ("failed", ending::<R>(Err(error))),
                 Ok(Cancellation::Unsupported) => ("unsupported", json!({})),
-                Ok(_) => return Err("an outcome without a name".into()),
+                Ok(_) => return Err("unknown outcome of the cancellation".into()),
                 Err(error) => ("no end seen", ending::<R>(Err(error))),
             };
             answer["came"] = came.into();
             Ok(answer)
         }
-        other => Err(format!("nothing to do: {other}").into()),
+        other => Err(format!("unknown verb: {other}").into()),
     }
 }
 
@@ -133,7 +133,7 @@ fn ending<R: OperationResult>(ended: std::result::Result<R, OperationError>) -> 
         OperationErrorKind::Polling => "polling",
         OperationErrorKind::TimedOut { .. } => "timed out",
         OperationErrorKind::Expired => "expired",
-        _ => "of no name",
+        _ => "other",
     };
     let diagnostics = error.diagnostics().into_iter();
     let diagnostics: Vec<_> = diagnostics

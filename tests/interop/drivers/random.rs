@@ -31,7 +31,7 @@ fn main() -> Result<()> {
 fn answer(question: &Value) -> Result<Value> {
     let seed = question["seed"]
         .as_u64()
-        .ok_or("a question without a seed")?;
+        .ok_or("the request has no `seed`")?;
     let set = Set::random(seed);
     let encoded = set.encoded();
     let schema = Schema::new(&encoded)?;

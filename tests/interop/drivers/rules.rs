@@ -1,5 +1,5 @@
-//! Compiles the HTTP rules of a checkout of googleapis, each folder by itself, and prints the rules that are not served:
-//! `interop_rules <checkout> [folder…]`.
+//! Compiles the HTTP rules of a checkout of googleapis, each folder by itself, and prints the rules that the client or the
+//! server cannot serve: `interop_rules <checkout> [folder…]`.
 //!
 //! The exit code is 1 if [`Rules`] cannot be built for a folder with rules.
 
@@ -159,14 +159,14 @@ impl Sum {
             }
             Err(error) => {
                 self.failed += 1;
-                println!("{name}: no rules: {error}");
+                println!("{name}: cannot build the rules: {error}");
             }
         }
     }
 
     fn print(&self) {
         println!(
-            "{} folders, {} without rules; {} rules, {} served by the client, {} by the server",
+            "{} folders, {} failed; {} rules, {} served by the client, {} by the server",
             self.folders,
             self.failed,
             self.rules,

@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(30);
 async fn main() -> Result<()> {
     let arguments = Arguments::read()?;
     if arguments.transport != "rest" {
-        return Err(format!("no transport: {}", arguments.transport).into());
+        return Err(format!("invalid transport: {}", arguments.transport).into());
     }
     let play = Play::new(&arguments, &arguments.quick).await?;
     play.apis().await?;

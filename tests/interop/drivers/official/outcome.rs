@@ -1,4 +1,4 @@
-//! The description of messages and errors, which is the same for all clients.
+//! Describes messages and errors as JSON, in the form that is the same for all clients.
 
 use google_cloud_apigateway_v1::Error;
 use google_cloud_apigateway_v1::model::{Api, ApiConfig, Gateway, OperationMetadata};

@@ -48,7 +48,7 @@ impl Play {
         let transport = match arguments.transport.as_str() {
             "grpc" => Transport::Grpc,
             "rest" => Transport::Rest,
-            other => return Err(format!("no transport: {other}").into()),
+            other => return Err(format!("invalid transport: {other}").into()),
         };
         let client = ApiGateway::builder()
             .endpoint(endpoint)
