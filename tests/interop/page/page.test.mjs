@@ -186,7 +186,7 @@ test('the official Python client creates an api and the page shows it', async ()
   assert.equal(await page.locator('#start').isVisible(), false);
   assert.match(await row(page, 'CreateApi').innerText(), /…\/apis\/shop\s+gRPC\s+✔ OK/);
   assert.match(await node(page, `${PARENT}/apis/shop`).innerText(), /ACTIVE/);
-  // Polls of the operation are one row.
+  // The polls of the operation are folded into one row.
   await row(page, 'GetOperation').waitFor();
   await row(page, 'CreateApi').click();
   await page.locator('#panel', { hasText: '"apiId": "shop"' }).waitFor();
@@ -353,7 +353,7 @@ test('the form offers the effects that the emulator accepts for the method', asy
   await page.locator('dialog', { hasText: 'Advancing the clock shortens neither a delay nor the timers of clients.' }).waitFor();
 });
 
-test('the form completes the resources that fit the method', async () => {
+test('the form suggests the resources that fit the method', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   await emulator.createApi('hello');
   await emulator.createConfig('hello', 'v1');
@@ -527,7 +527,7 @@ test('calls are copied as apigw, curl, grpcurl and JSON, exported and cleared', 
   assert.deepEqual((await emulator.admin('GET', 'calls')).body.calls ?? [], []);
 });
 
-test('a reset asks with the counts of what it deletes', async () => {
+test('a reset asks for confirmation and counts what it deletes', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   await emulator.createApi('hello');
   const page = await openPage(emulator.page);
@@ -544,7 +544,7 @@ test('a reset asks with the counts of what it deletes', async () => {
   assert.equal((await emulator.call('GET', `v1/${PARENT}/apis/hello`)).status, 404);
 });
 
-test('the table of calls stays while it is paused or scrolled', async () => {
+test('the table of calls does not move while it is paused or scrolled', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   for (let at = 0; at < 60; at += 1) await emulator.createApi(`a${at}`);
   const page = await openPage(emulator.page);
@@ -574,7 +574,7 @@ test('the table of calls stays while it is paused or scrolled', async () => {
   assert.equal(await page.locator('#detail').isVisible(), false);
 });
 
-test('the keys reach each row of alternating polls, and an open row keeps its mark', async () => {
+test('j and k reach each row of alternating polls, and an open row stays marked', async () => {
   const emulator = await emulatorWith('--operation-time', '0s');
   const poll = (id) => emulator.call('GET', `v1/${PARENT}/apis/${id}`);
   for (const id of ['one', 'two', 'one', 'two']) await poll(id);
@@ -590,7 +590,7 @@ test('the keys reach each row of alternating polls, and an open row keeps its ma
   await open('one').getByText('GetApi ×3').waitFor();
 });
 
-test('the JSON of an open operation is copied as it is now', async () => {
+test('the JSON of an open operation is copied in its current state', async () => {
   const emulator = await emulatorWith('--operation-time', '600s');
   await emulator.createApi('hello');
   const page = await openPage(emulator.page, { permissions: ['clipboard-read', 'clipboard-write'] });
@@ -744,7 +744,7 @@ test('nothing on the page moves, also without a preference for reduced motion', 
   }
 });
 
-test('the page has landmarks, headings in order, scopes, and states in words', async () => {
+test('the page has landmarks, headings in order, column scopes, and states in words', async () => {
   const emulator = await emulatorWith('--operation-time', '30s');
   await fill(emulator);
   const page = await openPage(emulator.page);
@@ -781,7 +781,7 @@ test('the page has landmarks, headings in order, scopes, and states in words', a
   assert.equal(await page.locator('[aria-selected=true]').innerText(), 'Response');
 });
 
-test('a browser can open the address of the page of an emulator on all addresses', async () => {
+test('a browser can open the printed page address of an emulator that listens on all addresses', async () => {
   const emulator = await startEmulator([], '0.0.0.0:0');
   cleanups.push(() => emulator.stop());
   const { port } = new URL(emulator.endpoint);
@@ -823,7 +823,7 @@ test('a token in the address goes to the storage of the tab', async () => {
   assert.equal(sent, `Bearer ${stored}`);
 });
 
-test('a token that cannot be sent is named in the banner, and the page works without it', async () => {
+test('the banner reports a token that cannot be sent, and the page works without it', async () => {
   const emulator = await emulatorWith();
   for (const token of ['a%E2%80%93b', 'a%20b', 'a%0Ab', '']) {
     const page = await openPage(`${emulator.page}#token=${token}`);

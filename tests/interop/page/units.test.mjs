@@ -57,7 +57,7 @@ test('a broken stream is opened again until it is closed', async () => {
 
 const call = (sequence, method, resource, more = {}) => ({ sequence, method, resource, via: 'GRPC', code: 'OK', ...more });
 
-test('repeated polls with one outcome are one row until a write', () => {
+test('repeated polls with the same outcome are folded into one row until a write', () => {
   const calls = [
     call(1, 'CreateApi', 'a'),
     call(2, 'GetOperation', 'o'), call(3, 'GetOperation', 'p'), call(4, 'GetOperation', 'o'), call(5, 'GetOperation', 'p'),
@@ -70,7 +70,7 @@ test('repeated polls with one outcome are one row until a write', () => {
   assert.deepEqual(rows.map((row) => row.calls.map((it) => it.sequence).join()), ['10', '9', '8', '6', '3,5', '2,4,7', '1']);
   assert.equal(new Set(rows.map((row) => row.key)).size, rows.length, 'keys are unique');
   assert.equal(fold(calls, false).length, calls.length);
-  // The key stays when the emulator forgets the oldest calls.
+  // The key of a row stays the same when the emulator forgets the oldest calls.
   const keyOf = (list, sequence) => fold(list, true).find((row) => row.calls.at(-1).sequence === sequence).key;
   const kept = [call(1, 'CreateApi', 'a'), call(3, 'GetOperation', 'p'), call(4, 'GetOperation', 'o'), call(5, 'GetOperation', 'p')];
   assert.equal(keyOf(kept, 4), keyOf(calls.slice(0, 5), 4));
@@ -96,7 +96,7 @@ test('a call matches the filters by method, transport, status, text and resource
   ]) assert.equal(Boolean(matches(one, of(filters))), expected, JSON.stringify(filters));
   const poll = call(2, 'GetOperation', `${P}/operations/o`);
   const targetOf = () => `${P}/apis/hello`;
-  assert.ok(matches(poll, of({ resource: `${P}/apis/hello` }), targetOf), 'polls of its operations');
+  assert.ok(matches(poll, of({ resource: `${P}/apis/hello` }), targetOf), 'a poll matches the target of its operation');
   assert.ok(!isWithin('projects/demo2', 'projects/demo'));
 });
 
@@ -173,7 +173,7 @@ test('events change the state that was read, and older ones do not', () => {
     apis: [{ name: `${P}/apis/a`, state: 'ACTIVE' }],
     operations: [operation('b', 2000), operation('a', 1000, { done: true, response: {} })],
   });
-  assert.deepEqual(store.apply({ number: '10', resource: { name: `${P}/apis/a` } }), [], 'part of the state');
+  assert.deepEqual(store.apply({ number: '10', resource: { name: `${P}/apis/a` } }), [], 'the state includes the event');
   assert.deepEqual(store.apply({ number: '11', resource: { name: `${P}/apis/b`, is: { api: { name: `${P}/apis/b`, state: 'CREATING' } } } }), ['tree']);
   assert.deepEqual(store.apply({ number: '12', resource: { name: `${P}/apis/a`, was: {} } }), ['tree']);
   assert.deepEqual([...store.resources.keys()], [`${P}/apis/b`]);
