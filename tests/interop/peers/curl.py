@@ -26,10 +26,10 @@ class Answer:
 
 
 def curl(url: str, *options: str, version: str = "1.1") -> Answer:
-    """One request. `options` are those of curl: -X VERB, -d DATA and -H HEADER."""
+    """Sends one request. `options` are those of curl: -X VERB, -d DATA and -H HEADER."""
     if shutil.which("curl") is None:
         if version != "1.1":
-            raise AssertionError("HTTP/2 without curl: install it")
+            raise AssertionError("HTTP/2 needs curl: install it")
         return by_python(url, *options)
     finished = subprocess.run(
         [
@@ -71,7 +71,7 @@ def by_python(url: str, *options: str) -> Answer:
             case _:
                 raise ValueError(option)
     parts = urlsplit(url)
-    # Unchanged, even a bare question mark.
+    # The target is sent unchanged, even a bare question mark.
     target = url.removeprefix(f"{parts.scheme}://{parts.netloc}")
     connection = http.client.HTTPConnection(parts.netloc, timeout=HANG_SECONDS)
     try:

@@ -37,7 +37,7 @@ HTTP_STATUS = {
     "UNAUTHENTICATED": 401,
 }
 
-# The expected form of a received request.
+# The expected form of a received request: over gRPC, over REST through Envoy, and over REST through our own proxy.
 AS_SENT = attrgetter("request")
 OVER_REST = attrgetter("over_rest")
 OVER_OURS = attrgetter("with_body_as_it_is")

@@ -60,7 +60,7 @@ def result_type(method, info):
 
 
 class EveryMethodServer:
-    """Serves on a loopback port, and records the received requests by gRPC path."""
+    """Serves on a loopback port, and records the received requests with their gRPC paths."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -78,7 +78,7 @@ class PeersTest(unittest.TestCase):
         return without_false(outcome.json())
 
     def assert_failed(self, outcome: Outcome, *codes: str, name: str = "") -> str:
-        """Checks that there is one error that names the operation, if the error is about an operation. Returns the output."""
+        """Checks that there is exactly one error, and that it contains `name`. Returns standard error."""
         assert_failed(self, outcome, *codes, name=name)
         return outcome.stderr
 
@@ -112,7 +112,8 @@ def describe(name: str, endpoint: str, transport: str, *options: str, environmen
 
 
 def assert_failed(test: unittest.TestCase, outcome: Outcome, *codes: str, name: str) -> None:
-    """Checks that the exit code is 1, that stdout is empty, and that there is exactly one error in the format of gcloud.
+    """Checks that the exit code is 1, that stdout is empty, and that there is exactly one error in the format of gcloud,
+    which contains `name`.
 
     Without `codes`, the error may have any code. It may also have none: the client finds some errors before it makes a call.
     """

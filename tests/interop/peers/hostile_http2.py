@@ -43,19 +43,19 @@ REPLIES = {
     "broken details in the trailers": Reply(GRPC, b"", BROKEN_DETAILS),
     "broken details after a message": Reply(GRPC, frame(b""), BROKEN_DETAILS),
     # Valid base64, but not a google.rpc.Status.
-    "details of noise": Reply((*GRPC, *BROKEN_DETAILS[:2], ("grpc-status-details-bin", "/////w"))),
+    "details that are not a status": Reply((*GRPC, *BROKEN_DETAILS[:2], ("grpc-status-details-bin", "/////w"))),
     "html": Reply((("content-type", "text/html"),), b"<html>Please sign in</html>"),
     "html 503": Reply((("content-type", "text/html"),), b"<html>Down</html>", status="503"),
     "truncated frame": Reply(GRPC, frame(b"\x0a\x03abc", declared=100), (("grpc-status", "0"),)),
     "oversized length": Reply(GRPC, frame(b"\x0a\x03abc", declared=0xFFFFFFFF), (("grpc-status", "0"),)),
     "no trailers": Reply(GRPC, frame(b"\x0a\x03abc")),
     "no message": Reply(GRPC, b"", (("grpc-status", "0"),)),
-    "no protobuf": Reply(GRPC, frame(b"\xff" * 16), (("grpc-status", "0"),)),
-    "not compressed at all": Reply(
+    "invalid protobuf": Reply(GRPC, frame(b"\xff" * 16), (("grpc-status", "0"),)),
+    "invalid gzip": Reply(
         (*GRPC, ("grpc-encoding", "gzip")), frame(b"no gzip", compressed=True), (("grpc-status", "0"),)
     ),
-    "status that is no number": Reply((*GRPC, ("grpc-status", "five"), ("grpc-message", MESSAGE))),
-    "message of bad utf-8": Reply((*GRPC, ("grpc-status", "5"), ("grpc-message", "no %ff%fe such %zz"))),
+    "status that is not a number": Reply((*GRPC, ("grpc-status", "five"), ("grpc-message", MESSAGE))),
+    "message in invalid utf-8": Reply((*GRPC, ("grpc-status", "5"), ("grpc-message", "no %ff%fe such %zz"))),
     "reset after the head": Reply(GRPC, reset=ErrorCodes.INTERNAL_ERROR),
 }
 

@@ -4,7 +4,7 @@ KNOWN, SCALARS, LISTS = "interop.v1.Known", "interop.v1.Scalars", "interop.v1.Li
 MAPS, PRESENT, CHOICE = "interop.v1.Maps", "interop.v1.Present", "interop.v1.Choice"
 API = "google.cloud.apigateway.v1.Api"
 
-# Both read these, as the same message.
+# Our engine and Python's protobuf both read these, as the same message.
 READ_ALIKE = [
     (API, ' \t\r\n{ "name" : "n" }\n '),
     (API, '{"display_name": "snake", "createTime": null}'),
@@ -72,7 +72,7 @@ READ_ALIKE = [
     (KNOWN, '{"mask": " a,b."}'),
 ]
 
-# Neither reads these.
+# Neither side reads these.
 REFUSED_ALIKE = [
     (API, ""),
     (KNOWN, '{"timestamp": "2026-01-02t03:04:05z"}'),
@@ -161,11 +161,11 @@ THEY_ALONE_READ = [
     (CHOICE, '{"aNull": null, "aValue": null}', "two members of one oneof"),
 ]
 
-# Both read these, but as different messages, with the reason.
+# Both sides read these, but as different messages, with the reason.
 READ_APART = [
     (SCALARS, '{"aDouble": -0}', "Python's json reads -0 as an integer and loses the sign"),
-    (KNOWN, '{"any": {}}', "some servers write `metadata: {}` for absent metadata"),
-    (KNOWN, '{"mask": "a,,b"}', "a path is not empty"),
+    (KNOWN, '{"any": {}}', "we read `{}` as an absent Any, since some servers write `metadata: {}`"),
+    (KNOWN, '{"mask": "a,,b"}', "we leave out the empty path"),
 ]
 
 # We read these, and reject them with `strict`. Python rejects them by default.

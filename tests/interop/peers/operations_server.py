@@ -17,7 +17,7 @@ import script
 
 @dataclass(frozen=True)
 class Received:
-    """One request as grpcio received it. `at` is monotonic seconds, `remaining` None without deadline."""
+    """One request as grpcio received it. `at` is in monotonic seconds. `remaining` is None if there is no deadline."""
 
     method: str
     request: object
@@ -62,7 +62,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
         self._server.stop(grace=None).wait()
 
     def reset(self) -> None:
-        """Deletes all requests and scripted attempts, at the start of each test."""
+        """Deletes all requests and the counts of attempts, at the start of each test."""
         with self._lock:
             self._received.clear()
             self._attempts.clear()

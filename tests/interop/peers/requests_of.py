@@ -58,9 +58,9 @@ class Case:
 
     @property
     def with_body_as_it_is(self):
-        """The request as our own client and server send it: without a body if the field is not set.
+        """The request as it arrives from our own client and server over REST.
 
-        A query cannot have a message without fields.
+        An empty message outside the body is lost, since a query has no form for it. An absent body stays absent.
         """
         sent = type(self.request)()
         sent.CopyFrom(self.request)

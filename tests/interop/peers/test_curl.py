@@ -111,7 +111,7 @@ class Requests(CurlTest):
                 answer = self.curl(f"/v1/{active[0].name}{query}")
                 self.assertEqual(answer.json()["state"], expected)
 
-    def test_a_path_is_decoded_once_and_keeps_the_slash(self):
+    def test_a_path_is_decoded_once_except_an_encoded_slash(self):
         for segment, expected in {
             "a%2Fb": "a%2Fb",
             "a%2fb": "a%2fb",
@@ -167,7 +167,7 @@ class Refused(CurlTest):
             with self.subTest(target=target):
                 self.assert_refused(self.curl(target), 404, "NOT_FOUND")
 
-    def test_the_error_of_another_verb_names_the_allowed_verbs(self):
+    def test_the_error_for_an_unsupported_verb_names_the_supported_verbs(self):
         for target, verb, allowed in [
             (f"/v1/{L}/gateways", "PUT", {"GET", "POST"}),
             (f"/v1/{L}/gateways/g", "POST", {"GET", "PATCH", "DELETE"}),
@@ -210,7 +210,7 @@ class Refused(CurlTest):
                 answer = self.curl(f"/v1/{L}/gateways?{query}")
                 self.assert_refused(answer, 400, "INVALID_ARGUMENT", word)
 
-    def test_the_error_of_an_invalid_body_has_the_place(self):
+    def test_the_error_of_an_invalid_body_names_the_field_or_the_position(self):
         for body, word in {
             '{"displayName": "a",}': "20",
             '{"displayName": 1}': "displayName",

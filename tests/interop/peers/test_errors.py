@@ -64,9 +64,9 @@ class Errors(PeersTest):
 
 
 class WhatEnvoyCannotPrint(PeersTest):
-    """Types that Envoy's transcoder does not know, and its errors."""
+    """Responses with a type that Envoy's transcoder does not know."""
 
-    def test_a_reply_of_unknown_type_is_envoys_502_in_plain_text(self):
+    def test_envoys_502_for_an_unknown_type_is_unavailable_with_its_text(self):
         # HTTP 502 is UNAVAILABLE, so it is retried without success.
         outcome = self.describe(self.peers.rest, name_of("unknown-any"))
         output = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unknown-any"))
@@ -86,7 +86,7 @@ class Usage(PeersTest):
         "an unknown option": [name_of("done"), "--carrier", "pigeon"],
         "an unknown transport": [name_of("done"), "--transport", "pigeon"],
         "an unknown format": [name_of("done"), "--format", "xml"],
-        "a timeout that is no duration": [name_of("done"), "--request-timeout", "soon"],
+        "a timeout that is not a duration": [name_of("done"), "--request-timeout", "soon"],
         "a negative timeout": [name_of("done"), "--request-timeout=-1s"],
     }
 

@@ -55,11 +55,11 @@ class Hostile(unittest.TestCase):
             "closing": (closing, EVERY, ()),
             "endless": (endless, ("rest",), ()),
             "truncated": (replying("200 OK", '{"name": "pro', content_length="1000"), ("rest",), ()),
-            "no json": (replying("200 OK", '{"name": '), ("rest",), ()),
-            "no object": (replying("200 OK", '["name"]'), ("rest",), ()),
+            "invalid json": (replying("200 OK", '{"name": '), ("rest",), ()),
+            "not an object": (replying("200 OK", '["name"]'), ("rest",), ()),
             "trailing": (replying("200 OK", f'{{"name": "{NAME}"}} and more'), ("rest",), ()),
-            "no utf-8": (replying("200 OK", b'{"name": "\xff\xfe"}'), ("rest",), ()),
-            "no gzip": (replying("200 OK", "{}", content_encoding="gzip"), ("rest",), ()),
+            "invalid utf-8": (replying("200 OK", b'{"name": "\xff\xfe"}'), ("rest",), ()),
+            "invalid gzip": (replying("200 OK", "{}", content_encoding="gzip"), ("rest",), ()),
             "deep": (replying("200 OK", f'{{"response": {deep}}}'), ("rest",), ()),
             "error 200": (
                 replying(
@@ -107,7 +107,7 @@ class Hostile(unittest.TestCase):
             # The default deadline is 10 s.
             self.assertLess(outcome.seconds, 9.5, outcome)
 
-    def test_a_closed_connection_and_a_dead_port_are_unavailable(self):
+    def test_a_closed_connection_and_a_dead_port_are_errors(self):
         self.check("closing", EVERY, *SENSELESS)
         self.check("dead port", EVERY, "UNAVAILABLE")
 
@@ -115,7 +115,7 @@ class Hostile(unittest.TestCase):
         self.check("endless", ("rest",), *SENSELESS, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE")
 
     def test_a_body_that_is_not_an_operation_is_an_error(self):
-        for what in ("truncated", "no json", "no object", "trailing", "no utf-8", "no gzip", "deep"):
+        for what in ("truncated", "invalid json", "not an object", "trailing", "invalid utf-8", "invalid gzip", "deep"):
             self.check(what, ("rest",), *SENSELESS, "DATA_LOSS")
 
     def test_an_error_body_with_status_200_is_reported_as_that_error(self):
@@ -125,10 +125,10 @@ class Hostile(unittest.TestCase):
         for place in ("in the headers", "in the trailers", "after a message"):
             for output in self.check(f"h2 broken details {place}", HTTP2, "NOT_FOUND"):
                 self.assertIn(MESSAGE, output)
-        for output in self.check("h2 details of noise", HTTP2, "NOT_FOUND"):
+        for output in self.check("h2 details that are not a status", HTTP2, "NOT_FOUND"):
             self.assertIn(MESSAGE, output)
         # PROTOCOL-HTTP2: an invalid grpc-message must not hide the status.
-        self.check("h2 message of bad utf-8", HTTP2, "NOT_FOUND")
+        self.check("h2 message in invalid utf-8", HTTP2, "NOT_FOUND")
 
     def test_a_page_over_http2_is_an_error(self):
         self.check("h2 html", HTTP2, *SENSELESS)
@@ -137,13 +137,13 @@ class Hostile(unittest.TestCase):
     def test_an_invalid_grpc_frame_is_an_error(self):
         self.check("h2 truncated frame", HTTP2, *SENSELESS, "DATA_LOSS")
         self.check("h2 oversized length", HTTP2, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "INTERNAL")
-        self.check("h2 no protobuf", HTTP2, *SENSELESS)
-        self.check("h2 not compressed at all", HTTP2, *SENSELESS, "UNIMPLEMENTED")
+        self.check("h2 invalid protobuf", HTTP2, *SENSELESS)
+        self.check("h2 invalid gzip", HTTP2, *SENSELESS, "UNIMPLEMENTED")
 
     def test_an_incomplete_response_is_an_error(self):
         self.check("h2 no trailers", HTTP2, *SENSELESS)
         self.check("h2 no message", HTTP2, *SENSELESS, "UNIMPLEMENTED")
-        self.check("h2 status that is no number", HTTP2, *SENSELESS)
+        self.check("h2 status that is not a number", HTTP2, *SENSELESS)
         self.check("h2 reset after the head", HTTP2, *SENSELESS)
 
 

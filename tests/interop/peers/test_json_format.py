@@ -130,8 +130,8 @@ class Floats(unittest.TestCase):
 
 class Texts(unittest.TestCase):
     def each(self, table: list, check, *, strict: bool = False) -> None:
-        """Calls `check(theirs, ours)` for each text, as a subtest. An argument is the message that Python or our side read, or
-        None.
+        """Calls `check(theirs, ours)` for each text, as a subtest: with the bytes of the message that Python read, and of the
+        message that we read. An argument is None if that side rejects the text.
         """
         questions = [{"type": entry[0], "json": entry[1], "strict": strict} for entry in table]
         for (name, text, *why), answer in zip(table, convert(questions), strict=True):

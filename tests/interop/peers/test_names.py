@@ -50,7 +50,7 @@ ODD = [
 
 class Names(PeersTest):
     @over_every_way
-    def test_an_invalid_name_is_rejected_before_sending_with_the_valid_form(self, way):
+    def test_an_invalid_name_is_rejected_before_sending_and_the_error_shows_the_valid_form(self, way):
         for name in WRONG:
             with self.subTest(name=name):
                 outcome = self.describe(way, name)

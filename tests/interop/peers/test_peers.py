@@ -51,14 +51,14 @@ class Rest(PeersTest):
                 methods = [call.method for call in self.server.received()]
                 self.assertEqual(methods, [] if received is None else [received])
 
-    def test_a_status_becomes_the_bare_error_body(self):
+    def test_a_status_becomes_an_error_body_without_the_error_member(self):
         status, body = self.get_json("missing")
         self.assertEqual(status, 404)
         self.assertEqual(body["code"], 5)
         kinds = [detail["@type"].rpartition(".")[2] for detail in body["details"]]
         self.assertEqual(kinds, ["ErrorInfo", "BadRequest", "ResourceInfo"])
 
-    def test_an_empty_prints_without_value(self):
+    def test_an_empty_message_is_written_without_value(self):
         status, body = self.get_json("deleted")
         self.assertEqual(status, 200)
         self.assertEqual(body["response"], {"@type": "type.googleapis.com/google.protobuf.Empty"})
@@ -71,7 +71,7 @@ class Rest(PeersTest):
         self.assertEqual((status, content_type), (404, "application/grpc"))
         self.assertEqual((reply.read(), reply.getheader("grpc-status")), (b"", "5"))
 
-    def test_a_path_is_decoded_once_and_keeps_the_slash(self):
+    def test_a_path_is_decoded_once_except_an_encoded_slash(self):
         name = name_of("a%2Fb:c?d#e")
         self.get(f"/v1/{quote(name, safe='/')}")
         self.get(f"/v1/{PARENT}/operations/a%2Fb")
@@ -141,7 +141,7 @@ class Grpc(PeersTest):
             # grpc-core drops the whole response for a header that is not base64.
             "broken details in the headers": grpc.StatusCode.INTERNAL,
             "broken details in the trailers": grpc.StatusCode.INTERNAL,
-            "details of noise": grpc.StatusCode.NOT_FOUND,
+            "details that are not a status": grpc.StatusCode.NOT_FOUND,
             "html": grpc.StatusCode.UNKNOWN,
             "html 503": grpc.StatusCode.UNAVAILABLE,
             "oversized length": grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -125,7 +125,7 @@ class RandomSets(unittest.TestCase):
         try:
             parsed = json_format.Parse(case["json"], of(), descriptor_pool=pool)
         except json_format.ParseError as error:
-            # Within an Any, Python asks for required fields, which it does nowhere else.
+            # Python checks for required fields only within an Any.
             self.assertIn("is missing required fields", str(error))
             return
         self.assertEqual(canonical(parsed, pool), wanted, "they read ours")
