@@ -137,7 +137,7 @@ pub(crate) const HALF_OPEN: Orders = Orders {
 /// Resets open connections; new ones pass.
 pub(crate) const ANEW: Orders = anew(Act::Pass);
 
-/// Open connections have to be replaced before the fault has an effect.
+/// Resets open connections, so that the fault affects the connections that replace them.
 const fn anew(new: Act) -> Orders {
     Orders {
         open: Act::Reset,
@@ -174,19 +174,19 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     Fault::line(
         "reset before the reply",
-        "the first byte that comes down resets",
+        "reset at the first byte to the client",
         Orders::all(Act::Down(0, End::Reset)),
         Outcome::Refused(BROKEN),
     ),
     Fault::line(
         "reset within the reply",
-        "byte 110 that comes down resets",
+        "reset after 110 bytes to the client",
         Orders::all(Act::Down(110, End::Reset)),
         Outcome::Partly(BROKEN),
     ),
     Fault::line(
         "reset after the reply",
-        "20 ms after the last byte came down, a reset",
+        "reset 20 ms after the last byte to the client",
         Orders::all(Act::ResetIdle(millis(20))),
         Outcome::Perhaps(BROKEN),
     ),
@@ -210,7 +210,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     Fault::line(
         "cut within a frame",
-        "byte 15 that comes down closes",
+        "closed after 15 bytes to the client",
         Orders::all(Act::Down(15, End::Close)),
         Outcome::Refused(BROKEN),
     ),
@@ -222,7 +222,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     Fault::line(
         "delay beyond the deadline",
-        "what comes down comes 3 s later",
+        "bytes to the client are delayed by 3 s",
         Orders::all(Act::Delay(millis(3000))),
         Outcome::Refused(GONE),
     ),
@@ -230,7 +230,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         inject: Inject::Restart,
         ..Fault::line(
             "server restart",
-            "the server ends, nobody listens, it is back after the fault",
+            "the server stops, and is back after the fault",
             REFUSING,
             Outcome::Refused(GONE),
         )
@@ -239,7 +239,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         inject: Inject::Name { at_once: true },
         ..Fault::line(
             "DNS change",
-            "the server ends, its name leads to another one",
+            "the server stops, its name resolves to another one",
             REFUSING,
             Outcome::Answered,
         )
@@ -248,7 +248,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         inject: Inject::Name { at_once: false },
         ..Fault::line(
             "late DNS change",
-            "the server ends, its name leads to another one after the fault",
+            "the server stops, its name resolves to another one after the fault",
             REFUSING,
             Outcome::Refused(GONE),
         )
@@ -277,7 +277,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     Fault::server(
         "GOAWAY storm",
-        "the server ends connections 300 ms old",
+        "the server sends GOAWAY on a connection after 300 ms",
         Habit::Age(millis(300)),
         Outcome::Answered,
     ),
@@ -301,7 +301,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     Fault::source(
         "slow token",
-        "each takes 300 ms",
+        "each token takes 300 ms",
         Trouble::Slow(millis(300)),
         Outcome::Answered,
     ),
@@ -313,7 +313,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     Fault::source(
         "no token",
-        "the source fails, and says that it passes",
+        "the source fails with a transient error",
         Trouble::Fails,
         Outcome::Refused(GONE),
     ),
@@ -327,7 +327,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         outlived: false,
         ..Fault::source(
             "wrong clock",
-            "all tokens are of another time than the server's",
+            "the clock of the server differs, so it refuses all tokens",
             Trouble::OtherTime,
             Outcome::Refused(&[Unauthenticated]),
         )

@@ -19,7 +19,8 @@ pub(crate) struct Lie {
     pub(crate) http1: fn(usize) -> Raw,
 }
 
-/// Bytes that are sent once, and bytes that are sent repeatedly until the client stops reading. Without the latter, the connection ends.
+/// Bytes that are sent once, and bytes that are then sent repeatedly until the client stops reading. If the latter are empty, the
+/// connection ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw(pub(crate) Vec<u8>, pub(crate) Vec<u8>);
 

@@ -20,11 +20,11 @@ pub(crate) const AFTERWARDS: &[Code] = &[Unavailable, Internal, Unknown, Resourc
 
 pub(crate) const LIES: &[Fault] = &[
     Fault {
-        // HTTP/1.1 decodes them, and the error in the body is read.
+        // Over HTTP/1.1 the client accepts such headers, and returns the error in the body.
         rest: Some(Outcome::Refused(&[Unavailable])),
         ..lie(
             "headers of 64 KB",
-            "one field of 64 KiB stands in the head",
+            "one header field of 64 KiB",
             Lie {
                 http2: Http2::Reply(|_| {
                     (
@@ -48,7 +48,7 @@ pub(crate) const LIES: &[Fault] = &[
     },
     lie(
         "headers without an end",
-        "field after field, as long as they are taken",
+        "header fields until the client stops reading",
         Lie {
             http2: Http2::Frames(|_| Raw(frame(1, 0, &[0x88]), frame(9, 0, &long_field()))),
             http1: |_| {
@@ -65,7 +65,7 @@ pub(crate) const LIES: &[Fault] = &[
         outlived: false,
         ..lie(
             "body without an end",
-            "a message of 4 GiB begins, and goes on as long as it is taken",
+            "a body that is sent until the client stops reading",
             ENDLESS,
             TOO_MUCH,
         )
@@ -94,7 +94,7 @@ pub(crate) const LIES: &[Fault] = &[
     },
     lie(
         "malformed frames",
-        "nine that HTTP/2 forbids, seven of HTTP/1.1, by turns",
+        "HTTP/2: nine invalid frames in turn; HTTP/1.1: seven invalid responses in turn",
         Lie {
             http2: Http2::Frames(|number| Raw(FRAMES[number % FRAMES.len()].to_vec(), Vec::new())),
             http1: |number| Raw(HEADS[number % HEADS.len()].to_vec(), Vec::new()),
@@ -103,7 +103,7 @@ pub(crate) const LIES: &[Fault] = &[
     ),
     lie(
         "malformed trailers",
-        "six that gRPC forbids, and errors in JSON that are none, by turns",
+        "gRPC: six invalid trailers in turn; REST: six invalid error bodies in turn",
         Lie {
             http2: Http2::Reply(|number| {
                 (
@@ -122,7 +122,7 @@ pub(crate) const LIES: &[Fault] = &[
     ),
     lie(
         "status against details",
-        "UNAVAILABLE over details of NOT_FOUND, a 404 over a body of UNAVAILABLE",
+        "gRPC: UNAVAILABLE with details of NOT_FOUND; REST: 404 with a body of UNAVAILABLE",
         Lie {
             http2: Http2::Reply(|_| {
                 let other = pb::Status {

@@ -40,7 +40,7 @@ pub(crate) enum Act {
     Answer(&'static [u8]),
 }
 
-/// The end of a connection that has carried its bytes.
+/// What happens to a connection after the bytes of `Act::Down`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     Reset,

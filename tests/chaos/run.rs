@@ -188,7 +188,7 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     run.row
-        .complain_if(partly && failed == 0, "no call met the fault");
+        .complain_if(partly && failed == 0, "no call failed during the fault");
 
     let early = waiting.is_finished();
     rig.end(servers).await;
@@ -258,16 +258,19 @@ async fn waited(
     if let Err((may_still_run, text)) = &ended {
         seen.add(text);
         row.complain_if(row.fault.outlived, format!("the wait ended: {text}"));
-        row.complain_if(!may_still_run, format!("it is given up: {text}"));
-        row.complain_if(!early, "the wait ended by nothing");
+        row.complain_if(
+            !may_still_run,
+            format!("the operation still runs, but the error says that it has ended: {text}"),
+        );
+        row.complain_if(!early, "the wait failed only after the fault had ended");
         ended = wait(client.clone(), name.to_owned(), DEADLINE).await;
     } else {
         let ended = !row.fault.outlived;
-        row.complain_if(ended, "the wait was to end in an error");
+        row.complain_if(ended, "the wait did not end in an error");
     }
     match ended {
         Ok(api) if api.display_name == "after" && api.name == API => {}
-        Ok(api) => row.complain(format!("the wait gave something else: {api:?}")),
+        Ok(api) => row.complain(format!("the wait returned another api: {api:?}")),
         Err((_, text)) => row.complain(format!("waiting again failed: {text}")),
     }
 }

@@ -33,7 +33,7 @@ static STORMS: [(usize, Fault); 3] = [
         1,
         storm(
             "GOAWAY storm, 1 call",
-            "connections are ended at 300 ms, 1 call at once",
+            "GOAWAY on a connection after 300 ms, 1 call at once",
         ),
     ),
     (
