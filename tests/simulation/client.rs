@@ -18,10 +18,12 @@ use crate::plan::{Chance, Fault};
 use crate::row::Row;
 use crate::server::{API, PARENT};
 
-/// Maximum time of each call, which may end up to `TICK` later. A create has the timeout of the service's configuration. This
-/// timeout is long enough for pings to detect a dead connection, so a client that wrongly sends a create again would do so here.
+/// Maximum time of each call except a create.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Maximum time of a create, as in the service's configuration. Within it pings detect a dead connection, so a client that
+/// wrongly sends a create again has the time to do so.
 const CREATE: Duration = Duration::from_secs(60);
+/// How much after its maximum time a call may end.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Time after a fault in which a call may use a connection that the fault has broken: an HTTP/1.1 connection without data is closed
@@ -43,7 +45,7 @@ const WAITS: Duration = Duration::from_secs(400);
 /// The state of the faults, as clients know it.
 #[derive(Default)]
 pub(crate) struct Weather {
-    /// The time of the last fault, by the simulation's clock.
+    /// The last time at which a fault was active, by the simulation's clock.
     pub(crate) bad: Cell<Duration>,
     /// There will be no further faults.
     pub(crate) over: Cell<bool>,
@@ -161,7 +163,9 @@ impl Client {
                 row.lost += 1;
                 row.complain(format!("{} did not end", what()));
             }
-            Ok(Ok(Answer::Read(right))) => row.wrong_if(!right, || format!("{}: another", what())),
+            Ok(Ok(Answer::Read(right))) => {
+                row.wrong_if(!right, || format!("{}: unexpected content", what()));
+            }
             Ok(Ok(Answer::Started(operation))) => {
                 row.waits += 1;
                 let name = format!("{PARENT}/apis/{id}");
@@ -207,7 +211,7 @@ impl Client {
             // The server has lost the operation and its resource, and another operation may have its name.
             Ok(Ok(Ok(_))) if self.fault.forgets() => row.expired += 1,
             Ok(Ok(Err(error))) if self.fault.forgets() && is_expired(&error) => row.expired += 1,
-            Ok(Ok(Ok(api))) => row.complain(format!("the wait for {name} ended in {}", api.name)),
+            Ok(Ok(Ok(api))) => row.complain(format!("the wait for {name} returned {}", api.name)),
             Ok(Ok(Err(error))) => row.complain(format!("the wait for {name}: {error}")),
         }
     }

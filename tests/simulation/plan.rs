@@ -56,16 +56,16 @@ impl Fault {
 
     pub(crate) fn how(self) -> &'static str {
         match self {
-            Partition => "what is under way and what is sent is lost, 1 s to 3 min",
-            NothingToServer => "the same for what the client sends",
-            NothingFromServer => "the same for what the server sends",
-            Hold => "what is sent waits, 1 s to 3 min, then all of it comes",
-            LongTail => "exponential, to 30 s, mean 1.5 to 6 s",
+            Partition => "for 1 s to 3 min, messages in flight and new messages are lost",
+            NothingToServer => "the same, only for messages of the client",
+            NothingFromServer => "the same, only for messages of the server",
+            Hold => "messages are held for 1 s to 3 min, then all arrive at once",
+            LongTail => "exponential latencies of at most 30 s, with a mean of 1.5 to 6 s",
             Restart => {
-                "the server's tasks are dropped, with or without a FIN; back after 0 s to 3 min"
+                "the server's tasks are dropped, with or without a FIN; it is back after 0 s to 3 min"
             }
-            Loss => "the same, and it is empty when it is back",
-            Mix => "any of these but the last, two of them at once",
+            Loss => "the same, and the server has lost its state",
+            Mix => "two of these at a time, except for the loss of state",
         }
     }
 
@@ -104,7 +104,7 @@ impl Chance {
 pub(crate) struct Plan {
     steps: std::vec::IntoIter<(Duration, Step)>,
     next: Option<(Duration, Step)>,
-    /// Number of faults.
+    /// Number of active faults.
     active: usize,
 }
 

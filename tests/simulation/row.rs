@@ -1,4 +1,4 @@
-//! The effects of a kind of faults on the calls over one transport, as a table.
+//! The effects of a kind of fault on the calls over one transport, as a table.
 
 use std::fmt::Write as _;
 

@@ -104,7 +104,7 @@ impl Server {
         let noted: usize = state.creates.values().map(Vec::len).sum();
         let repeated = state.creates.iter().filter(|(_, times)| times.len() > 1);
         let mut complaints: Vec<String> = repeated
-            .map(|(name, times)| format!("{name} was asked for {} times", times.len()))
+            .map(|(name, times)| format!("{} creates of {name} were received", times.len()))
             .collect();
         if noted as u64 != state.received {
             complaints.push(format!("{noted} of {} creates were noted", state.received));
