@@ -5,8 +5,8 @@ use apigateway_grpc::config_check::{Severity, check};
 use crate::{GOOD_2, GOOD_3, changed, check_yaml, config, errors};
 
 /// The checks. The line of a check has its name, its source, the source's verdict, our verdict, and a reason if the verdicts
-/// differ. The lines below it have one or more changes of a valid document of OpenAPI 2.0 or 3.0, each with the expected
-/// diagnostics. In a change, `⏎` is the end of a line.
+/// differ. The next line has a change of a valid document of OpenAPI 2.0 or 3.0, in which `⏎` is the end of a line. The lines
+/// below have the expected diagnostics.
 const CHECKS: &str = include_str!("checks.txt");
 
 #[test]
@@ -32,11 +32,11 @@ fn each_check_reports_its_problem_with_its_position() {
         };
         let columns: Vec<_> = header.split(" | ").collect();
         let [name, source, theirs, _, reason] = columns[..] else {
-            panic!("five columns: {header}");
+            panic!("expected five columns: {header}");
         };
         assert!(
             theirs == ours || theirs == "-" || !reason.is_empty(),
-            "{name}: {theirs} {ours} without a reason"
+            "{name}: the source would {theirs}, the check would {ours}, and no reason is given"
         );
         actual.push_str(&format!(
             "{name} | {source} | {theirs} | {ours} | {reason}\n{line}\n"
@@ -51,7 +51,7 @@ fn each_check_reports_its_problem_with_its_position() {
             ));
         }
     }
-    assert!(actual == CHECKS, "found is\n{actual}");
+    assert!(actual == CHECKS, "the actual results are\n{actual}");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_diagnostic_has_a_position_a_severity_a_rule_and_a_link() {
     let document = changed(GOOD_2, "basePath: /v1", "basePath: v1");
     let found = check_yaml(&document);
     let [found] = &found[..] else {
-        panic!("one fault: {found:?}");
+        panic!("expected one diagnostic: {found:?}");
     };
     assert_eq!(found.file, "a.yaml");
     let position = found.position.expect("it has a place");
@@ -145,7 +145,7 @@ fn documents_of_one_config_may_repeat_operation_ids_but_not_routes() {
     let other = changed(&second("1", "/v2"), "books.example", "other.example");
     assert_eq!(found(&other), [""; 0]);
     let like = changed(&second("1", "/v2"), "books.example", "books-example");
-    assert_eq!(found(&like).len(), 1, "both hosts are one name");
+    assert_eq!(found(&like).len(), 1, "both hosts give the same API name");
     let one = second("1.4.2", "/v2");
     assert_eq!(found(&one).len(), 1, "the major version is the same");
     let named = changed(
@@ -179,7 +179,7 @@ fn documents_of_openapi_3_have_the_same_endpoint() {
 }
 
 #[test]
-fn an_alias_and_a_merge_count_as_written_out() {
+fn aliases_and_merge_keys_are_checked_as_if_written_out() {
     let merged = changed(
         GOOD_2,
         "x-more: 1",
