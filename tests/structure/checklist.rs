@@ -19,9 +19,13 @@ fn every_test_that_the_checklist_names_is_in_its_file() {
         let [line, _, test] = cells.collect::<Vec<_>>()[..] else {
             panic!("not three columns: {row}");
         };
-        assert!(line.parse::<u32>().is_ok(), "no line's number: {row}");
+        assert!(
+            line.parse::<u32>().is_ok(),
+            "the first cell is not a line number: {row}"
+        );
         let test = test.strip_prefix('`').and_then(|it| it.split_once("` "));
-        let (file, claim) = test.unwrap_or_else(|| panic!("no file and claim: {row}"));
+        let (file, claim) =
+            test.unwrap_or_else(|| panic!("the last cell is not a file and a test: {row}"));
         let function = match file.rsplit('.').next() {
             Some("py") => format!("def {claim}("),
             Some("mjs") => format!("test('{claim}'"),
