@@ -73,34 +73,41 @@ pub(crate) fn run(data: &[u8]) {
         fixture::assert_json(rest);
         let text = schema
             .wire_to_json(name, &wire, options)
-            .unwrap_or_else(|error| panic!("{name} was read and cannot be written: {error}"));
+            .unwrap_or_else(|error| panic!("{name} was read, but cannot be written: {error}"));
         let again = again(schema, name, &text, options);
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
         // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
         // and its numbers are doubles. So the invalid member may be replaced by a later, valid one. The written text is
         // then valid for the type, and is read as that type, which may order the members differently.
         let carried = !options.strict && holds(&wire, CARRIER);
-        assert!(again.same || carried, "{name} is another again: {text}");
+        assert!(
+            again.same || carried,
+            "{name} changed when it was read again: {text}"
+        );
     } else if let Ok(text) = schema.wire_to_json(name, rest, options) {
         // A carried `Any` may have no type at all.
         let any = text.contains(r#""@type":"#) || holds(rest, CARRIER);
         let again = again(schema, name, &text, options).or_else(|error| {
-            // An `Any` with invalid content or an invalid URL is reported to strict readers.
-            assert!(options.strict && any, "{name} is refused, {error}: {text}");
+            // With `strict`, an `Any` with invalid content or an invalid URL cannot be read.
+            assert!(
+                options.strict && any,
+                "{name} cannot be read again, {error}: {text}"
+            );
             let mut lenient = options;
             lenient.strict = false;
             self::again(schema, name, &text, lenient)
         });
-        let again = again.unwrap_or_else(|error| panic!("{name} is refused, {error}: {text}"));
+        let again =
+            again.unwrap_or_else(|error| panic!("{name} cannot be read again, {error}: {text}"));
         // An empty `Any` is read as an absent one: the service writes it with that meaning. Of an `Any` with invalid content,
         // the valid parts are read.
         let empty = !options.strict && text.contains("{}");
         assert!(
             again.same || any || empty,
-            "{name} is another again: {text}"
+            "{name} changed when it was read again: {text}"
         );
-        // prost also rejects fields with another wire type or an invalid number, which are unknown fields here. It also
-        // rejects a value that is not UTF-8, even if a later value of the field replaces it.
+        // prost may reject what is accepted here: a field with another wire type or an invalid number, which is an unknown
+        // field here, or a value that is not UTF-8, even if a later value of the field replaces it.
         if let Some(Ok(same)) = judge.map(|same| same(rest, &again.wire)) {
             assert!(same, "{name} {text}");
         }
@@ -114,7 +121,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 /// The result of reading the written text again.
 struct Again {
     wire: Vec<u8>,
-    /// True if it is written unchanged.
+    /// True if writing it again gives the same text.
     same: bool,
 }
 
@@ -130,13 +137,13 @@ fn again(
     let write = |wire: &[u8]| {
         schema
             .wire_to_json(name, wire, options)
-            .expect("the second time")
+            .expect("a message with a JSON form")
     };
     let other = write(&wire);
     let same = other == text;
     if !same {
         let settled = schema.json_to_wire(name, other.as_bytes(), options);
-        let settled = write(&settled.expect("it was read before"));
+        let settled = write(&settled.expect("a text that was written"));
         assert_eq!(settled, other, "{name} {text}");
     }
     Ok(Again { wire, same })

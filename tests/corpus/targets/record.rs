@@ -22,7 +22,7 @@ pub(crate) struct Call {
 
 /// Runs a future that never waits.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
-    future.now_or_never().expect("nothing is waited for")
+    future.now_or_never().expect("the future is ready at once")
 }
 
 /// Collects a whole body.
@@ -53,7 +53,7 @@ pub(crate) fn serve(rules: &Rules, request: Request<Body>) -> (Option<Call>, Res
         std::future::ready(Err::<Response<Body>, _>(Status::aborted("recorded")))
     });
     let mut server = TranscodeLayer::new(rules.clone()).layer(service);
-    let reply = now(server.call(request)).expect("whatever goes wrong is an answer");
+    let reply = now(server.call(request)).expect("the server answers every request");
     let mut calls = std::mem::take(&mut *calls.lock().expect("no panic"));
     assert!(calls.len() < 2);
     let call = calls.pop();
@@ -73,7 +73,8 @@ pub(crate) fn send(rules: &Rules, call: &Call) -> Result<Request<Body>, Status> 
     let framed = [&[0], &length.to_be_bytes()[..], &call.message].concat();
     let mut request = Request::new(Body::new(Full::new(Bytes::from(framed))));
     *request.uri_mut() = call.path.parse().expect("the path of a method");
-    let status = now(Rest::new(rules.clone(), http).call(request)).expect_err("no reply is made");
+    let status = now(Rest::new(rules.clone(), http).call(request))
+        .expect_err("the recorder returns a status");
     let request = requests.lock().expect("no panic").pop();
     request.ok_or(status)
 }
@@ -94,11 +95,12 @@ pub(crate) fn round(
     let (_, input) = inputs
         .iter()
         .find(|(path, _)| *path == call.path)
-        .unwrap_or_else(|| panic!("{} is no method", call.path));
+        .unwrap_or_else(|| panic!("unknown method {}", call.path));
     let json = |call: &Call| {
         let options = fixture::options(0);
         let text = rules.schema().wire_to_json(input, &call.message, options);
-        let text = text.unwrap_or_else(|error| panic!("the call is none: {error}"));
+        let text = text
+            .unwrap_or_else(|error| panic!("the message of the call has no JSON form: {error}"));
         filled(serde_json::from_str(&text).expect("it is JSON"))
     };
     let sent = json(&call);

@@ -40,7 +40,7 @@ impl Script {
         let (head, rest) = headers(rest);
         let (trailers, body) = headers(rest);
         let script = Self {
-            status: StatusCode::from_u16(STATUSES[usize::from(*status) % 16]).expect("one"),
+            status: StatusCode::from_u16(STATUSES[usize::from(*status) % 16]).expect("a status"),
             head,
             trailers,
             body: Bytes::copy_from_slice(body),
@@ -165,7 +165,7 @@ fn stream(script: &Script, method: &str) {
         &[0; 5],
     ))));
     let path = format!("/apigateway_grpc.test.calls.Calls/{method}");
-    *request.uri_mut() = path.parse().expect("it is one");
+    *request.uri_mut() = path.parse().expect("a path");
     let reply = match now(Rest::new(fixture::calls(), http).call(request)) {
         Ok(reply) => reply,
         Err(status) => return assert_ne!(status.code(), Code::Ok),
@@ -205,8 +205,8 @@ fn server(script: &Script, rules: &Rules, path: &str) {
     let grpc =
         service_fn(move |_: Request<Body>| std::future::ready(Ok::<_, Status>(reply.reply())));
     let mut service = TranscodeLayer::new(rules.clone()).layer(grpc.clone());
-    let request = Request::get(path).body(Body::empty()).expect("it is one");
-    let reply = now(service.call(request)).expect("whatever goes wrong is an answer");
+    let request = Request::get(path).body(Body::empty()).expect("a request");
+    let reply = now(service.call(request)).expect("the server answers every request");
     let (head, body) = reply.into_parts();
     let media = head.headers["content-type"]
         .to_str()
@@ -224,7 +224,7 @@ fn server(script: &Script, rules: &Rules, path: &str) {
                 .for_each(fixture::assert_json);
         }
         Ok(body) => fixture::assert_json(&body),
-        Err(_) => assert_eq!(path, "/v1/download", "only bytes break off"),
+        Err(_) => assert_eq!(path, "/v1/download", "only a download may end early"),
     }
     let media = script.head.get("content-type");
     let media = media.and_then(|media| media.to_str().ok());
