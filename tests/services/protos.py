@@ -42,7 +42,7 @@ def generate(packages: Path, out_dir: Path) -> None:
 
 
 def files_of(descriptor_set: bytes) -> list[str]:
-    """The files of a set that Python's protobuf does not bring itself."""
+    """The files of a set that Python's protobuf package does not contain."""
     from google.protobuf import descriptor_pb2
 
     names = [file.name for file in descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file]

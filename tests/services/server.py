@@ -1,7 +1,7 @@
 """A grpcio server of one Google service, made from its descriptors, that plays a script.
 
-A test gives the answers of each method, one for a call or one for all calls. A call without an answer fails with INTERNAL. The
-server remembers what it received.
+A test sets the answers of a method: one for each of the next calls, or one for all other calls. A call without an answer fails
+with INTERNAL. The server records the requests.
 """
 
 import importlib

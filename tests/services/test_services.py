@@ -69,7 +69,7 @@ def renamed(operation: longrunning.Operation, name: str) -> longrunning.Operatio
 
 def over(*verbs: str):
     """Runs a test for each service over gRPC, and over REST if the service has routes for these verbs of operations.
-    Every answer that the test gave must have been received."""
+    Fails if a call has not received one of the answers that the test set."""
 
     def decorate(test):
         @functools.wraps(test)
@@ -98,7 +98,7 @@ class Services(unittest.TestCase):
         self.server.reset()
 
     def client(self, *arguments: str) -> dict:
-        """What the client of the service prints, a JSON object."""
+        """Runs the client of the service, and returns the JSON object that it prints."""
         service = self.service
         home = WORK / "home"
         home.mkdir(exist_ok=True)
@@ -143,7 +143,7 @@ class Services(unittest.TestCase):
         return [call.path for call in self.server.received()]
 
     def assert_names(self, path: str, name: str) -> None:
-        """Every call of the method is about the name, in the request and in the routing header."""
+        """Checks that every call of the method has the name in the request and in the routing header."""
         calls = [call for call in self.server.received() if call.path == path]
         self.assertTrue(calls, path)
         for call in calls:
