@@ -68,7 +68,11 @@ fn ours() -> BTreeMap<Route, Facts> {
             let (route, variable) = flat(rule);
             let facts = facts(&messages, method, rule.body(), variable);
             let other = routes.insert(route, facts);
-            assert!(other.is_none(), "{} has a route of another", method.path());
+            assert!(
+                other.is_none(),
+                "{} has the route of another method",
+                method.path()
+            );
         }
     }
     routes
@@ -265,7 +269,7 @@ fn each_method_has_the_timeouts_retries_and_operation_types_of_the_contract() {
 }
 
 #[test]
-fn the_routing_keys_are_the_variables_of_the_http_rule_and_lead_to_text() {
+fn the_routing_keys_are_the_variables_of_the_http_rule_and_name_string_fields() {
     let messages = messages();
     for (method, (_, name, key, ..)) in Method::all().iter().zip(TABLE) {
         let keys: Vec<_> = method.routing().iter().map(|key| key.name()).collect();

@@ -62,10 +62,10 @@ async fn read(client: &ApiGateway) -> (Vec<String>, Option<Error>, Vec<String>) 
     while let Some(item) = items.next().await {
         match item {
             Ok(api) => ids.push(api.name.rsplit('/').next().expect("an id").to_owned()),
-            Err(error) => assert!(ended.replace(error).is_none(), "an error is the last"),
+            Err(error) => assert!(ended.replace(error).is_none(), "a second error"),
         }
     }
-    assert!(items.next().await.is_none(), "the end is the end");
+    assert!(items.next().await.is_none(), "an item after the end");
     (ids, ended, items.unreachable().to_vec())
 }
 
@@ -94,8 +94,8 @@ async fn a_repeated_page_token_ends_the_list_with_an_error_that_names_it() {
         page(&["c"], "t1", &[]),
     ];
     let (read, asked) = tokio::join!(read(&client), answer_all(&mut server, pages));
-    assert_eq!(read.0, ["a", "b", "c"], "what came is given");
-    let error = read.1.expect("it would never end");
+    assert_eq!(read.0, ["a", "b", "c"], "all items before the error");
+    let error = read.1.expect("the list would never end");
     let expected = format!("list apis of {PARENT}: the server returned the page token `t1` twice");
     assert_eq!(error.to_string(), expected);
     assert!(error.is_invalid_response() && !error.is_unsent());
@@ -163,17 +163,20 @@ async fn at_most_one_page_is_fetched_ahead() {
     let mut items = client.list_apis(PARENT).items();
     assert!(
         server.next_request().now_or_never().is_none(),
-        "nobody wants one"
+        "a page was requested before the first item"
     );
     let first = answer(&mut server, page(&["a", "b"], "t1", &[]));
     let (item, _) = tokio::join!(items.next(), first);
     assert_eq!(item.expect("one").expect("read"), api("a"));
     let ahead = answer(&mut server, page(&["c", "d"], "t2", &[])).await;
-    assert_eq!(ahead.page_token, "t1", "asked for with the first item");
+    assert_eq!(
+        ahead.page_token, "t1",
+        "the second page is requested with the first item"
+    );
     assert_eq!(items.next().await.expect("one").expect("read"), api("b"));
     assert!(
         server.next_request().now_or_never().is_none(),
-        "two pages ahead"
+        "a second page was requested ahead"
     );
     assert_eq!(items.next().await.expect("one").expect("read"), api("c"));
     let ahead = answer(&mut server, page(&[], "", &[])).await;
@@ -212,7 +215,9 @@ async fn a_prefetched_page_that_timed_out_is_requested_again() {
     let (_ahead, _never) = server.next_request().await;
     tokio::time::advance(Duration::from_secs(600)).await;
     let (error, _never) = tokio::join!(items.next(), server.next_request());
-    let error = error.expect("an error").expect_err("it waited for it");
+    let error = error
+        .expect("an error")
+        .expect_err("the requested page timed out");
     assert!(error.is_timeout(), "{error}");
     assert!(items.next().await.is_none());
 }
@@ -257,7 +262,7 @@ async fn dropping_a_stream_of_items_ends_its_calls() {
     assert_eq!(
         Arc::strong_count(&running),
         3,
-        "the page ahead is under way"
+        "the call for the page ahead is in progress"
     );
     drop(items);
     tokio::task::yield_now().await;
@@ -274,10 +279,7 @@ async fn dropping_a_stream_of_items_ends_its_calls() {
 async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     let (client, mut server) = mock_client(|it| it);
     let refused = client.list_operations(format!("{PARENT}/operations"));
-    let error = refused
-        .first_page()
-        .await
-        .expect_err("the name of no location");
+    let error = refused.first_page().await.expect_err("not a location");
     assert!(error.is_invalid_name(), "{error}");
     let list = client.list_operations("projects/p/locations/-");
     let answers = async {
@@ -295,7 +297,10 @@ async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     assert_eq!(page.unreachable, ["there"]);
     assert_eq!(request.name, "projects/p/locations/-");
     assert_eq!(request.page_token, "this");
-    assert!(request.return_partial_success, "the reachable locations");
+    assert!(
+        request.return_partial_success,
+        "an unreachable location must not fail the list"
+    );
 }
 
 #[tokio::test(start_paused = true)]

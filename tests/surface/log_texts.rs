@@ -18,14 +18,14 @@ const ROWS: &[Row] = &[
     Row {
         level: "warn",
         text: "cannot request the cancellation of an operation whose wait has ended",
-        cause: "the wait timed out or was dropped, and CancelOperation failed with the code of the line",
-        action: "cancel the operation of the line, or let it run",
+        cause: "the wait timed out or was dropped, and CancelOperation failed with the code in the log line",
+        action: "cancel the operation that the log line names, or let it run",
     },
     Row {
         level: "warn",
         text: "no Tokio runtime to cancel an operation that was dropped",
         cause: "an operation with `cancel_on_drop` was dropped outside of a Tokio runtime",
-        action: "drop the operation within the runtime, or cancel the operation of the line",
+        action: "cancel the operation that the log line names, and drop operations within a Tokio runtime",
     },
     Row {
         level: "warn",
@@ -36,7 +36,7 @@ const ROWS: &[Row] = &[
     Row {
         level: "warn",
         text: "gRPC does not work on this network path, falling back to REST",
-        cause: "an intermediary or the network does not forward gRPC; the reason is in the line",
+        cause: "an intermediary or the network does not forward gRPC; the log line has the reason",
         action: "allow HTTP/2 to the service, or choose REST as the transport",
     },
     Row {
@@ -48,25 +48,25 @@ const ROWS: &[Row] = &[
     Row {
         level: "warn",
         text: "cannot read some CA certificates",
-        cause: "a file of `SSL_CERT_FILE` or `SSL_CERT_DIR` has no valid certificate; the fault is in the line",
+        cause: "a file of `SSL_CERT_FILE` or `SSL_CERT_DIR` has no valid certificate; the log line has the error",
         action: "repair or remove the file",
     },
     Row {
         level: "warn",
         text: "ignoring an invalid entry of no_proxy",
-        cause: "an entry of `NO_PROXY` is neither a host name nor an address; entry and fault are in the line",
+        cause: "an entry of `NO_PROXY` is neither a host name nor an address; the log line has the entry and the error",
         action: "correct the entry",
     },
     Row {
         level: "warn",
         text: "some HTTP rules are not served; `Rules::unserved` returns all of them",
-        cause: "a rule is invalid, or conflicts with another rule; the first one is in the line",
+        cause: "a rule is invalid, or conflicts with another rule; the log line has the first one",
         action: "correct the rule, or accept that it is not served",
     },
     Row {
         level: "warn",
         text: "the seed is ignored: the data file has a state",
-        cause: "the emulator opened a data file with resources or operations; the file is in the line",
+        cause: "the emulator opened a data file with resources or operations; the log line has the file",
         action: "start the emulator without the seed, or with another data file",
     },
 ];

@@ -75,7 +75,7 @@ async fn every_method_refuses_an_invalid_operation_name_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn the_error_of_an_id_in_place_of_a_name_names_the_action() {
+async fn the_error_for_an_id_instead_of_a_name_begins_with_the_action() {
     let (client, _) = counted();
     let error = client.get_operation("o").await.expect_err("an id");
     let expected = format!(
@@ -188,7 +188,7 @@ async fn only_gateways_apis_and_configs_have_policies() {
 }
 
 #[tokio::test]
-async fn an_invalid_id_is_refused_and_a_full_name_shows_its_id() {
+async fn an_invalid_id_is_refused_and_the_error_for_a_full_name_shows_its_id() {
     let (client, arrived) = counted();
     let parent = "projects/p/locations/l";
     let long = "a".repeat(64);

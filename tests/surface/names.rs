@@ -96,7 +96,7 @@ fn a_name_returns_the_parts_that_it_was_created_from() {
 }
 
 fn refused<T: std::fmt::Debug>(name: Result<T, Error>, pattern: &str) {
-    let error = name.expect_err("it is of another form");
+    let error = name.expect_err("it does not match the pattern");
     assert!(error.is_invalid_name(), "{error}");
     assert!(error.to_string().ends_with(pattern), "{error}");
 }
