@@ -126,7 +126,7 @@ async fn a_call_boxes_one_future_and_one_more_for_each_layer_of_the_user() {
     assert_eq!(
         clones.load(Ordering::Relaxed) - before,
         2,
-        "layers clone no more"
+        "the layers add no clone"
     );
     assert_eq!(boxed, 1, "one box when the call begins");
     // Four boxes are for the four layers. The fifth is for the attempt, which needs a box only if the user has attempt layers.

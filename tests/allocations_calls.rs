@@ -4,7 +4,7 @@
 #![cfg(all(feature = "auth", feature = "emulator"))]
 
 #[path = "wire/frames.rs"]
-#[allow(dead_code, reason = "the tests of the wire use all of it")]
+#[allow(dead_code, reason = "only the tests of `wire` use all of it")]
 mod frames;
 #[path = "common/with_headers.rs"]
 mod with_headers;
@@ -84,9 +84,8 @@ async fn allocations(mut call: impl AsyncFnMut()) -> u64 {
     (dhat::HeapStats::get().total_blocks - before).div_ceil(CALLS)
 }
 
-/// The limit is the number of allocations of the channel's call plus 12. The name does not mean a factor of 12.
 #[tokio::test]
-async fn a_call_makes_at_most_12_allocations_more_than_one_of_a_channel_with_the_same_headers() {
+async fn a_call_makes_at_most_12_more_allocations_than_a_call_of_a_channel_with_the_same_headers() {
     let (_one, _profiler) = counting().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("it listens"));
@@ -126,7 +125,9 @@ async fn a_call_makes_at_most_12_allocations_more_than_one_of_a_channel_with_the
         client.get_operation(NAME).await.expect("it answers");
     });
     let ours = ours.await;
-    println!("allocations a call, with the server's: {ours} and {of_channel} of a channel");
+    println!(
+        "allocations per call, including those of the server: {ours}; with a channel: {of_channel}"
+    );
     assert!(ours <= of_channel + 12, "{ours} and {of_channel}");
 }
 
@@ -231,6 +232,6 @@ async fn a_pending_wait_takes_at_most_1200_bytes_between_its_polls() {
         async move { drop(operation.await) }
     });
     let each = each.await;
-    println!("an operation that is waited for takes {each} bytes");
+    println!("a pending wait takes {each} bytes");
     assert!(each <= 1_200, "{each}");
 }

@@ -47,7 +47,7 @@ fn the_number_of_allocations_does_not_grow_with_the_number_of_fields() {
         let json = list(count);
         let before = blocks();
         let wire = schema.json_to_wire(name, json.as_bytes(), JsonOptions::default());
-        let wire = wire.expect("it is one");
+        let wire = wire.expect("the message of the JSON");
         let read = blocks() - before;
         let before = blocks();
         let written = schema.wire_to_json(name, &wire, JsonOptions::default());
