@@ -17,7 +17,7 @@
 //! noticed, while the calls of another location hang. The second is the delay between the total timeout of a wait and
 //! its end, if operations never finish and are never listed.
 //!
-//! Delays grow to 20 s ± 25 %, so the delay until an end is noticed differs by several seconds between runs. Compare
+//! The time between two polls grows to 20 s ± 25 %, so the delays in the table differ by several seconds between runs. Compare
 //! ten runs of each scenario (`… -- hung 2000`). In ten runs, the last of 100 ends was noticed after:
 //!
 //! | hung waits | median | maximum |
@@ -209,7 +209,7 @@ async fn totals(count: usize) {
     let mut late = futures_util::future::join_all(waits).await;
     let polls = calls.load(Ordering::SeqCst) - count;
     report(
-        &format!("{count} totals of 30 s, not listed"),
+        &format!("{count} with a total timeout of 30 s, not listed"),
         count,
         polls,
         &mut late,
@@ -283,7 +283,9 @@ impl Pending {
             tokio::pin!(until);
             tokio::select! {
                 biased;
-                _ = std::future::poll_fn(|cx| waits.poll_next_unpin(cx)), if !waits.is_empty() => panic!("an end in time"),
+                _ = std::future::poll_fn(|cx| waits.poll_next_unpin(cx)), if !waits.is_empty() => {
+                    panic!("a wait ended before all operations were started")
+                }
                 () = &mut until => {}
             }
         }

@@ -25,6 +25,6 @@ fn main() {
             load::run(url, number(connections), number(requests));
         }
         // `cargo bench` without a name runs every benchmark with `--bench`.
-        _ => println!("benches/envoy/run measures; this is one of its programs"),
+        _ => println!("this program is only for benches/envoy/run, which measures"),
     }
 }

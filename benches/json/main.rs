@@ -43,7 +43,7 @@ fn compare() {
     } else {
         ("ns", by_time)
     };
-    println!("| {unit} | body | {OURS} | {REFLECT} | ratio |");
+    println!("| {unit} | body | {OURS} | {REFLECT} | {REFLECT} / {OURS} |");
     println!("|---|---|---|---|---|");
     for direction in [READ, WRITE] {
         for count in [0, 88] {

@@ -24,7 +24,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Makes `calls` calls, `in_flight` at a time, and returns the measurement.
 pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> Measured {
     let key = std::env::var(KEY).expect("the key is given");
-    // Use one thread under callgrind, which would also count the instructions that wake other threads.
+    // Runs under callgrind make few calls. They use one thread, because callgrind also counts the instructions that wake threads.
     let mut runtime = match calls {
         0..10_000 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
