@@ -292,7 +292,7 @@ async fn an_unknown_field_of_a_fault_is_rejected_with_the_known_ones() {
 }
 
 #[tokio::test]
-async fn an_unknown_method_of_a_fault_is_rejected_with_the_names_that_were_meant() {
+async fn an_unknown_method_of_a_fault_is_rejected_with_similar_methods_or_an_example() {
     let server = served().await;
     for (name, expected) in [
         (

@@ -54,7 +54,7 @@ async fn a_missing_resource_is_not_found_with_details() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_with_a_used_id_is_already_exists_and_a_delete_of_a_busy_api_is_aborted() {
+async fn a_create_with_a_used_id_gets_already_exists_and_a_delete_of_a_busy_api_gets_aborted() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     let twice = create(&client, "a").await.expect_err("used");
@@ -119,7 +119,7 @@ async fn invalid_ids_parents_and_sizes_are_reported_with_their_fields() {
         page_size: -1,
         ..Default::default()
     };
-    // The client's own list would reject the size first. A generated client does not.
+    // `ApiGateway::list_operations` rejects a negative size before it sends the request. A generated client does not.
     let refused = client.operations_client().list_operations(negative).await;
     assert_eq!(violation(&refused.expect_err("negative")), "page_size");
 }

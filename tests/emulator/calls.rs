@@ -133,7 +133,7 @@ async fn a_request_that_is_too_large_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn recorded_calls_have_a_limited_size_with_any_names() {
+async fn recorded_calls_with_long_names_have_a_limited_size() {
     let emulator = emulator();
     let client = over(&emulator);
     let name = format!("{API}{}", "x".repeat(1 << 20));

@@ -83,7 +83,7 @@ async fn a_duration_out_of_range_is_rejected_with_its_field_its_value_and_the_ra
     let clock = ok(&server, "GET /emulator/v1/clock", "").await;
     assert!(clock["advanced"] == "0s" && before.is_string(), "{clock}");
 
-    // The longest duration is accepted, and listed as it was set.
+    // The longest duration is accepted and returned unchanged.
     let time = prost_types::Duration {
         seconds: most,
         nanos: 999_999_999,

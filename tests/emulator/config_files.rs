@@ -23,7 +23,7 @@ const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
 /// A document with errors in lines 2 and 3.
 const WRONG: &str = "swagger: '2.0'\ninfo: {title: a}\nbasePath: v1\npaths: {}\n";
 
-/// Returns the operation of a create at its end.
+/// Creates a config and returns its operation, which has ended.
 async fn ended(client: &ApiGateway, config: ApiConfig) -> Operation {
     let started = configure(client, "c", config).await.expect("it is started");
     assert!(!started.done && metadata(&started).diagnostics.is_empty());

@@ -152,7 +152,7 @@ pub(crate) async fn second(client: &ApiGateway) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_is_created_activated_and_active_and_a_gateway_has_a_hostname() {
+async fn a_config_is_creating_then_activating_then_active_and_a_gateway_has_a_hostname() {
     let client = client();
     created(&client, "a").await;
     configure(&client, "c", openapi(DOCUMENT))

@@ -67,7 +67,7 @@ async fn seen(client: &ApiGateway) -> String {
         .list_api_configs(apis)
         .first_page()
         .await
-        .expect("")
+        .expect("configs")
         .items
     {
         let full = client.get_api_config_full(config.name).await;
@@ -103,7 +103,7 @@ async fn everything_that_clients_can_read_survives_a_restart() {
             .await;
         set.expect("it exists");
     }
-    // Operations with every outcome, a deleted one, and resources that were updated and deleted.
+    // Operations with every outcome, a deleted operation, and a deleted resource.
     let plan = OperationPlan::default().fails(Status::internal("no"));
     let failing = emulator.on(Method::CREATE_API).operation(plan);
     created(&client, "failed").await;

@@ -155,7 +155,7 @@ async fn each_error_has_its_details_over_grpc_and_rest() {
 }
 
 #[tokio::test]
-async fn a_resource_in_use_names_its_user_over_grpc_and_rest() {
+async fn the_error_for_a_resource_in_use_names_what_uses_it_over_grpc_and_rest() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let server = Emulator::builder().start().await.expect("a free port");
         let client = client(&server, transport);
@@ -194,7 +194,7 @@ async fn a_cancelled_operation_has_no_details_so_that_every_client_can_read_it()
 }
 
 #[tokio::test]
-async fn with_all_details_not_found_over_rest_has_its_details_as_json() {
+async fn details_all_adds_details_as_json_to_not_found_over_rest() {
     let builder = Emulator::builder().error_details(Details::All);
     let server = builder.start().await.expect("a free port");
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
@@ -252,7 +252,7 @@ async fn not_found_over_rest_is_equal_to_the_recorded_response_of_the_service() 
             "{verb}"
         );
     }
-    // The error of a fault is unchanged, with its details.
+    // A fault's error without details has the list `errors` too. One with details has its details instead.
     let emulator = server.emulator();
     let plain = emulator.on(Method::GET_API).fail(Status::not_found("gone"));
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
@@ -283,7 +283,7 @@ async fn not_found_over_grpc_has_no_details() {
 }
 
 #[tokio::test]
-async fn the_setting_documented_removes_all_invented_details() {
+async fn details_documented_removes_all_invented_details() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
         let builder = builder.unreachable("us-east1");

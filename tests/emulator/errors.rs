@@ -134,7 +134,7 @@ async fn one_error_reports_all_violations_of_a_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_method_rejects_a_name_of_another_pattern() {
+async fn a_name_that_does_not_match_the_pattern_is_rejected_by_get_delete_cancel_and_wait() {
     let client = client();
     for name in [
         "",

@@ -200,7 +200,7 @@ impl Face {
 }
 
 #[tokio::test]
-async fn a_client_that_misses_events_gets_lost_and_recovers() {
+async fn a_client_that_misses_events_gets_a_lost_event_and_recovers() {
     let server = served(Emulator::builder()).await;
     let client = client(&server);
     fill(&client).await;
@@ -217,7 +217,7 @@ async fn a_client_that_misses_events_gets_lost_and_recovers() {
         client.get_api(API).await.expect("it exists");
         let next = face.first_after(&server, revision).await;
         assert_eq!(next, ("call".to_owned(), revision + 1, None), "{face:?}");
-        // An event number of another process gets `lost`.
+        // A stream after an event number of another process begins with `lost`.
         for number in [1, u64::MAX] {
             let (name, _, lost) = face.first_after(&server, number).await;
             assert_eq!((name.as_str(), lost), ("lost", Some(number)), "{face:?}");
@@ -255,7 +255,7 @@ async fn a_server_that_stops_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn a_slow_listener_does_not_grow_the_memory_and_gets_lost() {
+async fn a_slow_listener_gets_a_lost_event_and_then_the_last_1024_events() {
     let emulator = Emulator::builder().build();
     let client = crate::over(&emulator);
     let mut events = emulator.events();

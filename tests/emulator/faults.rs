@@ -382,7 +382,7 @@ fn a_fault_that_can_never_occur_panics_when_it_is_set() {
     }
 }
 
-/// The texts of the faults that did not occur, in the panic of a guard and in `unused_faults`.
+/// The texts in `unused_faults`. The panic of a guard has the same text.
 #[test]
 fn each_unused_fault_is_described_with_its_method_and_effect() {
     let emulator = emulator();
@@ -421,7 +421,7 @@ fn each_unused_fault_is_described_with_its_method_and_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_is_left_stays_until_it_is_used_up_or_reset() {
+async fn a_fault_with_leave_stays_until_it_is_used_up_and_a_reset_removes_every_fault() {
     let emulator = emulator();
     let client = over(&emulator);
     let busy = || Status::unavailable("busy");

@@ -93,7 +93,7 @@ async fn apis_are_ordered_by_several_fields_and_labels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_are_filtered_by_their_metadata_and_end() {
+async fn operations_are_filtered_by_their_metadata_and_outcome() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;
@@ -132,7 +132,10 @@ async fn operations_are_filtered_by_their_metadata_and_end() {
         ..Default::default()
     };
     let refused = client.operations_client().list_operations(request).await;
-    assert_eq!(refused.expect_err("no flag").code(), Code::InvalidArgument);
+    assert_eq!(
+        refused.expect_err("`yes` is not a boolean").code(),
+        Code::InvalidArgument
+    );
 }
 
 async fn page(client: &ApiGateway, request: ListApisRequest) -> Result<ListApisResponse, Status> {

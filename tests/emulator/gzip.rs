@@ -1,4 +1,4 @@
-//! Requests over gRPC in gzip.
+//! gRPC requests: gzip, malformed messages, unknown methods and field masks.
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
@@ -128,7 +128,7 @@ async fn malformed_or_too_large_gzip_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_cannot_be_decoded_is_the_mistake_of_the_client() {
+async fn a_message_that_cannot_be_decoded_is_an_invalid_argument() {
     let emulator = emulator();
     for message in [&b"\x0a\x05a"[..], b"\x08\x01", b"\x0a\x01\xff"] {
         for method in [
@@ -168,6 +168,7 @@ async fn a_partial_response_is_unimplemented() {
     let emulator = emulator();
     for (mask, code) in [
         ("name", Code::Unimplemented),
+        // These masks are accepted. The request itself is invalid, since it is empty.
         ("*", Code::InvalidArgument),
         ("", Code::InvalidArgument),
     ] {

@@ -32,7 +32,7 @@ fn served(
         .for_each(|pipe| sender.send(pipe).expect("open"));
     let receiver = std::sync::Arc::new(std::sync::Mutex::new(receiver));
     let connector = tower::service_fn(move |_: Uri| {
-        let pipe: Option<DuplexStream> = receiver.lock().expect("whole").try_recv().ok();
+        let pipe: Option<DuplexStream> = receiver.lock().expect("not poisoned").try_recv().ok();
         async { pipe.map(TokioIo::new).ok_or("no pipe is left") }
     });
     let builder = ApiGateway::builder()

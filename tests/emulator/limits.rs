@@ -32,7 +32,7 @@ async fn open(client: &ApiGateway, parent: &str, id: &str) -> Result<(), Status>
         .map(drop)
 }
 
-/// Returns the quota of an error and its parent.
+/// Returns the quota id and the parent that a quota error names.
 fn quota<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, String) {
     let status = answer.expect_err("over the limit");
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");

@@ -129,7 +129,10 @@ async fn a_cancelled_create_ends_with_cancelled_and_leaves_no_api() {
     );
     tokio::time::advance(RUNS).await;
     assert_eq!(
-        client.get_operation(&started.name).await.expect("for good"),
+        client
+            .get_operation(&started.name)
+            .await
+            .expect("still there"),
         ended
     );
 }
@@ -153,7 +156,7 @@ async fn a_creation_continues_if_it_is_cancelled_after_a_config_was_created_in_t
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     let config = client.create_api_config(API, "c", config()).await;
-    let config = config.expect("an api that is being created takes configs");
+    let config = config.expect("an api that is being created accepts configs");
     client
         .cancel_operation(&started.name)
         .await
@@ -200,7 +203,7 @@ async fn an_api_whose_creation_was_cancelled_accepts_no_config() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_creation_that_ends_as_cancelled_leaves_an_api_with_a_config_failed() {
+async fn a_creation_that_fails_with_cancelled_leaves_the_api_failed_if_the_api_has_a_config() {
     let emulator = emulator();
     let client = over(&emulator);
     let plan = OperationPlan::default().fails(Status::cancelled("planned"));

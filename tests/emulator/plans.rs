@@ -235,7 +235,7 @@ async fn an_expired_operation_is_not_found_and_its_effect_continues() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_is_used_by_calls_that_start_an_operation_only() {
+async fn a_plan_applies_to_its_name_only_and_precedes_a_later_fault() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;

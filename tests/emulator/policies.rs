@@ -118,7 +118,7 @@ async fn a_policy_is_set_only_with_the_etag_of_the_current_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conditions_are_returned_at_version_3_and_lower_versions_mark_their_roles() {
+async fn conditions_are_returned_at_version_3_and_lower_versions_return_a_role_suffix_instead() {
     let client = client();
     created(&client, "a").await;
     let bindings = [conditional(), binding("roles/editor")];

@@ -250,7 +250,7 @@ async fn a_recorded_call_has_its_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_or_cancelled_call_is_recorded_as_cut_or_cancelled() {
+async fn a_dropped_or_cancelled_call_is_recorded_as_cut_with_its_code() {
     let emulator = Emulator::builder().build();
     let client = crate::over(&emulator);
     let _cut = emulator
