@@ -138,7 +138,7 @@ async fn a_call_in_progress_keeps_its_connection_open() {
     let (_serving, mut pipes) = served(Emulator::builder().operation_time(time), 1);
     let pipe = Arc::new(Mutex::new(pipes.pop()));
     let connector = tower::service_fn(move |_: Uri| {
-        let pipe = pipe.lock().expect("whole").take();
+        let pipe = pipe.lock().expect("not poisoned").take();
         async { pipe.map(TokioIo::new).ok_or("no pipe is left") }
     });
     let builder = ApiGateway::builder()

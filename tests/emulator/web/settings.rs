@@ -53,7 +53,7 @@ async fn an_invalid_setting_of_access_makes_the_start_fail_with_the_name_of_the_
 }
 
 #[tokio::test]
-async fn the_address_of_the_listener_is_a_host_of_the_admin_service() {
+async fn the_admin_service_accepts_the_address_of_its_listener_as_host() {
     for (address, host) in [("0.0.0.0:0", "0.0.0.0"), ("127.0.0.1:0", "127.0.0.1")] {
         let emulator = Emulator::builder().build();
         let server = emulator.start(address).await.expect("a free port");
@@ -197,7 +197,7 @@ async fn the_admin_token_is_in_no_recorded_call_and_no_debug_output() {
 /// Each row has the settings, a request, and the text of its refusal. The text names the cause and the setting that allows
 /// the request. For a wrong content type, it names the required `Content-Type` instead of a setting.
 #[tokio::test]
-async fn each_refusal_names_its_cause_and_the_setting_that_allows_the_request() {
+async fn each_refusal_names_its_cause_and_a_remedy() {
     let plain = Emulator::builder;
     let with_token = || plain().admin_token("s3cr3t");
     let calls = "GET /emulator/v1/calls";

@@ -99,9 +99,12 @@ async fn check(section: &str, builder: EmulatorBuilder) {
         let ends = ["_NOT_ALLOWED", "_REQUIRED", "HOST_INVALID"];
         if ends.iter().any(|end| seen.ends_with(end)) {
             let names = text.contains("`--") || text.contains("`Content-Type: application/json`");
-            assert!(names && !text.contains(". "), "not one sentence: {text}");
+            assert!(
+                names && !text.contains(". "),
+                "must name a setting or the content type, in one sentence: {text}"
+            );
             assert!(!text.contains(TOKEN), "{text}");
-            assert_eq!(port.calls(), before, "{line} {shown} was called");
+            assert_eq!(port.calls(), before, "{line} {shown} reached the API");
         }
         let is_told = answer.headers.contains_key("access-control-allow-origin");
         let origins = headers.iter().filter(|header| header.starts_with("Origin"));
