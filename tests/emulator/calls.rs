@@ -12,7 +12,7 @@ async fn calls_are_recorded_in_order_with_their_names_and_counted() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;
-    get(&client, API).await.expect("it");
+    get(&client, API).await.expect("it exists");
     operations(&client, 0, "").await;
     create(&client, "a").await.expect_err("used");
     let calls = emulator.calls();

@@ -198,7 +198,7 @@ async fn advancing_the_clock_ends_the_due_operations_and_wakes_waiters() {
     let api = client
         .get_api(format!("{PARENT}/apis/c"))
         .await
-        .expect("it");
+        .expect("it exists");
     let created = api.create_time.expect("set").seconds;
     let now = server.emulator().clock().time.expect("set").seconds;
     assert!((now - 60..=now).contains(&created), "{created} {now}");
@@ -356,7 +356,7 @@ async fn an_operation_is_finished_as_planned_or_with_an_error() {
     let api = client
         .get_api(format!("{PARENT}/apis/b"))
         .await
-        .expect("it");
+        .expect("it exists");
     assert_eq!(api.state().as_str_name(), "FAILED");
 
     let three = start(&client, "c").await;

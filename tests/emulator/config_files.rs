@@ -28,7 +28,10 @@ async fn ended(client: &ApiGateway, config: ApiConfig) -> Operation {
     let started = configure(client, "c", config).await.expect("it is started");
     assert!(!started.done && metadata(&started).diagnostics.is_empty());
     tokio::time::advance(RUNS).await;
-    client.get_operation(&started.name).await.expect("it")
+    client
+        .get_operation(&started.name)
+        .await
+        .expect("it exists")
 }
 
 fn error(operation: &Operation) -> &pb::Status {
@@ -76,13 +79,16 @@ async fn a_config_with_invalid_files_is_failed_and_can_be_deleted_but_not_used()
         api_config::State::Creating,
         api_config::State::Failed,
     ] {
-        let shown = config(&client, ConfigView::Basic).await.expect("it");
+        let shown = config(&client, ConfigView::Basic).await.expect("it exists");
         assert_eq!(shown.state(), state);
         tokio::time::advance(RUNS / 2).await;
     }
-    let failed = client.get_operation(&started.name).await.expect("it");
+    let failed = client
+        .get_operation(&started.name)
+        .await
+        .expect("it exists");
     assert_eq!(diagnostics_of(metadata(&failed)).len(), 1);
-    let shown = config(&client, ConfigView::Full).await.expect("it");
+    let shown = config(&client, ConfigView::Full).await.expect("it exists");
     assert_eq!(
         shown.openapi_documents,
         openapi("swagger: [").openapi_documents
@@ -155,7 +161,10 @@ async fn a_create_with_invalid_files_can_be_cancelled() {
         .cancel_operation(&started.name)
         .await
         .expect("it runs");
-    let ended = client.get_operation(&started.name).await.expect("it");
+    let ended = client
+        .get_operation(&started.name)
+        .await
+        .expect("it exists");
     assert_eq!(error(&ended).code, Code::Cancelled as i32);
     let gone = config(&client, ConfigView::Basic).await.expect_err("gone");
     assert_eq!(gone.code(), Code::NotFound);

@@ -165,7 +165,7 @@ async fn a_config_is_creating_then_activating_then_active_and_a_gateway_has_a_ho
     ] {
         let state = config(&client, ConfigView::Basic)
             .await
-            .expect("it")
+            .expect("it exists")
             .state();
         assert_eq!(state, expected);
         tokio::time::advance(RUNS / 2).await;
@@ -177,7 +177,7 @@ async fn a_config_is_creating_then_activating_then_active_and_a_gateway_has_a_ho
         started.name
     );
     tokio::time::advance(RUNS).await;
-    let gateway = gateway(&client).await.expect("it");
+    let gateway = gateway(&client).await.expect("it exists");
     assert_eq!(
         (gateway.state(), gateway.display_name.as_str()),
         (gateway::State::Active, "g")
@@ -195,10 +195,10 @@ async fn only_the_full_view_of_a_config_has_its_files() {
     created(&client, "a").await;
     configure(&client, "c", grpc()).await.expect("a new config");
     for view in [ConfigView::Unspecified, ConfigView::Basic] {
-        let shown = config(&client, view).await.expect("it");
+        let shown = config(&client, view).await.expect("it exists");
         assert!(shown.grpc_services.is_empty() && shown.managed_service_configs.is_empty());
     }
-    let shown = config(&client, ConfigView::Full).await.expect("it");
+    let shown = config(&client, ConfigView::Full).await.expect("it exists");
     assert_eq!(
         shown.managed_service_configs,
         grpc().managed_service_configs

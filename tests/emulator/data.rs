@@ -143,7 +143,7 @@ async fn names_of_operations_and_etags_are_never_reused() {
         for id in ["a", "b"] {
             let name = create(&client, &format!("{id}{run}")).await;
             let name = name.expect("a new api").name;
-            client.delete_operation(&name).await.expect("it");
+            client.delete_operation(&name).await.expect("it exists");
             names.push(name);
         }
         let api = format!("{PARENT}/apis/a0");
@@ -188,7 +188,7 @@ async fn a_reset_empties_the_file() {
     let none = client.get_iam_policy(API).await.expect("it exists");
     assert!(none.bindings.is_empty());
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Active
     );
 }

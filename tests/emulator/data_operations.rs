@@ -29,13 +29,13 @@ async fn an_operation_continues_after_a_restart_and_ends_at_its_time() {
     let emulator = after(4 * SECOND, &file);
     let client = over(&emulator);
     tokio::time::advance(6 * SECOND - Duration::from_millis(1)).await;
-    assert!(!client.get_operation(&name).await.expect("it").done);
+    assert!(!client.get_operation(&name).await.expect("it exists").done);
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Creating
     );
     tokio::time::advance(Duration::from_millis(1)).await;
-    let ended = client.get_operation(&name).await.expect("it");
+    let ended = client.get_operation(&name).await.expect("it exists");
     assert!(ended.done);
     let metadata = metadata(&ended);
     assert_eq!(
@@ -43,7 +43,7 @@ async fn an_operation_continues_after_a_restart_and_ends_at_its_time() {
         (at(Duration::ZERO), at(RUNS))
     );
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Active
     );
 }
@@ -64,13 +64,13 @@ async fn an_operation_that_was_due_between_two_runs_ended_at_its_due_time() {
     drop((client, emulator));
 
     let client = over(&after(100 * RUNS, &file));
-    let api = get(&client, API).await.expect("it");
+    let api = get(&client, API).await.expect("it exists");
     assert_eq!(
         (api.display_name.as_str(), api.state()),
         ("new", api::State::Active)
     );
     assert_eq!(api.update_time, at(2 * RUNS));
-    let ended = client.get_operation(&name).await.expect("it");
+    let ended = client.get_operation(&name).await.expect("it exists");
     assert_eq!(metadata(&ended).end_time, at(2 * RUNS));
 }
 
@@ -82,7 +82,10 @@ async fn a_wait_after_a_restart_ends_with_its_operation() {
     drop(emulator);
     let client = over(&after(4 * SECOND, &file));
     let began = tokio::time::Instant::now();
-    let ended = client.wait_operation(&name, 2 * RUNS).await.expect("it");
+    let ended = client
+        .wait_operation(&name, 2 * RUNS)
+        .await
+        .expect("it exists");
     assert!(ended.done);
     assert_eq!(began.elapsed(), 6 * SECOND);
 }
@@ -103,7 +106,7 @@ async fn the_midpoint_of_a_creation_is_reached_after_a_restart() {
     let client = over(&emulator);
     let mut states = Vec::new();
     for _ in 0..3 {
-        let config = client.get_api_config(CONFIG).await.expect("it");
+        let config = client.get_api_config(CONFIG).await.expect("it exists");
         states.push(config.state());
         tokio::time::advance(SECOND).await;
     }
@@ -129,10 +132,10 @@ async fn a_config_with_invalid_files_is_not_activating_after_a_restart() {
 
     let client = over(&after(RUNS + 4 * SECOND, &file));
     tokio::time::advance(2 * SECOND).await;
-    let config = client.get_api_config(CONFIG).await.expect("it");
+    let config = client.get_api_config(CONFIG).await.expect("it exists");
     assert_eq!(config.state(), api_config::State::Creating);
     tokio::time::advance(4 * SECOND).await;
-    let config = client.get_api_config(CONFIG).await.expect("it");
+    let config = client.get_api_config(CONFIG).await.expect("it exists");
     assert_eq!(config.state(), api_config::State::Failed);
 }
 
@@ -155,10 +158,10 @@ async fn a_plan_continues_after_a_restart() {
 
     let emulator = after(4 * SECOND, &file);
     let client = over(&emulator);
-    let running = client.get_operation(&name).await.expect("it");
+    let running = client.get_operation(&name).await.expect("it exists");
     assert_eq!(metadata(&running).status_message, "first");
     tokio::time::advance(6 * SECOND).await;
-    let ended = client.get_operation(&name).await.expect("it");
+    let ended = client.get_operation(&name).await.expect("it exists");
     assert_eq!(metadata(&ended).status_message, "second");
     assert_eq!(metadata(&ended).diagnostics[0].message, "no such host");
     let Some(Outcome::Error(error)) = &ended.result else {
@@ -213,7 +216,7 @@ async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
                     .await
                     .expect("the cancellation is accepted");
             }
-            let found = client.get_operation(&name).await.expect("it");
+            let found = client.get_operation(&name).await.expect("it exists");
             assert!(metadata(&found).requested_cancellation, "{text}");
             let code = found.result.map(|result| match result {
                 Outcome::Error(status) => Code::from(status.code),
@@ -223,7 +226,7 @@ async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
             // With `HonouredAfter`, a cancellation takes two seconds. One that was requested before the restart has one
             // second left.
             tokio::time::advance(if before { SECOND } else { 2 * SECOND }).await;
-            let found = client.get_operation(&name).await.expect("it");
+            let found = client.get_operation(&name).await.expect("it exists");
             let goes_on = matches!(cancelling, CancelBehavior::Ignored);
             assert_eq!(found.done, !goes_on, "{text}");
         }
@@ -251,9 +254,9 @@ async fn no_operation_runs_longer_if_the_clock_was_set_back() {
 
     let client = over(&after(Duration::ZERO, &file));
     tokio::time::advance(6 * SECOND - Duration::from_millis(1)).await;
-    assert!(!client.get_operation(&name).await.expect("it").done);
+    assert!(!client.get_operation(&name).await.expect("it exists").done);
     tokio::time::advance(Duration::from_millis(1)).await;
-    let ended = client.get_operation(&name).await.expect("it");
+    let ended = client.get_operation(&name).await.expect("it exists");
     assert!(ended.done);
     assert_eq!(metadata(&ended).end_time, at(1001 * RUNS));
 }

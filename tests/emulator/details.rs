@@ -186,7 +186,7 @@ async fn a_cancelled_operation_has_no_details_so_that_every_client_can_read_it()
         .cancel_operation(&name)
         .await
         .expect("the cancellation is accepted");
-    let ended = client.get_operation(&name).await.expect("it");
+    let ended = client.get_operation(&name).await.expect("it exists");
     let Some(Outcome::Error(error)) = ended.result else {
         panic!("no error: {ended:?}");
     };

@@ -269,7 +269,7 @@ async fn labels_are_limited_in_length_case_and_number() {
         "api.labels"
     );
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Active
     );
 }

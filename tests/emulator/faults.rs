@@ -146,12 +146,12 @@ async fn a_stale_read_shows_the_state_before_the_last_change() {
     assert!(list(&client, "", "").await.expect("a page").apis.is_empty());
     tokio::time::advance(RUNS).await;
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Creating
     );
     drop(stale);
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Active
     );
     delete(&client, API).await.expect("it exists");
@@ -168,7 +168,13 @@ async fn a_stale_read_of_an_operation_shows_its_start() {
     let client = over(&emulator);
     let started = create(&client, "a").await.expect("a new api");
     tokio::time::advance(RUNS).await;
-    assert!(client.get_operation(&started.name).await.expect("it").done);
+    assert!(
+        client
+            .get_operation(&started.name)
+            .await
+            .expect("it exists")
+            .done
+    );
     let _listed = emulator.on(Method::LIST_OPERATIONS).times(2).stale();
     for (filter, expected) in [("done=false", 1), ("done=true", 0)] {
         let listed = crate::lists::operations(&client, crate::PARENT, filter).await;
@@ -176,10 +182,19 @@ async fn a_stale_read_of_an_operation_shows_its_start() {
     }
     let _stale = emulator.on(Method::GET_OPERATION).stale();
     assert_eq!(
-        client.get_operation(&started.name).await.expect("it"),
+        client
+            .get_operation(&started.name)
+            .await
+            .expect("it exists"),
         started
     );
-    assert!(client.get_operation(&started.name).await.expect("it").done);
+    assert!(
+        client
+            .get_operation(&started.name)
+            .await
+            .expect("it exists")
+            .done
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,13 +34,19 @@ async fn an_operation_runs_as_long_as_its_method_or_its_plan_says() {
     for (id, runs) in [("a", 3 * SECOND), ("b", RUNS)] {
         let name = create(&client, id).await.expect("a new api").name;
         tokio::time::advance(runs - Duration::from_millis(1)).await;
-        assert!(!client.get_operation(&name).await.expect("it").done, "{id}");
+        assert!(
+            !client.get_operation(&name).await.expect("it exists").done,
+            "{id}"
+        );
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(client.get_operation(&name).await.expect("it").done, "{id}");
+        assert!(
+            client.get_operation(&name).await.expect("it exists").done,
+            "{id}"
+        );
     }
     let name = delete(&client, API).await.expect("it exists").name;
     tokio::time::advance(SECOND).await;
-    assert!(client.get_operation(&name).await.expect("it").done);
+    assert!(client.get_operation(&name).await.expect("it exists").done);
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +66,7 @@ async fn the_metadata_has_the_progress_of_the_plan() {
         (9, "second"),
     ] {
         tokio::time::advance(after * SECOND).await;
-        let operation = client.get_operation(&name).await.expect("it");
+        let operation = client.get_operation(&name).await.expect("it exists");
         assert_eq!(metadata(&operation).status_message, expected);
     }
 }
@@ -76,10 +82,10 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
         .diagnostic("openapi.yaml:3", "no such host");
     let _fault = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
-    let running = client.get_operation(&name).await.expect("it");
+    let running = client.get_operation(&name).await.expect("it exists");
     assert!(metadata(&running).diagnostics.is_empty());
     tokio::time::advance(RUNS).await;
-    let ended = client.get_operation(&name).await.expect("it");
+    let ended = client.get_operation(&name).await.expect("it exists");
     let Some(Outcome::Error(error)) = &ended.result else {
         panic!("no error: {ended:?}");
     };
@@ -94,7 +100,7 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
         ("openapi.yaml:3", "no such host")
     );
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Failed
     );
 
@@ -104,7 +110,7 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
     delete(&client, API).await.expect("it exists");
     tokio::time::advance(RUNS).await;
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Failed
     );
 }
@@ -155,14 +161,14 @@ async fn a_cancellation_has_the_effect_of_the_plan() {
                 .cancel_operation(&name)
                 .await
                 .expect("the cancellation is accepted");
-            let running = client.get_operation(&name).await.expect("it");
+            let running = client.get_operation(&name).await.expect("it exists");
             assert!(
                 !running.done && metadata(&running).requested_cancellation,
                 "{text}"
             );
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        let ended = client.get_operation(&name).await.expect("it");
+        let ended = client.get_operation(&name).await.expect("it exists");
         assert_eq!(code(&ended), Some(expected), "{text}");
         assert!(metadata(&ended).requested_cancellation, "{text}");
         let api = get(&client, API).await.ok();
@@ -179,7 +185,9 @@ async fn a_cancellation_can_be_unimplemented_by_a_plan_or_by_a_fault() {
     let name = create(&client, "a").await.expect("a new api").name;
     let error = client.cancel_operation(&name).await.expect_err("it cannot");
     assert_eq!(error.code(), Some(Code::Unimplemented));
-    assert!(!metadata(&client.get_operation(&name).await.expect("it")).requested_cancellation);
+    assert!(
+        !metadata(&client.get_operation(&name).await.expect("it exists")).requested_cancellation
+    );
 
     let other = create(&client, "b").await.expect("a new api").name;
     let _fault = emulator
@@ -205,7 +213,7 @@ async fn a_wait_ends_when_the_operation_is_cancelled() {
     };
     let (ended, accepted) = tokio::join!(waiting, cancelling);
     accepted.expect("the cancellation is accepted");
-    assert_eq!(code(&ended.expect("it")), Some(Code::Cancelled));
+    assert_eq!(code(&ended.expect("it exists")), Some(Code::Cancelled));
     assert_eq!(began.elapsed(), 4 * SECOND);
 }
 
@@ -268,7 +276,7 @@ async fn the_longest_duration_of_a_plan_is_accepted() {
         .cancel_operation(&name)
         .await
         .expect("the cancellation is accepted");
-    let running = client.get_operation(&name).await.expect("it");
+    let running = client.get_operation(&name).await.expect("it exists");
     assert!(!running.done && metadata(&running).status_message.is_empty());
 }
 
@@ -279,7 +287,7 @@ async fn a_resource_whose_creation_failed_stays_failed_until_it_is_deleted() {
     let plan = OperationPlan::default().fails(Status::internal("no"));
     let _fault = emulator.on(Method::CREATE_API).operation(plan);
     created(&client, "a").await;
-    let state = async || get(&client, API).await.expect("it").state();
+    let state = async || get(&client, API).await.expect("it exists").state();
     assert_eq!(state().await, api::State::Failed);
     let request = || UpdateApiRequest {
         update_mask: Some(FieldMask {

@@ -103,7 +103,7 @@ async fn a_policy_is_set_only_with_the_etag_of_the_current_policy() {
     let read = of(0, &[binding("roles/one")], &first.etag);
     let second = set(&client, read).await.expect("read before");
     assert_ne!(second.etag, first.etag);
-    assert_eq!(get(&client, None).await.expect("it"), second);
+    assert_eq!(get(&client, None).await.expect("it exists"), second);
     let stale = of(0, &[binding("roles/two")], &first.etag);
     let stale = set(&client, stale).await.expect_err("stale");
     assert_eq!(stale.code(), Code::Aborted);
@@ -126,9 +126,9 @@ async fn conditions_are_returned_at_version_3_and_lower_versions_return_a_role_s
         .await
         .expect("version 3");
     assert_eq!((whole.version, &whole.bindings[..]), (3, &bindings[..]));
-    assert_eq!(get(&client, Some(3)).await.expect("it"), whole);
+    assert_eq!(get(&client, Some(3)).await.expect("it exists"), whole);
     for version in [None, Some(0), Some(1)] {
-        let shown = get(&client, version).await.expect("it");
+        let shown = get(&client, version).await.expect("it exists");
         assert_eq!((shown.version, &shown.etag), (1, &whole.etag));
         let [hidden, plain] = &shown.bindings[..] else {
             panic!("not two: {shown:?}");
@@ -155,7 +155,7 @@ async fn a_policy_without_conditions_has_version_1_at_any_requested_version() {
         let set = set(&client, of(written, &[binding(ROLE)], b"")).await;
         assert_eq!(set.expect("a valid version").version, 1);
         for version in [None, Some(0), Some(1), Some(3)] {
-            let shown = get(&client, version).await.expect("it");
+            let shown = get(&client, version).await.expect("it exists");
             assert_eq!(
                 (shown.version, &shown.bindings[..]),
                 (1, &[binding(ROLE)][..])
@@ -178,7 +178,7 @@ async fn conditions_are_written_at_version_3_only() {
         let refused = write(&client, of(version, &[], b""), &["audit_configs"]).await;
         assert_eq!(fields(refused), "policy.version", "{version}");
     }
-    let before = get(&client, Some(3)).await.expect("it");
+    let before = get(&client, Some(3)).await.expect("it exists");
     assert!(before.bindings.is_empty());
 }
 
@@ -189,14 +189,14 @@ async fn conditions_are_lost_only_without_an_etag() {
     let whole = set(&client, of(3, &[conditional()], b"")).await;
     let whole = whole.expect("version 3");
     // Two writes are rejected: the policy as it was read at version 1, and a policy without bindings that has the same etag.
-    let read = get(&client, Some(1)).await.expect("it");
+    let read = get(&client, Some(1)).await.expect("it exists");
     let refused = set(&client, read).await;
     assert_eq!(fields(refused), "policy.bindings[0].role");
     for version in [0, 1] {
         let refused = set(&client, of(version, &[], &whole.etag)).await;
         assert_eq!(fields(refused), "policy.version", "{version}");
     }
-    assert_eq!(get(&client, Some(3)).await.expect("it"), whole);
+    assert_eq!(get(&client, Some(3)).await.expect("it exists"), whole);
     // At version 3 conditions can be removed. Writing other fields does not touch bindings.
     let others = Policy {
         audit_configs: vec![audit()],

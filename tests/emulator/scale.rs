@@ -32,7 +32,10 @@ impl Filled {
     async fn read(&self) -> (Duration, Duration) {
         let began = Instant::now();
         for _ in 0..100 {
-            self.client.get_operation(&self.name).await.expect("it");
+            self.client
+                .get_operation(&self.name)
+                .await
+                .expect("it exists");
         }
         let gets = began.elapsed();
         let began = Instant::now();
@@ -64,5 +67,5 @@ async fn a_get_and_a_page_do_not_read_all_operations() {
     assert!(of_many.1 < of_few.1 * 10, "{of_few:?}, then {of_many:?}");
     tokio::time::advance(HOUR).await;
     let ended = many.client.get_operation(&many.name).await;
-    assert!(ended.expect("it").done);
+    assert!(ended.expect("it exists").done);
 }

@@ -78,16 +78,16 @@ async fn an_update_changes_the_fields_of_its_mask_at_its_end() {
     ] {
         let client = client();
         created(&client, "a").await;
-        let before = get(&client, API).await.expect("it");
+        let before = get(&client, API).await.expect("it exists");
         let started = update(&client, paths).await.expect("it exists");
         assert_eq!(metadata(&started).verb, "update");
-        let during = get(&client, API).await.expect("it");
+        let during = get(&client, API).await.expect("it exists");
         assert_eq!(
             (during.state(), during.display_name.as_str()),
             (api::State::Updating, "a")
         );
         tokio::time::advance(RUNS).await;
-        let after = get(&client, API).await.expect("it");
+        let after = get(&client, API).await.expect("it exists");
         assert_eq!(after.state(), api::State::Active);
         assert_eq!(
             (after.display_name.as_str(), after.labels.len()),
@@ -156,7 +156,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         );
     }
     assert_eq!(
-        get(&client, API).await.expect("it").state(),
+        get(&client, API).await.expect("it exists").state(),
         api::State::Active
     );
     let request = UpdateApiRequest {
@@ -175,7 +175,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
 async fn an_immutable_field_can_be_repeated_but_not_changed() {
     let client = client();
     created(&client, "a").await;
-    let managed = get(&client, API).await.expect("it").managed_service;
+    let managed = get(&client, API).await.expect("it exists").managed_service;
     let send = async |paths: &[&str], managed_service: &str| {
         let api = Api {
             managed_service: managed_service.into(),
@@ -205,7 +205,7 @@ async fn an_immutable_field_can_be_repeated_but_not_changed() {
     let refused = send(&["managed_service"], "").await.expect_err("none");
     assert_eq!(refused.code(), Code::InvalidArgument);
     send(&["*"], "").await.expect("not given");
-    let api = get(&client, API).await.expect("it");
+    let api = get(&client, API).await.expect("it exists");
     assert_eq!(
         (api.managed_service, api.display_name),
         (managed, "new".into())
@@ -216,7 +216,7 @@ async fn an_immutable_field_can_be_repeated_but_not_changed() {
 async fn a_config_that_was_read_can_be_written_with_all_its_fields_in_the_mask() {
     let client = client();
     all(&client).await;
-    let read = client.get_api_config_full(CONFIG).await.expect("it");
+    let read = client.get_api_config_full(CONFIG).await.expect("it exists");
     let paths = [
         "name",
         "create_time",
@@ -239,7 +239,7 @@ async fn a_config_that_was_read_can_be_written_with_all_its_fields_in_the_mask()
         sent.map(drop)
     };
     send(read.clone()).await.expect("the same");
-    let again = client.get_api_config_full(CONFIG).await.expect("it");
+    let again = client.get_api_config_full(CONFIG).await.expect("it exists");
     let update_time = read.update_time;
     assert_eq!(
         ApiConfig {
@@ -287,7 +287,7 @@ async fn a_mask_changes_single_labels() {
     .await
     .expect("it exists");
     tokio::time::advance(RUNS).await;
-    let api = get(&client, API).await.expect("it");
+    let api = get(&client, API).await.expect("it exists");
     let mut labels: Vec<_> = api
         .labels
         .iter()
@@ -329,7 +329,7 @@ async fn an_update_that_fails_or_is_cancelled_changes_nothing() {
         .await
         .expect("the cancellation is accepted");
     tokio::time::advance(RUNS).await;
-    let api = get(&client, API).await.expect("it");
+    let api = get(&client, API).await.expect("it exists");
     assert_eq!(
         (api.state(), api.display_name.as_str()),
         (api::State::Active, "a")
@@ -353,7 +353,7 @@ async fn defaults_are_set_at_creation_only() {
         .await
         .expect("it exists");
     tokio::time::advance(RUNS).await;
-    assert_eq!(get(&client, API).await.expect("it").display_name, "");
+    assert_eq!(get(&client, API).await.expect("it exists").display_name, "");
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,7 +364,7 @@ async fn a_gateway_is_updated_to_another_active_config() {
     for path in ["api_config", "*"] {
         switch(&client, &other, path).await.expect("it exists");
         assert_eq!(
-            gateway(&client).await.expect("it").state(),
+            gateway(&client).await.expect("it exists").state(),
             gateway::State::Updating
         );
         // The new config is in use during the update.
@@ -377,7 +377,7 @@ async fn a_gateway_is_updated_to_another_active_config() {
             .expect_err("in use");
         assert_eq!(refused.code(), Code::FailedPrecondition);
         tokio::time::advance(RUNS).await;
-        assert_eq!(gateway(&client).await.expect("it").api_config, other);
+        assert_eq!(gateway(&client).await.expect("it exists").api_config, other);
     }
     // A config whose labels are being updated can be used.
     let request = UpdateApiConfigRequest {
