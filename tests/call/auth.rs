@@ -1,4 +1,4 @@
-//! Credentials under each attempt: the headers that are sent, when credentials are requested, and sources that hang or fail.
+//! The credentials of each attempt: the headers that are sent, when credentials are requested, and sources that hang or fail.
 
 use std::time::Duration;
 

@@ -110,7 +110,11 @@ async fn the_option_of_the_call_takes_precedence() {
     let patient = client.with_options(options(secs(20)));
     assert_eq!(took(&patient, plain()).await, secs(20), "of the handle");
     let outer = patient.with_options(CallOptions::default());
-    assert_eq!(took(&outer, plain()).await, secs(20), "silent options");
+    assert_eq!(
+        took(&outer, plain()).await,
+        secs(20),
+        "options without a timeout"
+    );
 
     let mut request = plain();
     request.extensions_mut().insert(options(secs(3)));
@@ -181,7 +185,7 @@ impl Service<GrpcRequest> for Busy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transport_that_is_never_ready_is_within_the_deadline() {
+async fn the_deadline_covers_a_transport_that_is_never_ready() {
     let builder = ApiGateway::builder().transport_service(Busy).anonymous();
     let client = builder.build().expect("valid");
     let path = "/google.longrunning.Operations/GetOperation";
@@ -258,7 +262,7 @@ impl futures_util::Stream for Stalled {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
+async fn the_deadline_covers_a_body_that_stalls_after_its_head() {
     let (client, mut server) = mock_client(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -275,7 +279,7 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_within_the_deadline() {
+async fn the_deadline_covers_a_silent_peer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -311,7 +315,7 @@ mod credentials {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_that_hang_are_within_the_deadline() {
+    async fn the_deadline_covers_credentials_that_hang() {
         let (client, server) = mock_client(|it| it.credentials(Hanging).timeout(secs(3)));
         let began = Instant::now();
         let error = client.get_operation(NAME).await.expect_err("they hang");

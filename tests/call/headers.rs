@@ -200,7 +200,7 @@ async fn all_headers_of_the_options_are_sent() {
 }
 
 #[tokio::test]
-async fn user_agent_quota_project_and_routing_of_the_options_replace_the_clients() {
+async fn user_agent_quota_project_and_routing_of_the_options_replace_those_of_the_client() {
     let further = [
         ("user-agent", "mine/1"),
         ("x-goog-user-project", "another"),
@@ -213,7 +213,7 @@ async fn user_agent_quota_project_and_routing_of_the_options_replace_the_clients
 }
 
 #[tokio::test]
-async fn headers_of_a_call_precede_those_of_the_client() {
+async fn headers_of_a_call_override_those_of_the_client() {
     let mut common = CallOptions::default();
     let value = HeaderValue::from_static;
     common.headers.insert("x-of-mine", value("of all"));

@@ -21,7 +21,7 @@ fn seeing(
 ) -> MapRequestLayer<impl Fn(GrpcRequest) -> GrpcRequest + Clone + use<>> {
     let seen = Arc::clone(seen);
     MapRequestLayer::new(move |rpc: GrpcRequest| {
-        let mut seen = seen.lock().expect("no test panics with it");
+        let mut seen = seen.lock().expect("not poisoned");
         seen.push(rpc.headers().clone());
         rpc
     })

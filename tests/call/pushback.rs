@@ -206,7 +206,7 @@ async fn is_tried_again_after(values: &[&str]) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forbidding_pushback_takes_a_token_with_any_code() {
+async fn pushback_that_forbids_a_retry_takes_a_token_with_any_code() {
     assert!(is_tried_again_after(&[]).await);
     assert!(is_tried_again_after(&["5"]).await);
     assert!(!is_tried_again_after(&["-1"]).await);

@@ -89,7 +89,7 @@ async fn a_transparent_retry_is_not_an_attempt_of_the_policy_and_takes_no_token(
 /// A call whose connection cannot be opened is retried only by the policy, after its delay, so a server that is down gets no
 /// immediate retry.
 #[tokio::test(start_paused = true)]
-async fn a_failed_connection_is_retried_by_the_policy() {
+async fn a_failed_connection_is_retried_only_by_the_policy() {
     let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(create(&client), async {
         let refused = tonic::ConnectError("refused".into());

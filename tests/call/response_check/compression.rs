@@ -86,7 +86,7 @@ async fn a_call_offers_gzip_and_a_gzip_response_is_decompressed() {
 }
 
 #[tokio::test]
-async fn an_empty_message_and_several_members_are_read() {
+async fn an_empty_message_and_several_gzip_members_are_read() {
     let empty = read(frame(1, &gzip(b""))).await;
     assert_eq!(empty.expect("it is read"), Operation::default());
     let operation = operation();
