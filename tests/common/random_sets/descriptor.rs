@@ -315,7 +315,7 @@ impl Set {
             number: i32::try_from(field.number).expect("29 bits"),
             label: match field.label {
                 Label::Once => 1,
-                // Editions have a feature for required fields.
+                // In editions, a feature replaces this label below.
                 Label::Required => 2,
                 Label::Many | Label::Map(_) => 3,
             },

@@ -226,7 +226,7 @@ impl Set {
                 };
                 encode_varint(i64::from(number).cast_unsigned(), out);
             }
-            Kind::Message(_) | Kind::Known(_) => unreachable!("messages have their own way"),
+            Kind::Message(_) | Kind::Known(_) => unreachable!("a message is not a scalar"),
         }
     }
 
