@@ -249,7 +249,8 @@ async fn narrow(
 async fn the_gauges_count_open_connections_and_active_and_pending_requests() {
     use apigateway_grpc::Transport;
 
-    // REST over HTTP/1.1 has one call per connection. gRPC shares one connection as far as the server allows.
+    // REST over HTTP/1.1 has one call per connection. Over gRPC, no further connection may be opened, so all calls share the one,
+    // even above `max_streams`.
     for (transport, name, most) in [
         (Transport::Grpc, "grpc", 3.0),
         (Transport::Rest, "rest", 1.0),
