@@ -70,7 +70,7 @@ fn with_part(content: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
+async fn an_http_request_has_the_fields_that_a_protobuf_parser_reads() {
     let cases: [(&str, Vec<u8>, &str, Option<Value>); 15] = [
         (
             "Get",
@@ -78,7 +78,7 @@ async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
             "/v1/n/p?part.size=5",
             None,
         ),
-        // A group in a group, and one that is split: the name in the first piece, the size in the second.
+        // A group in a group. The outer group is split: the name is in the first piece, the size in the second.
         (
             "Get",
             [
@@ -248,7 +248,7 @@ async fn a_response_with_a_field_named_error_is_a_message() {
         let wanted: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(json_of(message, &response), wanted, "{body}");
     }
-    // Objects with members of any name.
+    // The responses of these methods are objects with members of any name.
     for method in ["Open", "Map"] {
         let path = format!("/{GROUPS}.Groups/{method}");
         let response = client(GOOGLE, &Arc::default())

@@ -192,12 +192,15 @@ async fn the_error_of_a_request_that_matches_no_rule_lists_the_rules() {
         assert!(refused.message().contains(part), "{}", refused.message());
     }
     let request = wire("DownloadRequest", &json!({"name": "shelves/../x"}));
-    let refused = client.unary("Move", request).await.expect_err("it climbs");
+    let refused = client
+        .unary("Move", request)
+        .await
+        .expect_err("the segment `..`");
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
-async fn responses_of_one_field_and_of_bytes_are_read() {
+async fn a_response_body_that_is_one_field_or_bytes_is_read() {
     let mut client = call(|request| {
         assert_eq!(request.method(), "PUT");
         http::Response::new(r#"["a","b"]"#.to_owned())
@@ -220,7 +223,7 @@ async fn responses_of_one_field_and_of_bytes_are_read() {
     let response = client
         .unary("Upload", request)
         .await
-        .expect("bytes are bytes");
+        .expect("an HttpBody has any content type");
     assert_eq!(response, b"\x0a\x09text/html\x12\x06<html>");
 }
 

@@ -1,6 +1,6 @@
 //! The 53 cases of gapic-showcase's published compliance suite, restated. Each case is a request; together the
-//! requests have values of every type by rules of every form. Each request is checked on the client side and on the server
-//! side against prost-reflect. Then values that need percent-encoding are checked, by each of these rules.
+//! requests have values of every type, and use rules of every form. Each request is checked on the client side and on the
+//! server side against prost-reflect. Then values that need percent-encoding are checked with each of these rules.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ static RULES: LazyLock<Rules> =
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(SET.as_slice()).expect("it is whole"));
 
-/// An HTTP request: its verb, the segments of its path, its query and its body.
+/// An HTTP request: its verb, its path, its query and its body.
 #[derive(Debug)]
 struct Http {
     verb: &'static str,
@@ -219,7 +219,7 @@ fn assert_query(found: &str, expected: &BTreeMap<String, Vec<String>>) {
     }
 }
 
-/// Sends a request by our client to our server, and the HTTP request of the oracle to our server alone. Checks that the two
+/// Sends a request by our client to our server, and the HTTP request of the oracle directly to our server. Checks that the two
 /// HTTP requests are equal, and that the server received the same message both times.
 async fn check(method: &str, binding: usize, request: &Value) {
     let message = message(request);

@@ -107,7 +107,7 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
     ] {
         refused("POST", target, body, &[name, "set twice", "path", "body"]).await;
     }
-    // As clients of a PATCH send it, with the whole resource as the body.
+    // Clients send the whole resource as the body of a PATCH.
     let found = came(
         "PATCH",
         "/v1/objects/a/b",
@@ -123,7 +123,7 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
 }
 
 #[tokio::test]
-async fn the_path_sets_an_output_only_field_with_any_value_in_the_body() {
+async fn the_path_sets_an_output_only_field_whatever_the_body_has() {
     let found = came("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
     assert_eq!(found, json!({"output": "of-path"}));
 }

@@ -37,7 +37,7 @@ async fn another_http_method_is_405_with_the_allowed_ones() {
     assert_eq!(allowed, ["GET", "POST", "PUT"]);
 }
 
-/// Returns the response to a body of two pieces, and the number of bytes that had been read by then.
+/// Returns the status of the response to a body of two pieces, and the number of bytes that had been read by then.
 async fn status_and_bytes_read(
     mut request: http::Request<String>,
     most: usize,

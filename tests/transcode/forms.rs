@@ -64,7 +64,7 @@ async fn found(query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_body_in_gzip_is_read_decompressed() {
+async fn a_gzip_body_is_decompressed() {
     let body = br#"{"name": "shelves/a"}"#;
     let members = [gzip(&body[..5]), gzip(&body[5..])].concat();
     for (encoding, body) in [
@@ -84,7 +84,7 @@ async fn a_body_in_gzip_is_read_decompressed() {
         let message = response.error(400, "INVALID_ARGUMENT");
         assert!(message.contains("set twice"), "{message}");
     }
-    // Bytes that are not JSON too.
+    // A body of bytes that are not JSON is decompressed, too.
     let received = came(packed("POST", "/v1/shelves/a/file", "gzip", gzip(b"raw"))).await;
     let found = read("UploadRequest", &received.message);
     assert_eq!(found["file"], json!({"data": "cmF3"}));

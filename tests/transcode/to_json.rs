@@ -68,7 +68,7 @@ fn an_unknown_or_undecodable_any_is_shown_as_its_bytes() {
 }
 
 #[test]
-fn an_empty_in_an_any_has_no_member_value_and_an_any_in_an_any_has_one() {
+fn an_any_of_empty_has_no_member_value_and_an_any_of_any_has_one() {
     let empty = any("type.googleapis.com/google.protobuf.Empty", b"");
     let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Empty"}});
     assert_eq!(printed(&response(empty.clone())), shown);
@@ -137,7 +137,7 @@ fn anys_in_anys_are_written_as_bytes_beyond_the_limit_of_depth() {
             &nested.encode_to_vec(),
         );
     }
-    let json = to_json(&response(nested)).expect("what is too deep hides nothing else");
+    let json = to_json(&response(nested)).expect("only what is too deep is written as bytes");
     assert_eq!(json.matches("@type").count(), 99);
-    serde_json::from_str::<serde_json::Value>(&json).expect("a reader with a bound takes it");
+    serde_json::from_str::<serde_json::Value>(&json).expect("serde_json accepts the depth");
 }
