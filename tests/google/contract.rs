@@ -114,7 +114,7 @@ async fn without_a_routing_annotation_the_variables_of_the_first_http_rule_are_s
 }
 
 #[test]
-fn the_settings_of_a_method_precede_those_of_its_service_and_the_default() {
+fn the_settings_of_a_method_override_those_of_its_service_and_the_default() {
     let set = descriptor_set();
     let contract = Contract::builder(&set)
         .service_config(

@@ -11,10 +11,10 @@ const VARIABLE: &str = "SHELF_EMULATOR_HOST";
 /// The variable that makes the test a child.
 const CHILD: &str = "EMULATOR_VARIABLE_CHILD";
 const TEST: &str =
-    "emulator_variable::no_credential_is_sent_to_the_emulator_of_a_variable_on_another_host";
+    "emulator_variable::no_credential_is_sent_to_an_emulator_on_another_host_that_a_variable_names";
 
 #[tokio::test]
-async fn no_credential_is_sent_to_the_emulator_of_a_variable_on_another_host() {
+async fn no_credential_is_sent_to_an_emulator_on_another_host_that_a_variable_names() {
     if std::env::var_os(CHILD).is_some() {
         return report();
     }

@@ -1,5 +1,5 @@
 //! The operations of a service that is not API Gateway: messages of another crate, names of other forms, and a watcher that
-//! lists as the service does. The server of each test is one function.
+//! lists by the parents of the service. The server of each test is one function.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -524,7 +524,7 @@ async fn a_profile_that_reads_targets_decides_about_expired_operations() {
             assert!(matches!(error.kind(), OperationErrorKind::Expired));
         }
     }
-    // The standard profile concludes nothing.
+    // The default profile cannot prove the outcome.
     let (client, _) = client_with(None, gone);
     let operation = client
         .operations()
