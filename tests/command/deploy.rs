@@ -280,11 +280,11 @@ fn a_deploy_that_was_killed_at_any_step_continues_when_run_again() {
             .spawn()
             .expect("it runs");
         std::thread::sleep(Duration::from_millis(150 * runs));
-        let ended = child.try_wait().expect("ours");
+        let ended = child.try_wait().expect("a child of this test");
         if ended.is_some_and(|status| status.success()) {
             break;
         }
-        child.kill().expect("ours");
+        child.kill().expect("a child of this test");
         child.wait().expect("it ends");
     }
     exits(0, &emulator, DEPLOY);
@@ -381,7 +381,7 @@ fn a_deploy_that_was_killed_while_its_config_is_activating_waits_for_it() {
 }
 
 #[test]
-fn a_config_that_is_being_deleted_or_updated_is_not_used_before_the_end() {
+fn a_config_that_is_being_deleted_or_updated_is_not_used_before_its_operation_ends() {
     for (method, start, verb, operations_after) in [
         (
             "DeleteApiConfig",

@@ -122,7 +122,7 @@ impl Emulator {
         assert!(sent.expect("kill runs").success());
         let mut status = None;
         until(
-            || format!("it goes on after {signal}"),
+            || format!("the emulator still runs after {signal}"),
             || {
                 status = self.child.try_wait().expect("a child");
                 status.is_some()
@@ -204,7 +204,7 @@ fn the_address_of_the_page_is_printed_after_that_of_the_emulator() {
 }
 
 #[test]
-fn without_a_page_no_address_of_it_is_printed() {
+fn without_the_page_its_address_is_not_printed() {
     for options in [&["--no-ui"][..], &["--ui", "--no-ui"]] {
         let emulator = Emulator::with(options);
         assert_eq!(
@@ -369,7 +369,7 @@ fn the_error_of_an_invalid_option_of_the_emulator_names_it() {
 }
 
 #[test]
-fn the_error_of_an_invalid_option_of_access_names_it_without_the_token() {
+fn the_error_of_an_invalid_access_option_names_the_option_and_no_token() {
     for (options, error) in [
         (
             ["--host", "a:1"],

@@ -27,8 +27,8 @@ const DIFFERENCES: [(&str, i32, &str); 2] = [
     ),
 ];
 
-/// The parts that differ from run to run, with their replacements. The patterns are compiled once, because that takes longer
-/// than running one case.
+/// The parts that differ from run to run, with their replacements. The replacement of a time in a table has the length of the
+/// time, so that the columns keep their width. The patterns are compiled once, because that takes longer than running one case.
 static HIDDEN: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIMESTAMP"),

@@ -155,7 +155,7 @@ fn an_operation_is_printed_as_json_and_as_yaml() {
 }
 
 #[test]
-fn a_running_operation_exits_0() {
+fn describing_a_running_operation_exits_0() {
     let emulator = Emulator::start("1h");
     let output = describe(&emulator, &emulator.create("a"), &["--format", "json"]);
     assert_eq!(output.status.code(), Some(0));
@@ -237,7 +237,7 @@ fn an_error_before_a_call_exits_1_with_one_line() {
             }
         });
     }
-    std::fs::remove_file(token).expect("ours");
+    std::fs::remove_file(token).expect("the file is removed");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The addresses to which the command sends calls and credentials, and the certificates that it trusts. Arguments and
-//! environment variables decide. A test can set environment variables only for a process of its own.
+//! The addresses to which the command sends calls and credentials, and the certificates that it trusts. Both depend on
+//! arguments and environment variables. A test can set environment variables only for a child process.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -118,7 +118,7 @@ fn an_emulator_of_the_environment_gets_no_default_credential_over_any_scheme() {
 }
 
 #[test]
-fn a_token_is_sent_to_an_emulator_of_the_environment_on_loopback_only() {
+fn a_token_is_sent_to_the_emulator_that_the_environment_names_only_on_loopback() {
     let folder = Folder::new("given");
     let (cert, token) = (folder.file("cert.pem"), folder.file("token"));
     let arguments = ["--ca-cert", &cert, "--access-token-file", &token];

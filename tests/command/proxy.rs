@@ -1,4 +1,4 @@
-//! Proxies of the environment, which a test can set only for a process of its own.
+//! Proxies that environment variables set. A test can set these only for a child process.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +18,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an open connection");
+        let address = listener.local_addr().expect("it listens");
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&lines);
         // The thread ends with the test's process.
@@ -29,7 +29,7 @@ impl Proxy {
                 let read = tcp.read(&mut head).expect("a request");
                 let head = String::from_utf8_lossy(&head[..read]);
                 let line = head.lines().next().unwrap_or_default().to_owned();
-                kept.lock().expect("whole").push(line);
+                kept.lock().expect("not poisoned").push(line);
                 let response = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
                 tcp.write_all(response).expect("an open connection");
             }
@@ -38,7 +38,7 @@ impl Proxy {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().expect("whole").clone()
+        self.lines.lock().expect("not poisoned").clone()
     }
 }
 

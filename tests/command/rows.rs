@@ -1,4 +1,5 @@
-//! Each command and each flag has a test: the rows of `COMMANDS.md`. The flags and subcommands of `emulator` need no rows.
+//! Each command and each flag has a test, which a row of `COMMANDS.md` names. The flags and subcommands of `emulator` need no
+//! rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,7 +45,7 @@ fn rows() -> Vec<Row> {
     rows.map(row).collect()
 }
 
-/// Returns the text of a test with the constants of its file, which may have the command line.
+/// Returns the source of a test and the constants of its file, since a constant may have the command line.
 fn text_of(row: &Row) -> String {
     let file = read(&row.file);
     let start = file.find(&format!("fn {}(", row.test));

@@ -70,7 +70,7 @@ impl Running {
 
     /// Kills the command.
     pub(crate) fn kill(mut self) {
-        self.child.kill().expect("ours");
+        self.child.kill().expect("a child of this test");
         self.child.wait().expect("it ends");
     }
 
@@ -81,7 +81,7 @@ impl Running {
         until(
             || format!("the command does not end: {described}"),
             || {
-                status = self.child.try_wait().expect("ours");
+                status = self.child.try_wait().expect("a child of this test");
                 status.is_some()
             },
         );
@@ -118,7 +118,7 @@ impl Stream {
         let thread = std::thread::spawn(move || {
             let mut part = [0; 4096];
             while let Ok(read @ 1..) = pipe.read(&mut part) {
-                let mut kept = kept.lock().expect("whole");
+                let mut kept = kept.lock().expect("not poisoned");
                 kept.extend_from_slice(&part[..read]);
             }
         });
@@ -130,13 +130,13 @@ impl Stream {
 
     /// Returns the text so far.
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.lock().expect("whole")).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().expect("not poisoned")).into_owned()
     }
 
     /// Waits for the end of the pipe. Returns all bytes.
     fn end(&mut self) -> Vec<u8> {
         let thread = self.thread.take().expect("the end is read once");
-        thread.join().expect("the thread reads only");
-        std::mem::take(&mut self.bytes.lock().expect("whole"))
+        thread.join().expect("no panic");
+        std::mem::take(&mut self.bytes.lock().expect("not poisoned"))
     }
 }

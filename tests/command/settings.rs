@@ -236,7 +236,8 @@ fn the_token_of_gcloud_auth_login_is_requested_from_gcloud() {
         "#!/bin/sh\n[ \"$1 $2\" = 'auth print-access-token' ] && echo good\n",
     )
     .expect("a file");
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))
+        .expect("the mode is set");
     let list = |path: &str| {
         let mut command = on(&emulator, "apis list --credentials=gcloud");
         command
@@ -257,7 +258,7 @@ fn the_token_of_gcloud_auth_login_is_requested_from_gcloud() {
 }
 
 #[test]
-fn impersonation_and_a_token_exclude_each_other_and_accounts_must_be_named() {
+fn impersonation_excludes_anonymous_and_needs_the_name_of_an_account() {
     let both = [
         "apis",
         "list",

@@ -687,7 +687,7 @@ fn an_endless_file_is_an_error() {
 }
 
 #[test]
-fn the_policies_of_configs_and_gateways_have_the_verbs_of_apis() {
+fn apis_configs_and_gateways_have_the_same_policy_commands() {
     let emulator = served();
     let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-of-each.yaml");
     let binding = "--member=user:u@example.com --role=roles/viewer";

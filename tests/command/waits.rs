@@ -185,7 +185,7 @@ fn a_wait_selects_operations_by_name_target_or_state_and_ends_at_all_or_any() {
         &emulator,
         "operations wait --target=projects/p/locations/global/apis/a",
     );
-    // The name has the project.
+    // The target's name has the project, so no setting of the project is needed.
     let mut wait = on(
         &emulator,
         "operations wait --target=projects/p/locations/global/apis/a",
@@ -475,7 +475,7 @@ fn a_watch_ends_when_its_reader_closes_the_pipe() {
     drop(reader);
     until(
         || "the watch goes on".to_owned(),
-        || child.try_wait().expect("ours").is_some(),
+        || child.try_wait().expect("a child of this test").is_some(),
     );
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
