@@ -22,8 +22,8 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         reads("an Any of a message", format!(r#"{{"oneAny":{{"@type":"{KINDS}", "oneInt32":12345}}}}"#), of_kinds.clone()),
         reads("an Any within an Any", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Any", "value":{{"@type":"{KINDS}", "oneInt32":12345}}}}}}"#), nested.clone()),
-        reads("a type that stands last", format!(r#"{{"oneAny":{{"oneInt32":12345, "@type":"{KINDS}"}}}}"#), of_kinds.clone()),
-        reads("a type that stands last in an Any within an Any", format!(r#"{{"oneAny":{{"value":{{"oneInt32":12345, "@type":"{KINDS}"}}, "@type":"{GOOGLE}.Any"}}}}"#), nested).ours(),
+        reads("a type as the last member", format!(r#"{{"oneAny":{{"oneInt32":12345, "@type":"{KINDS}"}}}}"#), of_kinds.clone()),
+        reads("a type as the last member in an Any within an Any", format!(r#"{{"oneAny":{{"value":{{"oneInt32":12345, "@type":"{KINDS}"}}, "@type":"{GOOGLE}.Any"}}}}"#), nested).ours(),
         reads("a type with escapes", format!(r#"{{"oneAny":{{"\u0040type":"{}", "oneInt32":12345}}}}"#, KINDS.replace('/', "\\/")), of_kinds.clone()).ours(),
         reads("an Any of a message with an Any", format!(r#"{{"oneAny":{{"@type":"{KINDS}", "oneAny":{{"@type":"{KINDS}", "oneInt32":12345}}}}}}"#),
             format!("one_any: {{[{KINDS}] {{{of_kinds}}}}}")).ours(),
@@ -41,7 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
         known("an Any of a wrapped double", "DoubleValue", r#""NaN""#, "value: nan").ours(),
         known("an Any of a wrapped uint64", "UInt64Value", r#""1""#, "value: 1").ours(),
         refuses("an Any of an empty type", r#"{"oneAny":{"@type":"", "value":""}}"#),
-        refuses("an Any of a type that is no URL", r#"{"oneAny":{"@type":"not_a_url", "value":""}}"#),
+        refuses("an Any of a type that is not a URL", r#"{"oneAny":{"@type":"not_a_url", "value":""}}"#),
         reads("an empty Any", r#"{"oneAny":{}}"#, "one_any: {}"),
         reads("a null Any", r#"{"oneAny":null}"#, ""),
         reads("an Any of an Empty", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Empty"}}}}"#), format!("one_any: {{[{GOOGLE}.Empty] {{}}}}")),
@@ -59,18 +59,18 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("an Any of a Duration with another member", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "value":"1s", "seconds":1}}}}"#)).ours(),
         refuses("an Any of a Duration with its fields", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "seconds":1}}}}"#)).ours(),
         refuses("an Any of a Duration with its value twice", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "value":"1s", "value":"2s"}}}}"#)).ours(),
-        refuses("an Any of a Duration that is none", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "value":"x"}}}}"#)).ours(),
+        refuses("an Any of an invalid Duration", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "value":"x"}}}}"#)).ours(),
         refuses("an Any with its type twice", format!(r#"{{"oneAny":{{"@type":"{KINDS}", "@type":"{GOOGLE}.Empty"}}}}"#)).ours(),
         refuses("an Any of an Empty with its value twice", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Empty", "value":{{}}, "value":{{}}}}}}"#)).ours(),
         refuses("an Any of a Duration with its type twice", format!(r#"{{"oneAny":{{"value":"1s", "@type":"{GOOGLE}.Duration", "@type":"{GOOGLE}.Duration"}}}}"#)).ours(),
         refuses("an Any of an unknown type with a name twice", r#"{"oneAny":{"@type":"x/other.Type", "a":{"b":1, "b":1}}}"#).ours(),
-        reads_leniently("a lenient empty Any is none, but where something would be lost", r#"{"oneAny":{}, "pickAny":{}, "manyAny":[{}], "mapAny":{"a":{}}}"#,
+        reads_leniently("an empty Any is left out if lenient, except in a oneof, a list and a map", r#"{"oneAny":{}, "pickAny":{}, "manyAny":[{}], "mapAny":{"a":{}}}"#,
             "pick_any: {} many_any: {} map_any: {key: 'a' value: {}}").ours(),
-        refuses("an Any without a type that says something", r#"{"oneAny":{"value":"a"}}"#).ours(),
+        refuses("an Any with a member but without a type", r#"{"oneAny":{"value":"a"}}"#).ours(),
     ]
 }
 
 #[test]
-fn an_any_is_written_by_its_content() {
+fn the_json_form_of_an_any_depends_on_its_content() {
     hold(&cases());
 }

@@ -266,9 +266,10 @@ pub(crate) fn hold(cases: &[Case]) {
     for case in cases {
         match (case.run(), case.excused()) {
             (Err(why), false) => faults.push(format!("{}: {why}", case.name)),
-            (Ok(()), true) => {
-                faults.push(format!("{}: it holds, so it is no exception", case.name))
-            }
+            (Ok(()), true) => faults.push(format!(
+                "{}: the row passes: remove the exception",
+                case.name
+            )),
             _ => {}
         }
     }

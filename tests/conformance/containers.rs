@@ -7,7 +7,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         reads("a message", r#"{"oneMessage":{"a":1234}}"#, "one_message: {a: 1234}"),
         reads("an empty message", r#"{"oneMessage":{}}"#, "one_message: {}").ours(),
-        reads("a message of another message's file", r#"{"oneOuter":{"c":1}}"#, "one_outer: {c: 1}").ours(),
+        reads("a message outside of `Kinds`", r#"{"oneOuter":{"c":1}}"#, "one_outer: {c: 1}").ours(),
         reads("a message that holds itself", r#"{"recursive":{"recursive":{"oneMessage":{"whole":{"oneInt32":1}}}}}"#,
             "recursive: {recursive: {one_message: {whole: {one_int32: 1}}}}").ours(),
         refuses("a number for a message", r#"{"oneMessage":1}"#).ours(),
@@ -50,7 +50,7 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("null for a key", r#"{"mapInt32Int32":{null:1}}"#).recommended(),
         refuses("null for a value in a map", r#"{"mapInt32Int32":{"0":null}}"#).recommended(),
         refuses("null for a message in a map", r#"{"mapStringMessage":{"a":null}}"#).ours(),
-        reads_leniently("a lenient value, then null: null holds", r#"{"oneInt32":1, "one_int32":null}"#, "").ours(),
+        reads_leniently("a value, then null if lenient: null is used", r#"{"oneInt32":1, "one_int32":null}"#, "").ours(),
 
         refuses("two of a oneof", r#"{"pickUint32":1, "pickString":"test"}"#),
         refuses("two of a oneof, the other way", r#"{"pickString":"test", "pickUint32":1}"#),

@@ -80,7 +80,7 @@ fn opposed(span: &prost_types::Duration) -> bool {
     i64::from(span.nanos.signum()) * span.seconds.signum() < 0
 }
 
-/// Returns whether one is the shortest text of a float, and the other is the same float as a double.
+/// Returns whether `oracle` is a float as a double, and `ours` is the shortest text of the same float, read as a double.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the float is what is compared"
@@ -130,7 +130,7 @@ fn check_mangled_message(seed: u64) -> Result<(), TestCaseError> {
 /// bytes from the first message, which are not a Timestamp.
 #[test]
 fn an_any_whose_bytes_are_not_a_timestamp_keeps_them() {
-    check_mangled_message(12_050_745_029_794_465_055).expect("the bytes");
+    check_mangled_message(12_050_745_029_794_465_055).expect("the bytes are kept");
 }
 
 proptest! {
@@ -139,12 +139,12 @@ proptest! {
         let (of, message) = arbitrary(&mut Random(seed));
         let wire = message.encode_to_vec();
         let json = write(&of, &wire).map_err(TestCaseError::fail)?;
-        let wanted = oracle(&message).expect("what is generated has a JSON form");
+        let wanted = oracle(&message).expect("a generated message has a JSON form");
         prop_assert_eq!(differ(&parsed(&json).map_err(TestCaseError::fail)?, &wanted), None);
         for (reader, back) in [
-            ("ours of ours", read(&of, json.as_bytes(), strict())),
-            ("ours of the oracle's", read(&of, wanted.to_string().as_bytes(), strict())),
-            ("the oracle's of ours", oracle_read(&of, &json)),
+            ("our reading of our JSON", read(&of, json.as_bytes(), strict())),
+            ("our reading of the oracle's JSON", read(&of, wanted.to_string().as_bytes(), strict())),
+            ("the oracle's reading of our JSON", oracle_read(&of, &json)),
         ] {
             let back = back.map_err(|why| TestCaseError::fail(format!("{reader}: {why}: {json}")))?;
             prop_assert!(same(&back, &message), "{reader}: {back} instead of {message}");

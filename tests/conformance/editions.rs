@@ -56,17 +56,17 @@ type Row = (&'static str, &'static str, &'static str, &'static [u8]);
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     ("editions: a number", "e.Explicit", r#"{"number":1}"#, b"\x08\x01"),
-    ("editions: a list in a block", "e.Explicit", r#"{"many":[1,2]}"#, b"\x12\x02\x01\x02"),
+    ("editions: a packed list", "e.Explicit", r#"{"many":[1,2]}"#, b"\x12\x02\x01\x02"),
     ("editions: a message", "e.Explicit", r#"{"inner":{"number":5}}"#, b"\x1a\x02\x08\x05"),
     ("editions: an empty message", "e.Explicit", r#"{"inner":{}}"#, b"\x1a\x00"),
     ("editions: zero has presence", "e.Explicit", r#"{"number":0}"#, b"\x08\x00"),
     ("editions: a field without presence", "e.Explicit", r#"{"bare":1}"#, b"\x20\x01"),
-    ("editions: a list one by one", "e.Explicit", r#"{"loose":[1,2]}"#, b"\x28\x01\x28\x02"),
+    ("editions: an unpacked list", "e.Explicit", r#"{"loose":[1,2]}"#, b"\x28\x01\x28\x02"),
     ("editions: a required zero", "e.Explicit", r#"{"needed":0}"#, b"\x30\x00"),
     ("editions: a number of a file without presence", "i.Implicit", r#"{"number":1}"#, b"\x08\x01"),
-    ("editions: a list one by one by its file", "i.Implicit", r#"{"many":[1,2]}"#, b"\x10\x01\x10\x02"),
-    ("editions: zero has presence by its field", "i.Implicit", r#"{"kept":0}"#, b"\x18\x00"),
-    ("editions: a list in a block by its field", "i.Implicit", r#"{"packed":[1,2]}"#, b"\x22\x02\x01\x02"),
+    ("editions: a list that its file declares unpacked", "i.Implicit", r#"{"many":[1,2]}"#, b"\x10\x01\x10\x02"),
+    ("editions: zero in a field that is declared explicit", "i.Implicit", r#"{"kept":0}"#, b"\x18\x00"),
+    ("editions: a list that its field declares packed", "i.Implicit", r#"{"packed":[1,2]}"#, b"\x22\x02\x01\x02"),
 ];
 
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {

@@ -39,7 +39,7 @@ pub(crate) fn messages() -> Vec<MessageDescriptor> {
     POOL.all_messages().filter(own).collect()
 }
 
-/// Unknown fields and enum names are refused.
+/// Returns options that refuse unknown fields and enum names.
 pub(crate) fn strict() -> JsonOptions {
     let mut options = JsonOptions::default();
     options.strict = true;
@@ -74,7 +74,7 @@ pub(crate) fn write(of: &MessageDescriptor, wire: &[u8]) -> Result<String, Strin
 
 /// Decodes wire bytes with the oracle.
 pub(crate) fn decode(of: &MessageDescriptor, wire: &[u8]) -> Result<DynamicMessage, String> {
-    DynamicMessage::decode(of.clone(), wire).map_err(|error| format!("not its wire form: {error}"))
+    DynamicMessage::decode(of.clone(), wire).map_err(|error| format!("invalid wire form: {error}"))
 }
 
 /// Reads JSON with the oracle.

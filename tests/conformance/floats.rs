@@ -12,15 +12,15 @@ pub(crate) fn cases() -> Vec<Case> {
         // The shortest text of the greatest float, 3.4028235e38, is greater than that float if it is read as a double, and
         // some parsers then refuse it. So the text of the double is written, and both texts are read.
         rewrites("the greatest float of all", r#"{"oneFloat":3.4028234663852886e+38, "manyFloat":[3.4028235e38]}"#, r#"{"oneFloat":3.4028234663852886e38, "manyFloat":[3.4028234663852886e38]}"#).ours(),
-        reads("a float below the normal ones", r#"{"oneFloat":1e-45}"#, "one_float: 1e-45").ours(),
+        reads("a subnormal float", r#"{"oneFloat":1e-45}"#, "one_float: 1e-45").ours(),
         reads("a float too near zero is zero", r#"{"maybeFloat":1e-60}"#, "maybe_float: 0").ours(),
         reads("a float in quotes", r#"{"oneFloat":"1"}"#, "one_float: 1"),
         reads("a float in quotes with an exponent", r#"{"oneFloat":"1.175494e-38"}"#, "one_float: 1.175494e-38"),
         reads("a float that is NaN", r#"{"oneFloat":"NaN"}"#, "one_float: nan"),
         reads("a float that is infinite", r#"{"oneFloat":"Infinity"}"#, "one_float: inf"),
-        reads("a float that is infinite below", r#"{"oneFloat":"-Infinity"}"#, "one_float: -inf"),
+        reads("a float that is negative infinity", r#"{"oneFloat":"-Infinity"}"#, "one_float: -inf"),
         reads("a float halfway between two is rounded to the even one", r#"{"oneFloat":16777217}"#, "one_float: 16777216").ours(),
-        // Just below the midpoint. As a double it is the midpoint, and would be rounded up to even.
+        // Just below the midpoint of two floats. As a double it would be the midpoint, and be rounded up to the even float.
         reads("a float is rounded once, not by way of a double", r#"{"oneFloat":1.00000017881393432617187499}"#,
             "one_float: 1.00000011920928955078125").ours(),
         decodes("a quiet NaN of 32 bits", b"\x5d\x45\x23\xa1\x7f", "one_float: nan"),
@@ -50,7 +50,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("a double in quotes with an exponent", r#"{"oneDouble":"2.22507e-308"}"#, "one_double: 2.22507e-308"),
         reads("a double that is NaN", r#"{"oneDouble":"NaN"}"#, "one_double: nan"),
         reads("a double that is infinite", r#"{"oneDouble":"Infinity"}"#, "one_double: inf"),
-        reads("a double that is infinite below", r#"{"oneDouble":"-Infinity"}"#, "one_double: -inf"),
+        reads("a double that is negative infinity", r#"{"oneDouble":"-Infinity"}"#, "one_double: -inf"),
         reads("an infinity with an escape", r#"{"oneDouble":"\u0049nfinity"}"#, "one_double: inf").ours(),
         decodes("a quiet NaN of 64 bits", b"\x61\xbc\x9a\x78\x56\x34\x12\xfa\x7f", "one_double: nan"),
         decodes("a signalling NaN of 64 bits", b"\x61\x21\x43\x65\x87\xa9\xcb\xfb\xff", "one_double: nan"),
@@ -73,10 +73,10 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("a double with a point and no digits", r#"{"oneDouble":"1."}"#).ours(),
         refuses("a double without a digit before the point", r#"{"oneDouble":".5"}"#).ours(),
 
-        rewrites("minus zero is no default", r#"{"oneDouble":-0.0, "oneFloat":-0.0}"#, r#"{"oneDouble":-0.0, "oneFloat":-0.0}"#).ours(),
-        rewrites("a whole minus zero too", r#"{"oneDouble":-0}"#, r#"{"oneDouble":-0.0}"#).ours(),
+        rewrites("minus zero is not a default", r#"{"oneDouble":-0.0, "oneFloat":-0.0}"#, r#"{"oneDouble":-0.0, "oneFloat":-0.0}"#).ours(),
+        rewrites("an integer minus zero is not a default", r#"{"oneDouble":-0}"#, r#"{"oneDouble":-0.0}"#).ours(),
         rewrites("a float is written as short as it can be", r#"{"oneFloat":0.1, "oneDouble":0.1}"#, r#"{"oneFloat":0.1, "oneDouble":0.1}"#).ours(),
-        rewrites("what is no number is written by name", r#"{"manyFloat":["NaN","Infinity","-Infinity"], "manyDouble":["NaN","Infinity","-Infinity"]}"#,
+        rewrites("NaN and infinities are written by name", r#"{"manyFloat":["NaN","Infinity","-Infinity"], "manyDouble":["NaN","Infinity","-Infinity"]}"#,
             r#"{"manyFloat":["NaN","Infinity","-Infinity"], "manyDouble":["NaN","Infinity","-Infinity"]}"#).ours(),
     ]
 }

@@ -68,11 +68,11 @@ fn all() -> Vec<Case> {
 fn every_row_has_a_unique_name_and_every_exception_is_a_row() {
     let mut names = BTreeSet::new();
     for case in all() {
-        assert!(names.insert(case.name), "`{}` stands twice", case.name);
+        assert!(names.insert(case.name), "duplicate row `{}`", case.name);
     }
     names.extend(editions::names());
     for (name, _) in NOT_YET {
-        assert!(names.contains(name), "`{name}` is no row");
+        assert!(names.contains(name), "no row `{name}`");
     }
 }
 

@@ -3,21 +3,45 @@
 use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, rewrites};
 
 const TWO_OF: [(&str, &str, &str); 10] = [
-    ("two of int32", "mapInt32Int32", "map_int32_int32"),
-    ("two of int64", "mapInt64Int64", "map_int64_int64"),
-    ("two of uint32", "mapUint32Uint32", "map_uint32_uint32"),
-    ("two of uint64", "mapUint64Uint64", "map_uint64_uint64"),
-    ("two of sint32", "mapSint32Sint32", "map_sint32_sint32"),
-    ("two of sint64", "mapSint64Sint64", "map_sint64_sint64"),
-    ("two of fixed32", "mapFixed32Fixed32", "map_fixed32_fixed32"),
-    ("two of fixed64", "mapFixed64Fixed64", "map_fixed64_fixed64"),
+    ("two entries of int32", "mapInt32Int32", "map_int32_int32"),
+    ("two entries of int64", "mapInt64Int64", "map_int64_int64"),
     (
-        "two of sfixed32",
+        "two entries of uint32",
+        "mapUint32Uint32",
+        "map_uint32_uint32",
+    ),
+    (
+        "two entries of uint64",
+        "mapUint64Uint64",
+        "map_uint64_uint64",
+    ),
+    (
+        "two entries of sint32",
+        "mapSint32Sint32",
+        "map_sint32_sint32",
+    ),
+    (
+        "two entries of sint64",
+        "mapSint64Sint64",
+        "map_sint64_sint64",
+    ),
+    (
+        "two entries of fixed32",
+        "mapFixed32Fixed32",
+        "map_fixed32_fixed32",
+    ),
+    (
+        "two entries of fixed64",
+        "mapFixed64Fixed64",
+        "map_fixed64_fixed64",
+    ),
+    (
+        "two entries of sfixed32",
         "mapSfixed32Sfixed32",
         "map_sfixed32_sfixed32",
     ),
     (
-        "two of sfixed64",
+        "two entries of sfixed64",
         "mapSfixed64Sfixed64",
         "map_sfixed64_sfixed64",
     ),
@@ -56,7 +80,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("well-known types by name", r#"{"mapDuration":{"a":"1s"}, "mapValue":{"a":null}, "mapInt32Wrapper":{"a":0}, "mapList":{"a":[]}, "mapAny":{"a":{}}, "mapEmpty":{"a":{}}}"#,
             "map_duration: {key: 'a' value: {seconds: 1}} map_value: {key: 'a' value: {null_value: NULL_VALUE}} map_int32_wrapper: {key: 'a' value: {}}
             map_list: {key: 'a' value: {}} map_any: {key: 'a' value: {}} map_empty: {key: 'a' value: {}}").ours(),
-        refuses("a key that is no number", r#"{"mapInt32Int32":{"a":1}}"#).ours(),
+        refuses("a key that is not a number", r#"{"mapInt32Int32":{"a":1}}"#).ours(),
         refuses("an empty key of a number", r#"{"mapInt32Int32":{"":1}}"#).ours(),
         refuses("a key with a space before", r#"{"mapInt32Int32":{" 1":1}}"#).ours(),
         refuses("a key with a space after", r#"{"mapInt32Int32":{"1 ":1}}"#).ours(),
@@ -76,7 +100,7 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("a text for a map", r#"{"mapInt32Int32":"1"}"#).ours(),
         refuses("a value of the wrong type in a map", r#"{"mapStringString":{"a":1}}"#).ours(),
         refuses("a key twice", r#"{"mapStringString":{"a":"1", "a":"2"}}"#).ours(),
-        reads_leniently("a lenient key twice: the last holds", r#"{"mapStringString":{"a":"1", "\u0061":"2"}, "mapStringMessage":{"a":{"a":1}, "a":{"b":[2]}}}"#,
+        reads_leniently("a key twice if lenient: the last is used", r#"{"mapStringString":{"a":"1", "\u0061":"2"}, "mapStringMessage":{"a":{"a":1}, "a":{"b":[2]}}}"#,
             "map_string_string: {key: 'a' value: '2'} map_string_message: {key: 'a' value: {b: 2}}").ours(),
         rewrites("keys of numbers and bools are written in quotes", r#"{"mapInt32Int32":{"-1":-1}, "mapUint64Uint64":{"1":1}, "mapBoolBool":{"true":true}}"#,
             r#"{"mapInt32Int32":{"-1":-1}, "mapUint64Uint64":{"1":"1"}, "mapBoolBool":{"true":true}}"#).ours(),

@@ -8,15 +8,15 @@ use crate::fixture::{descriptor, message, schema, strict};
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
     let cases = vec![
-        rewrites("proto2: a default is written where it is set", r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#,
+        rewrites("proto2: a default is written if it is set", r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#,
             r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#),
-        rewrites("proto2: a default of its own is not written where it is not set", "{}", "{}"),
-        rewrites("proto2: a default of its own is written where it is set", r#"{"defaultInt32":-7, "defaultString":"preset", "defaultBool":true}"#,
+        rewrites("proto2: a declared default is not written if it is not set", "{}", "{}"),
+        rewrites("proto2: a declared default is written if it is set", r#"{"defaultInt32":-7, "defaultString":"preset", "defaultBool":true}"#,
             r#"{"defaultInt32":-7, "defaultString":"preset", "defaultBool":true}"#),
-        reads("proto2: zero where the default is another", r#"{"defaultInt32":0, "defaultBool":false, "defaultDouble":0, "defaultString":""}"#,
+        reads("proto2: zero in fields with another default", r#"{"defaultInt32":0, "defaultBool":false, "defaultDouble":0, "defaultString":""}"#,
             "default_int32: 0 default_bool: false default_double: 0 default_string: ''"),
         reads("proto2: null is not the default", r#"{"defaultInt32":null, "oneInt32":null}"#, ""),
-        reads("proto2: lists in blocks and not", r#"{"manyInt32":[0,1], "packedInt32":[0,1], "packedEnum":["BELOW"], "packedBool":[true]}"#,
+        reads("proto2: packed and unpacked lists", r#"{"manyInt32":[0,1], "packedInt32":[0,1], "packedEnum":["BELOW"], "packedBool":[true]}"#,
             "many_int32: [0, 1] packed_int32: [0, 1] packed_enum: BELOW packed_bool: true"),
         reads("proto2: enums by name and number", r#"{"oneEnum":"SECOND", "manyEnum":[1,"BELOW",-1], "mapStringEnum":{"a":2}}"#,
             "one_enum: SECOND many_enum: [FIRST, BELOW, BELOW] map_string_enum: {key: 'a' value: SECOND}"),
@@ -28,8 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("proto2: two of a oneof", r#"{"pickInt32":0, "pickString":""}"#),
         reads("proto2: well-known types", r#"{"any":{"@type":"x/google.protobuf.Value", "value":[null]}, "value":null}"#,
             "any: {[x/google.protobuf.Value] {list_value: {values: {null_value: NULL_VALUE}}}} value: {null_value: NULL_VALUE}"),
-        decodes("proto2: a block where none is due", b"\xfa\x01\x02\x01\x02", "many_int32: [1, 2]"),
-        decodes("proto2: one by one where a block is due", b"\xe8\x03\x01\xe8\x03\x02", "packed_int32: [1, 2]"),
+        decodes("proto2: a packed value of an unpacked list", b"\xfa\x01\x02\x01\x02", "many_int32: [1, 2]"),
+        decodes("proto2: unpacked values of a packed list", b"\xe8\x03\x01\xe8\x03\x02", "packed_int32: [1, 2]"),
     ];
     let mut cases: Vec<Case> = cases.into_iter().map(|case| case.of("Kinds2").ours()).collect();
     cases.push(reads("proto2: a required field at its default", r#"{"id":0}"#, "id: 0").of("Needy").ours());

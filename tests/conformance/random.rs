@@ -63,9 +63,9 @@ fn check(seed: u64, wild: Wild) -> Result<usize, String> {
                 decode(&of, &wire.map_err(|error| error.to_string())?)
             };
             for (reader, back) in [
-                ("ours of ours", ours(&json)),
-                ("ours of theirs", ours(&wanted.to_string())),
-                ("theirs of ours", oracle_read(&of, &json)),
+                ("our reading of our JSON", ours(&json)),
+                ("our reading of their JSON", ours(&wanted.to_string())),
+                ("their reading of our JSON", oracle_read(&of, &json)),
             ] {
                 let back = back.map_err(|why| within(reader, format!("{why}: {json}")))?;
                 // Unknown fields are not in JSON.

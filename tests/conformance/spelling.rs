@@ -1,4 +1,4 @@
-//! The same JSON in another spelling: members in any order, either name, numbers and enums in all their
+//! The same JSON in another spelling: members in any order, JSON or proto names, numbers and enums in all their
 //! forms, escapes, white space.
 
 use std::fmt::Write as _;
@@ -60,9 +60,11 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
                 .expect("the descriptor has it")
                 .number();
             // In quotes, the number would be read as a name.
-            write!(out, "{number}").expect("a text takes it");
+            write!(out, "{number}").expect("a string accepts any text");
         }
-        (Kind::Enum(_), Json::Number(number)) => write!(out, "{number}").expect("a text takes it"),
+        (Kind::Enum(_), Json::Number(number)) => {
+            write!(out, "{number}").expect("a string accepts any text")
+        }
         (
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64,
             Json::String(digits),
@@ -120,7 +122,7 @@ fn any_json(random: &mut Random, json: &Json, out: &mut String) {
         }),
         Json::Array(items) => array(random, items, out, any_json),
         Json::String(text) => string(random, text, out),
-        json => write!(out, "{json}").expect("a text takes it"),
+        json => write!(out, "{json}").expect("a string accepts any text"),
     }
 }
 
@@ -166,7 +168,7 @@ fn string(random: &mut Random, text: &str, out: &mut String) {
     for char in text.chars() {
         if char < ' ' || matches!(char, '"' | '\\') || random.below(8) == 0 {
             for unit in char.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}").expect("a text takes it");
+                write!(out, "\\u{unit:04x}").expect("a string accepts any text");
             }
         } else {
             out.push(char);

@@ -105,7 +105,7 @@ pub(crate) fn cases() -> Vec<Case> {
         again("a Struct as deep as JSON may be", nested_struct(DEPTH - 2).0),
         again("a ListValue as deep as JSON may be", nested_list(DEPTH - 1).0),
         again("a Value as deep as JSON may be", nested_value(DEPTH - 2).0),
-        refuses_always("a message one deeper", nested_message(DEPTH)).ours(),
+        refuses_always("a message one level too deep", nested_message(DEPTH)).ours(),
         refuses_always("an unknown value too deep", format!(r#"{{"unknown":{}{}}}"#, "[".repeat(DEPTH), "]".repeat(DEPTH))).ours(),
         refuses_always("a hundred thousand brackets", format!(r#"{{"oneValue":{}"#, "[".repeat(100_000))).ours(),
     ]
@@ -122,7 +122,7 @@ fn a_truncated_text_is_refused_at_any_byte() {
     let whole = r#"{"oneInt32":-1.0e+0,"oneString":"a\u00e9\ud83d\ude01","manyBool":[true,false],
         "oneStruct":{"a":[null,{}]},"oneAny":{"value":"1s","@type":"x/google.protobuf.Duration"}}"#;
     crate::fixture::read(&of, whole.as_bytes(), crate::fixture::strict())
-        .expect("whole it is read");
+        .expect("the whole text is valid");
     for end in 0..whole.len() {
         let part = &whole.as_bytes()[..end];
         let read = crate::fixture::read(

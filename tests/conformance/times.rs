@@ -11,7 +11,7 @@ fn durations() -> Vec<Case> {
         reads("a null duration", r#"{"oneDuration":null}"#, ""),
         reads("a duration of seconds below zero", r#"{"oneDuration":"-5s"}"#, "one_duration: {seconds: -5}"),
         reads("a duration of nanoseconds below zero", r#"{"oneDuration":"-0.5s"}"#, "one_duration: {nanos: -500000000}"),
-        reads("a duration of nothing", r#"{"oneDuration":"0s"}"#, "one_duration: {}").ours(),
+        reads("a duration of zero", r#"{"oneDuration":"0s"}"#, "one_duration: {}").ours(),
         refuses("a duration without its unit", r#"{"oneDuration":"1"}"#),
         refuses("a duration too small", r#"{"oneDuration":"-315576000001.000000000s"}"#),
         refuses("a duration too large", r#"{"oneDuration":"315576000001.000000000s"}"#),
@@ -112,8 +112,7 @@ fn timestamps() -> Vec<Case> {
     ]
 }
 
-const KEYS: &str =
-    "the keys of labels may have such underscores, and Envoy reads them (tests/transcode/forms.rs)";
+const KEYS: &str = "a label key in a path may have such underscores, and Envoy reads it (tests/transcode/forms.rs)";
 
 #[rustfmt::skip]
 fn masks() -> Vec<Case> {
@@ -122,7 +121,7 @@ fn masks() -> Vec<Case> {
         reads("an empty mask", r#"{"oneMask":""}"#, "one_mask: {}"),
         reads("a mask of nested paths", r#"{"oneMask":"fooBar.bazQux,a"}"#, "one_mask: {paths: 'foo_bar.baz_qux' paths: 'a'}").ours(),
         refuses("a mask with an underscore", r#"{"oneMask":"foo,bar_bar"}"#).recommended_but(
-            "clients and servers send masks in snake case (CHECKLIST 47), so it is read as the path that it is"),
+            "clients and servers send masks in snake case (CHECKLIST 47), so an underscore is kept"),
         cannot_write("a mask with a capital", "one_mask: {paths: 'fooBar'}").recommended(),
         cannot_write("a mask with a digit after an underscore", "one_mask: {paths: 'foo_3_bar'}").recommended_but(KEYS),
         cannot_write("a mask with two underscores", "one_mask: {paths: 'foo__bar'}").recommended_but(KEYS),

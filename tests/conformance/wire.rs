@@ -71,7 +71,7 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
     };
     if kind != "message" {
         cases.push(decodes(
-            name(format!("{kind} several times: the last holds")),
+            name(format!("{kind} several times: the last is used")),
             each(&one),
             format!("{one}: {}", last.1),
         ));
@@ -100,7 +100,7 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
     ));
     let list = format!("{many}: [{}]", all.join(", "));
     cases.push(decodes(
-        name(format!("{kind} one by one")),
+        name(format!("{kind} in a list, unpacked")),
         each(&many),
         list.clone(),
     ));
@@ -111,17 +111,17 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
         };
         let unpacked = format!("{loose}: [{}]", all.join(", "));
         cases.push(decodes(
-            name(format!("{kind} in a block")),
+            name(format!("{kind} in a list, packed")),
             block(&many, values),
             list.clone(),
         ));
         cases.push(decodes(
-            name(format!("{kind} in a block where none is due")),
+            name(format!("{kind} in an unpacked list, packed")),
             block(&loose, values),
             unpacked.clone(),
         ));
         cases.push(decodes(
-            name(format!("{kind} one by one as due")),
+            name(format!("{kind} in an unpacked list, unpacked")),
             each(&loose),
             unpacked,
         ));
@@ -136,13 +136,13 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
         ]
         .concat();
         cases.push(decodes(
-            name(format!("{kind} in blocks and one by one")),
+            name(format!("{kind} in a list, packed and unpacked")),
             mixed,
             list,
         ));
         cases.push(
             decodes(
-                name(format!("{kind} in an empty block")),
+                name(format!("{kind} in an empty packed field")),
                 block(&many, &[]),
                 "",
             )
