@@ -36,7 +36,7 @@ async fn error_of(
         .expect("valid");
     let call = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
     let call = call.await.expect("the phase has no bound");
-    call.expect_err("it hangs")
+    call.expect_err("the phase hangs")
 }
 
 /// Checks that a hanging step of connecting ends at the connect timeout and at the call's deadline. Both errors name the step.
@@ -136,7 +136,7 @@ async fn a_silent_proxy_is_bounded_by_the_deadline() {
             let client = builder("http://far.example.com").proxy(&proxy);
             let client = client.transport(transport).timeout(limit).build();
             let client = client.expect("valid");
-            let error = client.get_operation(NAME).await.expect_err("it hangs");
+            let error = client.get_operation(NAME).await.expect_err("the proxy is silent");
             let phase = format!(
                 "connecting to http://far.example.com through the proxy {proxy} (requesting a tunnel from the proxy)"
             );
@@ -277,7 +277,7 @@ async fn missing_headers_are_bounded_by_the_deadline() {
     })
     .await;
     let endpoint = silent_after(|stream| async {
-        // Waits for the request. A client that gives up before closes the connection, which also ends this wait.
+        // Waits for the request. If the client gives up first, it closes the connection, which also ends this wait.
         stream.readable().await.ok();
         stream
     })
@@ -294,9 +294,9 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         let (_request, mut answer) = call.expect("a call");
         let head = http::Response::builder().header("content-type", "application/grpc");
         let head = head.body(()).expect("a head");
-        let mut body = answer.send_response(head, false).expect("it listens");
+        let mut body = answer.send_response(head, false).expect("the client reads");
         let prefix = Bytes::from_static(&[0, 0, 0, 0, 9]);
-        body.send_data(prefix, false).expect("it listens");
+        body.send_data(prefix, false).expect("the client reads");
         while connection.accept().await.is_some() {}
     })
     .await;
@@ -307,7 +307,10 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
             return stream;
         }
         let head = "HTTP/1.1 200 -\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
-        stream.write_all(head.as_bytes()).await.expect("it reads");
+        stream
+            .write_all(head.as_bytes())
+            .await
+            .expect("the client reads");
         stream
     })
     .await;
@@ -349,7 +352,10 @@ mod credentials {
                     .transport(transport)
                     .credentials(Hanging);
                 let client = client.timeout(limit).build().expect("valid");
-                let error = client.get_operation(NAME).await.expect_err("they hang");
+                let error = client
+                    .get_operation(NAME)
+                    .await
+                    .expect_err("the credentials hang");
                 check_deadline_error(&error, limit, "waiting for credentials")
             })
             .await;

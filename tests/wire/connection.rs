@@ -98,7 +98,7 @@ async fn the_error_of_a_host_that_does_not_exist_names_the_host() {
     let client = builder("http://no-such-host.invalid:1").no_proxy();
     let client = client.retry(RetryPolicy::NEVER).build().expect("valid");
     let error = client.get_operation(NAME).await;
-    let error = error.expect_err("RFC 6761 says so");
+    let error = error.expect_err("`.invalid` does not resolve (RFC 6761)");
     assert!(error.is_connect(), "{error}");
     let expected = "unavailable: cannot connect to http://no-such-host.invalid:1: ";
     assert!(error.to_string().contains(expected), "{error}");

@@ -227,7 +227,7 @@ fn no_credential_is_sent_to_a_plaintext_address_through_a_connector() {
     };
     let error = to("http://gateway.test").expect_err("refused").to_string();
     assert!(error.contains("http://gateway.test"), "{error}");
-    to("http://localhost").expect("this machine");
+    to("http://localhost").expect("a credential may be sent to localhost");
 }
 
 #[tokio::test]
@@ -333,8 +333,8 @@ impl AsyncWrite for HangingStream {
     }
 }
 
-/// Returns the builder with a connector, and the number of the connector's hanging streams that were dropped. The connector's
-/// first stream hangs or panics; later streams reach the server.
+/// Adds a connector whose first stream hangs or panics, and whose later streams reach the server. Returns the builder, and a
+/// counter of the dropped hanging streams.
 fn hanging_once(
     builder: Builder,
     server: SocketAddr,
@@ -366,7 +366,7 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// The stream hangs at one of four places: before the client's preface, within it, after its 24 bytes (RFC 9113 §3.4), and after
-/// all that the client writes before it waits for the server. All of that is less than 1 MiB.
+/// everything that the client writes before it waits for the server, which is less than 1 MiB.
 #[tokio::test]
 async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs() {
     let server = Server::start(|_| Answer::Operation).await;
@@ -378,7 +378,7 @@ async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs(
             let (builder, dropped) = hanging_once(builder, server.address, accepts, false);
             let client = builder.build().expect("valid");
             let call = tokio::time::timeout(Duration::from_secs(120), client.get_operation(NAME));
-            let error = call.await.expect("it ends").expect_err("it hangs");
+            let error = call.await.expect("it ends").expect_err("the stream hangs");
             assert!(error.is_connect() && error.is_unsent(), "{error}");
             let text = format!(
                 "cannot connect to http://gateway.test: no HTTP/2 SETTINGS from the server within {limit:?}"
@@ -404,7 +404,7 @@ async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
         let (builder, dropped) = hanging_once(builder, server.address, accepts, true);
         let client = builder.build().expect("valid");
         let call = tokio::time::timeout(Duration::from_secs(120), client.get_operation(NAME));
-        let error = call.await.expect("it ends").expect_err("it panics");
+        let error = call.await.expect("it ends").expect_err("the stream panics");
         assert!(error.is_connect() && error.is_unsent(), "{error}");
         assert_eq!(dropped.load(Ordering::SeqCst), 1);
         client
@@ -462,7 +462,10 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
         let builder = builder.timeout(Duration::from_millis(150));
         let (builder, dropped) = hanging_once(builder, server.address, accepts, false);
         let client = builder.build().expect("valid");
-        let error = client.get_operation(NAME).await.expect_err("it hangs");
+        let error = client
+            .get_operation(NAME)
+            .await
+            .expect_err("the stream hangs");
         assert!(error.is_timeout(), "{error}");
         let options = CallOptions::default().timeout(Duration::from_secs(120));
         let patient = client.with_options(options);
@@ -595,13 +598,16 @@ async fn is_tried_with_growing_delays(server: SocketAddr, transport: Transport) 
     assert_eq!(outage.requested(), failed + 1, "{transport:?}");
     // No call fails because of an attempt that ended before the call began.
     outage.over.store(true, Ordering::SeqCst);
-    client.get_operation(NAME).await.expect("it is back");
+    client
+        .get_operation(NAME)
+        .await
+        .expect("the server is reachable again");
     // The last call needed only one attempt.
     assert_eq!(outage.requested(), failed + 2);
 }
 
 #[tokio::test]
-async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after_it_recovers_over_grpc()
+async fn an_unreachable_address_is_tried_over_grpc_with_growing_delays_and_used_soon_after_it_recovers()
  {
     let server = Server::start(|_| Answer::Operation).await;
     is_tried_with_growing_delays(server.address, Transport::Grpc).await;
@@ -609,7 +615,7 @@ async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn an_unreachable_address_is_tried_with_growing_delays_and_used_soon_after_it_recovers_over_rest()
+async fn an_unreachable_address_is_tried_over_rest_with_growing_delays_and_used_soon_after_it_recovers()
  {
     let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
     let server = crate::http1::Server::always(json).await;
@@ -640,7 +646,7 @@ async fn the_error_of_a_deadline_names_the_pause_after_a_failed_attempt() {
                 break;
             }
         }
-        let last = errors.last().expect("one at least");
+        let last = errors.last().expect("at least one error");
         assert!(last.ends_with(text), "{transport:?}: {errors:#?}");
     }
 }

@@ -81,7 +81,7 @@ async fn dropping_a_call_over_http1_closes_its_connection() {
         connection = Some(stream);
     })
     .await;
-    let mut connection = connection.expect("there was one");
+    let mut connection = connection.expect("a connection");
     let mut rest = Vec::new();
     // The connection ends, with or without a reset.
     let read = within_a_minute(connection.read_to_end(&mut rest)).await;

@@ -169,7 +169,7 @@ async fn any_answer_that_is_not_http2_falls_back_to_rest() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_an_error_of_grpc_without_a_fallback() {
+async fn a_closed_port_is_an_error_of_grpc_and_does_not_activate_the_fallback() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
     drop(listener);

@@ -197,18 +197,21 @@ async fn a_call_above_the_last_stream_of_a_goaway_with_an_error_code_is_sent_onc
 }
 
 #[tokio::test]
-async fn a_second_goaway_with_an_error_code_is_the_error_of_an_unsent_call() {
+async fn a_call_that_a_second_goaway_with_an_error_code_excludes_fails_as_unsent() {
     for reason in FAILURE_CODES {
         let (endpoint, connections) = exclude_first_calls(reason, usize::MAX).await;
         let client = crate::connection::once(endpoint);
-        let error = client.get_operation(NAME).await.expect_err("no server");
+        let error = client
+            .get_operation(NAME)
+            .await
+            .expect_err("every connection ends with GOAWAY");
         assert!(error.is_unsent() && error.is_unavailable(), "{error}");
         assert!(!error.is_connect(), "{error}");
         assert_eq!(connections.load(Ordering::SeqCst), 2, "{reason:?}");
     }
 }
 
-/// The operator of the client should know that the server received too much.
+/// ENHANCE_YOUR_CALM means that the client sends too much. The log shows this to the operator of the client.
 #[cfg(feature = "rest")]
 #[tokio::test]
 async fn a_goaway_with_enhance_your_calm_is_logged() {

@@ -86,7 +86,7 @@ where
 }
 
 #[tokio::test]
-async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
+async fn a_create_that_a_clean_goaway_excludes_is_retried() {
     let goes_away = |mut peer: Peer| async move {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away(h2::Reason::NO_ERROR).await
@@ -98,7 +98,7 @@ async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
-/// No call fails because a server closes its connections gracefully, as Google's front ends do every hour.
+/// A server may close its connections gracefully, as Google's front ends do every hour. Such a close fails no call.
 #[tokio::test]
 async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
     let goes_away = |mut peer: Peer| async move {
@@ -125,7 +125,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream
     };
     let (endpoint, _) = serve_after(cuts, usize::MAX).await;
     let error = once(endpoint).get_operation(NAME).await;
-    let error = error.expect_err("it has no end");
+    let error = error.expect_err("the trailers are missing");
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
     assert!(error.to_string().contains("stream error"), "{error}");
     assert!(!error.is_unsent(), "{error}");
@@ -133,7 +133,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream
 
 /// A peer that has begun to answer has processed the call, even if it then resets the stream.
 #[tokio::test]
-async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
+async fn a_call_that_is_refused_in_the_middle_of_its_response_is_not_sent_again() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let refuses = move |mut peer: Peer| {
@@ -193,7 +193,7 @@ async fn after_a_broken_connection_only_a_read_is_retried() {
         .service_client()
         .create_api(create())
         .await
-        .expect_err("it broke");
+        .expect_err("the connection broke");
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(
         connections.load(Ordering::SeqCst),
@@ -226,7 +226,10 @@ async fn a_client_finds_a_server_that_was_restarted_on_its_port() {
     bound.expect("the same port");
     // The client takes a moment to notice the connection's end.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let error = client.get_operation(NAME).await.expect_err("it is gone");
+    let error = client
+        .get_operation(NAME)
+        .await
+        .expect_err("the server has stopped");
     assert!(error.is_unavailable(), "{error}");
     let server = Server::on(socket.listen(16).expect("it listens"), |_| {
         Answer::Operation

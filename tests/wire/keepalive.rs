@@ -146,7 +146,9 @@ async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_while_it_an
         ..Behaviour::ALIVE
     });
     let client = client.with_options(once());
-    let error = call(&client, 200).await.expect_err("it is dead");
+    let error = call(&client, 200)
+        .await
+        .expect_err("the connection is dead");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
     let why = "the connection is dead: no response to a ping within 10s";
     assert!(error.to_string().ends_with(why), "{error}");
@@ -197,7 +199,9 @@ async fn a_call_after_a_pause_survives_a_connection_that_died_meanwhile() {
     let (client, seen) = client(Behaviour::dies_at(Duration::from_secs(1)));
     call(&client, 5).await.expect("an operation");
     seen.until(100).await;
-    call(&client, 15).await.expect("the second connection's");
+    call(&client, 15)
+        .await
+        .expect("an operation over the second connection");
     assert_eq!((seen.pings(), seen.connections()[1]), (vec![100], 110));
 }
 
@@ -208,7 +212,9 @@ async fn a_ping_follows_an_unanswered_call_so_that_a_dead_connection_fails_only_
     assert!(error.is_timeout(), "{error}");
     seen.until(3).await;
     assert_eq!(seen.pings(), [1]);
-    call(&client, 2).await.expect("the second connection's");
+    call(&client, 2)
+        .await
+        .expect("an operation over the second connection");
     assert_eq!(seen.connections(), [0, 3]);
 }
 
@@ -233,10 +239,12 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() 
     let first = tokio::spawn(async move { call(&first, 60).await });
     tokio::time::sleep(Duration::from_millis(2100)).await;
     for _ in 0..10 {
-        call(&client, 1).await.expect("the second connection's");
+        call(&client, 1)
+            .await
+            .expect("an operation over the second connection");
     }
     assert_eq!((seen.pings(), seen.connections()), (vec![13], vec![0, 14]));
-    first.await.expect("no panic").expect("repeated");
+    first.await.expect("no panic").expect("the call is retried");
     // The keepalive interval ended at 20 s, and the keepalive timeout is 10 s.
     assert_eq!(seen.began.elapsed().as_secs(), 30);
 }
@@ -253,7 +261,9 @@ async fn a_connection_that_dies_behind_a_slow_call_gets_no_new_calls_two_seconds
     let slow = tokio::spawn(async move { call(&slow, 60).await });
     seen.until(8).await;
     call(&client, 3).await.expect_err("the path is dead");
-    call(&client, 1).await.expect("the second connection's");
+    call(&client, 1)
+        .await
+        .expect("an operation over the second connection");
     assert_eq!(
         (seen.pings(), seen.connections()),
         (vec![1, 9], vec![0, 11])
@@ -270,9 +280,11 @@ async fn a_connection_whose_peer_stops_reading_gets_no_new_calls() {
     let first = client.clone();
     let first = tokio::spawn(async move { call(&first, 60).await });
     seen.until(3).await;
-    call(&client, 1).await.expect("the second connection's");
+    call(&client, 1)
+        .await
+        .expect("an operation over the second connection");
     assert_eq!(seen.connections(), [0, 3]);
-    first.await.expect("no panic").expect("repeated");
+    first.await.expect("no panic").expect("the call is retried");
 }
 
 #[tokio::test(start_paused = true)]
@@ -302,7 +314,9 @@ async fn a_silent_connection_does_not_count_against_max_connections() {
     let first = client.clone();
     let first = tokio::spawn(async move { call(&first, 5).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    call(&client, 4).await.expect("the second connection's");
+    call(&client, 4)
+        .await
+        .expect("an operation over the second connection");
     assert_eq!(seen.connections(), [0, 2]);
     first.await.expect("no panic").expect_err("no answer");
 }
@@ -319,10 +333,12 @@ async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_suspected_early()
     let first = client.clone();
     let first = tokio::spawn(async move { call(&first, 60).await });
     seen.until(113).await;
-    call(&client, 1).await.expect("the second connection's");
+    call(&client, 1)
+        .await
+        .expect("an operation over the second connection");
     assert_eq!(
         (seen.pings(), seen.connections()),
         (vec![100, 111], vec![0, 113])
     );
-    first.await.expect("no panic").expect("repeated");
+    first.await.expect("no panic").expect("the call is retried");
 }

@@ -1,5 +1,5 @@
-//! Responses with metadata over the limit. Only the call of such a response fails, and an error keeps its status. Other calls
-//! on the connection succeed.
+//! Responses with metadata over the limit. Such a response fails only its own call, and a failed call keeps its status. Other
+//! calls on the connection succeed.
 
 use std::time::Duration;
 
@@ -159,8 +159,12 @@ async fn metadata_over_the_limit_fails_only_its_call() {
         ("a head of 60 KB", with(grpc(), padding(60, 1000)), ok()),
         ("one field of 60 KB", grpc(), with(ok(), padding(1, 60_000))),
         ("trailers of 1 MB", grpc(), with(ok(), padding(100, 10_000))),
-        ("the status last", grpc(), with(padding(60, 1000), ok())),
-        ("3 MB", grpc(), with(ok(), padding(300, 10_000))),
+        (
+            "60 KB before the status",
+            grpc(),
+            with(padding(60, 1000), ok()),
+        ),
+        ("trailers of 3 MB", grpc(), with(ok(), padding(300, 10_000))),
     ];
     for (what, head, trailers) in cases {
         let result = outcome((head, Some(trailers)), None).await;
@@ -180,21 +184,21 @@ async fn a_failed_call_keeps_its_status_if_any_part_is_over_the_limit() {
     let long = "m".repeat(60_000);
     let cases = [
         (
-            "its head",
+            "a head of 60 KB",
             with(grpc(), padding(60, 1000)),
             failed("not now"),
         ),
         (
-            "its trailers",
+            "trailers of 60 KB",
             grpc(),
             with(padding(60, 1000), failed("not now")),
         ),
         (
-            "many fields",
+            "many small trailers",
             grpc(),
             with(padding(1000, 1), failed("not now")),
         ),
-        ("its message", grpc(), failed(&long)),
+        ("a message of 60 KB", grpc(), failed(&long)),
     ];
     for (what, head, trailers) in cases {
         let result = outcome((head, Some(trailers)), None).await;
@@ -229,7 +233,7 @@ async fn metadata_within_the_limit_is_read() {
     outcome(parts(size), Some(1024)).await.expect("it fits");
     let error = outcome(parts(size + 1), Some(1024))
         .await
-        .expect_err("it does not");
+        .expect_err("one byte too many");
     let text = "the response has 1025 bytes of metadata, above the limit of 1024 bytes (max_metadata_size)";
     assert!(error.to_string().ends_with(text), "{error}");
     outcome(parts(1 << 19), Some(1 << 20))
@@ -243,7 +247,7 @@ fn a_limit_of_zero_or_above_a_megabyte_is_invalid() {
         let built = builder("http://localhost:1")
             .max_metadata_size(bytes)
             .build();
-        let error = built.expect_err("no such limit").to_string();
+        let error = built.expect_err("the limit is invalid").to_string();
         let text = format!("invalid `max_metadata_size` {bytes}: must be from 1 to 1048576 bytes");
         assert_eq!(error, text);
     }

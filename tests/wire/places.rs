@@ -1,4 +1,5 @@
-//! Where credentials arrive, and where they do not. The table is in `src/transport/endpoint/credential.rs`.
+//! The addresses to which credentials are sent, and those to which they are not. The table of all decisions is in
+//! `src/transport/endpoint/credential.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

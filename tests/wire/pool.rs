@@ -1,4 +1,4 @@
-//! The number of connections of the pool and of the calls on them, counted by the server.
+//! The pool's number of connections, and the number of calls on each, as the server counts them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -71,7 +71,7 @@ async fn ended(mut calls: JoinSet<()>) {
 
 #[tokio::test]
 async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
-    // The server allows any number.
+    // The server does not limit the streams.
     let server = Server::start(Behaviour {
         max_streams: None,
         ..HOLDING
@@ -88,7 +88,7 @@ async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
     server.answer(true);
     ended(hundred).await;
     ended(next).await;
-    // Sequential calls need no more.
+    // Sequential calls open no further connection.
     for _ in 0..20 {
         client.get_operation(NAME).await.expect("an operation");
     }
@@ -170,7 +170,10 @@ async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queu
     until(|| server.calls() == 1).await;
     let options = CallOptions::default().timeout(Duration::from_millis(50));
     let short = client.with_options(options);
-    let error = short.get_operation(NAME).await.expect_err("no room");
+    let error = short
+        .get_operation(NAME)
+        .await
+        .expect_err("the only stream is in use");
     assert!(error.is_timeout(), "{error}");
     let last = begin(&client, 1);
     server.answer(true);
@@ -200,7 +203,7 @@ async fn waiting_calls_are_not_overtaken_by_later_calls() {
     };
     // Each worker returns the number of calls that all workers have completed by its end.
     let calls = join_all((0..4).map(|_| turns())).await;
-    let first = calls.iter().min().expect("four");
+    let first = calls.iter().min().expect("four workers");
     assert!(*first > 2 * 40, "one worker overtook the others: {calls:?}");
 }
 
@@ -219,7 +222,7 @@ async fn dropping_a_call_resets_and_frees_its_stream() {
         until(|| server.resets() == 10 * round).await;
     }
     server.answer(true);
-    client.get_operation(NAME).await.expect("there is room");
+    client.get_operation(NAME).await.expect("a stream is free");
     assert_eq!(server.opened(), 1);
 }
 
@@ -306,7 +309,7 @@ async fn no_task_is_left_after_a_client_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_pool_closes_completes_its_calls_first() {
+async fn the_pool_closes_a_connection_only_after_its_last_call() {
     let hour = Duration::from_secs(3600);
     let server = Server::start(HOLDING).await;
     let client = once(&server).max_streams(2);

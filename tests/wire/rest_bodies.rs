@@ -241,7 +241,7 @@ async fn a_read_is_retried_if_retry_after_allows_it() {
         .await
         .expect("the second attempt");
 
-    // A delay beyond the deadline would only hide the error.
+    // A retry after the deadline cannot succeed, so the error is returned at once.
     let server = Server::script([busy(60)]).await;
     let error = patient(&server)
         .with_options(options)

@@ -94,7 +94,9 @@ async fn a_connection_that_the_server_closed_while_idle_fails_no_call() {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
                     let mut byte = [0];
-                    stream.read_exact(&mut byte).expect("the client asks");
+                    stream
+                        .read_exact(&mut byte)
+                        .expect("the client sends a request");
                     head.extend(byte);
                 }
                 stream
@@ -277,12 +279,15 @@ async fn calls_wait_for_a_connection_at_the_maximum() {
     let mut second = accept(&listener).await;
     assert!(request(&mut first).await && request(&mut second).await);
     let third = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
-    assert!(third.is_err(), "two are allowed");
+    assert!(third.is_err(), "a third connection was opened");
 
-    // A waiting call has its deadline.
+    // A waiting call ends at its deadline.
     let options = CallOptions::default().timeout(Duration::from_millis(50));
     let hurried = client.with_options(options);
-    let error = hurried.get_operation(NAME).await.expect_err("none is free");
+    let error = hurried
+        .get_operation(NAME)
+        .await
+        .expect_err("no connection is free");
     assert!(error.is_timeout(), "{error}");
 
     // The two waiting calls use the same connections.
@@ -313,7 +318,7 @@ async fn a_dropped_call_frees_its_permit() {
         let mut stream = accept(&listener).await;
         assert!(request(&mut stream).await);
         call.abort();
-        assert!(!request(&mut stream).await, "it is closed");
+        assert!(!request(&mut stream).await, "the connection is still open");
     }
     let (called, ()) = tokio::join!(done(&client), async {
         let mut stream = accept(&listener).await;
@@ -346,7 +351,9 @@ fn request_line(stream: &mut std::net::TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).expect("the client asks");
+        stream
+            .read_exact(&mut byte)
+            .expect("the client sends a request");
         head.extend(byte);
     }
     let head = String::from_utf8(head).expect("text");
@@ -382,7 +389,7 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
         .build()
         .expect("the settings are valid");
     assert!(done(&client).await);
-    // The runtime does not notice the connection's end, since this blocks its only thread.
+    // This blocks the only thread of the runtime, so the client does not notice the end of the connection.
     closed.recv().expect("the server closes it");
     let call = |name: &'static str| {
         let client = client.clone();
@@ -402,7 +409,7 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     assert_eq!(last, ["1", "2", "3"]);
 }
 
-/// Only ALPN shows the server's protocol.
+/// A client learns only from ALPN whether the server supports HTTP/2, so further calls wait for the first connection.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn concurrent_first_calls_wait_for_the_protocol_of_the_first_connection() {

@@ -230,9 +230,9 @@ async fn a_page_of_a_proxy_keeps_its_http_code_and_shows_a_clean_excerpt() {
 async fn a_200_that_is_not_json_is_an_error() {
     let bodies: [(&str, &[u8]); 9] = [
         ("a page of a captive portal", b"<!doctype html><p>Log in"),
-        ("nothing", b""),
-        ("blanks", b" \r\n"),
-        ("cut off", br#"{"name": "projects/p"#),
+        ("an empty body", b""),
+        ("only whitespace", b" \r\n"),
+        ("truncated JSON", br#"{"name": "projects/p"#),
         ("trailing garbage", br#"{"name": "n"} x"#),
         ("two values", br#"{"name": "n"}{"name": "n"}"#),
         ("a byte order mark", b"\xef\xbb\xbf{\"name\": \"n\"}"),

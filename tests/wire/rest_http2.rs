@@ -137,7 +137,9 @@ async fn metadata_over_the_limit_fails_only_its_call_over_http2() {
     outcome(200, 10, OPERATION)
         .await
         .expect("it is within the limit");
-    let error = outcome(200, 60, OPERATION).await.expect_err("it is over");
+    let error = outcome(200, 60, OPERATION)
+        .await
+        .expect_err("the metadata is over the limit");
     assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
     let text = "above the limit of 16384 bytes (max_metadata_size)";
     assert!(error.to_string().ends_with(text), "{error}");
@@ -164,15 +166,17 @@ async fn a_reset_without_an_error_in_the_middle_of_a_body_is_a_broken_stream_ove
         }
     });
     for _ in 0..2 {
-        let error = call(&client, once(5)).await.expect_err("it has no end");
+        let error = call(&client, once(5))
+            .await
+            .expect_err("the body has no end");
         assert_eq!(error.code(), Some(Code::Internal), "{error}");
         assert!(error.to_string().contains("stream error"), "{error}");
         assert!(!error.is_unsent(), "{error}");
     }
 }
 
-/// A server that answers calls and pings. After a time, it ignores those on its first connection. It records the time of each
-/// ping and connection, in seconds.
+/// A server that answers calls and pings. After a time, it ignores the calls and pings on its first connection. It records the
+/// time of each ping and connection, in seconds.
 #[derive(Clone, Debug)]
 struct Silent {
     began: Instant,
@@ -225,20 +229,19 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began_ov
     tokio::time::sleep(Duration::from_millis(2100)).await;
     for _ in 0..10 {
         let answered = call(&client, once(1)).await;
-        answered.expect("the second connection's");
+        answered.expect("an operation over the second connection");
     }
     assert_eq!(*silent.pings.lock().expect("not poisoned"), [13]);
     assert_eq!(*silent.connections.lock().expect("not poisoned"), [0, 14]);
     let error = first
         .await
         .expect("no panic")
-        .expect_err("it had no answer");
+        .expect_err("the first connection is dead");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
     let why = "the connection is dead: no response to a ping within 10s";
     assert!(error.to_string().ends_with(why), "{error}");
 }
 
-/// A connection without calls sends no pings.
 #[tokio::test(start_paused = true)]
 async fn a_connection_without_calls_is_not_pinged_over_rest() {
     let silent = Silent {

@@ -96,20 +96,17 @@ async fn a_request_continues_while_its_response_is_read() {
     let (mut server, frames, mut reply) = begin_call().await;
     for text in [&b"one"[..], b"another"] {
         send(&frames, text).await;
-        assert_eq!(
-            server.read().await.expect("it goes on").expect("whole"),
-            text
-        );
+        assert_eq!(server.read().await.expect("data").expect("no reset"), text);
         let sent = server.reply.send_data(Bytes::copy_from_slice(text), false);
         sent.expect("it is open");
-        let frame = reply.body_mut().frame().await.expect("more");
-        let data = frame.expect("whole").into_data().expect("data");
+        let frame = reply.body_mut().frame().await.expect("a frame");
+        let data = frame.expect("no reset").into_data().expect("data");
         assert_eq!(data, text);
     }
     drop(frames);
     // The last frame may be empty.
     while let Some(data) = server.read().await {
-        assert!(data.expect("an end").is_empty());
+        assert!(data.expect("no reset").is_empty());
     }
 }
 
@@ -121,7 +118,7 @@ async fn a_request_is_sent_as_flow_control_allows() {
         async {
             let mut read = 0;
             while let Some(data) = server.read().await {
-                read += data.expect("whole").len();
+                read += data.expect("no reset").len();
             }
             read
         },
@@ -145,7 +142,10 @@ async fn a_response_may_be_larger_than_the_windows() {
             server.reply.reserve_capacity(left.len());
             let room = std::future::poll_fn(|cx| server.reply.poll_capacity(cx));
             let room = tokio::time::timeout(Duration::from_secs(60), room).await;
-            let room = room.expect("it is read").expect("open").expect("whole");
+            let room = room
+                .expect("the client reads")
+                .expect("the stream is open")
+                .expect("no reset");
             let piece = left.split_to(room.min(left.len()));
             server
                 .reply
@@ -156,7 +156,7 @@ async fn a_response_may_be_larger_than_the_windows() {
     let reading = async {
         let mut read = 0;
         while let Some(frame) = reply.body_mut().frame().await {
-            read += frame.expect("whole").into_data().expect("data").len();
+            read += frame.expect("no reset").into_data().expect("data").len();
         }
         read
     };
@@ -168,7 +168,7 @@ async fn a_response_may_be_larger_than_the_windows() {
 async fn dropping_a_response_resets_the_request() {
     let (mut server, frames, reply) = begin_call().await;
     drop(reply);
-    let error = server.read().await.expect("no end").expect_err("no data");
+    let error = server.read().await.expect("a reset").expect_err("a reset");
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
     let closed = tokio::time::timeout(Duration::from_secs(60), frames.closed());
     closed.await.expect("the client no longer reads the body");
@@ -179,8 +179,8 @@ async fn a_failed_request_body_resets_the_stream() {
     let (mut server, frames, mut reply) = begin_call().await;
     let failed = frames.send(Err(Status::aborted("it is over")));
     failed.await.expect("it is read");
-    let error = server.read().await.expect("no end").expect_err("no data");
+    let error = server.read().await.expect("a reset").expect_err("a reset");
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
-    let ended = reply.body_mut().frame().await.expect("an end");
+    let ended = reply.body_mut().frame().await.expect("an error");
     assert!(ended.is_err(), "the response ends with the request");
 }

@@ -18,7 +18,7 @@ use crate::tls_server::{Authority, Server, config_of};
 const UNKNOWN_ISSUER: &str =
     "the certificate has an unknown issuer; `ca_certificates` sets the trusted roots";
 
-/// Each transport of this build, alone.
+/// The transports of this build, without the fallback.
 fn transports() -> Vec<Transport> {
     vec![
         Transport::Grpc,
@@ -76,7 +76,7 @@ async fn grpc_works_over_tls_and_no_provider_is_installed_for_the_process() {
 }
 
 #[tokio::test]
-async fn a_host_name_is_checked_as_a_name() {
+async fn a_certificate_for_a_host_name_is_accepted_from_that_host() {
     let authority = Authority::new();
     let server = Server::start(&authority, "localhost", &["h2"]).await;
     let named = client(&format!("https://localhost:{}", server.address.port()));
@@ -144,7 +144,7 @@ async fn answering(bytes: &'static [u8]) -> SocketAddr {
             // Read all bytes: unread bytes would turn the end of the connection into a reset.
             let read = socket.read(&mut [0; 8192]).await;
             assert!(read.expect("a ClientHello") < 8192);
-            socket.write_all(bytes).await.expect("it listens");
+            socket.write_all(bytes).await.expect("the client reads");
         }
     });
     address
