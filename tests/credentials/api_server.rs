@@ -58,7 +58,7 @@ impl ApiServer {
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls.lock().expect("no panic under it").clone()
+        self.calls.lock().expect("not poisoned").clone()
     }
 }
 
@@ -82,7 +82,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, calls: Arc<Mutex<Vec<Ca
             .get(header::CONTENT_TYPE)
             .is_some_and(|media| media == "application/grpc");
         let call = Call { grpc, headers };
-        calls.lock().expect("no panic under it").push(call);
+        calls.lock().expect("not poisoned").push(call);
         // A client that is gone needs no reply.
         if grpc {
             reply_by_grpc(respond).ok();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api_server::OPERATION;
 
-/// The test that is the child's entry.
+/// The test that the child process runs.
 pub(crate) const TEST: &str = "child::with_a_scenario_the_library_calls_the_service";
 /// The variable that holds the scenario.
 pub(crate) const VARIABLE: &str = "CREDENTIALS_SCENARIO";
@@ -25,9 +25,9 @@ pub(crate) struct Scenario {
     /// The path of that authority's file, for `--ca-cert` of `apigw`, if the environment does not name the file.
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) quota_project: Option<&'static str>,
-    /// Calls until one succeeds, for this long.
+    /// Maximum time for repeating the call until it succeeds.
     pub(crate) until_success: Duration,
-    /// True if the client spends most of its time waiting, so that many of them may run at once.
+    /// True if the client mostly waits, so that many such clients may run at once.
     pub(crate) waits: bool,
     /// Renames the first file to the second after a call has failed.
     pub(crate) rename: Option<(PathBuf, PathBuf)>,
@@ -73,7 +73,7 @@ async fn with_a_scenario_the_library_calls_the_service() {
     println!("\n{REPORT}{}", Value::from(calls));
 }
 
-/// Calls until one succeeds or the time is over.
+/// Repeats the call until it succeeds or the time is over.
 async fn call(client: &ApiGateway, scenario: &Value) -> Vec<Value> {
     let limit = scenario["until_success"].as_u64().expect("a number");
     let limit = Instant::now() + Duration::from_secs(limit);
@@ -100,7 +100,7 @@ fn outcome(result: Result<(), Error>, started: Instant) -> Value {
     let Err(error) = result else {
         return json!({"ok": true, "code": "OK", "text": "", "millis": millis});
     };
-    // The text of a call's error is complete; the error of a setting has causes.
+    // The text of a call's error includes its causes. The text of an error of `build` does not.
     let mut text = error.to_string();
     let mut cause = error.source().filter(|_| error.code().is_none());
     while let Some(source) = cause {

@@ -94,7 +94,7 @@ static KEY: LazyLock<String> = LazyLock::new(|| {
     format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
 });
 
-/// A line's worth of the private key.
+/// Part of the private key, for which the test searches the output.
 pub(crate) fn part_of_key() -> &'static str {
     KEY.lines().nth(1).map_or("", |body| &body[40..100])
 }
@@ -187,7 +187,7 @@ fn external(place: &Place, source: &Value) -> Value {
     })
 }
 
-/// The same external account, which then impersonates a service account.
+/// Adds the impersonation of a service account to the file of an external account.
 pub(crate) fn with_impersonation(place: &Place, mut file: Value) -> Value {
     file["service_account_impersonation_url"] = json!(place.url(IAM));
     file

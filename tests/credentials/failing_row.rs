@@ -8,14 +8,14 @@ use crate::credential_file::Place;
 use crate::setup::Found;
 use crate::token_server::Answer;
 
-/// The file at the path of the credentials file.
+/// The state of the credentials file in a row.
 #[derive(Clone, Copy)]
 pub(crate) enum File {
-    /// Nothing, and no variable names it.
+    /// No file, and no variable names one.
     None,
     Json(fn(&Place) -> Value),
     Bytes(&'static [u8]),
-    /// Nothing, but a variable names it.
+    /// No file, but a variable names one.
     Missing,
     /// A folder, in place of an unreadable file: root can read a file of any mode.
     Folder,
@@ -28,7 +28,7 @@ pub(crate) enum Tls {
     /// No certificate: the endpoint is plaintext.
     Off,
     ByUnknown,
-    /// An authority that would be trusted, but the process has no roots.
+    /// Issued by the trusted authority, but the process has no roots.
     NoRoots,
 }
 

@@ -167,7 +167,7 @@ const FILES: &[Row] = &[
                 "workload-identity-pools",
             ],
         ),
-    Row::new("impersonated_service_account without source")
+    Row::new("impersonated_service_account without source_credentials")
         .json(|place| without(file::impersonated_from_user(place), "source_credentials"))
         .says(
             NO_CODE,
@@ -196,11 +196,11 @@ const FILES: &[Row] = &[
 const METADATA_HERE: &[(&str, &str)] = &[("GCE_METADATA_HOST", "{host}")];
 
 const METADATA_ROWS: &[Row] = &[
-    Row::new("metadata server, HTML")
+    Row::new("metadata server returns an HTML page")
         .variables(METADATA_HERE)
         .fault(METADATA, HTML)
         .says(LASTING, [SERVER, "{url}", NOT_JSON, LOOK_FOR_PROXY]),
-    Row::new("metadata server, 403")
+    Row::new("metadata server returns 403")
         .variables(METADATA_HERE)
         .fault(METADATA, FORBIDDEN)
         .says(
@@ -212,7 +212,7 @@ const METADATA_ROWS: &[Row] = &[
                 "check the service account and the access scopes",
             ],
         ),
-    Row::new("metadata server, 404")
+    Row::new("metadata server returns 404")
         .variables(METADATA_HERE)
         .fault(METADATA, NOT_FOUND)
         .says(
@@ -224,19 +224,19 @@ const METADATA_ROWS: &[Row] = &[
                 "check that the instance has a service account, and that GCE_METADATA_HOST names a metadata server",
             ],
         ),
-    Row::new("metadata server, 500")
+    Row::new("metadata server returns 500")
         .variables(METADATA_HERE)
         .fault(METADATA, BROKEN)
         .says(
             TRANSIENT,
             [SERVER, "{url}", "HTTP 500: internal failure", LATER],
         ),
-    Row::new("metadata server, silent")
+    Row::new("metadata server does not respond")
         .variables(METADATA_HERE)
         .fault(METADATA, Answer::Silence)
         .says(SILENT, [SERVER, "{url}", "no token", CHECK_NETWORK])
         .within(45),
-    Row::new("metadata server, silent about its universe")
+    Row::new("metadata server does not return its universe domain")
         .variables(METADATA_HERE)
         .fault(UNIVERSE, Answer::Silence)
         .says(
@@ -249,7 +249,7 @@ const METADATA_ROWS: &[Row] = &[
             ],
         )
         .within(45),
-    Row::new("metadata server, other universe")
+    Row::new("metadata server returns another universe domain")
         .variables(METADATA_HERE)
         .fault(UNIVERSE, OTHER_UNIVERSE)
         .says(
@@ -264,11 +264,11 @@ const METADATA_ROWS: &[Row] = &[
 ];
 
 const USER_ROWS: &[Row] = &[
-    Row::new("authorized_user, revoked")
+    Row::new("authorized_user, refresh token is revoked")
         .json(file::authorized_user)
         .fault(TOKEN, REVOKED)
         .says(LASTING, [USER, "{url}/token", REVOKED_TEXT, LOG_IN]),
-    Row::new("authorized_user, invalid_rapt")
+    Row::new("authorized_user, reauthentication is required (invalid_rapt)")
         .json(file::authorized_user)
         .fault(TOKEN, REAUTHENTICATE)
         .says(
@@ -280,11 +280,11 @@ const USER_ROWS: &[Row] = &[
                 LOG_IN,
             ],
         ),
-    Row::new("authorized_user, HTML")
+    Row::new("authorized_user, token endpoint returns an HTML page")
         .json(file::authorized_user)
         .fault(TOKEN, HTML)
         .says(LASTING, [USER, "{url}/token", NOT_JSON, LOOK_FOR_PROXY]),
-    Row::new("authorized_user, 403 as HTML")
+    Row::new("authorized_user, token endpoint returns 403 and an HTML page")
         .json(file::authorized_user)
         .fault(TOKEN, BLOCKED)
         .says(
@@ -296,14 +296,14 @@ const USER_ROWS: &[Row] = &[
                 LOOK_FOR_PROXY,
             ],
         ),
-    Row::new("authorized_user, 404")
+    Row::new("authorized_user, token endpoint returns 404")
         .json(file::authorized_user)
         .fault(TOKEN, NOT_FOUND)
         .says(
             LASTING,
             [USER, "{url}/token", "HTTP 404: no such account", LOG_IN],
         ),
-    Row::new("authorized_user, 400 that echoes the request")
+    Row::new("authorized_user, token endpoint returns 400 and the refresh token")
         .json(file::authorized_user)
         .fault(TOKEN, ECHO)
         .says(
@@ -315,26 +315,26 @@ const USER_ROWS: &[Row] = &[
                 LOG_IN,
             ],
         ),
-    Row::new("authorized_user, 500")
+    Row::new("authorized_user, token endpoint returns 500")
         .json(file::authorized_user)
         .fault(TOKEN, BROKEN)
         .says(
             TRANSIENT,
             [USER, "{url}/token", "HTTP 500: internal failure", LATER],
         ),
-    Row::new("authorized_user, 503")
+    Row::new("authorized_user, token endpoint returns 503")
         .json(file::authorized_user)
         .fault(TOKEN, OVERLOADED)
         .says(
             TRANSIENT,
             [USER, "{url}/token", "HTTP 503: overloaded", LATER],
         ),
-    Row::new("authorized_user, silent")
+    Row::new("authorized_user, token endpoint does not respond")
         .json(file::authorized_user)
         .fault(TOKEN, Answer::Silence)
         .says(SILENT, [USER, "{url}/token", "no token", CHECK_NETWORK])
         .within(45),
-    Row::new("authorized_user, refuses connections")
+    Row::new("authorized_user, token endpoint refuses connections")
         .json(|place| {
             with(
                 file::authorized_user(place),
@@ -391,7 +391,7 @@ const SERVICE_ACCOUNT_ROWS: &[Row] = &[
                 "create a new key",
             ],
         ),
-    Row::new("service_account, key is no RSA key")
+    Row::new("service_account, key is not an RSA key")
         .json(|place| {
             let key = "-----BEGIN PRIVATE KEY-----\naHVzaA==\n-----END PRIVATE KEY-----\n";
             with(file::service_account(place), "private_key", key)
@@ -405,7 +405,7 @@ const SERVICE_ACCOUNT_ROWS: &[Row] = &[
                 "create a new key",
             ],
         ),
-    Row::new("service_account, other universe")
+    Row::new("service_account, key of another universe domain")
         .json(|place| {
             with(
                 file::service_account(place),
@@ -428,7 +428,7 @@ const IMPERSONATION: &str =
     "{url}/v1/projects/-/serviceAccounts/target@p.iam.gserviceaccount.com:generateAccessToken";
 
 const IMPERSONATED_ROWS: &[Row] = &[
-    Row::new("impersonated, source revoked")
+    Row::new("impersonated, refresh token of the source is revoked")
         .json(file::impersonated_from_user)
         .fault(TOKEN, REVOKED)
         .says(
@@ -440,11 +440,11 @@ const IMPERSONATED_ROWS: &[Row] = &[
                 "create the file again",
             ],
         ),
-    Row::new("impersonated, 403")
+    Row::new("impersonated, IAM returns 403")
         .json(file::impersonated_from_service_account)
         .fault(IAM, FORBIDDEN)
         .says(LASTING, [IMPERSONATED, IMPERSONATION, DENIED, CHECK_ROLE]),
-    Row::new("impersonated, 404")
+    Row::new("impersonated, IAM returns 404")
         .json(file::impersonated_from_user)
         .fault(IAM, NOT_FOUND)
         .says(
@@ -456,14 +456,14 @@ const IMPERSONATED_ROWS: &[Row] = &[
                 CHECK_ROLE,
             ],
         ),
-    Row::new("impersonated, HTML")
+    Row::new("impersonated, IAM returns an HTML page")
         .json(file::impersonated_from_user)
         .fault(IAM, HTML)
         .says(
             LASTING,
             [IMPERSONATED, IMPERSONATION, NOT_JSON, LOOK_FOR_PROXY],
         ),
-    Row::new("impersonated, 500")
+    Row::new("impersonated, IAM returns 500")
         .json(file::impersonated_from_user)
         .fault(IAM, BROKEN)
         .says(
@@ -475,7 +475,7 @@ const IMPERSONATED_ROWS: &[Row] = &[
                 LATER,
             ],
         ),
-    Row::new("impersonated, silent")
+    Row::new("impersonated, IAM does not respond")
         .json(file::impersonated_from_user)
         .fault(IAM, Answer::Silence)
         .says(
@@ -483,14 +483,14 @@ const IMPERSONATED_ROWS: &[Row] = &[
             [IMPERSONATED, IMPERSONATION, "no token", CHECK_NETWORK],
         )
         .within(45),
-    Row::new("impersonated, expired token")
+    Row::new("impersonated, IAM returns an expired token")
         .json(file::impersonated_from_user)
         .fault(IAM, Answer::Expired)
         .says("INTERNAL", [IMPERSONATED, NAMED, "panicked", ""]),
 ];
 
 const EXTERNAL_ROWS: &[Row] = &[
-    Row::new("external, subject file missing")
+    Row::new("external, subject file is missing")
         .json(|place| {
             with_source(
                 file::external_file_text(place),
@@ -506,7 +506,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_SOURCE,
             ],
         ),
-    Row::new("external, subject file without the field")
+    Row::new("external, subject file has no subject token field")
         .json(|place| {
             let format = json!({"type": "json", "subject_token_field_name": "other"});
             let path = place.fill("{folder}/subject.json");
@@ -524,7 +524,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_SOURCE,
             ],
         ),
-    Row::new("external, subject URL 404")
+    Row::new("external, subject URL returns 404")
         .json(file::external_url_json)
         .fault(SUBJECT_JSON, NOT_FOUND)
         .says(
@@ -536,7 +536,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_POOL,
             ],
         ),
-    Row::new("external, subject URL HTML")
+    Row::new("external, subject URL returns an HTML page")
         .json(file::external_url_json)
         .fault(SUBJECT_JSON, HTML)
         .says(
@@ -548,7 +548,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_SOURCE,
             ],
         ),
-    Row::new("external, subject URL 500")
+    Row::new("external, subject URL returns 500")
         .json(file::external_url_json)
         .fault(SUBJECT_JSON, BROKEN)
         .says(
@@ -560,12 +560,12 @@ const EXTERNAL_ROWS: &[Row] = &[
                 LATER,
             ],
         ),
-    Row::new("external, subject URL silent")
+    Row::new("external, subject URL does not respond")
         .json(file::external_url_json)
         .fault(SUBJECT_JSON, Answer::Silence)
         .says(SILENT, [EXTERNAL, NAMED, "no token", CHECK_NETWORK])
         .within(45),
-    Row::new("external, executable not allowed")
+    Row::new("external, executable is not allowed")
         .json(file::external_executable)
         .says(
             LASTING,
@@ -576,7 +576,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
             ],
         ),
-    Row::new("external, executable missing")
+    Row::new("external, executable is missing")
         .variables(ALLOWED)
         .json(|place| file::external_command(place, &place.fill("{folder}/missing")))
         .says(
@@ -588,7 +588,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_SOURCE,
             ],
         ),
-    Row::new("external, executable fails")
+    Row::new("external, executable exits with an error")
         .variables(ALLOWED)
         .json(|place| file::external_command(place, &place.fill("/bin/cat {folder}/missing")))
         .says(
@@ -600,7 +600,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_SOURCE,
             ],
         ),
-    Row::new("external, executable refuses")
+    Row::new("external, executable reports an error")
         .variables(ALLOWED)
         .json(|place| file::external_command(place, &place.fill("/bin/cat {folder}/refusal.json")))
         .says(
@@ -612,7 +612,7 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_SOURCE,
             ],
         ),
-    Row::new("external, AWS session 403")
+    Row::new("external, AWS session URL returns 403")
         .json(file::external_aws)
         .fault(AWS_SESSION, FORBIDDEN)
         .says(
@@ -624,34 +624,34 @@ const EXTERNAL_ROWS: &[Row] = &[
                 CHECK_POOL,
             ],
         ),
-    Row::new("external, AWS keys HTML")
+    Row::new("external, AWS keys URL returns an HTML page")
         .json(file::external_aws)
         .fault(AWS_KEYS, HTML)
         .says(
             LASTING,
             [EXTERNAL, "{url}/aws/role/reader", NOT_JSON, LOOK_FOR_PROXY],
         ),
-    Row::new("external, STS refuses")
+    Row::new("external, STS returns 400")
         .json(file::external_file_text)
         .fault(STS, REVOKED)
         .says(LASTING, [EXTERNAL, "{url}/sts", REVOKED_TEXT, CHECK_POOL]),
-    Row::new("external, STS HTML")
+    Row::new("external, STS returns an HTML page")
         .json(file::external_file_text)
         .fault(STS, HTML)
         .says(LASTING, [EXTERNAL, "{url}/sts", NOT_JSON, LOOK_FOR_PROXY]),
-    Row::new("external, STS 500")
+    Row::new("external, STS returns 500")
         .json(file::external_file_text)
         .fault(STS, BROKEN)
         .says(
             TRANSIENT,
             [EXTERNAL, "{url}/sts", "HTTP 500: internal failure", LATER],
         ),
-    Row::new("external, STS silent")
+    Row::new("external, STS does not respond")
         .json(file::external_file_text)
         .fault(STS, Answer::Silence)
         .says(SILENT, [EXTERNAL, "{url}/sts", "no token", CHECK_NETWORK])
         .within(45),
-    Row::new("external, impersonation 403")
+    Row::new("external, IAM returns 403 for the impersonation")
         .json(|place| file::with_impersonation(place, file::external_file_text(place)))
         .fault(IAM, FORBIDDEN)
         .says(LASTING, [EXTERNAL, IMPERSONATION, DENIED, CHECK_ROLE]),

@@ -122,7 +122,7 @@ fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<
     }
     if outcome.time > expected.within {
         faults.push(format!(
-            "took {:?} instead of {:?}",
+            "took {:?}, which is longer than {:?}",
             outcome.time, expected.within
         ));
     }

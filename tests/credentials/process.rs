@@ -70,7 +70,7 @@ pub(crate) struct Run {
 /// Limits the processes that run at the same time, since a call that waits for the processor may miss its deadline.
 static MACHINE: Semaphore = Semaphore::const_new(32);
 
-/// The shares of a process that computes and of one that waits.
+/// Permits of `MACHINE` for a process that computes, and for one that mostly waits.
 const COMPUTES: u32 = 8;
 const WAITS: u32 = 2;
 
@@ -97,7 +97,7 @@ async fn library(client: Client, scenario: &Scenario, environment: &Environment)
         .lines()
         .find_map(|line| line.strip_prefix(child::REPORT));
     let Some(report) = report else {
-        // The process panicked, which fails every row.
+        // The process panicked. No row expects this code, so the row fails.
         let (code, text) = ("PANIC".to_owned(), printed.clone());
         let calls = vec![Outcome {
             code,

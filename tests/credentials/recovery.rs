@@ -19,7 +19,7 @@ use crate::token_server::{
     TOKEN, UNIVERSE,
 };
 
-/// How long a client may take to recover: several waits, on a busy machine.
+/// Maximum time until a client recovers, long enough for several attempts on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
 const HTML: (&str, Answer) = (
@@ -131,7 +131,7 @@ async fn recover(row: Row) -> Result<(String, Duration), String> {
     setup.scenario.waits = true;
     let run = setup.run(Client::LibraryGrpc).await;
     if setup.tokens.faults_left() > 0 {
-        return Err("the endpoint was not asked".to_owned());
+        return Err("the endpoint received no request".to_owned());
     }
     recovered(&run)
 }

@@ -25,7 +25,7 @@ pub(crate) static UNKNOWN: LazyLock<Authority> = LazyLock::new(|| Authority::new
 pub(crate) enum Found {
     /// `GOOGLE_APPLICATION_CREDENTIALS` names it.
     ByVariable,
-    /// It is where gcloud writes it, in the home directory.
+    /// The file is at the path in the home directory to which gcloud writes it.
     AtWellKnownPath,
     /// The same, and `GOOGLE_APPLICATION_CREDENTIALS` is empty.
     DespiteEmptyVariable,
@@ -93,7 +93,7 @@ impl Setup {
         std::fs::write(path, file.to_string()).expect("a new file");
     }
 
-    /// Returns the path of the credentials file. Sets the variable if there is one.
+    /// Returns the path of the credentials file, and sets the variable that names the file or its folder, if any.
     pub(crate) fn path(&mut self, found: Found) -> PathBuf {
         let folder = self.place.folder.clone();
         match found {

@@ -17,7 +17,7 @@ pub(crate) struct Source {
     pub(crate) name: &'static str,
     /// The credentials file; none for the metadata server.
     pub(crate) file: Option<fn(&Place) -> Value>,
-    /// Further variables.
+    /// Environment variables that the source needs in addition.
     pub(crate) variables: &'static [(&'static str, &'static str)],
     /// The token that the service receives.
     pub(crate) token: Token,

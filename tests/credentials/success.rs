@@ -15,7 +15,7 @@ use crate::source::{
 };
 use crate::token_server::TokenRequest;
 
-/// The places where a quota project is set, and the expected one.
+/// The places where a quota project is set, and the project that the service must receive.
 #[derive(Clone, Copy)]
 struct Quota {
     name: &'static str,
@@ -215,7 +215,10 @@ fn check(source: &Source, quota: Quota, client: Client, setup: &Setup) -> Result
 fn check_request(request: &TokenRequest, expected: &Expected) -> Result<(), String> {
     let path = expected.path;
     if request.scope != expected.scope {
-        return Err(format!("{path}: scope {:?}", request.scope));
+        return Err(format!(
+            "{path}: scope {:?} instead of {:?}",
+            request.scope, expected.scope
+        ));
     }
     if !request.subject.contains(expected.subject) {
         return Err(format!("{path}: subject {:?}", request.subject));
@@ -238,7 +241,10 @@ fn check_call(
     check_token(token, source.token)?;
     let project = call.header("x-goog-user-project");
     if project != quota.arrives {
-        return Err(format!("quota project {project:?}"));
+        return Err(format!(
+            "quota project {project:?} instead of {:?}",
+            quota.arrives
+        ));
     }
     let token = match source.token {
         Token::SelfSigned(_) => "signed JWT",

@@ -24,7 +24,8 @@ pub(crate) const USER_TOKEN: &str = "user-hush";
 pub(crate) const FEDERATED_TOKEN: &str = "federated-hush";
 pub(crate) const IMPERSONATED_TOKEN: &str = "impersonated-hush";
 
-/// A text that is part of every secret except the private key and the tokens that a client signs with it, and of no other text.
+/// A mark that every secret contains, except the private key and the tokens that a client signs with that key. No other text
+/// contains it.
 pub(crate) const SECRET: &str = "hush";
 
 pub(crate) const METADATA: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
@@ -118,13 +119,13 @@ impl TokenServer {
 
     /// The requests to all endpoints, in order.
     pub(crate) fn requests(&self) -> Vec<TokenRequest> {
-        let state = self.state.lock().expect("no panic under it");
+        let state = self.state.lock().expect("not poisoned");
         state.requests.clone()
     }
 
     /// Returns the number of further requests that will be answered with the fault.
     pub(crate) fn faults_left(&self) -> usize {
-        let state = self.state.lock().expect("no panic under it");
+        let state = self.state.lock().expect("not poisoned");
         state.fault.map_or(0, |fault| fault.times)
     }
 }
@@ -154,7 +155,7 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Response<Fu
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default();
     let fault = {
-        let mut state = state.lock().expect("no panic under it");
+        let mut state = state.lock().expect("not poisoned");
         let request = received(&path, query, &parts.headers, &body);
         state.requests.push(request);
         state.fault.as_mut().and_then(|fault| fault.next(&path))
