@@ -14,7 +14,7 @@ use crate::dice;
 /// The time of an operation.
 pub(crate) const RUNS: Duration = Duration::from_millis(200);
 
-/// Maximum time until anything ends.
+/// Maximum time until an operation ends or an api is active.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An api, and everything about it that the emulator has acknowledged.
@@ -182,13 +182,13 @@ impl Life {
     }
 
     fn last(&mut self) -> &mut Begun {
-        self.begun.last_mut().expect("one was begun")
+        self.begun.last_mut().expect("an operation was begun")
     }
 
     /// Checks everything that was acknowledged, and that operations in progress end.
     pub(crate) async fn check(&self, client: &ApiGateway) -> Settled {
         let mut operations = BTreeMap::new();
-        // The display names in their order; `None` if the api does not exist.
+        // The display names that the api may have; `None` stands for a missing api.
         let mut expected = vec![None];
         for (index, begun) in self.begun.iter().enumerate() {
             let last = index + 1 == self.begun.len();
@@ -201,7 +201,7 @@ impl Life {
                 (Act::Rename(to), true) => vec![Some(to.clone())],
                 (Act::Delete, true) => vec![None],
                 (_, false) => before,
-                (act, true) => panic!("no operation is begun to {act:?}"),
+                (act, true) => panic!("{act:?} starts no operation"),
             };
             operations.insert(begun.name.clone(), found);
         }
@@ -213,7 +213,10 @@ impl Life {
         }
         let api = at_rest(client, &self.name()).await;
         let display_name = api.as_ref().map(|api| api.display_name.clone());
-        assert!(expected.contains(&display_name), "{self:#?}\nis {api:#?}");
+        assert!(
+            expected.contains(&display_name),
+            "unexpected display name: {self:#?}\nfound {api:#?}"
+        );
         let policy = match &api {
             Some(api) => self.check_policy(client, api).await,
             None => None,
@@ -235,7 +238,10 @@ impl Life {
             Some(policy) => found == *policy,
             None => role.is_none(),
         };
-        assert!(same || unsure, "{self:#?}\nhas {found:#?}");
+        assert!(
+            same || unsure,
+            "unexpected policy: {self:#?}\nfound {found:#?}"
+        );
         role.map(|_| found)
     }
 }
@@ -246,22 +252,25 @@ impl Begun {
         let cancelling = self.asked || unsure == Some(&Act::Cancel);
         let Some(found) = found else {
             let forgotten = self.forgotten || unsure == Some(&Act::Forget);
-            assert!(forgotten, "lost: {self:#?}");
+            assert!(forgotten, "the operation is lost: {self:#?}");
             return self.ended.as_ref().map_or(!self.cancelled, is_applied);
         };
-        assert!(!self.forgotten, "there again: {self:#?}");
+        assert!(
+            !self.forgotten,
+            "the deleted operation is found again: {self:#?}"
+        );
         if let Some(ended) = &self.ended {
             assert_eq!(found, ended);
         }
         let applied = is_applied(found);
         assert!(
             !(self.cancelled && applied),
-            "cancelled: {self:#?}\nis {found:#?}"
+            "the cancelled operation was applied: {self:#?}\nfound {found:#?}"
         );
-        // A cancellation at the end may or may not have had an effect.
+        // Without a request to cancel, an operation whose end was not seen must have been applied.
         assert!(
             applied || cancelling || self.ended.is_some(),
-            "{self:#?}\nis {found:#?}"
+            "the operation was not applied: {self:#?}\nfound {found:#?}"
         );
         applied
     }
@@ -318,7 +327,7 @@ async fn at_rest(client: &ApiGateway, name: &str) -> Option<Api> {
             Err(error) if error.is_not_found() => return None,
             Err(error) => panic!("{name}: {error:?}"),
         }
-        assert!(began.elapsed() < PATIENCE, "{name} does not come to rest");
+        assert!(began.elapsed() < PATIENCE, "{name} does not become active");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

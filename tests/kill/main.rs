@@ -44,7 +44,10 @@ async fn load(
         let ended = life.lead(&client).await;
         lives.push(life);
         if let Err(error) = ended {
-            assert!(killed.load(Ordering::SeqCst), "before the kill: {error:?}");
+            assert!(
+                killed.load(Ordering::SeqCst),
+                "a call failed before the kill: {error:?}"
+            );
             return lives;
         }
         led.fetch_add(1, Ordering::SeqCst);
@@ -81,10 +84,13 @@ async fn no_acknowledged_change_is_lost_when_the_emulator_is_killed_twenty_times
         let checked = futures_util::future::join_all(checks).await;
         for life in &checked {
             for name in life.operations.keys() {
-                assert!(operations.insert(name.clone()), "given twice: {name}");
+                assert!(
+                    operations.insert(name.clone()),
+                    "duplicate operation name {name}"
+                );
             }
             for etag in life.policy.iter().map(|policy| policy.etag.clone()) {
-                assert!(etags.insert(etag.clone()), "given twice: {etag:?}");
+                assert!(etags.insert(etag.clone()), "duplicate etag {etag:?}");
             }
         }
         settled.extend(checked);
@@ -111,7 +117,7 @@ async fn no_change_is_acknowledged_if_writing_fails() {
     let mut made = Vec::new();
     let error = loop {
         let number = made.len();
-        assert!(number < 1000, "twenty megabytes are acknowledged");
+        assert!(number < 1000, "no write failed within twenty megabytes");
         let api = Api {
             display_name: "x".repeat(20_000),
             ..Default::default()
@@ -124,10 +130,13 @@ async fn no_change_is_acknowledged_if_writing_fails() {
     };
     assert_eq!(error.code(), Some(Code::Internal), "{error:?}");
     assert!(error.to_string().contains("full.redb"), "{error}");
-    // Their number depends on how many changes are written at once.
+    // The number of acknowledged creates depends on how many changes are written at once.
     assert!(!made.is_empty(), "no change was acknowledged");
     // All further calls fail, including reads.
-    let asked = client.get_api(&made[0]).await.expect_err("for good");
+    let asked = client
+        .get_api(&made[0])
+        .await
+        .expect_err("every call fails after a failed write");
     assert_eq!(asked.code(), Some(Code::Internal), "{asked:?}");
     drop(process);
 

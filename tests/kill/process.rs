@@ -42,7 +42,7 @@ impl Process {
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         out.read_line(&mut line).expect("a line");
         let endpoint = line.trim_end().strip_prefix("listening on ");
-        let endpoint = endpoint.expect("its address").to_owned();
+        let endpoint = endpoint.expect("the line has the address").to_owned();
         Self {
             child,
             _out: out,
