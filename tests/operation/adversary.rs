@@ -1,4 +1,4 @@
-//! Waits in difficult company: foreign code panics or blocks, other waits have other settings, and the settings of a dropped
+//! Waits under adverse conditions: foreign code panics or blocks, other waits have other settings, and the settings of a dropped
 //! wait change before it continues.
 
 use std::sync::{Arc, Mutex};
@@ -285,7 +285,7 @@ fn a_waker_that_blocks_on_another_wait_sees_its_end() {
     );
     impl Wake for Blocks {
         fn wake(self: Arc<Self>) {
-            let second = self.0.lock().expect("whole").take();
+            let second = self.0.lock().expect("not poisoned").take();
             if let Some(second) = second {
                 self.1.send(block_on(second).is_ok()).ok();
             }

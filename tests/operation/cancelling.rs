@@ -84,8 +84,8 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The delay that the server asks for ends after the total timeout, so the next poll of the wait would be its last one. But
-/// a request to cancel that is too late is followed by a poll at once, and by further polls at the usual delay.
+/// The server's retry delay ends after the total timeout, so the next poll of the wait would be its last one. After a late
+/// request to cancel, however, the wait polls at once and continues with the usual delays.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {
@@ -105,7 +105,7 @@ async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let mut operation = operation.with_schedule(schedule);
         let given_up = tokio::time::timeout(Duration::from_secs(20), operation.wait()).await;
-        given_up.expect_err("the pause is longer");
+        given_up.expect_err("the wait still pauses");
         let outcome = operation.cancel().await.expect("it ended");
         assert!(
             matches!(outcome, Cancellation::CompletedAnyway(_)),
@@ -259,7 +259,7 @@ async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
                 server.next_request().await
             }
         );
-        given_up.expect_err("the target is unknown");
+        given_up.expect_err("the read of the target hangs");
         drop(operation);
         server.expect_no_more_requests(client).await;
     }
@@ -291,7 +291,10 @@ async fn cancel_on_drop_sends_nothing_after_delete() {
     each_way(
         || vec![fails("DeleteOperation", Status::unimplemented("never"))],
         async |client| {
-            armed(&client).delete().await.expect_err("never");
+            armed(&client)
+                .delete()
+                .await
+                .expect_err("the method is unsupported");
         },
     )
     .await;
@@ -321,7 +324,10 @@ async fn cancel_on_drop_sends_no_second_request() {
     each_way(
         || vec![never()],
         async |client| {
-            armed(&client).request_cancel().await.expect_err("never");
+            armed(&client)
+                .request_cancel()
+                .await
+                .expect_err("the method is unsupported");
         },
     )
     .await;
@@ -390,7 +396,10 @@ async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
     each_way(
         || vec![busy(), cancel_request()],
         async |client| {
-            armed(&client).request_cancel().await.expect_err("away");
+            armed(&client)
+                .request_cancel()
+                .await
+                .expect_err("the server is unavailable");
             settle().await;
         },
     )
@@ -457,7 +466,7 @@ async fn a_timeout_and_a_drop_send_no_cancel_request_after_a_final_answer() {
     .await;
 }
 
-/// The wait was dropped after its total, while its request to cancel hung. The next wait makes only one poll.
+/// The wait was dropped after its total timeout, while its request to cancel hung. The next wait makes only one poll.
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_was_dropped_during_its_cancel_request_does_not_start_again() {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -485,7 +494,11 @@ async fn a_wait_that_was_dropped_during_its_cancel_request_does_not_start_again(
     let error = operation.wait().await.expect_err("the wait timed out");
     assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
     assert_eq!(polls.load(Ordering::SeqCst), made + 1);
-    assert_eq!(began.elapsed().as_secs(), 5, "only the request to cancel");
+    assert_eq!(
+        began.elapsed().as_secs(),
+        5,
+        "the wait lasts as long as its request to cancel"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ async fn a_wait_that_was_dropped_during_a_probe_probes_again() {
                 operation.poll().await.expect("it is answered");
                 timeout(Duration::from_secs(3), operation.wait())
                     .await
-                    .expect_err("the api is unknown");
+                    .expect_err("the read of the target hangs");
             },
             async {
                 server.next_request().await.1.send_response(ok(&running()));
@@ -94,7 +94,11 @@ async fn a_wait_that_was_dropped_during_a_probe_probes_again() {
         let given_up = Instant::now();
         let (result, ()) = tokio::join!(operation.wait(), async {
             let (_, answer) = server.next_request().await;
-            assert_eq!(given_up.elapsed(), Duration::ZERO, "it was due");
+            assert_eq!(
+                given_up.elapsed(),
+                Duration::ZERO,
+                "the poll was due at once"
+            );
             answer.send_error(Status::not_found("which?"));
             server.next_request().await.1.send_response(ok(&active()));
         });

@@ -169,7 +169,7 @@ async fn a_failure_has_the_status_and_the_diagnostics_of_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn invalid_results_have_errors_of_their_own() {
+async fn an_error_with_code_0_is_a_failure_and_a_missing_result_is_probed() {
     let name = format!("{PARENT}/operations/operation-00000001");
     let code_0 = Message {
         name: name.clone(),

@@ -137,7 +137,7 @@ async fn the_policy_decides_about_an_operation_that_is_done_without_a_result() {
             || vec![get(&nothing()), fails("GetApi", status.clone())],
             async |client| {
                 let operation = client.operation::<Api>(NAME).expect("a name");
-                let error = operation.await.expect_err("its api is not there");
+                let error = operation.await.expect_err("the target proves nothing");
                 assert!(
                     matches!(error.kind(), OperationErrorKind::MissingResult),
                     "{error}"

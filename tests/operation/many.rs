@@ -67,7 +67,7 @@ impl Counting {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no test panics with it")
+        self.state.lock().expect("not poisoned")
     }
 
     fn client(&self) -> ApiGateway {
@@ -326,7 +326,7 @@ async fn a_dropped_wait_leaves_the_watcher_and_the_others_continue() {
     assert_eq!(watcher.pending(), 0);
     let calls = server.state().times.len();
     tokio::time::sleep(Duration::from_secs(100)).await;
-    assert_eq!(server.state().times.len(), calls, "nobody waits");
+    assert_eq!(server.state().times.len(), calls, "a poll without a wait");
 }
 
 #[tokio::test(start_paused = true)]
@@ -371,7 +371,11 @@ async fn an_invalid_rate_is_refused() {
     let (client, _server) = crate::common::mock_client(|it| it);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let refused = client.watcher().with_rate(rate);
-        assert!(refused.expect_err("no rate").is_invalid_setting());
+        assert!(
+            refused
+                .expect_err("the rate is invalid")
+                .is_invalid_setting()
+        );
     }
 }
 

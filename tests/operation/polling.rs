@@ -446,13 +446,13 @@ async fn an_update_that_has_expired_is_never_a_success() {
         || vec![get(&nothing()), line("GetApi", &active())],
         async |client| {
             let operation = client.operation::<Api>(NAME).expect("a name");
-            assert_eq!(operation.await.expect("the server said done"), active());
+            assert_eq!(operation.await.expect("the target is ready"), active());
         },
     )
     .await;
 }
 
-/// The operations have no metadata, so the verb of each is that of the method that started it.
+/// The operations have no metadata, so each takes its verb from the method that started it.
 #[tokio::test(start_paused = true)]
 async fn the_method_that_started_an_operation_decides_its_verb() {
     let silent = || Message {
@@ -564,7 +564,7 @@ async fn a_wait_ends_in_time_even_if_a_layer_a_probe_and_a_cancel_request_hang()
         }
         let began = Instant::now();
         let ended = tokio::time::timeout(secs(3600), operation.wait()).await;
-        let error = ended.expect("it ends").expect_err("nothing succeeds");
+        let error = ended.expect("it ends").expect_err("the wait fails");
         let took = began.elapsed();
         assert!(
             took <= secs(seconds) + Duration::from_millis(5),
@@ -595,7 +595,7 @@ async fn a_wait_with_a_total_of_zero_probes_the_target_within_one_poll_timeout()
     assert!(operation.poll().await.expect("it answers").is_done());
     let began = Instant::now();
     let ended = tokio::time::timeout(secs(3600), operation.wait()).await;
-    let error = ended.expect("it ends").expect_err("nothing succeeds");
+    let error = ended.expect("it ends").expect_err("the wait fails");
     let without_result = matches!(error.kind(), OperationErrorKind::MissingResult);
     assert!(without_result, "{error}");
     assert_eq!(began.elapsed().as_secs(), 10, "{error}");

@@ -254,13 +254,13 @@ struct InFlight(Arc<Mutex<Log>>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.lock().expect("whole").in_flight -= 1;
+        self.0.lock().expect("not poisoned").in_flight -= 1;
     }
 }
 
 impl Server {
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().expect("whole")
+        self.log.lock().expect("not poisoned")
     }
 
     async fn call(self, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
@@ -279,7 +279,7 @@ impl Server {
                 let number = self.count(|log| &mut log.cancels);
                 self.cancel(number).await
             }
-            other => panic!("nothing else is called: {other}"),
+            other => panic!("unexpected method {other}"),
         }
     }
 
@@ -576,7 +576,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
         let Some(ended) = ended.await.ok().and_then(Result::ok) else {
             self.given_up += 1;
-            // The wait may not have begun by then.
+            // If no wait had begun before, the wait of this cancel may not have begun either.
             self.over = before.and(self.over);
             return None;
         };
@@ -609,25 +609,39 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
                 ended.map(|ended| ended.expect("every wait ends"))
             }
             Last::Await => {
-                let operation = self.operation.take().expect("it is here");
+                let operation = self
+                    .operation
+                    .take()
+                    .expect("the operation was not consumed");
                 let ended = tokio::time::timeout(WEEK, operation.into_future());
                 let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
                 ended.map(|ended| ended.expect("every wait ends"))
             }
             Last::Watch => {
-                let watch = self.operation.take().expect("it is here").watch();
+                let watch = self
+                    .operation
+                    .take()
+                    .expect("the operation was not consumed")
+                    .watch();
                 let ended = tokio::time::timeout(WEEK, watch.result());
                 let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
                 ended.map(|ended| ended.expect("every watch ends"))
             }
             Last::DropFuture(slice) => {
-                let operation = self.operation.take().expect("it is here");
+                let operation = self
+                    .operation
+                    .take()
+                    .expect("the operation was not consumed");
                 let ended = tokio::time::timeout(slice, operation.into_future());
                 let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
                 ended.and_then(Result::ok)
             }
             Last::DropWatch(slice) => {
-                let mut watch = self.operation.take().expect("it is here").watch();
+                let mut watch = self
+                    .operation
+                    .take()
+                    .expect("the operation was not consumed")
+                    .watch();
                 let snapshots = async { while watch.next().await.is_some() {} };
                 match tokio::time::timeout(slice, snapshots).await {
                     Ok(()) => AssertUnwindSafe(watch.result()).catch_unwind().await.ok(),
@@ -640,7 +654,9 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
     }
 
     fn operation(&mut self) -> &mut Operation<R> {
-        self.operation.as_mut().expect("it is here")
+        self.operation
+            .as_mut()
+            .expect("the operation was not consumed")
     }
 
     /// Checks that the end claims no more than the server has answered.
@@ -715,8 +731,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let (case, server) = (&self.case, &self.server);
         let done = match &self.operation {
             Some(operation) => operation.snapshot().is_done(),
-            // The operation is gone, so whether it was done is taken from the log: each answer that the server sent was
-            // received.
+            // The operation was consumed. The log shows whether it was done, since the client received every answer that the
+            // server sent.
             None => {
                 let log = server.log();
                 let dones = [Answer::Succeeded, Answer::Failed, Answer::Nothing];
@@ -743,7 +759,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let timed_out =
             |error: &OperationError| matches!(error.kind(), OperationErrorKind::TimedOut { .. });
         let timed_out = matches!(end, Some(Err(error)) if timed_out(error));
-        // A dropped wait may have been about to return its error, so its request to cancel may have been sent.
+        // A wait that was dropped shortly before its end may have sent its request to cancel.
         let errors = usize::from(timed_out) + self.given_up;
         let on_timeout = usize::from(case.cancel_on_timeout) * errors;
         let most = self.cancel_requests + on_timeout + usize::from(armed);
@@ -766,7 +782,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
-    fn every_wait_for_one_operation_ends_in_time_and_says_only_what_is_known(case in case()) {
+    fn every_wait_for_one_operation_ends_in_time_and_claims_only_what_is_known(case in case()) {
         crate::random_watcher::quiet();
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build();

@@ -107,8 +107,8 @@ enum Dropped {
     Never,
     /// This number of milliseconds after its start.
     After(u64),
-    /// The server drops the wait while it handles the call whose number is the first field. The second field says where: in
-    /// `call` (0), when the call's future is polled (1), or when that future is dropped (2).
+    /// The transport drops the wait during the call with the first number. The second number is the place: in `call` (0), in a
+    /// `poll` of the call's future (1), or in the drop of that future (2).
     Within(usize, u8),
     /// After this number of polls of its future.
     Polled(u8),
@@ -411,7 +411,7 @@ impl World {
             "GetApi" => {
                 let name = GetApiRequest::decode(body).expect("a request").name;
                 let number = all.clone().find(|number| self.target(*number) == name);
-                let target = self.plan.scripts[number.expect("it is one of them")].target;
+                let target = self.plan.scripts[number.expect("the target of a script")].target;
                 let state = match target {
                     Target::Ready => api::State::Active,
                     Target::Changing => api::State::Updating,
@@ -481,7 +481,6 @@ impl Service<GrpcRequest> for Transport {
             let body = rpc.into_body().collect().await?.to_bytes();
             let body = &body[5..];
             let name = match method.as_str() {
-                // Both requests have one field, the name.
                 "GetApi" => GetApiRequest::decode(body).expect("a request").name,
                 "ListOperations" => ListOperationsRequest::decode(body).expect("a request").name,
                 _ => GetOperationRequest::decode(body).expect("a request").name,
@@ -577,7 +576,7 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> WaitRecor
     let begins = Duration::from_millis(wait.begins);
     sleep_until(world.began + begins).await;
     let watcher = world.watcher();
-    let watcher = watcher.expect("it is there");
+    let watcher = watcher.expect("the watcher of the world");
     let (operation, script) = world.script(&wait);
     let name = world.name(operation);
     let began = world.now();
@@ -596,7 +595,7 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> WaitRecor
         Box::pin(async move { watched.await.map(|_| ()) })
     };
     drop(watcher);
-    *world.held[number].lock().expect("whole") = Some(future);
+    *world.held[number].lock().expect("not poisoned") = Some(future);
     world.begun[number].set(began).expect("it begins once");
     poll_to_end(world, number).await
 }
@@ -655,7 +654,7 @@ async fn poll_to_end(world: Arc<World>, number: usize) -> WaitRecord {
     (began, world.now(), ended)
 }
 
-/// Returns the world of a schedule, and a client of this world. The world has the watcher of the client.
+/// Creates the world of a schedule, and a client whose transport is this world. The world holds the client's watcher.
 fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     let world = Arc::new(World {
         began: Instant::now(),
@@ -675,7 +674,7 @@ fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     let client = client.build().expect("the settings are valid");
     let watcher = client.watcher().with_rate(world.plan.rate).expect("valid");
     let watcher = watcher.with_threshold(world.plan.threshold);
-    *world.watcher.lock().expect("whole") = Some(watcher);
+    *world.watcher.lock().expect("not poisoned") = Some(watcher);
     (world, client)
 }
 
@@ -688,7 +687,7 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
     for wait in waits.collect::<Vec<_>>() {
         went.push(wait.await.expect("no wait panics"));
     }
-    let watcher = world.watcher.lock().expect("whole").take();
+    let watcher = world.watcher.lock().expect("not poisoned").take();
     let pending = watcher.as_ref().map(Watcher::pending);
     drop((watcher, client));
     sleep(Duration::from_millis(100)).await;
@@ -789,7 +788,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
             }
         }
     }
-    let watcher = world.watcher.lock().expect("whole").take();
+    let watcher = world.watcher.lock().expect("not poisoned").take();
     let pending = watcher.as_ref().map(Watcher::pending);
     drop((watcher, client));
     for runtime in std::iter::once(&first).chain(&other) {
@@ -835,7 +834,7 @@ fn ended_in_time(
     let latest = (began + wait.total + wait.poll_timeout).max(resumed) + ROUNDED + world.skew;
     prop_assert!(
         result.is_none() || *ended <= latest,
-        "{wait:?} ended at {ended} ms: {result:?}"
+        "{wait:?} ended too late, at {ended} ms: {result:?}"
     );
     Ok(())
 }
@@ -882,13 +881,13 @@ fn result_is_possible(
     };
     prop_assert!(
         possible,
-        "{wait:?} of {script:?} ended at {ended} ms: {result:?}"
+        "impossible result of {wait:?} of {script:?} at {ended} ms: {result:?}"
     );
     Ok(())
 }
 
-/// Checks the waits of the first location, of which only listings may fail. Other locations must not delay these waits, so they
-/// end in time and with the outcome of the operation.
+/// Checks the waits of the first location, where only listings may fail. Other locations must not delay these waits, so they end
+/// in time and with the outcome of the operation.
 fn other_locations_caused_no_delay(
     world: &World,
     wait: &Wait,
@@ -907,18 +906,18 @@ fn other_locations_caused_no_delay(
     let busy = script.outcome == Outcome::Nothing && script.target == Target::Changing;
     prop_assert!(
         !timed_out || busy,
-        "{wait:?} of {script:?} has not seen the end"
+        "{wait:?} of {script:?} timed out after the operation had ended"
     );
     prop_assert!(
         *ended <= seen || busy,
-        "{wait:?} of {script:?} ended at {ended} ms"
+        "{wait:?} of {script:?} ended too late, at {ended} ms"
     );
     Ok(())
 }
 
 /// Checks that each call was sent while there was a wait for the operation, target or location that the call names.
 fn each_call_had_a_wait(world: &World, went: &[WaitRecord]) -> Result<(), TestCaseError> {
-    let sent = world.sent.lock().expect("whole").clone();
+    let sent = world.sent.lock().expect("not poisoned").clone();
     for call in sent {
         let concerns = |wait: &Wait| {
             let (number, script) = world.script(wait);
@@ -933,7 +932,7 @@ fn each_call_had_a_wait(world: &World, went: &[WaitRecord]) -> Result<(), TestCa
             let (first, last) = (began.saturating_sub(world.skew), ended + world.skew);
             concerns(wait) && first <= call.at && call.at <= last
         });
-        prop_assert!(reason, "{call:?}: nobody waits for it, {went:?}");
+        prop_assert!(reason, "no wait needed {call:?}: {went:?}");
     }
     Ok(())
 }
@@ -982,17 +981,17 @@ fn runs<P: std::fmt::Debug>(
 }
 
 #[test]
-fn every_wait_ends_in_time_and_tells_the_truth_on_random_schedules() {
+fn every_wait_ends_in_time_with_a_possible_result_on_random_schedules() {
     runs(2, &plans(), |plan| paused().block_on(run(plan)));
 }
 
 #[test]
-fn every_wait_ends_in_time_and_tells_the_truth_on_further_random_schedules() {
+fn every_wait_ends_in_time_with_a_possible_result_on_further_random_schedules() {
     runs(4, &plans(), |plan| paused().block_on(run(plan)));
 }
 
 #[test]
-fn every_wait_ends_in_time_and_tells_the_truth_on_random_schedules_of_two_runtimes() {
+fn every_wait_ends_in_time_with_a_possible_result_on_random_schedules_of_two_runtimes() {
     runs(4, &(plans(), seconds()), |(plan, second)| {
         run_on_two(plan, &second)
     });

@@ -26,7 +26,8 @@ use tonic::{Code, Status};
 use crate::common::ok;
 use crate::play::{active, running, succeeded};
 
-/// Returns a client of a server that is a function of method and name. Every request of a watcher begins with a name.
+/// Returns a client of a server that is a function of method and name. The name is that of the operation, the target, or the
+/// location of a listing.
 pub(crate) fn client<F>(
     server: impl Fn(String, String) -> F + Clone + Send + Sync + 'static,
 ) -> ApiGateway
@@ -334,7 +335,7 @@ async fn each_wait_for_one_operation_has_its_own_total_and_its_own_delays() {
         one(every(secs(100))),
         one(every(secs(1))),
     );
-    let error = short.0.expect_err("its time was over");
+    let error = short.0.expect_err("the wait timed out");
     assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
     assert_eq!(error.elapsed().as_secs(), 2);
     assert_eq!(
@@ -342,7 +343,7 @@ async fn each_wait_for_one_operation_has_its_own_total_and_its_own_delays() {
         (active(), active())
     );
     assert!(often.1 < secs(32), "{:?}", often.1);
-    assert_eq!(rare.1, often.1, "an answer is for all");
+    assert_eq!(rare.1, often.1, "one answer ends both waits");
 }
 
 #[tokio::test(start_paused = true)]
@@ -373,7 +374,7 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_has_its_whole_total_even_if_another_finds_a_target_that_is_not_ready() {
+async fn a_wait_keeps_its_total_timeout_if_another_wait_finds_a_target_that_is_not_ready() {
     let client = client(move |method, _| async move {
         if method == "GetApi" {
             return Ok(ok(&Api {
@@ -593,12 +594,12 @@ async fn a_hung_location_has_eight_calls_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn locations_with_many_due_operations_share_the_turns() {
+async fn locations_with_many_due_operations_share_the_rate_equally() {
     let calls = Arc::new(Mutex::new([0_u32; 3]));
     let count = Arc::clone(&calls);
     let client = client(move |_, name| {
         let location = (0..3).find(|it| name.contains(&format!("/l{it}/")));
-        count.lock().expect("whole")[location.expect("one of them")] += 1;
+        count.lock().expect("not poisoned")[location.expect("one of them")] += 1;
         async { not_done() }
     });
     let watcher = client.watcher().with_threshold(usize::MAX);
@@ -606,7 +607,7 @@ async fn locations_with_many_due_operations_share_the_turns() {
     let waits = (0..2100).map(|number| wait(&watcher, &client, name(&location(number), number)));
     let waits: Vec<_> = waits.collect();
     sleep(secs(60)).await;
-    let calls = *calls.lock().expect("whole");
+    let calls = *calls.lock().expect("not poisoned");
     assert!(
         calls.iter().all(|calls| (380..=420).contains(calls)),
         "{calls:?}"
@@ -697,14 +698,14 @@ async fn a_call_that_no_wait_needs_any_more_is_aborted_or_never_sent() {
     struct Sent(Arc<Mutex<Vec<&'static str>>>);
     impl Drop for Sent {
         fn drop(&mut self) {
-            self.0.lock().expect("whole").push("dropped");
+            self.0.lock().expect("not poisoned").push("dropped");
         }
     }
 
     let log = Arc::new(Mutex::new(Vec::new()));
     let server = Arc::clone(&log);
     let client = client(move |_, _| {
-        server.lock().expect("whole").push("sent");
+        server.lock().expect("not poisoned").push("sent");
         let sent = Sent(Arc::clone(&server));
         async move {
             std::future::pending::<()>().await;
@@ -717,15 +718,15 @@ async fn a_call_that_no_wait_needs_any_more_is_aborted_or_never_sent() {
     let second = wait(&watcher, &client, name("l", 1));
     sleep(secs(2)).await;
     assert_eq!(
-        *log.lock().expect("whole"),
+        *log.lock().expect("not poisoned"),
         ["sent"],
         "the second waits for its turn"
     );
     drop((first, second));
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(*log.lock().expect("whole"), ["sent", "dropped"]);
+    assert_eq!(*log.lock().expect("not poisoned"), ["sent", "dropped"]);
     sleep(secs(100)).await;
-    assert_eq!(log.lock().expect("whole").len(), 2);
+    assert_eq!(log.lock().expect("not poisoned").len(), 2);
     assert_eq!(watcher.pending(), 0);
 }
 
@@ -734,7 +735,7 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
     struct Back(Arc<Mutex<Option<Watcher>>>);
     impl Back {
         fn ask(&self) {
-            let watcher = self.0.lock().expect("whole").clone();
+            let watcher = self.0.lock().expect("not poisoned").clone();
             if let Some(watcher) = watcher {
                 let _ = watcher.pending();
             }
@@ -765,7 +766,7 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
         }
     });
     let watcher = client.watcher();
-    *place.lock().expect("whole") = Some(watcher.clone());
+    *place.lock().expect("not poisoned") = Some(watcher.clone());
     let mut waits = [0, 1].map(|number| wait(&watcher, &client, name("l", number)));
     for wait in &mut waits {
         let waker = Waker::from(Arc::new(Back(Arc::clone(&place))));
@@ -788,7 +789,7 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
     let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(second)));
     dropped.expect("no drop panics");
     sleep(secs(1)).await;
-    place.lock().expect("whole").take();
+    place.lock().expect("not poisoned").take();
     assert_eq!(watcher.pending(), 0);
 }
 

@@ -27,8 +27,8 @@ fn within(test: impl FnOnce() + Send + 'static) {
         sender.send(()).ok();
     });
     match end.recv_timeout(Duration::from_secs(300)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
-        _ => thread.join().expect("it holds"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test does not end"),
+        _ => thread.join().expect("the test passes"),
     }
 }
 
@@ -98,7 +98,7 @@ async fn polled_once(mut wait: WatchedWait<Api>, polled: mpsc::Sender<()>) -> Wa
 type Waited = Result<Api, OperationError>;
 
 fn is_lost(result: Waited, reason: &str) {
-    let error = result.expect_err("nobody polls for it");
+    let error = result.expect_err("no runtime polls the operation");
     assert!(
         matches!(error.kind(), OperationErrorKind::Polling),
         "{error}"

@@ -93,7 +93,7 @@ async fn another_client_resumes_a_handle_with_its_result_type() {
             assert_eq!(handle.result(), "google.cloud.apigateway.v1.Api");
             let error = client
                 .resume::<Gateway>(&handle)
-                .expect_err("it ends in an api");
+                .expect_err("the result type is Api");
             assert!(
                 error.to_string().contains("google.cloud.apigateway.v1.Api"),
                 "{error}"
@@ -199,7 +199,9 @@ async fn a_resumed_wait_judges_the_target_by_the_verb_and_the_start_time_of_the_
             || vec![gone(), crate::play::line("GetApi", &there)],
             async |client| {
                 let at_once = Schedule::default().not_found_grace(Duration::ZERO);
-                let operation = client.resume::<Api>(&handle).expect("it ends in an api");
+                let operation = client
+                    .resume::<Api>(&handle)
+                    .expect("the result type is Api");
                 match operation.with_schedule(at_once).await {
                     Ok(api) => assert!(succeeds && api == there, "{rest}"),
                     Err(error) => {
@@ -222,7 +224,9 @@ async fn a_resumed_wait_judges_the_target_by_the_verb_and_the_start_time_of_the_
         || vec![gone(), no_api()],
         async |client| {
             let at_once = Schedule::default().not_found_grace(Duration::ZERO);
-            let operation = client.resume::<()>(&handle).expect("it ends in nothing");
+            let operation = client
+                .resume::<()>(&handle)
+                .expect("the result type is Empty");
             let ended = operation.with_schedule(at_once).await;
             ended.expect("its api is gone");
         },
@@ -264,7 +268,10 @@ async fn a_handle_of_another_service_or_with_an_invalid_verb_or_time_is_refused(
     let old: Handle = serde_json::from_str(&old).expect("a handle");
     assert_eq!(old.service(), "apigateway.googleapis.com");
     let resumed = client.resume::<Api>(&old);
-    assert_eq!(resumed.expect("an earlier version").name(), NAME);
+    assert_eq!(
+        resumed.expect("a handle of an earlier version").name(),
+        NAME
+    );
 }
 
 #[tokio::test]
@@ -272,7 +279,7 @@ async fn an_invalid_operation_name_cannot_be_resumed() {
     let (client, _server) = talk(WAYS[0]);
     let error = client
         .operation::<Api>("operation-7")
-        .expect_err("an id is no name");
+        .expect_err("an id is not a name");
     assert!(error.is_invalid_name());
 }
 
@@ -326,7 +333,9 @@ fn a_watch_whose_runtime_ended_reports_when_the_operation_was_last_seen() {
     second.wait();
     runtime.shutdown_timeout(Duration::from_secs(10));
     let error = futures_util::FutureExt::now_or_never(watch.result());
-    let error = error.expect("it has ended").expect_err("nobody polls");
+    let error = error
+        .expect("it has ended")
+        .expect_err("the runtime has ended");
     assert!(matches!(error.kind(), OperationErrorKind::Polling));
     assert_eq!(error.snapshot().target().as_deref(), Some(API));
     assert_eq!(error.polls(), 1);
