@@ -483,6 +483,7 @@ const IMPERSONATED_ROWS: &[Row] = &[
             [IMPERSONATED, IMPERSONATION, "no token", CHECK_NETWORK],
         )
         .within(45),
+    // google-cloud-auth panics if a token has expired already.
     Row::new("impersonated, IAM returns an expired token")
         .json(file::impersonated_from_user)
         .fault(IAM, Answer::Expired)
