@@ -118,9 +118,9 @@ pub fn load_openapi<P: AsRef<Path>>(
 
 /// Loads descriptor sets (`.descriptor`, `.pb`) and service configurations (`.json`, `.yaml`, `.yml`) from files.
 ///
-/// As with `gcloud`, the `.proto` sources of a descriptor set are attached if they are in its folder or below. The path of a
-/// source in the config is the last part of its name in the set. The service uses the sources for display only. A source that
-/// does not exist is omitted.
+/// As with `gcloud`, the `.proto` sources of a descriptor set are attached if they are in the folder of the set or in a
+/// subfolder. The path of a source in the config is the last part of its name in the set. The service uses the sources for
+/// display only. A source that does not exist is omitted.
 ///
 /// ```no_run
 /// use apigateway_grpc::config_check::{check, load_grpc};
