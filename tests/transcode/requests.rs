@@ -102,7 +102,7 @@ async fn an_invalid_query_parameter_is_refused_with_its_name() {
         ("$callback=f", "`$callback` is not supported: JSONP"),
         (
             "$unknown=1",
-            "unknown system parameter `$unknown`: must be one of $alt, ",
+            "unknown system parameter `$unknown`: must be one of $access_token, $alt, ",
         ),
         ("$=1", "unknown system parameter `$`"),
     ];

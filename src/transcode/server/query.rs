@@ -107,8 +107,8 @@ impl Query {
             }
             _ if marked => {
                 return Err(format!(
-                    "unknown system parameter `{name}`: must be one of $alt, $fields, $key, $prettyPrint, $quotaUser, \
-                     $userProject and $.xgafv"
+                    "unknown system parameter `{name}`: must be one of $access_token, $alt, $fields, $key, \
+                     $oauth_token, $prettyPrint, $quotaUser, $uploadType, $upload_protocol, $userProject and $.xgafv"
                 ));
             }
             _ => return Ok(false),
