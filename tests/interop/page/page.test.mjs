@@ -605,7 +605,7 @@ test('the JSON of an open operation is copied in its current state', async () =>
   assert.equal(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).done, true);
 });
 
-test('shortcuts can be switched off', async () => {
+test('the settings show no token, and shortcuts can be switched off', async () => {
   const emulator = await emulatorWith('--operation-time', '0s', '--require-token', 's3cr3t', '--unreachable', 'us-east1');
   const page = await openPage(emulator.page);
   await live(page);
