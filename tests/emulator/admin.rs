@@ -85,7 +85,7 @@ async fn every_kind_of_fault_is_listed_as_it_was_set() {
 }
 
 #[tokio::test]
-async fn a_fault_occurs_as_often_as_it_was_set() {
+async fn a_fault_that_is_set_for_two_calls_makes_two_calls_fail() {
     let server = served().await;
     for transport in [Transport::Grpc, Transport::Rest] {
         let client = client(&server, transport);

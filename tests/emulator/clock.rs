@@ -97,7 +97,7 @@ async fn a_duration_out_of_range_is_rejected_with_its_field_its_value_and_the_ra
     let set = admin.create_fault(request).await.expect("valid");
     assert_eq!(set.into_inner().action, Some(Action::Delay(time)));
 
-    // Over HTTP/JSON a text out of range is rejected when it is read.
+    // Over HTTP/JSON, a duration out of range is rejected when the JSON is read.
     let body = r#"{"by": "315576000001s"}"#;
     let refused = send(&server, "POST /emulator/v1/clock:advance", "", body).await;
     let text = refused.body["error"]["message"].as_str().expect("a text");

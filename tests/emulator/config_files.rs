@@ -102,7 +102,7 @@ async fn a_config_with_invalid_files_is_failed_and_can_be_deleted_but_not_used()
         .service_client()
         .delete_api_config(request)
         .await
-        .expect("it can be");
+        .expect("a failed config can be deleted");
     tokio::time::advance(RUNS).await;
     let good = ended(&client, openapi(DOCUMENT)).await;
     assert!(

@@ -331,7 +331,7 @@ async fn an_api_that_is_being_deleted_accepts_no_config() {
     delete(&client, API).await.expect("it exists");
     let refused = configure(&client, "c", openapi(DOCUMENT))
         .await
-        .expect_err("going");
+        .expect_err("the api is being deleted");
     assert_eq!(refused.code(), Code::FailedPrecondition);
 }
 

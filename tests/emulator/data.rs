@@ -176,7 +176,9 @@ async fn a_reset_empties_the_file() {
     drop(update.expect("idle"));
     emulator.reset();
     let empty = seen(&client).await;
-    create(&client, "after").await.expect("it goes on");
+    create(&client, "after")
+        .await
+        .expect("a new api after the reset");
     let after_all = seen(&client).await;
     drop((client, emulator));
     let client = over(&after(3 * RUNS, &file));

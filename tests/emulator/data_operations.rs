@@ -238,7 +238,7 @@ async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
     let name = create(&over(&emulator), "a").await.expect("new").name;
     drop((fault, emulator));
     let refused = over(&after(SECOND, &file)).cancel_operation(&name).await;
-    let refused = refused.expect_err("it cannot be");
+    let refused = refused.expect_err("it cannot be cancelled");
     assert_eq!(refused.code(), Some(Code::Unimplemented));
 }
 

@@ -140,7 +140,7 @@ async fn a_stale_read_shows_the_state_before_the_last_change() {
     let lists = emulator.on(Method::LIST_APIS).times(2).stale();
     create(&client, "a").await.expect("a new api");
     assert_eq!(
-        get(&client, API).await.expect_err("before it").code(),
+        get(&client, API).await.expect_err("not created yet").code(),
         Code::NotFound
     );
     assert!(list(&client, "", "").await.expect("a page").apis.is_empty());

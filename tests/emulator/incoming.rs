@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::{API, create, get};
 
-/// Serves an emulator over a stream of this many pipes, which then ends. Returns a client builder that connects to them.
+/// Serves an emulator over a stream that returns this many pipes and then ends. Returns the builder of a client that connects to
+/// the pipes.
 fn served(
     builder: EmulatorBuilder,
     pipes: usize,

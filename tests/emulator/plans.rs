@@ -183,7 +183,10 @@ async fn a_cancellation_can_be_unimplemented_by_a_plan_or_by_a_fault() {
     let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
     let _plan = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
-    let error = client.cancel_operation(&name).await.expect_err("it cannot");
+    let error = client
+        .cancel_operation(&name)
+        .await
+        .expect_err("it cannot be cancelled");
     assert_eq!(error.code(), Some(Code::Unimplemented));
     assert!(
         !metadata(&client.get_operation(&name).await.expect("it exists")).requested_cancellation

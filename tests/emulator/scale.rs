@@ -28,7 +28,7 @@ impl Filled {
         Self { client, name }
     }
 
-    /// Returns the time of some reads of one operation, and of some pages.
+    /// Returns the time that some reads of one operation take, and the time that some pages take.
     async fn read(&self) -> (Duration, Duration) {
         let began = Instant::now();
         for _ in 0..100 {

@@ -187,7 +187,7 @@ async fn responses_have_no_limit_over_grpc_and_rest() {
 }
 
 #[tokio::test]
-async fn a_recorded_message_is_listed_up_to_256_kib_and_its_size_always() {
+async fn a_list_of_calls_has_messages_of_at_most_256_kib_and_the_size_of_every_message() {
     let (server, client) = server().await;
     for (id, size) in [("small", 128 << 10), ("large", 6 * MEBIBYTE)] {
         over_grpc(&client, id, config(size, 1))

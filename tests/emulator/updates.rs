@@ -172,7 +172,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_immutable_field_can_be_repeated_but_not_changed() {
+async fn an_immutable_field_can_be_sent_with_its_own_value_but_not_with_another() {
     let client = client();
     created(&client, "a").await;
     let managed = get(&client, API).await.expect("it exists").managed_service;

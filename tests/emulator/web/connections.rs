@@ -76,7 +76,7 @@ fn halves() -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_of_2500_connections_that_are_not_opened_end_after_ten_seconds() {
+async fn all_of_2500_connections_with_an_incomplete_opening_end_after_ten_seconds() {
     let began = Instant::now();
     let (serving, mut pipes) = served(Emulator::builder(), 2500);
     let halves = halves();

@@ -160,7 +160,7 @@ async fn a_request_is_read_to_its_end_before_it_is_refused() {
     let mut start = [0; 12];
     let early = ours.read_exact(&mut start);
     let early = tokio::time::timeout(Duration::from_secs(20), early).await;
-    early.expect_err("it is answered early");
+    early.expect_err("no answer before the end of the request");
     ours.write_all(b"}").await.expect("open");
     ours.read_exact(&mut start).await.expect("an answer");
     assert_eq!(&start, b"HTTP/1.1 421");
