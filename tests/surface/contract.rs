@@ -269,7 +269,7 @@ fn each_method_has_the_timeouts_retries_and_operation_types_of_the_contract() {
 }
 
 #[test]
-fn the_routing_keys_are_the_variables_of_the_http_rule_and_name_string_fields() {
+fn each_routing_key_is_the_variable_of_the_http_rules_and_the_path_of_a_string_field() {
     let messages = messages();
     for (method, (_, name, key, ..)) in Method::all().iter().zip(TABLE) {
         let keys: Vec<_> = method.routing().iter().map(|key| key.name()).collect();

@@ -276,7 +276,7 @@ async fn dropping_a_stream_of_items_ends_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_are_listed_by_the_name_of_their_parent_alone() {
+async fn operations_are_listed_by_the_name_of_their_parent_without_a_suffix() {
     let (client, mut server) = mock_client(|it| it);
     let refused = client.list_operations(format!("{PARENT}/operations"));
     let error = refused.first_page().await.expect_err("not a location");

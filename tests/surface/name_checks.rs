@@ -116,7 +116,7 @@ async fn only_a_location_is_a_parent_of_operations() {
 }
 
 #[tokio::test]
-async fn a_name_that_matches_the_pattern_is_sent_with_any_ids() {
+async fn a_name_that_matches_the_pattern_is_sent_even_if_its_ids_are_unusual() {
     let (client, arrived) = counted();
     let odd = [
         "projects/p/locations/l/operations/o",
