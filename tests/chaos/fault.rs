@@ -41,7 +41,7 @@ pub(crate) enum Inject {
     /// A fault of the server.
     Server(Habit),
     Source(Trouble),
-    /// Another server in place of the server.
+    /// During the fault, a server that breaks the rules replaces the emulator.
     Liar(Lie),
 }
 

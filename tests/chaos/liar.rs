@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The answers to the calls, by their number.
+/// The answers to the calls. The argument of a function is the number of the answer, from zero.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lie {
     pub(crate) http2: Http2,
@@ -53,6 +53,7 @@ pub(crate) struct Liar {
     task: JoinHandle<()>,
 }
 
+/// The part of the server that answers its connections.
 #[derive(Clone)]
 struct Mouth {
     lie: Lie,

@@ -175,13 +175,13 @@ impl Beyond {
             .timeout(Duration::from_millis(250))
             .keepalive(Duration::from_millis(100), Duration::from_millis(100))
             .retry(RetryPolicy::NEVER)
-            // More than one connection, and calls that wait for one.
+            // Few streams a connection, so that the client opens several connections and some calls wait for a stream.
             .max_streams(6)
             .build()
             .expect("valid")
     }
 
-    /// Never ends.
+    /// Changes the faults and the gRPC server behind the proxies. Never ends.
     async fn trouble(&self) {
         let servers = [self.server.address()].into_iter();
         let servers = servers.chain(self.fronts.iter().map(|front| front.address));

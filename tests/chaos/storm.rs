@@ -136,6 +136,9 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
     }
     // The emulator received one create before.
     let creates = emulator.call_count(Method::CREATE_API) - 1;
-    row.complain_if(creates != made, format!("{creates} creates for {made}"));
+    row.complain_if(
+        creates != made,
+        format!("{made} creates were called, {creates} were received"),
+    );
     row
 }
