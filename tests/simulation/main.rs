@@ -128,7 +128,7 @@ fn simulate(fault: Fault, seed: u64) -> Done {
         .rng_seed(chance.next())
         .tick_duration(Duration::from_millis(tick))
         .simulation_duration(2 * END)
-        // Held messages arrive at once.
+        // Held messages arrive all at once, so the buffer must have room for them.
         .tcp_capacity(1024)
         .build();
     plan::calm(&sim);

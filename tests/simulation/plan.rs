@@ -119,7 +119,7 @@ enum Step {
 /// The variants of a fault.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
-    /// A crash closes its connections visibly.
+    /// True if a crash closes the connections of the server with a FIN.
     fin: bool,
     /// The rate of the exponential distribution of latencies.
     rate: f64,
