@@ -106,8 +106,8 @@ pub(crate) fn run(data: &[u8]) {
             again.same || any || empty,
             "{name} changed when it was read again: {text}"
         );
-        // prost may reject what is accepted here: a field with another wire type or an invalid number, which is an unknown
-        // field here, or a value that is not UTF-8, even if a later value of the field replaces it.
+        // prost may reject input that is accepted here. A field with another wire type or an invalid number is an unknown
+        // field here. A value that is not UTF-8 is accepted here if a later value of the field replaces it.
         if let Some(Ok(same)) = judge.map(|same| same(rest, &again.wire)) {
             assert!(same, "{name} {text}");
         }
