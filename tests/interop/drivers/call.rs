@@ -1,6 +1,6 @@
 //! Makes the calls that standard input requests: `interop_call ENDPOINT grpc|rest|auto`.
 //!
-//! A request is `{"method": "/pkg.Service/Method", "request": wire, "case": text}`. Its answer is `{"reply": wire}`, or
+//! A request is `{"method": "/pkg.Service/Method", "request": wire, "case": text}`. The response is `{"response": wire}`, or
 //! `{"code": 5, "message": text, "details": wire}`. The case is sent as a header. Messages are gRPC wire bytes in base64, so
 //! only the transport reads and writes JSON.
 
@@ -31,21 +31,21 @@ async fn main() -> Result<()> {
         .transport(transport)
         .anonymous()
         .build()?;
-    for question in lines::questions() {
-        lines::answer(&call(client.stack(), &question?).await?)?;
+    for request in lines::requests() {
+        lines::respond(&call(client.stack(), &request?).await?)?;
     }
     Ok(())
 }
 
-async fn call(stack: Stack, question: &Value) -> Result<Value> {
-    let path: PathAndQuery = lines::text(question, "method")?.parse()?;
-    let request = Bytes::from(lines::decode(lines::text(question, "request")?)?);
-    let mut request = Request::new(request);
-    let case = lines::text(question, "case")?.parse()?;
-    request.metadata_mut().insert("interop-case", case);
-    let outcome = Grpc::new(stack).unary(request, path, Raw).await;
+async fn call(stack: Stack, request: &Value) -> Result<Value> {
+    let path: PathAndQuery = lines::text(request, "method")?.parse()?;
+    let message = Bytes::from(lines::decode(lines::text(request, "request")?)?);
+    let mut call = Request::new(message);
+    let case = lines::text(request, "case")?.parse()?;
+    call.metadata_mut().insert("interop-case", case);
+    let outcome = Grpc::new(stack).unary(call, path, Raw).await;
     Ok(match outcome {
-        Ok(reply) => json!({"reply": lines::encode(reply.get_ref())}),
+        Ok(response) => json!({"response": lines::encode(response.get_ref())}),
         Err(status) => json!({
             "code": status.code() as i32,
             "message": status.message(),

@@ -1,8 +1,8 @@
 //! Converts messages to JSON and back, as standard input requests: `interop_json [DESCRIPTOR_SET]`.
 //!
-//! A request is `{"type": full name, "json": text}` or `{"type": full name, "wire": base64}`. Its answer is `{"wire": base64}`,
-//! `{"json": text}` or `{"error": text}`. `"enums_as_numbers": true` and `"strict": true` set options. Without a descriptor set
-//! the types are those of the contract.
+//! A request is `{"type": full name, "json": text}` or `{"type": full name, "wire": base64}`. The response is
+//! `{"wire": base64}`, `{"json": text}` or `{"error": text}`. `"enums_as_numbers": true` and `"strict": true` set options.
+//! Without a descriptor set the types are those of the contract.
 
 mod lines;
 
@@ -18,26 +18,26 @@ fn main() -> Result<()> {
         Some(path) => Schema::new(&fs::read(path)?)?,
         None => Schema::new(FILE_DESCRIPTOR_SET)?,
     };
-    for question in lines::questions() {
-        lines::answer(&convert(&schema, &question?)?)?;
+    for request in lines::requests() {
+        lines::respond(&convert(&schema, &request?)?)?;
     }
     Ok(())
 }
 
-fn convert(schema: &Schema, question: &Value) -> Result<Value> {
-    let name = lines::text(question, "type")?;
+fn convert(schema: &Schema, request: &Value) -> Result<Value> {
+    let name = lines::text(request, "type")?;
     let mut options = JsonOptions::default();
-    options.enums_as_numbers = question["enums_as_numbers"] == true;
-    options.strict = question["strict"] == true;
-    let answer = match question["json"].as_str() {
+    options.enums_as_numbers = request["enums_as_numbers"] == true;
+    options.strict = request["strict"] == true;
+    let response = match request["json"].as_str() {
         Some(text) => schema
             .json_to_wire(name, text.as_bytes(), options)
             .map(|wire| json!({"wire": lines::encode(&wire)})),
         None => {
-            let wire = lines::decode(lines::text(question, "wire")?)?;
+            let wire = lines::decode(lines::text(request, "wire")?)?;
             let text = schema.wire_to_json(name, &wire, options);
             text.map(|text| json!({"json": text}))
         }
     };
-    Ok(answer.unwrap_or_else(|error| json!({"error": error.to_string()})))
+    Ok(response.unwrap_or_else(|error| json!({"error": error.to_string()})))
 }

@@ -10,21 +10,21 @@ use serde_json::Value;
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Returns the requests on standard input.
-pub(crate) fn questions() -> impl Iterator<Item = Result<Value>> {
+pub(crate) fn requests() -> impl Iterator<Item = Result<Value>> {
     let lines = io::stdin().lock().lines();
     lines.map(|line| Ok(serde_json::from_str(&line?)?))
 }
 
-/// Writes one answer to standard output and flushes it.
-pub(crate) fn answer(value: &Value) -> Result<()> {
+/// Writes one response to standard output and flushes it.
+pub(crate) fn respond(value: &Value) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{value}")?;
     Ok(out.flush()?)
 }
 
 /// Returns a required member of a request.
-pub(crate) fn text<'a>(question: &'a Value, name: &str) -> Result<&'a str> {
-    question[name]
+pub(crate) fn text<'a>(request: &'a Value, name: &str) -> Result<&'a str> {
+    request[name]
         .as_str()
         .ok_or_else(|| format!("the request has no `{name}`").into())
 }

@@ -3,11 +3,11 @@
 //! A request is one of
 //!
 //! - `{"do": "create", "parent": text, "id": text, "api": wire}`: starts to create an api and waits for it,
-//! - `{"do": "start", …}`: the same without the wait; the answer is `{"handle": object}`,
+//! - `{"do": "start", …}`: the same without the wait; the response is `{"handle": object}`,
 //! - `{"do": "await" | "watch" | "cancel", "handle": object}`: resumes an operation by its handle.
 //!
-//! The end of an operation is `{"result": wire}`, or `{"error": kind, "status": wire, "text": text, …}`. The answer of a watch also
-//! has its `snapshots`, and the answer of a cancellation has its outcome in `came`.
+//! The response is the outcome of the operation: `{"result": wire}`, or `{"error": kind, "status": wire, "text": text, …}`. The
+//! response to a watch also has `snapshots`, and the response to a cancel has `cancellation`, how the cancellation ended.
 
 mod lines;
 
@@ -39,21 +39,21 @@ async fn main() -> Result<()> {
         .transport(transport)
         .anonymous()
         .build()?;
-    for question in lines::questions() {
-        lines::answer(&answer(&client, &question?).await?)?;
+    for request in lines::requests() {
+        lines::respond(&serve(&client, &request?).await?)?;
     }
     Ok(())
 }
 
-async fn answer(client: &ApiGateway, question: &Value) -> Result<Value> {
-    match lines::text(question, "do")? {
-        "create" => Ok(ending(often(create(client, question).await?)?.await)),
+async fn serve(client: &ApiGateway, request: &Value) -> Result<Value> {
+    match lines::text(request, "do")? {
+        "create" => Ok(outcome(poll_often(create(client, request).await?)?.await)),
         "start" => {
-            let handle = create(client, question).await?.handle();
+            let handle = create(client, request).await?.handle();
             Ok(json!({"handle": handle}))
         }
         verb => {
-            let handle = Handle::deserialize(&question["handle"])?;
+            let handle = Handle::deserialize(&request["handle"])?;
             match handle.result() {
                 "google.protobuf.Empty" => resume::<()>(client, verb, &handle).await,
                 _ => resume::<Api>(client, verb, &handle).await,
@@ -62,12 +62,9 @@ async fn answer(client: &ApiGateway, question: &Value) -> Result<Value> {
     }
 }
 
-async fn create(client: &ApiGateway, question: &Value) -> Result<Operation<Api>> {
-    let (parent, id) = (
-        lines::text(question, "parent")?,
-        lines::text(question, "id")?,
-    );
-    let api = lines::decode(lines::text(question, "api")?)?;
+async fn create(client: &ApiGateway, request: &Value) -> Result<Operation<Api>> {
+    let (parent, id) = (lines::text(request, "parent")?, lines::text(request, "id")?);
+    let api = lines::decode(lines::text(request, "api")?)?;
     let api = Api::decode(api.as_slice())?;
     Ok(client.create_api(parent, id, api).await?)
 }
@@ -77,50 +74,50 @@ async fn resume<R: OperationResult + Name>(
     verb: &str,
     handle: &Handle,
 ) -> Result<Value> {
-    let mut operation = often(client.resume::<R>(handle)?)?;
+    let mut operation = poll_often(client.resume::<R>(handle)?)?;
     match verb {
-        "await" => Ok(ending(operation.await)),
+        "await" => Ok(outcome(operation.await)),
         "watch" => {
             let mut watch = operation.watch();
             let mut snapshots = Vec::new();
             while let Some(snapshot) = watch.next().await {
-                snapshots.push(seen(&snapshot));
+                snapshots.push(of_snapshot(&snapshot));
             }
-            let mut answer = ending(watch.result().await);
-            answer["snapshots"] = snapshots.into();
-            Ok(answer)
+            let mut response = outcome(watch.result().await);
+            response["snapshots"] = snapshots.into();
+            Ok(response)
         }
         "cancel" => {
-            let (came, mut answer) = match operation.cancel().await {
-                Ok(Cancellation::Cancelled(error)) => ("cancelled", ending::<R>(Err(error))),
+            let (cancellation, mut response) = match operation.cancel().await {
+                Ok(Cancellation::Cancelled(error)) => ("cancelled", outcome::<R>(Err(error))),
                 Ok(Cancellation::CompletedAnyway(result)) => {
-                    ("completed anyway", ending(Ok(result)))
+                    ("completed anyway", outcome(Ok(result)))
                 }
-                Ok(Cancellation::Failed(error)) => ("failed", ending::<R>(Err(error))),
+                Ok(Cancellation::Failed(error)) => ("failed", outcome::<R>(Err(error))),
                 Ok(Cancellation::Unsupported) => ("unsupported", json!({})),
                 Ok(_) => return Err("unknown outcome of the cancellation".into()),
-                Err(error) => ("no end seen", ending::<R>(Err(error))),
+                Err(error) => ("error", outcome::<R>(Err(error))),
             };
-            answer["came"] = came.into();
-            Ok(answer)
+            response["cancellation"] = cancellation.into();
+            Ok(response)
         }
         other => Err(format!("unknown verb: {other}").into()),
     }
 }
 
-/// Polls as often as possible, for a few seconds.
-fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
+/// Polls every 250 ms, for at most ten seconds.
+fn poll_often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(250);
     let schedule = Schedule::default().delays(delay, 1.0, delay)?;
     Ok(operation.with_schedule(schedule.total_timeout(Duration::from_secs(10))))
 }
 
-fn seen(snapshot: &Snapshot) -> Value {
+fn of_snapshot(snapshot: &Snapshot) -> Value {
     lines::encode(&snapshot.raw().encode_to_vec())
 }
 
-fn ending<R: OperationResult>(ended: std::result::Result<R, OperationError>) -> Value {
-    let error = match ended {
+fn outcome<R: OperationResult>(result: std::result::Result<R, OperationError>) -> Value {
+    let error = match result {
         Ok(result) => return json!({"result": lines::encode(&result.encode_to_vec())}),
         Err(error) => error,
     };
@@ -129,7 +126,7 @@ fn ending<R: OperationResult>(ended: std::result::Result<R, OperationError>) -> 
         OperationErrorKind::Cancelled(_) => "cancelled",
         OperationErrorKind::WrongResult { .. } => "wrong result",
         OperationErrorKind::MalformedResult { .. } => "malformed result",
-        OperationErrorKind::MissingResult => "without result",
+        OperationErrorKind::MissingResult => "missing result",
         OperationErrorKind::Polling => "polling",
         OperationErrorKind::TimedOut { .. } => "timed out",
         OperationErrorKind::Expired => "expired",

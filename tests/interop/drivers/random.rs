@@ -3,11 +3,11 @@
 //! A request is one of
 //!
 //! - `{"seed": number, "wild": bool}`: generates a descriptor set, and some messages of each type. `wild` adds parts that
-//!   encoders do not write. The answer is `{"set": base64, "cases": [case, …]}`. A case is
+//!   encoders do not write. The response is `{"set": base64, "cases": [case, …]}`. A case is
 //!   `{"type": full name, "wire": base64, "json": text}`, with `"error": text` instead of `json` if the message has no JSON
 //!   form.
-//! - `{"seed": number, "reads": [{"type": full name, "json": text}, …]}`: reads JSON with the same descriptor set. The answer is
-//!   `{"read": [result, …]}`. A result is `{"wire": base64}` or `{"error": text}`.
+//! - `{"seed": number, "reads": [{"type": full name, "json": text}, …]}`: reads JSON with the same descriptor set. The response
+//!   is `{"read": [result, …]}`. A result is `{"wire": base64}` or `{"error": text}`.
 
 mod lines;
 #[path = "../../common/random_sets/mod.rs"]
@@ -22,20 +22,20 @@ use serde_json::{Value, json};
 const MESSAGES: usize = 4;
 
 fn main() -> Result<()> {
-    for question in lines::questions() {
-        lines::answer(&answer(&question?)?)?;
+    for request in lines::requests() {
+        lines::respond(&serve(&request?)?)?;
     }
     Ok(())
 }
 
-fn answer(question: &Value) -> Result<Value> {
-    let seed = question["seed"]
+fn serve(request: &Value) -> Result<Value> {
+    let seed = request["seed"]
         .as_u64()
         .ok_or("the request has no `seed`")?;
     let set = Set::random(seed);
     let encoded = set.encoded();
     let schema = Schema::new(&encoded)?;
-    if let Some(reads) = question["reads"].as_array() {
+    if let Some(reads) = request["reads"].as_array() {
         let mut options = JsonOptions::default();
         options.strict = true;
         let read = reads.iter().map(|read| {
@@ -48,7 +48,7 @@ fn answer(question: &Value) -> Result<Value> {
         });
         return Ok(json!({"read": read.collect::<Result<Vec<_>>>()?}));
     }
-    let is_wild = question["wild"] == true;
+    let is_wild = request["wild"] == true;
     let wild = Wild {
         pieces: is_wild,
         closed: is_wild,

@@ -12,7 +12,7 @@ HANG_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     version: str
     status: int
     headers: list[tuple[str, str]]
@@ -25,7 +25,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def curl(url: str, *options: str, version: str = "1.1") -> Answer:
+def curl(url: str, *options: str, version: str = "1.1") -> Response:
     """Sends one request. `options` are those of curl: -X VERB, -d DATA and -H HEADER."""
     if shutil.which("curl") is None:
         if version != "1.1":
@@ -52,10 +52,10 @@ def curl(url: str, *options: str, version: str = "1.1") -> Answer:
     spoken, status, *_ = first.split(" ")
     pairs = [line.partition(":") for line in lines]
     headers = [(name.lower(), value.strip()) for name, _, value in pairs]
-    return Answer(spoken.removeprefix("HTTP/"), int(status), headers, body)
+    return Response(spoken.removeprefix("HTTP/"), int(status), headers, body)
 
 
-def by_python(url: str, *options: str) -> Answer:
+def by_python(url: str, *options: str) -> Response:
     """Sends the request that curl would send for these options."""
     verb, data, headers = None, None, {}
     for option, value in zip(options[::2], options[1::2], strict=True):
@@ -78,6 +78,6 @@ def by_python(url: str, *options: str) -> Answer:
         connection.request(verb or ("GET" if data is None else "POST"), target, data, headers)
         reply = connection.getresponse()
         pairs = [(name.lower(), value) for name, value in reply.getheaders()]
-        return Answer("1.1", reply.status, pairs, reply.read())
+        return Response("1.1", reply.status, pairs, reply.read())
     finally:
         connection.close()

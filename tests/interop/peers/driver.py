@@ -18,13 +18,13 @@ CASE = "interop-case"
 HANG_SECONDS = 400
 
 
-def ask(command: list, questions: list[dict]) -> list[dict]:
-    """Returns one answer for each request."""
+def run_driver(command: list, requests: list[dict]) -> list[dict]:
+    """Returns one response for each request."""
     home = Path(os.environ["INTEROP_WORK"]) / "home"
     home.mkdir(exist_ok=True)
     finished = subprocess.run(
         command,
-        input="".join(json.dumps(question) + "\n" for question in questions).encode(),
+        input="".join(json.dumps(request) + "\n" for request in requests).encode(),
         env={"HOME": str(home), "PATH": os.environ["PATH"]},
         cwd=home,
         capture_output=True,
@@ -34,13 +34,13 @@ def ask(command: list, questions: list[dict]) -> list[dict]:
     if finished.returncode != 0:
         raise AssertionError(f"{command} exited {finished.returncode}\n{output}")
     # Not splitlines(), which ends a line at U+2028 as well.
-    answers = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
-    if len(answers) != len(questions):
-        raise AssertionError(f"{len(questions)} questions, {len(answers)} answers\n{output}")
-    return answers
+    responses = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
+    if len(responses) != len(requests):
+        raise AssertionError(f"{len(requests)} requests, {len(responses)} responses\n{output}")
+    return responses
 
 
-def example(name: str) -> str:
+def driver_path(name: str) -> str:
     """The path of a driver that cargo built."""
     return str(Path(os.environ["INTEROP_DRIVERS"]) / name)
 
@@ -56,29 +56,29 @@ def to_wire(text: str) -> bytes:
 class Outcome:
     """The outcome of a call for the client: a response or a status."""
 
-    def __init__(self, path: str, answer: dict) -> None:
-        self.reply = self.status = None
-        if "reply" in answer:
-            self.reply = class_of(METHODS[path].output_type).FromString(to_wire(answer["reply"]))
+    def __init__(self, path: str, response: dict) -> None:
+        self.response = self.status = None
+        if "response" in response:
+            self.response = class_of(METHODS[path].output_type).FromString(to_wire(response["response"]))
         else:
-            self.status = status_pb2.Status.FromString(to_wire(answer["details"]))
-            self.status.code = answer["code"]
-            self.status.message = answer["message"]
+            self.status = status_pb2.Status.FromString(to_wire(response["details"]))
+            self.status.code = response["code"]
+            self.status.message = response["message"]
 
     def __str__(self) -> str:
         if self.status is None:
-            return f"reply {self.reply}"
+            return f"response {self.response}"
         return f"{code_pb2.Code.Name(self.status.code)}: {self.status}"
 
 
 def call_all(command: list, cases: list) -> list[Outcome]:
     """Makes the calls in order in one process, each with its number as a header."""
-    questions = [
+    requests = [
         {"method": case.path, "request": to_text(wire(case.request)), "case": str(number)}
         for number, case in enumerate(cases)
     ]
-    answers = ask(command, questions)
-    return [Outcome(case.path, answer) for case, answer in zip(cases, answers, strict=True)]
+    responses = run_driver(command, requests)
+    return [Outcome(case.path, response) for case, response in zip(cases, responses, strict=True)]
 
 
 def wire(message) -> bytes:
@@ -87,4 +87,4 @@ def wire(message) -> bytes:
 
 
 def our_client(endpoint: str, transport: str) -> list:
-    return [example("interop_call"), endpoint, transport]
+    return [driver_path("interop_call"), endpoint, transport]

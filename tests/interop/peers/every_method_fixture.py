@@ -37,10 +37,10 @@ HTTP_STATUS = {
     "UNAUTHENTICATED": 401,
 }
 
-# The expected form of a received request: over gRPC, over REST through Envoy, and over REST through our own proxy.
-AS_SENT = attrgetter("request")
-OVER_REST = attrgetter("over_rest")
-OVER_OURS = attrgetter("with_body_as_it_is")
+# The expected form of a received request: over gRPC, and over REST through Envoy or our own proxy.
+OVER_GRPC = attrgetter("request")
+THROUGH_ENVOY = attrgetter("through_envoy")
+THROUGH_OUR_PROXY = attrgetter("through_our_proxy")
 
 
 class EveryMethodPeers:
@@ -67,7 +67,7 @@ def peers() -> EveryMethodPeers:
 
 
 class EveryMethodTest(unittest.TestCase):
-    """A test against the server of every method, which has no recorded requests at its start."""
+    """A test against the server of every method. The recorded requests are deleted before each test."""
 
     def setUp(self) -> None:
         self.server = peers().server
@@ -84,10 +84,10 @@ class EveryMethodTest(unittest.TestCase):
         for number, (case, outcome) in enumerate(zip(all_cases, outcomes, strict=True)):
             with self.subTest(str(case)):
                 calls = received.pop(str(number), [])
-                self.assertIsNotNone(outcome.reply, outcome)
+                self.assertIsNotNone(outcome.response, outcome)
                 self.assertEqual([call.method for call in calls], [case.path])
                 arrived = arrives(case)
                 self.assertEqual(calls[0].request, arrived)
                 expected = reply_to(case.path, arrived)
-                self.assertEqual(wire(canonical(outcome.reply)), wire(canonical(expected)))
+                self.assertEqual(wire(canonical(outcome.response)), wire(canonical(expected)))
         self.assertEqual(received, {}, "more was received than was sent")

@@ -32,7 +32,7 @@ METHODS = {
     f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods
 }
 
-BEYOND_THE_SCRIPT = Refusal(code_pb2.INTERNAL, "called more often than the test says")
+UNEXPECTED_CALL = Refusal(code_pb2.INTERNAL, "the test expects no further call")
 
 
 def reply_to(path: str, request):
@@ -66,7 +66,7 @@ class EveryMethodServer:
         self._lock = threading.Lock()
         self._received: list[Received] = []
         self._refusals: dict[str, Refusal] = {}
-        self._answers: dict[str, deque] = {}
+        self._responses: dict[str, deque] = {}
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=4),
             options=[("grpc.so_reuseport", 0)],
@@ -92,29 +92,29 @@ class EveryMethodServer:
         self._server.stop(grace=None).wait()
 
     def reset(self) -> None:
-        """Deletes requests, refusals and answers, at the start of each test."""
+        """Deletes requests, refusals and responses, at the start of each test."""
         with self._lock:
             self._received.clear()
             self._refusals.clear()
-            self._answers.clear()
+            self._responses.clear()
 
     def refuse(self, path: str, refusal: Refusal) -> None:
         """Sets the status that the method returns from now on."""
         with self._lock:
             self._refusals[path] = refusal
 
-    def answer(self, path: str, *answers) -> None:
-        """Sets the answers to the next calls of the method. An answer is a message or a refusal.
+    def respond(self, path: str, *responses) -> None:
+        """Sets the responses to the next calls of the method. A response is a message or a refusal.
 
         A further call gets INTERNAL, which no test expects.
         """
         with self._lock:
-            self._answers.setdefault(path, deque()).extend(answers)
+            self._responses.setdefault(path, deque()).extend(responses)
 
-    def left(self) -> dict[str, int]:
-        """Returns the number of unused answers of each method."""
+    def unused_responses(self) -> dict[str, int]:
+        """Returns the number of unused responses of each method."""
         with self._lock:
-            return {path: len(answers) for path, answers in self._answers.items() if answers}
+            return {path: len(responses) for path, responses in self._responses.items() if responses}
 
     def received(self) -> list[Received]:
         with self._lock:
@@ -128,9 +128,9 @@ class EveryMethodServer:
                     Received(path, request, metadata, remaining(context), context.peer())
                 )
                 reply = self._refusals.get(path)
-                if path in self._answers:
-                    answers = self._answers[path]
-                    reply = answers.popleft() if answers else BEYOND_THE_SCRIPT
+                if path in self._responses:
+                    responses = self._responses[path]
+                    reply = responses.popleft() if responses else UNEXPECTED_CALL
             if isinstance(reply, Refusal):
                 context.abort_with_status(rpc_status.to_status(reply.status))
             return reply_to(path, request) if reply is None else reply

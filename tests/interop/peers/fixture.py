@@ -54,7 +54,7 @@ def peers() -> Peers:
 
 
 class PeersTest(unittest.TestCase):
-    """A test against the two peers, which have no recorded requests at its start."""
+    """A test against the two peers. The recorded requests are deleted before each test."""
 
     def setUp(self) -> None:
         self.peers = peers()
@@ -84,7 +84,7 @@ class PeersTest(unittest.TestCase):
 
 
 def over_every_way(test):
-    """Runs a test over each route, as subtests without recorded requests on the server."""
+    """Runs a test over each route, as a subtest. The recorded requests are deleted before each."""
 
     @functools.wraps(test)
     def over_each(self: PeersTest) -> None:
@@ -107,7 +107,7 @@ def describe(name: str, endpoint: str, transport: str, *options: str, environmen
     if any(token in output for token in (script.GOOD_TOKEN, script.WRONG_TOKEN)):
         raise AssertionError(f"the token was printed\n{outcome}")
     if "panicked" in output or outcome.exit_code not in (0, 1, 2):
-        raise AssertionError(f"a crash\n{outcome}")
+        raise AssertionError(f"apigw crashed\n{outcome}")
     return outcome
 
 

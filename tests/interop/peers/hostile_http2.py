@@ -96,11 +96,11 @@ class Http2:
                 if isinstance(event, RequestReceived):
                     self.requests.append(list(event.headers))
                 elif isinstance(event, StreamEnded):
-                    self._answer(http2, event.stream_id)
+                    self._respond(http2, event.stream_id)
             connection.sock.sendall(http2.data_to_send())
             data = connection.read()
 
-    def _answer(self, http2: H2Connection, stream: int) -> None:
+    def _respond(self, http2: H2Connection, stream: int) -> None:
         reply = self._reply
         more = bool(reply.body or reply.trailers or reply.reset is not None)
         http2.send_headers(stream, [(":status", reply.status), *reply.headers], end_stream=not more)

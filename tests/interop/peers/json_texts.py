@@ -5,7 +5,7 @@ MAPS, PRESENT, CHOICE = "interop.v1.Maps", "interop.v1.Present", "interop.v1.Cho
 API = "google.cloud.apigateway.v1.Api"
 
 # Our engine and Python's protobuf both read these, as the same message.
-READ_ALIKE = [
+SAME_MESSAGE = [
     (API, ' \t\r\n{ "name" : "n" }\n '),
     (API, '{"display_name": "snake", "createTime": null}'),
     (API, '{"state": "ACTIVE", "labels": {"a": "b", "": ""}}'),
@@ -73,7 +73,7 @@ READ_ALIKE = [
 ]
 
 # Neither side reads these.
-REFUSED_ALIKE = [
+REJECTED_BY_BOTH = [
     (API, ""),
     (KNOWN, '{"timestamp": "2026-01-02t03:04:05z"}'),
     (API, "{"),
@@ -132,8 +132,8 @@ REFUSED_ALIKE = [
     (CHOICE, '{"aString": "a", "anInt64": "1"}'),
 ]
 
-# Only we read these, with the reason.
-WE_ALONE_READ = [
+# Only we read these. The reason is why we do.
+READ_ONLY_BY_US = [
     (SCALARS, '{"aString": "a", "aString": "b"}', "the last value of a duplicate name is used (RFC 8259 §4)"),
     (MAPS, '{"strings": {"a": "1", "a": "2"}}', "the last value of a duplicate key is used, as on the wire"),
     (KNOWN, '{"mask": "a_b"}', "clients send masks in snake case too"),
@@ -146,8 +146,8 @@ WE_ALONE_READ = [
     ("google.protobuf.FloatValue", "3.4028235e38", "the shortest text of the largest float"),
 ]
 
-# Only Python reads these, with the reason.
-THEY_ALONE_READ = [
+# Only Python reads these. The reason is why we do not.
+READ_ONLY_BY_PYTHON = [
     (API, "[]", "a message is an object"),
     (API, '"name"', "a message is an object"),
     (API, '{"state": 1.5}', "the number of an enum is an integer"),
@@ -158,18 +158,18 @@ THEY_ALONE_READ = [
     (KNOWN, '{"duration": "1.s"}', "digits follow the point"),
     (KNOWN, '{"duration": "1.0000000001s"}', "a fraction has at most nine digits"),
     (KNOWN, '{"value": {"a": 1e400}}', "the number is beyond the range of a double, and Python reads it as infinity"),
-    (CHOICE, '{"aNull": null, "aValue": null}', "two members of one oneof"),
+    (CHOICE, '{"aNull": null, "aValue": null}', "a oneof has at most one member"),
 ]
 
 # Both sides read these, but as different messages, with the reason.
-READ_APART = [
+DIFFERENT_MESSAGES = [
     (SCALARS, '{"aDouble": -0}', "Python's json reads -0 as an integer and loses the sign"),
     (KNOWN, '{"any": {}}', "we read `{}` as an absent Any, since some servers write `metadata: {}`"),
     (KNOWN, '{"mask": "a,,b"}', "we leave out the empty path"),
 ]
 
 # We read these, and reject them with `strict`. Python rejects them by default.
-STRICTLY_REFUSED = [
+REJECTED_IF_STRICT = [
     (API, '{"unknown": 1}'),
     (API, '{"unknown": null}'),
     (API, '{"state": "ANEW"}'),

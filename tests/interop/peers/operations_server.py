@@ -37,7 +37,7 @@ class Received:
 
 
 class OperationsServer(operations_pb2_grpc.OperationsServicer):
-    """Answers by `script.ANSWERS`, on a loopback port."""
+    """Serves the responses of `script.RESPONSES` on a loopback port."""
 
     def __init__(self, compression=None) -> None:
         self._lock = threading.Lock()
@@ -73,17 +73,17 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
 
     def GetOperation(self, request, context):
         attempt = self._record("GetOperation", request, context)
-        return self._answer(request.name, attempt, context)
+        return self._respond(request.name, attempt, context)
 
     def WaitOperation(self, request, context):
         attempt = self._record("WaitOperation", request, context)
-        return self._answer(request.name, attempt, context)
+        return self._respond(request.name, attempt, context)
 
     def ListOperations(self, request, context):
         self._record("ListOperations", request, context)
         names = [f"{request.name}/operations/{id}" for id in ("running", "deleted")]
         calls = [script.Call(name, attempt=1, authorization=[], wait=time.sleep) for name in names]
-        return longrunning.ListOperationsResponse(operations=map(script.answer, calls))
+        return longrunning.ListOperationsResponse(operations=map(script.respond, calls))
 
     def CancelOperation(self, request, context):
         self._record("CancelOperation", request, context)
@@ -102,7 +102,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
             self._attempts[request.name] += 1
             return self._attempts[request.name]
 
-    def _answer(self, name: str, attempt: int, context):
+    def _respond(self, name: str, attempt: int, context):
         gone = threading.Event()
         # False means that the call ended before the callback was added.
         if not context.add_callback(gone.set):
@@ -110,7 +110,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
         authorization = [v for k, v in context.invocation_metadata() if k == "authorization"]
         call = script.Call(name, attempt, authorization, gone.wait)
         try:
-            return script.answer(call)
+            return script.respond(call)
         except script.Refusal as refusal:
             context.abort_with_status(rpc_status.to_status(refusal.status))
 

@@ -45,20 +45,20 @@ class Case:
     body: str = ""
 
     @property
-    def over_rest(self):
-        """The request as REST can send it. `body` is the name of the field that is the HTTP body.
+    def through_envoy(self):
+        """The request as it arrives over REST through Envoy. `body` names the field that is the HTTP body.
 
         This field is set even if the original request does not have it, since Envoy reads an absent body as an empty
         message.
         """
-        sent = self.with_body_as_it_is
+        sent = self.through_our_proxy
         if self.body not in ("", "*"):
             getattr(sent, self.body).SetInParent()
         return sent
 
     @property
-    def with_body_as_it_is(self):
-        """The request as it arrives from our own client and server over REST.
+    def through_our_proxy(self):
+        """The request as it arrives over REST through our own proxy.
 
         An empty message outside the body is lost, since a query has no form for it. An absent body stays absent.
         """
@@ -149,7 +149,7 @@ def filled(binding: Binding, seed: int) -> Case:
 
 
 def with_text(binding: Binding, text: str) -> Case:
-    """Sets every top-level text field, which is in the query, to this text."""
+    """Returns a request with this text in every top-level text field. These fields are in the query."""
     request = empty(binding)
     for field in request.DESCRIPTOR.fields:
         if field.type == field.TYPE_STRING and not field.is_repeated:
@@ -162,7 +162,7 @@ def empty(binding: Binding):
 
 
 def of_binding(binding: Binding, what: str, request, resource: str) -> Case:
-    """Sets the variable, which may be in a nested message: `gateway.name`."""
+    """Returns a case whose variable is set to `resource`. The variable may be in a nested message: `gateway.name`."""
     *parents, last = binding.variable.split(".")
     target = request
     for parent in parents:

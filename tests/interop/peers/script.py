@@ -1,6 +1,6 @@
-"""The answers of the operations server, by operation id.
+"""The responses of the operations server, by operation id.
 
-Every entry of `ANSWERS` is a function from the call to an Operation; the function raises
+Every entry of `RESPONSES` is a function from the call to an Operation; the function raises
 `Refusal` for an error with details. A test of a new situation adds an id here.
 """
 
@@ -50,7 +50,7 @@ def name_of(operation_id: str) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """The parts of a received request on which an answer depends."""
+    """The parts of a received request on which a response depends."""
 
     name: str
     attempt: int
@@ -257,7 +257,7 @@ def slow(call: Call) -> longrunning.Operation:
     return done(call)
 
 
-ANSWERS: dict[str, Callable[[Call], longrunning.Operation]] = {
+RESPONSES: dict[str, Callable[[Call], longrunning.Operation]] = {
     "awkward": awkward,
     "conflict": conflict,
     "deleted": deleted,
@@ -280,7 +280,7 @@ ANSWERS: dict[str, Callable[[Call], longrunning.Operation]] = {
 }
 
 
-def answer(call: Call) -> longrunning.Operation:
-    """Returns the scripted answer. Any other id is NOT_FOUND, in the words of the real service."""
+def respond(call: Call) -> longrunning.Operation:
+    """Returns the scripted response. Any other id is NOT_FOUND, in the words of the real service."""
     operation_id = call.name.rpartition("/")[2]
-    return ANSWERS.get(operation_id, missing)(call)
+    return RESPONSES.get(operation_id, missing)(call)

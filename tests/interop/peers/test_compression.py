@@ -8,7 +8,7 @@ import grpc
 from google.longrunning import operations_pb2 as longrunning
 from google.protobuf import wrappers_pb2
 
-from driver import ask, example, to_text, to_wire
+from driver import driver_path, run_driver, to_text, to_wire
 from operations_server import OperationsServer
 
 NAME = "projects/p/locations/global/operations/large"
@@ -21,7 +21,7 @@ class Compressing(OperationsServer):
     def __init__(self) -> None:
         super().__init__(compression=grpc.Compression.Gzip)
 
-    def _answer(self, name, attempt, context):
+    def _respond(self, name, attempt, context):
         if name.endswith("missing"):
             context.abort(grpc.StatusCode.NOT_FOUND, TEXT[:100])
         operation = longrunning.Operation(name=name, done=True)
@@ -61,17 +61,17 @@ class Compression(unittest.TestCase):
         self.tap = Tap(self.server.port)
 
     def ask(self, name: str) -> dict:
-        request = longrunning.GetOperationRequest(name=name)
-        question = {
+        message = longrunning.GetOperationRequest(name=name)
+        request = {
             "method": "/google.longrunning.Operations/GetOperation",
-            "request": to_text(request.SerializeToString()),
+            "request": to_text(message.SerializeToString()),
             "case": "compression",
         }
-        (answer,) = ask([example("interop_call"), self.tap.endpoint, "grpc"], [question])
-        return answer
+        (response,) = run_driver([driver_path("interop_call"), self.tap.endpoint, "grpc"], [request])
+        return response
 
     def test_a_reply_in_gzip_is_read(self):
-        operation = longrunning.Operation.FromString(to_wire(self.ask(NAME)["reply"]))
+        operation = longrunning.Operation.FromString(to_wire(self.ask(NAME)["response"]))
         response = wrappers_pb2.StringValue()
         operation.response.Unpack(response)
         self.assertEqual(response.value, TEXT)
@@ -79,5 +79,5 @@ class Compression(unittest.TestCase):
         self.assertLess(self.tap.bytes, len(TEXT) // 10, "it was not compressed")
 
     def test_an_error_of_a_server_that_compresses_keeps_its_status(self):
-        answer = self.ask(f"{NAME}/missing")
-        self.assertEqual((answer["code"], answer["message"]), (5, TEXT[:100]))
+        response = self.ask(f"{NAME}/missing")
+        self.assertEqual((response["code"], response["message"]), (5, TEXT[:100]))

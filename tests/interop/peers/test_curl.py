@@ -1,4 +1,4 @@
-"""Our server side with requests by hand: valid requests, and the errors of invalid ones."""
+"""Our server side, called with curl: valid requests, and the errors of invalid ones."""
 
 from google.cloud.apigateway.v1 import apigateway_pb2 as apigateway
 from google.longrunning import operations_pb2
@@ -6,7 +6,7 @@ from google.protobuf import field_mask_pb2, json_format
 from google.rpc import code_pb2, error_details_pb2
 
 from canonical import canonical
-from curl import Answer, curl
+from curl import Response, curl
 from driver import wire
 from every_method_fixture import HTTP_STATUS, EveryMethodTest
 from every_method_server import reply_to
@@ -19,26 +19,26 @@ OPERATIONS = "/google.longrunning.Operations"
 
 
 class CurlTest(EveryMethodTest):
-    def curl(self, target: str, *options: str, version: str = "1.1") -> Answer:
+    def curl(self, target: str, *options: str, version: str = "1.1") -> Response:
         return curl(f"{self.proxy.endpoint}{target}", *options, version=version)
 
-    def assert_called(self, answer: Answer, path: str, request) -> None:
-        """Checks that the server received only this request, and that the response is its reply."""
-        self.assertEqual(answer.status, 200, answer)
-        self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
+    def assert_called(self, response: Response, path: str, request) -> None:
+        """Checks that the server received only this request, and that the response is the one of the server."""
+        self.assertEqual(response.status, 200, response)
+        self.assertEqual(response.header("content-type"), ["application/json; charset=UTF-8"])
         (call,) = self.server.received()
         self.assertEqual((call.method, call.request), (path, request))
         expected = reply_to(path, request)
-        reply = json_format.Parse(answer.body, type(expected)())
+        reply = json_format.Parse(response.body, type(expected)())
         self.assertEqual(wire(canonical(reply)), wire(canonical(expected)))
 
-    def assert_refused(self, answer: Answer, http: int, status: str, *words: str) -> dict:
+    def assert_refused(self, response: Response, http: int, status: str, *words: str) -> dict:
         """Checks that the response is an error body with these words, and that the server received nothing."""
-        self.assertEqual(answer.status, http, answer)
-        self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
-        self.assertEqual(set(answer.json()), {"error"}, answer)
-        error = answer.json()["error"]
-        self.assertEqual((error["code"], error["status"]), (http, status), answer)
+        self.assertEqual(response.status, http, response)
+        self.assertEqual(response.header("content-type"), ["application/json; charset=UTF-8"])
+        self.assertEqual(set(response.json()), {"error"}, response)
+        error = response.json()["error"]
+        self.assertEqual((error["code"], error["status"]), (http, status), response)
         for word in words:
             self.assertIn(word, error["message"])
         self.assertEqual(self.server.received(), [])
@@ -69,9 +69,9 @@ class Requests(CurlTest):
             for version in ("1.1", "2"):
                 with self.subTest(target=target, version=version):
                     self.server.reset()
-                    answer = self.curl(target, *options, version=version)
-                    self.assertEqual(answer.version, version)
-                    self.assert_called(answer, path, request)
+                    response = self.curl(target, *options, version=version)
+                    self.assertEqual(response.version, version)
+                    self.assert_called(response, path, request)
 
     def test_the_queries_of_clients_are_accepted(self):
         request = apigateway.ListGatewaysRequest
@@ -93,8 +93,8 @@ class Requests(CurlTest):
         for query in ("alt=json", "%24alt=json", "$alt=json", "prettyPrint=false", "key=k", "fields=a"):
             with self.subTest(query=query):
                 self.server.reset()
-                answer = self.curl(f"/v1/{L}/gateways?{query}")
-                self.assert_called(answer, self.LIST, apigateway.ListGatewaysRequest(parent=L))
+                response = self.curl(f"/v1/{L}/gateways?{query}")
+                self.assert_called(response, self.LIST, apigateway.ListGatewaysRequest(parent=L))
 
     def test_enums_are_numbers_on_request(self):
         path = f"{GATEWAYS}/GetGateway"
@@ -108,8 +108,8 @@ class Requests(CurlTest):
             "?%24alt=json%3benum-encoding%3dint&": 2,
         }.items():
             with self.subTest(query=query):
-                answer = self.curl(f"/v1/{active[0].name}{query}")
-                self.assertEqual(answer.json()["state"], expected)
+                response = self.curl(f"/v1/{active[0].name}{query}")
+                self.assertEqual(response.json()["state"], expected)
 
     def test_a_path_is_decoded_once_except_an_encoded_slash(self):
         for segment, expected in {
@@ -124,8 +124,8 @@ class Requests(CurlTest):
             with self.subTest(segment=segment):
                 self.server.reset()
                 request = operations_pb2.GetOperationRequest(name=f"{L}/operations/{expected}")
-                answer = self.curl(f"/v1/{L}/operations/{segment}")
-                self.assert_called(answer, self.GET, request)
+                response = self.curl(f"/v1/{L}/operations/{segment}")
+                self.assert_called(response, self.GET, request)
 
     def test_a_body_is_read_as_json_with_any_content_type(self):
         create = apigateway.CreateApiRequest(parent=L, api_id="a", api={"display_name": "d"})
@@ -133,17 +133,17 @@ class Requests(CurlTest):
             with self.subTest(type=type):
                 self.server.reset()
                 header = ["-H", f"Content-Type: {type}"] if type else []
-                answer = self.curl(f"/v1/{L}/apis?apiId=a", "-d", '{"display_name": "d"}', *header)
-                self.assert_called(answer, f"{GATEWAYS}/CreateApi", create)
+                response = self.curl(f"/v1/{L}/apis?apiId=a", "-d", '{"display_name": "d"}', *header)
+                self.assert_called(response, f"{GATEWAYS}/CreateApi", create)
 
     def test_a_cancel_needs_no_body(self):
         request = operations_pb2.CancelOperationRequest(name=f"{L}/operations/o")
         for options in (["-X", "POST"], ["-d", ""], ["-d", "{}"]):
             with self.subTest(options=options):
                 self.server.reset()
-                answer = self.curl(f"/v1/{L}/operations/o:cancel", *options)
-                self.assert_called(answer, f"{OPERATIONS}/CancelOperation", request)
-                self.assertEqual(answer.body, b"{}")
+                response = self.curl(f"/v1/{L}/operations/o:cancel", *options)
+                self.assert_called(response, f"{OPERATIONS}/CancelOperation", request)
+                self.assertEqual(response.body, b"{}")
 
     def test_headers_reach_the_server(self):
         sent = {"authorization": "Bearer t", "x-goog-request-params": "name=a%2Fb", "x-goog-user-project": "p"}
@@ -175,22 +175,22 @@ class Refused(CurlTest):
             (f"/v1/{L}/operations/o:cancel", "DELETE", {"POST"}),
         ]:
             with self.subTest(target=target, verb=verb):
-                answer = self.curl(target, "-X", verb)
-                (allow,) = answer.header("allow")
+                response = self.curl(target, "-X", verb)
+                (allow,) = response.header("allow")
                 self.assertEqual({word.strip() for word in allow.split(",")} - {"HEAD", "OPTIONS"}, allowed)
-                self.assert_refused(answer, 405, "UNIMPLEMENTED")
+                self.assert_refused(response, 405, "UNIMPLEMENTED")
 
     def test_a_path_with_an_invalid_name_is_refused(self):
         for segment in ("%", "%zz", "%FF", "..", "%2e%2E", "."):
             with self.subTest(segment=segment):
-                answer = self.curl(f"/v1/{L}/operations/{segment}")
-                self.assert_refused(answer, 400, "INVALID_ARGUMENT")
+                response = self.curl(f"/v1/{L}/operations/{segment}")
+                self.assert_refused(response, 400, "INVALID_ARGUMENT")
 
     def test_no_error_contains_a_key_or_a_token(self):
         for query in ("key=hush%FF", "access_token=hush%0A", "%24access_token=hush%zz"):
             with self.subTest(query=query):
-                answer = self.curl(f"/v1/{L}/gateways?{query}")
-                error = self.assert_refused(answer, 400, "INVALID_ARGUMENT")
+                response = self.curl(f"/v1/{L}/gateways?{query}")
+                error = self.assert_refused(response, 400, "INVALID_ARGUMENT")
                 self.assertNotIn("hush", error["message"])
 
     def test_the_error_of_an_invalid_query_names_the_parameter(self):
@@ -207,8 +207,8 @@ class Refused(CurlTest):
             "alt=media": "alt",
         }.items():
             with self.subTest(query=query):
-                answer = self.curl(f"/v1/{L}/gateways?{query}")
-                self.assert_refused(answer, 400, "INVALID_ARGUMENT", word)
+                response = self.curl(f"/v1/{L}/gateways?{query}")
+                self.assert_refused(response, 400, "INVALID_ARGUMENT", word)
 
     def test_the_error_of_an_invalid_body_names_the_field_or_the_position(self):
         for body, word in {
@@ -219,14 +219,14 @@ class Refused(CurlTest):
             "[]": "0",
         }.items():
             with self.subTest(body=body):
-                answer = self.curl(f"/v1/{L}/apis?apiId=a", "-d", body)
-                self.assert_refused(answer, 400, "INVALID_ARGUMENT", word)
+                response = self.curl(f"/v1/{L}/apis?apiId=a", "-d", body)
+                self.assert_refused(response, 400, "INVALID_ARGUMENT", word)
 
     def test_an_unexpected_body_is_refused(self):
         for options in (["-X", "GET", "-d", '{"pageSize": 1}'], ["-X", "GET", "-d", "[]"]):
             with self.subTest(options=options):
-                answer = self.curl(f"/v1/{L}/gateways", *options)
-                self.assert_refused(answer, 400, "INVALID_ARGUMENT", "body")
+                response = self.curl(f"/v1/{L}/gateways", *options)
+                self.assert_refused(response, 400, "INVALID_ARGUMENT", "body")
 
     def test_every_code_has_its_http_status_and_keeps_its_details(self):
         path = f"{OPERATIONS}/GetOperation"
@@ -235,9 +235,9 @@ class Refused(CurlTest):
                 number = code_pb2.Code.Value(code)
                 details = [Sampler(number).message(error_details_pb2.BadRequest)]
                 self.server.refuse(path, Refusal(number, "Zürich 100%", *details))
-                answer = self.curl(f"/v1/{L}/operations/o")
-                self.assertEqual(answer.status, http)
-                self.assertEqual(answer.json(), {"error": {
+                response = self.curl(f"/v1/{L}/operations/o")
+                self.assertEqual(response.status, http)
+                self.assertEqual(response.json(), {"error": {
                     "code": http,
                     "message": "Zürich 100%",
                     "status": code,

@@ -63,10 +63,10 @@ class Errors(PeersTest):
         )
 
 
-class WhatEnvoyCannotPrint(PeersTest):
+class UnknownTypesThroughEnvoy(PeersTest):
     """Responses with a type that Envoy's transcoder does not know."""
 
-    def test_envoys_502_for_an_unknown_type_is_unavailable_with_its_text(self):
+    def test_envoys_502_for_an_unknown_type_is_unavailable_and_keeps_the_text_of_envoy(self):
         # HTTP 502 is UNAVAILABLE, so it is retried without success.
         outcome = self.describe(self.peers.rest, name_of("unknown-any"))
         output = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unknown-any"))

@@ -10,7 +10,7 @@ from google.longrunning import operations_pb2
 from google.rpc import code_pb2
 
 from driver import call_all, our_client
-from every_method_fixture import AS_SENT, OVER_OURS, OVER_REST, EveryMethodTest
+from every_method_fixture import OVER_GRPC, THROUGH_ENVOY, THROUGH_OUR_PROXY, EveryMethodTest
 from every_method_server import METHODS
 from requests_of import Case, bindings, cases
 
@@ -37,21 +37,21 @@ class Cases(unittest.TestCase):
 
 class OurClient(EveryMethodTest):
     def test_over_grpc(self):
-        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), cases(), arrives=AS_SENT)
+        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), cases(), arrives=OVER_GRPC)
 
     def test_over_rest_through_envoy(self):
         readable = [case for case in cases() if not case.has_unknown_enum]
-        self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, arrives=OVER_REST)
+        self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, arrives=THROUGH_ENVOY)
 
     def test_the_client_falls_back_to_rest_if_envoy_has_http1_only(self):
         readable = [case for case in cases() if not case.has_unknown_enum]
-        self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, arrives=OVER_REST)
+        self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, arrives=THROUGH_ENVOY)
 
     def test_over_rest_through_our_proxy(self):
-        self.assert_all_arrive(our_client(self.proxy.endpoint, "rest"), cases(), arrives=OVER_OURS)
+        self.assert_all_arrive(our_client(self.proxy.endpoint, "rest"), cases(), arrives=THROUGH_OUR_PROXY)
 
     def test_over_grpc_through_our_proxy(self):
-        self.assert_all_arrive(our_client(self.proxy.endpoint, "grpc"), cases(), arrives=AS_SENT)
+        self.assert_all_arrive(our_client(self.proxy.endpoint, "grpc"), cases(), arrives=OVER_GRPC)
 
     def test_only_envoy_rejects_an_unknown_enum_number_in_a_query(self):
         unknown = [case for case in cases() if case.has_unknown_enum]
@@ -62,7 +62,7 @@ class OurClient(EveryMethodTest):
     def test_wait_operation_needs_grpc(self):
         request = operations_pb2.WaitOperationRequest(name="projects/p/locations/l/operations/o")
         wait = Case("wait", WAIT, request)
-        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), [wait], arrives=AS_SENT)
+        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), [wait], arrives=OVER_GRPC)
         self.server.reset()
         (outcome,) = call_all(our_client(self.envoy.endpoint, "rest"), [wait])
         self.assertEqual(outcome.status.code, code_pb2.UNIMPLEMENTED, outcome)

@@ -36,7 +36,7 @@ class Fallback(PeersTest):
                 self.assertGreaterEqual(len(http2.requests), 1, "gRPC was not tried")
                 self.assertEqual([r.over_rest for r in self.server.received()], [True])
 
-    def test_the_token_follows_the_fallback(self):
+    def test_the_token_is_also_sent_after_a_fallback(self):
         token = self.token_file("good-token")
         outcome = self.describe(
             self.peers.fallback, name_of("token"), "--access-token-file", token

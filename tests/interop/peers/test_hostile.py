@@ -19,7 +19,7 @@ HTTP2 = ("grpc", "auto")
 BOUND_SECONDS = 60
 
 # The codes that an invalid response may have.
-SENSELESS = ("UNKNOWN", "INTERNAL", "UNAVAILABLE")
+INVALID_RESPONSE_CODES = ("UNKNOWN", "INTERNAL", "UNAVAILABLE")
 
 
 class Hostile(unittest.TestCase):
@@ -86,7 +86,7 @@ class Hostile(unittest.TestCase):
         return output
 
     def test_a_page_with_status_200_is_an_error(self):
-        self.check("html 200", EVERY, *SENSELESS)
+        self.check("html 200", EVERY, *INVALID_RESPONSE_CODES)
 
     def test_a_page_keeps_its_http_status(self):
         for output in self.check("html 502", ("rest", "auto"), "UNAVAILABLE"):
@@ -94,11 +94,11 @@ class Hostile(unittest.TestCase):
         # An HTML page does not mean that the service has no such resource.
         for output in self.check("html 404", ("rest", "auto"), "UNAVAILABLE"):
             self.assertIn("404", output)
-        self.check("html 502", ("grpc",), *SENSELESS)
-        self.check("html 404", ("grpc",), *SENSELESS, "NOT_FOUND", "UNIMPLEMENTED")
+        self.check("html 502", ("grpc",), *INVALID_RESPONSE_CODES)
+        self.check("html 404", ("grpc",), *INVALID_RESPONSE_CODES, "NOT_FOUND", "UNIMPLEMENTED")
 
     def test_garbage_is_an_error(self):
-        self.check("garbage", EVERY, *SENSELESS)
+        self.check("garbage", EVERY, *INVALID_RESPONSE_CODES)
 
     def test_silence_ends_with_the_deadline(self):
         self.check("silent", EVERY, "DEADLINE_EXCEEDED")
@@ -108,15 +108,15 @@ class Hostile(unittest.TestCase):
             self.assertLess(outcome.seconds, 9.5, outcome)
 
     def test_a_closed_connection_and_a_dead_port_are_errors(self):
-        self.check("closing", EVERY, *SENSELESS)
+        self.check("closing", EVERY, *INVALID_RESPONSE_CODES)
         self.check("dead port", EVERY, "UNAVAILABLE")
 
     def test_reading_a_body_without_end_stops_at_the_limit(self):
-        self.check("endless", ("rest",), *SENSELESS, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE")
+        self.check("endless", ("rest",), *INVALID_RESPONSE_CODES, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE")
 
     def test_a_body_that_is_not_an_operation_is_an_error(self):
         for what in ("truncated", "invalid json", "not an object", "trailing", "invalid utf-8", "invalid gzip", "deep"):
-            self.check(what, ("rest",), *SENSELESS, "DATA_LOSS")
+            self.check(what, ("rest",), *INVALID_RESPONSE_CODES, "DATA_LOSS")
 
     def test_an_error_body_with_status_200_is_reported_as_that_error(self):
         self.check("error 200", ("rest",), "PERMISSION_DENIED")
@@ -131,20 +131,20 @@ class Hostile(unittest.TestCase):
         self.check("h2 message in invalid utf-8", HTTP2, "NOT_FOUND")
 
     def test_a_page_over_http2_is_an_error(self):
-        self.check("h2 html", HTTP2, *SENSELESS)
+        self.check("h2 html", HTTP2, *INVALID_RESPONSE_CODES)
         self.check("h2 html 503", HTTP2, "UNAVAILABLE")
 
     def test_an_invalid_grpc_frame_is_an_error(self):
-        self.check("h2 truncated frame", HTTP2, *SENSELESS, "DATA_LOSS")
+        self.check("h2 truncated frame", HTTP2, *INVALID_RESPONSE_CODES, "DATA_LOSS")
         self.check("h2 oversized length", HTTP2, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "INTERNAL")
-        self.check("h2 invalid protobuf", HTTP2, *SENSELESS)
-        self.check("h2 invalid gzip", HTTP2, *SENSELESS, "UNIMPLEMENTED")
+        self.check("h2 invalid protobuf", HTTP2, *INVALID_RESPONSE_CODES)
+        self.check("h2 invalid gzip", HTTP2, *INVALID_RESPONSE_CODES, "UNIMPLEMENTED")
 
     def test_an_incomplete_response_is_an_error(self):
-        self.check("h2 no trailers", HTTP2, *SENSELESS)
-        self.check("h2 no message", HTTP2, *SENSELESS, "UNIMPLEMENTED")
-        self.check("h2 status that is not a number", HTTP2, *SENSELESS)
-        self.check("h2 reset after the head", HTTP2, *SENSELESS)
+        self.check("h2 no trailers", HTTP2, *INVALID_RESPONSE_CODES)
+        self.check("h2 no message", HTTP2, *INVALID_RESPONSE_CODES, "UNIMPLEMENTED")
+        self.check("h2 status that is not a number", HTTP2, *INVALID_RESPONSE_CODES)
+        self.check("h2 reset after the head", HTTP2, *INVALID_RESPONSE_CODES)
 
 
 class Redirect(unittest.TestCase):

@@ -10,23 +10,23 @@ from google.protobuf import json_format, symbol_database, wrappers_pb2
 
 from canonical import canonical
 from command import without_repeats
-from driver import ask, example, to_text, to_wire, wire
+from driver import driver_path, run_driver, to_text, to_wire, wire
 from json_corpus import SEEDS, messages, types
 from json_texts import (
-    READ_ALIKE,
-    READ_APART,
-    REFUSED_ALIKE,
-    STRICTLY_REFUSED,
-    THEY_ALONE_READ,
-    WE_ALONE_READ,
+    DIFFERENT_MESSAGES,
+    READ_ONLY_BY_PYTHON,
+    READ_ONLY_BY_US,
+    REJECTED_BY_BOTH,
+    REJECTED_IF_STRICT,
+    SAME_MESSAGE,
 )
 from samples import class_of
 from stubs import EVERY_KIND_SET
 
 
-def convert(questions: list[dict]) -> list[dict]:
+def convert(requests: list[dict]) -> list[dict]:
     descriptor_set = Path(os.environ["INTEROP_WORK"]) / "generated" / EVERY_KIND_SET
-    return ask([example("interop_json"), descriptor_set], questions)
+    return run_driver([driver_path("interop_json"), descriptor_set], requests)
 
 
 def class_named(name: str):
@@ -43,15 +43,15 @@ class Messages(unittest.TestCase):
         cls.messages = messages()
         cls.names = [message.DESCRIPTOR.full_name for message in cls.messages]
 
-    def check(self, questions: list[dict], member: str, same) -> None:
-        """Converts all messages at once, and checks each answer as a subtest."""
-        answers = convert(questions)
-        for name, message, answer in zip(self.names, self.messages, answers, strict=True):
+    def check(self, requests: list[dict], member: str, same) -> None:
+        """Converts all messages at once, and checks each response as a subtest."""
+        responses = convert(requests)
+        for name, message, response in zip(self.names, self.messages, responses, strict=True):
             with self.subTest(type=name, wire=to_text(wire(message))):
-                self.assertIn(member, answer)
-                same(message, answer[member])
+                self.assertIn(member, response)
+                same(message, response[member])
 
-    def questions(self) -> list[dict]:
+    def requests(self) -> list[dict]:
         return [
             {"type": name, "wire": to_text(wire(message))}
             for name, message in zip(self.names, self.messages, strict=True)
@@ -66,36 +66,36 @@ class Messages(unittest.TestCase):
             read = type(message).FromString(to_wire(ours))
             self.assertEqual(wire(canonical(read)), wire(canonical(message)))
 
-        questions = [
+        requests = [
             {"type": name, "json": json_format.MessageToJson(message)}
             for name, message in zip(self.names, self.messages, strict=True)
         ]
-        self.check(questions, "wire", same)
+        self.check(requests, "wire", same)
 
     def test_protobuf_reads_our_json_as_the_same_message(self):
         def same(message, ours: str) -> None:
             read = json_format.Parse(ours, type(message)())
             self.assertEqual(wire(canonical(read)), wire(canonical(message)))
 
-        self.check(self.questions(), "json", same)
+        self.check(self.requests(), "json", same)
 
     def test_we_write_the_same_json(self):
         def same(message, ours: str) -> None:
             self.assertEqual(load(ours), load(json_format.MessageToJson(message)))
 
-        self.check(self.questions(), "json", same)
+        self.check(self.requests(), "json", same)
 
     def test_we_write_the_same_json_with_enums_as_numbers(self):
         def same(message, ours: str) -> None:
             theirs = json_format.MessageToJson(message, use_integers_for_enums=True)
             self.assertEqual(load(ours), with_null(load(theirs)))
 
-        questions = [{**question, "enums_as_numbers": True} for question in self.questions()]
-        self.check(questions, "json", same)
+        requests = [{**request, "enums_as_numbers": True} for request in self.requests()]
+        self.check(requests, "json", same)
 
 
 def with_null(value):
-    """Replaces the NullValue. With enums as numbers Python writes it as 0, but its JSON form is always `null`."""
+    """Replaces the 0 of a NullValue by null. With enums as numbers Python writes 0, but the JSON form is always `null`."""
     if isinstance(value, dict):
         return {name: None if name == "aNull" else with_null(item) for name, item in value.items()}
     return value
@@ -105,13 +105,13 @@ class Floats(unittest.TestCase):
     """The three numbers that Python does not read back unchanged, or writes with too many digits."""
 
     def ours(self, message) -> str:
-        (answer,) = convert([{"type": message.DESCRIPTOR.full_name, "wire": to_text(wire(message))}])
-        return answer["json"]
+        (response,) = convert([{"type": message.DESCRIPTOR.full_name, "wire": to_text(wire(message))}])
+        return response["json"]
 
     def test_the_sign_of_zero_is_kept(self):
         text = self.ours(wrappers_pb2.DoubleValue(value=-0.0))
-        (answer,) = convert([{"type": "google.protobuf.DoubleValue", "json": text}])
-        read = wrappers_pb2.DoubleValue.FromString(to_wire(answer["wire"]))
+        (response,) = convert([{"type": "google.protobuf.DoubleValue", "json": text}])
+        read = wrappers_pb2.DoubleValue.FromString(to_wire(response["wire"]))
         self.assertEqual(math.copysign(1, read.value), -1)
 
     def test_python_reads_our_text_of_the_largest_float_but_not_its_own(self):
@@ -133,45 +133,45 @@ class Texts(unittest.TestCase):
         """Calls `check(theirs, ours)` for each text, as a subtest: with the bytes of the message that Python read, and of the
         message that we read. An argument is None if that side rejects the text.
         """
-        questions = [{"type": entry[0], "json": entry[1], "strict": strict} for entry in table]
-        for (name, text, *why), answer in zip(table, convert(questions), strict=True):
+        requests = [{"type": entry[0], "json": entry[1], "strict": strict} for entry in table]
+        for (name, text, *why), response in zip(table, convert(requests), strict=True):
             with self.subTest(type=name, json=text, why=why):
-                check(read_by_python(name, text, strict), read_by_us(name, answer))
+                check(read_by_python(name, text, strict), read_by_us(name, response))
 
     def test_texts_that_both_read_are_the_same_message(self):
         def check(theirs, ours) -> None:
             self.assertIsNotNone(theirs)
             self.assertEqual(ours, theirs)
 
-        self.each(READ_ALIKE, check)
+        self.each(SAME_MESSAGE, check)
 
     def test_neither_side_reads_these_texts(self):
-        self.each(REFUSED_ALIKE, lambda *read: self.assertEqual(read, (None, None)))
+        self.each(REJECTED_BY_BOTH, lambda *read: self.assertEqual(read, (None, None)))
 
     def test_only_our_side_reads_these_texts(self):
         def check(theirs, ours) -> None:
             self.assertIsNone(theirs)
             self.assertIsNotNone(ours)
 
-        self.each(WE_ALONE_READ, check)
+        self.each(READ_ONLY_BY_US, check)
 
     def test_only_python_reads_these_texts(self):
         def check(theirs, ours) -> None:
             self.assertIsNotNone(theirs)
             self.assertIsNone(ours)
 
-        self.each(THEY_ALONE_READ, check)
+        self.each(READ_ONLY_BY_PYTHON, check)
 
     def test_both_sides_read_these_texts_as_different_messages(self):
         def check(theirs, ours) -> None:
             self.assertNotIn(None, (theirs, ours))
             self.assertNotEqual(ours, theirs)
 
-        self.each(READ_APART, check)
+        self.each(DIFFERENT_MESSAGES, check)
 
     def test_these_texts_are_rejected_only_with_the_strict_option(self):
-        self.each(STRICTLY_REFUSED, lambda _, ours: self.assertIsNotNone(ours))
-        self.each(STRICTLY_REFUSED, lambda *read: self.assertEqual(read, (None, None)), strict=True)
+        self.each(REJECTED_IF_STRICT, lambda _, ours: self.assertIsNotNone(ours))
+        self.each(REJECTED_IF_STRICT, lambda *read: self.assertEqual(read, (None, None)), strict=True)
 
 
 def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
@@ -182,10 +182,10 @@ def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
     return wire(canonical(message))
 
 
-def read_by_us(name: str, answer: dict) -> bytes | None:
+def read_by_us(name: str, response: dict) -> bytes | None:
     """Returns the bytes of the message that we read, or None if there is an error. An Any of an unknown type is read as an
     Any of a Struct.
     """
-    if "error" in answer:
+    if "error" in response:
         return None
-    return wire(canonical(class_named(name).FromString(to_wire(answer["wire"]))))
+    return wire(canonical(class_named(name).FromString(to_wire(response["wire"]))))

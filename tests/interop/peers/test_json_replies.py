@@ -49,7 +49,7 @@ class Replies(unittest.TestCase):
         metadata = {"@type": "type.googleapis.com/acme.v1.Mystery", "a": [1, {"b": None}]}
         self.assert_prints({"name": NAME, "metadata": metadata}, {"name": NAME, "metadata": metadata})
 
-    def test_times_with_offsets_and_both_forms_of_false_are_read(self):
+    def test_times_with_offsets_and_an_explicit_false_are_read(self):
         metadata = {
             "@type": f"{TYPES}.OperationMetadata",
             "createTime": "2026-01-02T04:04:05.5+01:00",

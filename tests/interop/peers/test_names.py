@@ -81,7 +81,7 @@ class Names(PeersTest):
             with self.subTest(id=operation_id):
                 self.server.reset()
                 outcome = self.describe(way, name_of(operation_id))
-                # The script has no answer for these ids, so a request that arrives fails too, with NOT_FOUND.
+                # The script has no response for these ids, so a request that arrives fails too, with NOT_FOUND.
                 self.assertIn(outcome.exit_code, (1, 2), outcome)
                 for received in self.server.received():
                     self.assertEqual(received.request.name, name_of(operation_id))

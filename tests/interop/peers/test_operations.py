@@ -1,6 +1,6 @@
 """Waits, watches, cancellations and resumed operations, against a real grpcio server.
 
-The server has a script of answers. The client must make exactly the calls of the script. Each test runs over gRPC,
+The server has a script of responses. The client must make exactly the calls of the script. Each test runs over gRPC,
 over REST through Envoy and through our proxy, and with the fallback.
 """
 
@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 import script
-from driver import ask, example, to_text, to_wire, wire
+from driver import driver_path, run_driver, to_text, to_wire, wire
 from every_method_fixture import EveryMethodTest
 from script import PARENT, Refusal, bad_request, finished_metadata, metadata, name_of, pack
 
@@ -42,7 +42,7 @@ def api(state=apigateway.Api.ACTIVE) -> apigateway.Api:
     return apigateway.Api(name=API, display_name="Zürich", labels={"env": "prod"}, state=state)
 
 
-def given() -> apigateway.Api:
+def api_to_create() -> apigateway.Api:
     return apigateway.Api(display_name="Zürich", labels={"env": "prod"})
 
 
@@ -55,16 +55,16 @@ def handle(result: str = "google.cloud.apigateway.v1.Api", **more) -> dict:
 
 
 def over_every_way(test):
-    """Runs a test over each route. All answers of the script must be used."""
+    """Runs a test over each route. All responses of the script must be used."""
 
     @functools.wraps(test)
     def over_each(self: "Operations") -> None:
         for label, endpoint, transport in self.ways():
             with self.subTest(way=label):
                 self.server.reset()
-                self.driver = [example("interop_operate"), endpoint, transport]
+                self.driver = [driver_path("interop_operate"), endpoint, transport]
                 test(self)
-                self.assertEqual(self.server.left(), {}, "answers without a call")
+                self.assertEqual(self.server.unused_responses(), {}, "responses without a call")
 
     return over_each
 
@@ -80,38 +80,38 @@ class Operations(EveryMethodTest):
 
     def do(self, verb: str, **more) -> dict:
         """Makes one request in a process of its own."""
-        (answer,) = ask(self.driver, [{"do": verb, **more}])
-        return answer
+        (response,) = run_driver(self.driver, [{"do": verb, **more}])
+        return response
 
     def create(self, verb: str = "create") -> dict:
         """Creates an api, and checks that the server received it."""
-        answer = self.do(verb, parent=PARENT, id="a", api=to_text(wire(given())))
+        response = self.do(verb, parent=PARENT, id="a", api=to_text(wire(api_to_create())))
         request = self.server.received()[0].request
-        self.assertEqual((request.parent, request.api_id, request.api), (PARENT, "a", given()))
-        return answer
+        self.assertEqual((request.parent, request.api_id, request.api), (PARENT, "a", api_to_create()))
+        return response
 
-    def plays(self, *lines) -> None:
-        """Scripts the calls, in this order, and their answers."""
-        self.played = [path for path, _ in lines]
-        for path, answer in lines:
-            self.server.answer(path, answer)
+    def script_calls(self, *lines) -> None:
+        """Scripts the calls, in this order, and their responses."""
+        self.scripted = [path for path, _ in lines]
+        for path, response in lines:
+            self.server.respond(path, response)
 
-    def assert_played(self) -> None:
-        self.assertEqual([call.method for call in self.server.received()], self.played)
+    def assert_scripted_calls(self) -> None:
+        self.assertEqual([call.method for call in self.server.received()], self.scripted)
 
-    def assert_ended_in(self, answer: dict, expected) -> None:
-        self.assertIn("result", answer, answer)
-        self.assertEqual(type(expected).FromString(to_wire(answer["result"])), expected)
-        self.assert_played()
+    def assert_ended_in(self, response: dict, expected) -> None:
+        self.assertIn("result", response, response)
+        self.assertEqual(type(expected).FromString(to_wire(response["result"])), expected)
+        self.assert_scripted_calls()
 
-    def assert_failed(self, answer: dict, kind: str) -> None:
-        self.assertEqual(answer.get("error"), kind, answer)
-        self.assertEqual(answer["name"], NAME)
-        self.assert_played()
+    def assert_failed(self, response: dict, kind: str) -> None:
+        self.assertEqual(response.get("error"), kind, response)
+        self.assertEqual(response["name"], NAME)
+        self.assert_scripted_calls()
 
     @over_every_way
     def test_a_wait_for_a_create_returns_the_created_api(self):
-        self.plays(
+        self.script_calls(
             (CREATE, running()),
             (GET, running()),
             (GET, running("half of it")),
@@ -124,12 +124,12 @@ class Operations(EveryMethodTest):
     @over_every_way
     def test_an_operation_that_is_done_at_its_start_is_not_polled(self):
         # A done operation needs no name (AIP-151).
-        self.plays((CREATE, longrunning.Operation(done=True, response=pack(api()))))
+        self.script_calls((CREATE, longrunning.Operation(done=True, response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 
     @over_every_way
     def test_an_operation_can_be_resumed_in_another_process(self):
-        self.plays((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
+        self.script_calls((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
         kept = self.create("start")["handle"]
         began = "2026-01-02T03:04:05Z"
         service = "apigateway.googleapis.com"
@@ -139,9 +139,9 @@ class Operations(EveryMethodTest):
 
     @over_every_way
     def test_a_delete_returns_an_empty_result(self):
-        self.plays((GET, running()), (GET, done(response=pack(empty_pb2.Empty()))))
-        answer = self.do("await", handle=handle("google.protobuf.Empty"))
-        self.assert_ended_in(answer, empty_pb2.Empty())
+        self.script_calls((GET, running()), (GET, done(response=pack(empty_pb2.Empty()))))
+        response = self.do("await", handle=handle("google.protobuf.Empty"))
+        self.assert_ended_in(response, empty_pb2.Empty())
 
     @over_every_way
     def test_an_error_keeps_its_details_and_diagnostics(self):
@@ -159,72 +159,72 @@ class Operations(EveryMethodTest):
             done=True,
             error=error,
         )
-        self.plays((GET, running()), (GET, ended))
-        answer = self.do("await", handle=handle())
-        self.assert_failed(answer, "failed")
-        self.assertEqual(status_pb2.Status.FromString(to_wire(answer["status"])), error)
-        self.assertEqual(answer["code"], code_pb2.FAILED_PRECONDITION)
-        self.assertEqual(answer["diagnostics"], [["openapi.yaml:12", "no such host"]])
-        self.assertIn("it went wrong", answer["text"])
+        self.script_calls((GET, running()), (GET, ended))
+        response = self.do("await", handle=handle())
+        self.assert_failed(response, "failed")
+        self.assertEqual(status_pb2.Status.FromString(to_wire(response["status"])), error)
+        self.assertEqual(response["code"], code_pb2.FAILED_PRECONDITION)
+        self.assertEqual(response["diagnostics"], [["openapi.yaml:12", "no such host"]])
+        self.assertIn("it went wrong", response["text"])
 
     @over_every_way
     def test_an_error_with_code_0_is_a_failure(self):
-        self.plays((GET, done(error=failure(code_pb2.OK))))
-        answer = self.do("await", handle=handle())
-        self.assert_failed(answer, "failed")
-        self.assertEqual(answer["code"], code_pb2.UNKNOWN)
-        self.assertEqual(status_pb2.Status.FromString(to_wire(answer["status"])).code, code_pb2.OK)
+        self.script_calls((GET, done(error=failure(code_pb2.OK))))
+        response = self.do("await", handle=handle())
+        self.assert_failed(response, "failed")
+        self.assertEqual(response["code"], code_pb2.UNKNOWN)
+        self.assertEqual(status_pb2.Status.FromString(to_wire(response["status"])).code, code_pb2.OK)
 
     @over_every_way
     def test_a_result_of_another_type_is_reported(self):
-        self.plays((GET, done(response=pack(script.gateway()))))
-        answer = self.do("await", handle=handle())
-        self.assert_failed(answer, "wrong result")
-        self.assertIn("google.cloud.apigateway.v1.Gateway", answer["text"])
+        self.script_calls((GET, done(response=pack(script.gateway()))))
+        response = self.do("await", handle=handle())
+        self.assert_failed(response, "wrong result")
+        self.assertIn("google.cloud.apigateway.v1.Gateway", response["text"])
 
     @over_every_way
     def test_without_a_result_the_target_is_returned(self):
-        self.plays((GET, done()), (GET_API, api()))
+        self.script_calls((GET, done()), (GET_API, api()))
         self.assert_ended_in(self.do("await", handle=handle()), api())
 
     @over_every_way
     def test_without_a_result_a_failed_target_is_a_failure(self):
-        self.plays((GET, done()), (GET_API, api(apigateway.Api.FAILED)))
-        self.assert_failed(self.do("await", handle=handle()), "without result")
+        self.script_calls((GET, done()), (GET_API, api(apigateway.Api.FAILED)))
+        self.assert_failed(self.do("await", handle=handle()), "missing result")
 
     @over_every_way
     def test_a_delete_without_a_result_has_succeeded_if_its_target_is_gone(self):
-        self.plays((GET, done("delete")), (GET_API, MISSING))
-        answer = self.do("await", handle=handle("google.protobuf.Empty"))
-        self.assert_ended_in(answer, empty_pb2.Empty())
+        self.script_calls((GET, done("delete")), (GET_API, MISSING))
+        response = self.do("await", handle=handle("google.protobuf.Empty"))
+        self.assert_ended_in(response, empty_pb2.Empty())
 
     @over_every_way
     def test_an_operation_that_is_not_found_yet_is_polled_again(self):
-        self.plays((CREATE, running()), (GET, MISSING), (GET, done(response=pack(api()))))
+        self.script_calls((CREATE, running()), (GET, MISSING), (GET, done(response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 
     @over_every_way
     def test_a_poll_of_an_unavailable_server_is_retried(self):
         away = Refusal(code_pb2.UNAVAILABLE, "be right back")
-        self.plays((GET, running()), (GET, away), (GET, away), (GET, done(response=pack(api()))))
+        self.script_calls((GET, running()), (GET, away), (GET, away), (GET, done(response=pack(api()))))
         self.assert_ended_in(self.do("await", handle=handle()), api())
 
     @over_every_way
     def test_permission_denied_ends_the_wait_at_once(self):
-        self.plays((GET, Refusal(code_pb2.PERMISSION_DENIED, "not for you")))
+        self.script_calls((GET, Refusal(code_pb2.PERMISSION_DENIED, "not for you")))
         self.assert_failed(self.do("await", handle=handle()), "polling")
 
     @over_every_way
     def test_a_watch_returns_each_change(self):
-        self.plays(
+        self.script_calls(
             (GET, running("one")),
             (GET, running("one")),
             (GET, running("two")),
             (GET, done(response=pack(api()))),
         )
-        answer = self.do("watch", handle=handle())
-        self.assert_ended_in(answer, api())
-        seen = [longrunning.Operation.FromString(to_wire(text)) for text in answer["snapshots"]]
+        response = self.do("watch", handle=handle())
+        self.assert_ended_in(response, api())
+        seen = [longrunning.Operation.FromString(to_wire(text)) for text in response["snapshots"]]
         # Before the first poll only the name is known.
         self.assertEqual(seen[0], longrunning.Operation(name=NAME))
         self.assertEqual(
@@ -233,40 +233,40 @@ class Operations(EveryMethodTest):
 
     @over_every_way
     def test_a_cancel_waits_until_the_operation_is_cancelled(self):
-        self.plays(
+        self.script_calls(
             (CANCEL, empty_pb2.Empty()),
             (GET, running("stopping")),
             (GET, done(error=failure(code_pb2.CANCELLED))),
         )
-        answer = self.do("cancel", handle=handle())
-        self.assertEqual(answer["came"], "cancelled")
-        self.assert_failed(answer, "cancelled")
+        response = self.do("cancel", handle=handle())
+        self.assertEqual(response["cancellation"], "cancelled")
+        self.assert_failed(response, "cancelled")
 
     @over_every_way
     def test_a_cancelled_operation_that_succeeds_returns_its_result(self):
-        self.plays((CANCEL, empty_pb2.Empty()), (GET, done(response=pack(api()))))
-        answer = self.do("cancel", handle=handle())
-        self.assertEqual(answer["came"], "completed anyway")
-        self.assert_ended_in(answer, api())
+        self.script_calls((CANCEL, empty_pb2.Empty()), (GET, done(response=pack(api()))))
+        response = self.do("cancel", handle=handle())
+        self.assertEqual(response["cancellation"], "completed anyway")
+        self.assert_ended_in(response, api())
 
     @over_every_way
     def test_an_operation_that_fails_during_its_cancellation_returns_its_error(self):
-        self.plays((CANCEL, empty_pb2.Empty()), (GET, done(error=failure(code_pb2.INTERNAL))))
-        answer = self.do("cancel", handle=handle())
-        self.assertEqual(answer["came"], "failed")
-        self.assert_failed(answer, "failed")
+        self.script_calls((CANCEL, empty_pb2.Empty()), (GET, done(error=failure(code_pb2.INTERNAL))))
+        response = self.do("cancel", handle=handle())
+        self.assertEqual(response["cancellation"], "failed")
+        self.assert_failed(response, "failed")
 
     @over_every_way
     def test_the_cancellation_of_a_done_operation_returns_its_outcome(self):
         over = Refusal(code_pb2.FAILED_PRECONDITION, "it is over")
-        self.plays((CANCEL, over), (GET, done(response=pack(api()))))
-        answer = self.do("cancel", handle=handle())
-        self.assertEqual(answer["came"], "completed anyway")
-        self.assert_ended_in(answer, api())
+        self.script_calls((CANCEL, over), (GET, done(response=pack(api()))))
+        response = self.do("cancel", handle=handle())
+        self.assertEqual(response["cancellation"], "completed anyway")
+        self.assert_ended_in(response, api())
 
     @over_every_way
     def test_a_server_without_cancellation_is_not_polled(self):
-        self.plays((CANCEL, Refusal(code_pb2.UNIMPLEMENTED, "not here")))
-        answer = self.do("cancel", handle=handle())
-        self.assertEqual(answer, {"came": "unsupported"})
-        self.assert_played()
+        self.script_calls((CANCEL, Refusal(code_pb2.UNIMPLEMENTED, "not here")))
+        response = self.do("cancel", handle=handle())
+        self.assertEqual(response, {"cancellation": "unsupported"})
+        self.assert_scripted_calls()

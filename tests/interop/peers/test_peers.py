@@ -40,7 +40,7 @@ class Rest(PeersTest):
             ("GET", f"/v1/{PARENT}/operations", "ListOperations"),
             ("DELETE", f"/v1/{name_of('done')}", "DeleteOperation"),
             ("POST", f"/v1/{name_of('done')}:cancel", "CancelOperation"),
-            # The annotation in operations.proto, which this service does not have.
+            # Routes of the annotations in operations.proto. This service does not have them.
             ("GET", "/v1/operations/done", None),
             ("GET", "/v1/operations", None),
         ]:
@@ -127,13 +127,13 @@ class Grpc(PeersTest):
         (call,) = self.server.received()
         self.assertEqual(call.header("x-two"), ["1", "2"])
 
-    def test_a_slow_answer_ends_when_the_client_closes_the_call(self):
+    def test_a_slow_response_ends_when_the_client_closes_the_call(self):
         for _ in range(20):  # More calls than the server has workers.
             with self.assertRaises(grpc.RpcError):
                 self.call(self.server.endpoint, "slow", timeout=0.05)
         started = time.monotonic()
         self.call(self.server.endpoint, "done")
-        # If a slow answer still occupied its worker, this call would wait for up to 30 s.
+        # If a slow response still occupied its worker, this call would wait for up to 30 s.
         self.assertLess(time.monotonic() - started, 20)
 
     def test_grpcio_reads_the_responses_of_the_hostile_server_as_intended(self):

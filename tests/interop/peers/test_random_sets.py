@@ -14,7 +14,7 @@ import unittest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 from command import without_repeats
-from driver import ask, example, to_wire
+from driver import driver_path, run_driver, to_wire
 
 SETS = int(os.environ.get("RANDOM_SETS", "150"))
 FIRST = int(os.environ.get("RANDOM_SEED", "0"))
@@ -88,24 +88,24 @@ def order(message, pool) -> None:
 
 class RandomSets(unittest.TestCase):
     def check(self, wild: bool) -> None:
-        driver = [example("interop_random")]
+        driver = [driver_path("interop_random")]
         seeds = range(FIRST, FIRST + SETS)
-        answers = ask(driver, [{"seed": seed, "wild": wild} for seed in seeds])
-        read = ask(driver, [self.reads(seed, answer) for seed, answer in zip(seeds, answers, strict=True)])
+        responses = run_driver(driver, [{"seed": seed, "wild": wild} for seed in seeds])
+        read = run_driver(driver, [self.reads(seed, response) for seed, response in zip(seeds, responses, strict=True)])
         count = 0
-        for seed, answer, ours in zip(seeds, answers, read, strict=True):
-            pool = pool_of(to_wire(answer["set"]))
-            for case, back in zip(answer["cases"], ours["read"], strict=True):
+        for seed, response, ours in zip(seeds, responses, read, strict=True):
+            pool = pool_of(to_wire(response["set"]))
+            for case, back in zip(response["cases"], ours["read"], strict=True):
                 with self.subTest(seed=seed, **case):
                     self.compare(pool, case, back)
                     count += 1
         self.assertGreaterEqual(count, SETS)
 
-    def reads(self, seed: int, answer: dict) -> dict:
+    def reads(self, seed: int, response: dict) -> dict:
         """Returns the request that makes our engine read Python's JSON."""
-        pool = pool_of(to_wire(answer["set"]))
+        pool = pool_of(to_wire(response["set"]))
         reads = []
-        for case in answer["cases"]:
+        for case in response["cases"]:
             with self.subTest(seed=seed, **case):
                 message = class_in(pool, case["type"]).FromString(to_wire(case["wire"]))
                 text = json_format.MessageToJson(message, descriptor_pool=pool)
@@ -113,22 +113,23 @@ class RandomSets(unittest.TestCase):
         return {"seed": seed, "reads": reads}
 
     def compare(self, pool, case: dict, back: dict) -> None:
-        of = class_in(pool, case["type"])
-        message = of.FromString(to_wire(case["wire"]))
+        message_class = class_in(pool, case["type"])
+        message = message_class.FromString(to_wire(case["wire"]))
         wanted = canonical(message, pool)
         theirs = json_format.MessageToJson(message, descriptor_pool=pool)
         self.assertIn("json", case)
         ours = without_empty_extensions(load(case["json"]))
         self.assertEqual(ours, without_empty_extensions(load(theirs)))
         self.assertIn("wire", back, theirs)
-        self.assertEqual(canonical(of.FromString(to_wire(back["wire"])), pool), wanted, "we read theirs")
+        read = message_class.FromString(to_wire(back["wire"]))
+        self.assertEqual(canonical(read, pool), wanted, "the message that we read from the JSON of Python")
         try:
-            parsed = json_format.Parse(case["json"], of(), descriptor_pool=pool)
+            parsed = json_format.Parse(case["json"], message_class(), descriptor_pool=pool)
         except json_format.ParseError as error:
             # Python checks for required fields only within an Any.
             self.assertIn("is missing required fields", str(error))
             return
-        self.assertEqual(canonical(parsed, pool), wanted, "they read ours")
+        self.assertEqual(canonical(parsed, pool), wanted, "the message that Python read from our JSON")
 
     def test_messages_in_the_usual_encoding_have_equal_json(self):
         self.check(wild=False)

@@ -39,13 +39,13 @@ class Refusals(EveryMethodTest):
             self.assertEqual(wire(canonical(outcome.status)), wire(canonical(expected.status)))
             self.assertEqual([call.method for call in self.server.received()], [path])
 
-    def test_every_code(self):
+    def test_an_error_of_every_code_arrives_unchanged(self):
         for code in range(1, 17):
             self.assert_refused(our_client(self.server.endpoint, "grpc"), UPDATE, code)
             self.assert_refused(our_client(self.envoy.endpoint, "rest"), UPDATE, code)
             self.assert_refused(our_client(self.proxy.endpoint, "rest"), UPDATE, code)
 
-    def test_every_method(self):
+    def test_an_error_of_every_method_arrives_unchanged(self):
         for path in {binding.path for binding in bindings()}:
             self.assert_refused(our_client(self.envoy.endpoint, "rest"), path, code_pb2.NOT_FOUND)
             self.assert_refused(our_client(self.proxy.endpoint, "rest"), path, code_pb2.NOT_FOUND)

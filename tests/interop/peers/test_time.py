@@ -6,7 +6,7 @@ from script import RETRY_DELAY_SECONDS, name_of
 # Extra time for a busy machine.
 SLACK = 0.5
 
-# A busy machine may delay a run, so one of several runs must end in time.
+# A busy machine may delay a run, so it is enough if one of these runs ends in time.
 RUNS = 5
 
 # The service's retry policy for operations: five attempts, and 10 s for all of them.
@@ -17,8 +17,8 @@ class Deadline(PeersTest):
     """`grpc-timeout` exists over gRPC only; over REST only the user's clock shows the deadline."""
 
     def assert_remaining(self, least: float, most: float, *options: str) -> None:
-        """Checks the deadline that the server receives. It is shorter than the timeout by the time of the request, which is
-        long on a busy machine.
+        """Checks the deadline that the server receives. It is shorter than the timeout by the time that the request
+        takes to arrive, which is long on a busy machine.
         """
         seen = []
         for _ in range(RUNS):
