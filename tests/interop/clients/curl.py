@@ -12,7 +12,7 @@ VERSIONS = {"http1": "--http1.1", "h2c": "--http2-prior-knowledge", "upgrade": "
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     version: str
     status: int
     headers: list[tuple[str, str]]
@@ -25,7 +25,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Answer:
+def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Response:
     """Sends one request. The URL is sent unchanged.
 
     `options` are those of curl. `body` is curl's standard input: an option such as `--data-binary @-` sends it.
@@ -44,14 +44,14 @@ def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Ans
     if finished.returncode != 0:
         raise AssertionError(f"curl {url}: exit {finished.returncode}: {finished.stderr.decode()}")
     head, _, body = finished.stdout.partition(b"\r\n\r\n")
-    # `100 Continue` comes before the answer.
+    # `100 Continue` comes before the response.
     while head.split(b" ")[1].startswith(b"1"):
         head, _, body = body.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     spoken, status, *_ = first.split(" ")
     pairs = [line.partition(":") for line in lines]
     headers = [(name.lower(), value.strip()) for name, _, value in pairs]
-    return Answer(spoken.removeprefix("HTTP/"), int(status), headers, body)
+    return Response(spoken.removeprefix("HTTP/"), int(status), headers, body)
 
 
 @cache

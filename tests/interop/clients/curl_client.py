@@ -9,10 +9,10 @@ import sys
 import time
 from urllib.parse import quote
 
-from curl import Answer, curl
+from curl import Response, curl
 
-SECONDS = 120
-OFTEN_SECONDS = 0.1
+TIMEOUT_SECONDS = 120
+POLL_SECONDS = 0.1
 JSON = ("-H", "Content-Type: application/json")
 
 
@@ -46,31 +46,31 @@ class Play:
         self.configs = [f"{self.api}/configs/v{n}" for n in (1, 2, 3)]
         self.gateway = f"{self.region}/gateways/front"
 
-    def ask(self, target: str, *options: str) -> Answer:
+    def ask(self, target: str, *options: str) -> Response:
         return curl(f"{self.endpoint}/v1/{target}", *options, over=self.over)
 
     def get(self, target: str) -> dict:
-        return answered(self.ask(target))
+        return body_of(self.ask(target))
 
     def post(self, target: str, body: dict) -> dict:
-        return answered(self.ask(target, *JSON, "--data-binary", json.dumps(body)))
+        return body_of(self.ask(target, *JSON, "--data-binary", json.dumps(body)))
 
     def patch(self, target: str, body: dict) -> dict:
-        return answered(self.ask(target, "-X", "PATCH", *JSON, "--data-binary", json.dumps(body)))
+        return body_of(self.ask(target, "-X", "PATCH", *JSON, "--data-binary", json.dumps(body)))
 
     def delete(self, name: str) -> dict:
-        return answered(self.ask(name, "-X", "DELETE"))
+        return body_of(self.ask(name, "-X", "DELETE"))
 
     def refused(self, target: str, *options: str) -> dict:
         return refusal(self.ask(target, *options))
 
     def ended(self, operation: dict) -> dict:
         """Polls an operation until it is done. Returns the operation."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not operation.get("done"):
             if time.monotonic() > until:
-                raise AssertionError(f"it does not end: {operation}")
-            time.sleep(OFTEN_SECONDS)
+                raise AssertionError(f"the operation did not end: {operation}")
+            time.sleep(POLL_SECONDS)
             operation = self.get(operation["name"])
         return operation
 
@@ -135,7 +135,7 @@ class Play:
     def operations(self) -> None:
         pages = self.pages(f"{self.home}/operations", "operations", 2)
         report("list_operations", [operation["done"] for page in pages for operation in page])
-        report("get_operation", look(self.get(self.creating_gateway)))
+        report("get_operation", operation_state(self.get(self.creating_gateway)))
         assert self.delete(self.creating_api) == {}
         report("delete_operation", self.refused(self.creating_api))
 
@@ -159,15 +159,15 @@ class Play:
             return {"policy": {"bindings": [viewer], "etag": etag}}
 
         report("get_iam_policy", read())
-        answers = [self.post(f"{name}:setIamPolicy", policy("")) for name in names]
-        report("set_iam_policy", [bindings(answer) for answer in answers])
+        responses = [self.post(f"{name}:setIamPolicy", policy("")) for name in names]
+        report("set_iam_policy", [bindings(response) for response in responses])
         report("get_iam_policy_again", read())
-        target, body = f"{self.api}:setIamPolicy", policy(answers[0]["etag"])
+        target, body = f"{self.api}:setIamPolicy", policy(responses[0]["etag"])
         self.post(target, body)
         report("set_iam_policy_stale", self.refused(target, *JSON, "-d", json.dumps(body)))
         body = {"permissions": ["apigateway.apis.get"]}
         tested = [self.post(f"{name}:testIamPermissions", body) for name in names]
-        report("test_iam_permissions", [answer.get("permissions") for answer in tested])
+        report("test_iam_permissions", [response.get("permissions") for response in tested])
 
     def errors(self) -> None:
         report("not_found", self.refused(f"{self.home}/apis/none"))
@@ -187,17 +187,17 @@ class Play:
     def slowly(self) -> None:
         creating = self.post(f"{self.home}/apis?apiId=held", {})
         name = creating["name"]
-        report("start", look(creating))
-        report("look", look(self.get(name)))
+        report("start", operation_state(creating))
+        report("resume", operation_state(self.get(name)))
         running = self.get(f"{self.home}/operations?filter=done%20%3D%20false")["operations"]
-        report("list_running", [look(operation) for operation in running])
+        report("list_running", [operation_state(operation) for operation in running])
         report("busy", self.refused(f"{self.home}/apis/held", "-X", "DELETE"))
         assert self.post(f"{name}:cancel", {}) == {}
         report("cancel", failure(self.ended(creating)))
-        report("cancelled", look(self.get(name)))
+        report("cancelled", operation_state(self.get(name)))
         other = self.post(f"{self.home}/apis?apiId=other", {})["name"]
-        assert answered(self.ask(f"{other}:cancel", "-X", "POST")) == {}
-        report("cancel_by_name", look(self.get(other)))
+        assert body_of(self.ask(f"{other}:cancel", "-X", "POST")) == {}
+        report("cancel_by_name", operation_state(self.get(other)))
 
         doomed = self.post(f"{self.home}/apis?apiId=doomed", {})
         report("create_doomed", failure(self.ended(doomed)))
@@ -205,16 +205,16 @@ class Play:
         report("every_code", [self.refused(target, *JSON, "-d", "{}") for target in targets])
 
 
-def answered(answer: Answer) -> dict:
-    if answer.status != 200:
-        raise AssertionError(f"it was refused: {answer}")
-    return answer.json()
+def body_of(response: Response) -> dict:
+    if response.status != 200:
+        raise AssertionError(f"the call failed: {response}")
+    return response.json()
 
 
-def refusal(answer: Answer) -> dict:
-    error = answer.json()["error"]
-    if error["code"] != answer.status:
-        raise AssertionError(f"the body has another code than the answer: {answer}")
+def refusal(response: Response) -> dict:
+    error = response.json()["error"]
+    if error["code"] != response.status:
+        raise AssertionError(f"the body has another code than the status line: {response}")
     outcome = {"code": error["status"], "message": error["message"], "reason": None, "details": {}}
     for detail in error.get("details", []):
         match detail["@type"].rpartition(".")[2]:
@@ -249,7 +249,7 @@ def contents(config: dict) -> dict:
     }
 
 
-def look(operation: dict) -> dict:
+def operation_state(operation: dict) -> dict:
     metadata = operation["metadata"]
     outcome = {
         "done": operation.get("done", False),

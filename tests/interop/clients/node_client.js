@@ -145,7 +145,7 @@ class Play {
       this.operationsClient.listOperationsAsync({name: this.home, pageSize: 2}));
     report('list_operations', listed.map(operation => operation.done));
     const [found] = await this.operationsClient.getOperation({name: this.creatingGateway});
-    report('get_operation', look(found));
+    report('get_operation', operationState(found));
     await this.operationsClient.deleteOperation({name: this.creatingApi});
     report('delete_operation', await refused(
       () => this.operationsClient.getOperation({name: this.creatingApi})));
@@ -229,19 +229,19 @@ class Play {
     const [creating] = await this.client.createApi({parent: this.home, apiId: 'held', api: {}});
     report('start', {done: creating.done, ...metadata(creating.metadata)});
     const taken = await this.client.checkCreateApiProgress(creating.name);
-    report('look', {done: taken.done, ...metadata(taken.metadata)});
+    report('resume', {done: taken.done, ...metadata(taken.metadata)});
     const running = await items(
       this.operationsClient.listOperationsAsync({name: this.home, filter: 'done = false'}));
-    report('list_running', running.map(look));
+    report('list_running', running.map(operationState));
     report('busy', await refused(() => this.client.deleteApi({name: `${this.home}/apis/held`})));
     await creating.cancel();
     report('cancel', await refused(() => ended(creating)));
     const [cancelled] = await this.operationsClient.getOperation({name: creating.name});
-    report('cancelled', look(cancelled));
+    report('cancelled', operationState(cancelled));
     const [other] = await this.client.createApi({parent: this.home, apiId: 'other', api: {}});
     await this.operationsClient.cancelOperation({name: other.name});
     const [by] = await this.operationsClient.getOperation({name: other.name});
-    report('cancel_by_name', look(by));
+    report('cancel_by_name', operationState(by));
 
     // By default the client retries some codes.
     const options = {retry: {retryCodes: []}};
@@ -282,7 +282,7 @@ function metadata({verb, target, requestedCancellation}) {
   return {verb, target, requested: requestedCancellation};
 }
 
-function look(operation) {
+function operationState(operation) {
   const unpacked = v1.OperationMetadata.decode(operation.metadata.value);
   const outcome = {done: operation.done, ...metadata(unpacked)};
   return operation.error ? {...outcome, code: gax.Status[operation.error.code]} : outcome;
@@ -316,7 +316,7 @@ async function refused(call) {
     error = thrown;
   }
   if (error === undefined) {
-    throw new Error('it was not refused');
+    throw new Error('the call did not fail');
   }
   if (error.constructor.name === 'GaxiosError') {
     // Over REST, google-gax 5 throws the errors of its HTTP client unchanged (googleapis/gax-nodejs#1803). The

@@ -66,13 +66,13 @@ def play(client: str, transport: str) -> Played:
                 timeout=HANG_SECONDS,
             )
         except subprocess.TimeoutExpired as hung:
-            return Played(failure=f"it hangs after: {(hung.stdout or b'').decode()}")
+            return Played(failure=f"the program hangs; its output: {(hung.stdout or b'').decode()}")
         calls = quick.calls() + slow.calls()
         unused = slow.unused()
     played = judge(client, transport, project, finished)
     played.received = {method for method in METHODS if received(calls, method, transport)}
     if unused and not played.failure:
-        played.failure = f"these faults did not happen: {unused}"
+        played.failure = f"these faults did not occur: {unused}"
     return played
 
 

@@ -25,7 +25,7 @@ from google.iam.v1 import iam_policy_pb2, iam_policy_pb2_grpc, policy_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2, field_mask_pb2
 
-from python_outcome import bindings, contents, error, look, metadata, resource
+from python_outcome import bindings, contents, error, metadata, operation_state, resource
 
 SECONDS = 120
 OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
@@ -171,7 +171,7 @@ class Play:
         size = {} if self.grpc else {"page_size": 2}
         listed = self.operations.list_operations(self.home, "", **size)
         report("list_operations", [operation.done for operation in listed])
-        report("get_operation", look(self.operations.get_operation(self.creating_gateway)))
+        report("get_operation", operation_state(self.operations.get_operation(self.creating_gateway)))
         self.operations.delete_operation(self.creating_api)
         gone = error(lambda: self.operations.get_operation(self.creating_api))
         report("delete_operation", gone)
@@ -264,17 +264,17 @@ class Play:
         creating = self.client.create_api(parent=self.home, api_id="held", api=apigateway.Api())
         name = creating.operation.name
         report("start", {"done": creating.done(), **metadata(creating.metadata)})
-        report("look", look(self.operations.get_operation(name)))
+        report("resume", operation_state(self.operations.get_operation(name)))
         running = self.operations.list_operations(self.home, "done = false")
-        report("list_running", [look(operation) for operation in running])
+        report("list_running", [operation_state(operation) for operation in running])
         report("busy", error(lambda: self.client.delete_api(name=f"{self.home}/apis/held")))
         assert creating.cancel()
         report("cancel", error(lambda: ended(creating)))
-        report("cancelled", look(self.operations.get_operation(name)))
+        report("cancelled", operation_state(self.operations.get_operation(name)))
         # Cancels by name, without a future.
         other = self.client.create_api(parent=self.home, api_id="other", api=apigateway.Api())
         self.operations.cancel_operation(other.operation.name)
-        report("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
+        report("cancel_by_name", operation_state(self.operations.get_operation(other.operation.name)))
 
         def create(id: str):
             # By default some codes are retried.

@@ -35,7 +35,7 @@ def metadata(message) -> dict:
     }
 
 
-def look(operation: operations_pb2.Operation) -> dict:
+def operation_state(operation: operations_pb2.Operation) -> dict:
     unpacked = apigateway.OperationMetadata.deserialize(operation.metadata.value)
     outcome = {"done": operation.done, **metadata(unpacked)}
     if operation.HasField("error"):
@@ -79,4 +79,4 @@ def error(call) -> dict:
             else:
                 outcome["details"][name] = True
         return outcome
-    raise AssertionError("it was not refused")
+    raise AssertionError("the call did not fail")

@@ -1,4 +1,4 @@
-"""The scenario: the steps of every client with an emulator, and their expected results.
+"""The scenario: the steps that every client runs against an emulator, and their expected results.
 
 Only this file defines the scenario. The program of a client runs the steps, and prints the outcome of each step in a
 form that is the same for all languages: enums and codes by name, resources by their main fields. This module compares the
@@ -59,8 +59,8 @@ class Step:
     name: str
     # A description for the author of a client.
     does: str
-    # The methods that the step needs: a client that cannot call one of them skips the step. Some steps also start operations
-    # with methods that are not listed here.
+    # The methods that the step needs: a client that cannot call one of them skips the step. Some steps also call methods
+    # that every client has, such as CreateApi, to start operations.
     calls: tuple[str, ...]
     # The expected result.
     outcome: object
@@ -143,7 +143,7 @@ def all_steps(project: str) -> list[Step]:
         # Without details, as in recorded responses of the live service.
         return Refused("NOT_FOUND", message=f'"{name}" not found')
 
-    def about(code: str, reason: str, name: str) -> Refused:
+    def resource_error(code: str, reason: str, name: str) -> Refused:
         return Refused(code, reason, details=(("ErrorInfo", True), ("ResourceInfo", name)))
 
     def policies(*bindings) -> list[dict]:
@@ -166,7 +166,7 @@ def all_steps(project: str) -> list[Step]:
         Step("get_api", "gets it",
              ("GetApi",), resource(api, labels={"team": "blue"})),
         Step("create_api_again", "creates it once more, reports the error",
-             ("CreateApi",), about("ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS", api)),
+             ("CreateApi",), resource_error("ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS", api)),
         Step("update_api", "renames it to `Große Läden` and removes its labels, with a mask, awaits it",
              ("UpdateApi", "GetOperation"), renamed),
         Step("list_apis", "lists the apis, reports their names",
@@ -224,9 +224,9 @@ def all_steps(project: str) -> list[Step]:
              Refused("INVALID_ARGUMENT", "INVALID_ARGUMENT",
                      details=(("ErrorInfo", True), ("BadRequest", ["filter"])))),
         Step("delete_api_in_use", "deletes the api, which has configs",
-             ("DeleteApi",), about("FAILED_PRECONDITION", "RESOURCE_IN_USE", api)),
+             ("DeleteApi",), resource_error("FAILED_PRECONDITION", "RESOURCE_IN_USE", api)),
         Step("delete_config_in_use", "deletes v2, which the gateway uses",
-             ("DeleteApiConfig",), about("FAILED_PRECONDITION", "RESOURCE_IN_USE", v2)),
+             ("DeleteApiConfig",), resource_error("FAILED_PRECONDITION", "RESOURCE_IN_USE", v2)),
         Step("delete_gateway", "deletes the gateway, awaits the deletion, gets it, reports the error",
              ("DeleteGateway", "GetOperation", "GetGateway"), not_found(gateway)),
         Step("delete_configs", "deletes all configs at the same time, awaits all, reports the remaining configs",
@@ -236,12 +236,12 @@ def all_steps(project: str) -> list[Step]:
         # These steps use the emulator whose operations take an hour.
         Step("start", "begins to create the api `held`",
              ("CreateApi",), operation(held, done=False)),
-        Step("look", "resumes its operation by name",
+        Step("resume", "resumes its operation by name",
              ("GetOperation",), operation(held, done=False)),
         Step("list_running", "lists the operations of `global` with the filter `done = false`",
              ("ListOperations",), [operation(held, done=False)]),
         Step("busy", "deletes the api that is being created",
-             ("DeleteApi",), about("ABORTED", "RESOURCE_BUSY", held)),
+             ("DeleteApi",), resource_error("ABORTED", "RESOURCE_BUSY", held)),
         Step("cancel", "cancels the operation, awaits it, reports the error",
              ("CancelOperation", "GetOperation"), cancelled),
         Step("cancelled", "gets the operation once more",

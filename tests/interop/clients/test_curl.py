@@ -1,4 +1,4 @@
-"""Sends requests with curl, as other clients write them. `Requests` checks that the emulator accepts them. `Answers` checks
+"""Sends requests with curl, as other clients write them. `Requests` checks that the emulator accepts them. `Responses` checks
 the responses of the emulator, including errors.
 
 `over_both` runs a test over HTTP/1.1 and over h2c, each time in a project of its own.
@@ -11,12 +11,12 @@ import json
 import unittest
 from urllib.parse import quote
 
-from curl import Answer, curl
+from curl import Response, curl
 from curl_client import JSON
 from emulator import Emulator
 
 TYPES = "type.googleapis.com/google.cloud.apigateway.v1"
-RUNNING, ENDED = "1h", "0s"
+ONE_HOUR, INSTANT = "1h", "0s"
 
 
 @functools.cache
@@ -30,22 +30,22 @@ def emulator(operation_time: str) -> Emulator:
 class CurlTest(unittest.TestCase):
     def setUp(self) -> None:
         self.over = "http1"
-        self.operation_time = ENDED
+        self.operation_time = INSTANT
 
     @property
     def home(self) -> str:
         name = self._testMethodName.replace("_", "-")
         return f"projects/{name[:40].rstrip('-')}-{self.over}/locations/global"
 
-    def ask(self, target: str, *options: str, body: bytes = b"") -> Answer:
+    def ask(self, target: str, *options: str, body: bytes = b"") -> Response:
         url = f"{emulator(self.operation_time).endpoint}/v1/{target}"
         return curl(url, *options, over=self.over, body=body)
 
     def read(self, target: str, *options: str, body: bytes = b"") -> dict:
-        answer = self.ask(target, *options, body=body)
-        self.assertEqual(answer.status, 200, answer)
-        self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
-        return answer.json()
+        response = self.ask(target, *options, body=body)
+        self.assertEqual(response.status, 200, response)
+        self.assertEqual(response.header("content-type"), ["application/json; charset=UTF-8"])
+        return response.json()
 
     def create(self, id: str, **fields) -> dict:
         return self.read(f"{self.home}/apis?apiId={id}", *JSON, "-d", json.dumps(fields))
@@ -53,13 +53,13 @@ class CurlTest(unittest.TestCase):
     def api(self, id: str) -> dict:
         return self.read(f"{self.home}/apis/{id}")
 
-    def assert_refused(self, answer: Answer, http: int, status: str, reason: str | None) -> dict:
-        self.assertEqual(answer.status, http, answer)
-        self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
-        error = answer.json()["error"]
-        self.assertEqual((error["code"], error["status"]), (http, status), answer)
+    def assert_refused(self, response: Response, http: int, status: str, reason: str | None) -> dict:
+        self.assertEqual(response.status, http, response)
+        self.assertEqual(response.header("content-type"), ["application/json; charset=UTF-8"])
+        error = response.json()["error"]
+        self.assertEqual((error["code"], error["status"]), (http, status), response)
         reasons = [detail["reason"] for detail in error.get("details", []) if "reason" in detail]
-        self.assertEqual(reasons, [reason] if reason else [], answer)
+        self.assertEqual(reasons, [reason] if reason else [], response)
         return error
 
 
@@ -87,7 +87,7 @@ class Requests(CurlTest):
 
     @over_both
     def test_a_cancel_may_have_an_empty_object_or_no_body(self):
-        self.operation_time = RUNNING
+        self.operation_time = ONE_HOUR
         for number, options in enumerate([
             [*JSON, "-d", "{}"],
             ["-d", "{}"],
@@ -202,11 +202,11 @@ class Requests(CurlTest):
         self.assertEqual(self.api("a")["displayName"], "a")
 
 
-class Answers(CurlTest):
+class Responses(CurlTest):
     @over_both
     def test_a_response_has_the_http_version_of_its_request(self):
-        answer = self.ask(f"{self.home}/apis")
-        self.assertEqual(answer.version, {"http1": "1.1", "h2c": "2"}[self.over])
+        response = self.ask(f"{self.home}/apis")
+        self.assertEqual(response.version, {"http1": "1.1", "h2c": "2"}[self.over])
 
     @over_both
     def test_the_parts_of_an_operation_have_type_urls(self):
@@ -224,7 +224,7 @@ class Answers(CurlTest):
 
     @over_both
     def test_an_error_has_its_details(self):
-        self.operation_time = RUNNING
+        self.operation_time = ONE_HOUR
         self.create("a")
         apis = f"{self.home}/apis"
         for target, options, http, status, reason in [
@@ -253,25 +253,25 @@ class Answers(CurlTest):
 
     @over_both
     def test_a_deleted_operation_is_not_found(self):
-        self.operation_time = RUNNING
+        self.operation_time = ONE_HOUR
         first, second = self.create("a"), self.create("b")
         self.assertEqual(self.read(first["name"], "-X", "DELETE"), {})
         listed = self.read(f"{self.home}/operations")["operations"]
         self.assertEqual([operation["name"] for operation in listed], [second["name"]])
         for target, verb in [("", "GET"), ("", "DELETE"), (":cancel", "POST")]:
             with self.subTest(verb=verb, target=target):
-                answer = self.ask(f"{first['name']}{target}", "-X", verb)
-                self.assert_refused(answer, 404, "NOT_FOUND", None)
+                response = self.ask(f"{first['name']}{target}", "-X", verb)
+                self.assert_refused(response, 404, "NOT_FOUND", None)
 
     @over_both
     def test_the_error_for_an_unsupported_verb_names_the_supported_verbs(self):
-        answer = self.ask(f"{self.home}/operations/o", "-X", "POST")
-        self.assertEqual(set(answer.header("allow")[0].split(", ")), {"GET", "DELETE"})
-        self.assert_refused(answer, 405, "UNIMPLEMENTED", None)
+        response = self.ask(f"{self.home}/operations/o", "-X", "POST")
+        self.assertEqual(set(response.header("allow")[0].split(", ")), {"GET", "DELETE"})
+        self.assert_refused(response, 405, "UNIMPLEMENTED", None)
 
     @over_both
     def test_wait_operation_has_no_route(self):
         name = self.create("a")["name"]
-        answer = self.ask(f"{name}:wait", *JSON, "-d", "{}")
+        response = self.ask(f"{name}:wait", *JSON, "-d", "{}")
         # The router reads `{operation}:wait` as the id of an operation, which accepts no POST.
-        self.assert_refused(answer, 405, "UNIMPLEMENTED", None)
+        self.assert_refused(response, 405, "UNIMPLEMENTED", None)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from emulator import HANG_SECONDS, Emulator
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "src/emulator/testing.md"
+GUIDE = ROOT / "src/emulator/testing.md"
 ADMIN = ROOT / "proto/apigateway_grpc/emulator/v1/admin.proto"
 PROGRAMS = ROOT / "src/emulator/page/assets/copy.js"
 RUN = {
@@ -26,7 +26,7 @@ NOT_RUN = {"text", "yaml", "console"}
 
 def examples() -> list[tuple[str, str]]:
     """The examples that are run, each with its language."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     return [(language, text) for language, text in found if language not in NOT_RUN]
 
 
@@ -35,7 +35,7 @@ def last_call(emulator: Emulator) -> int:
     return max((int(call["sequence"]) for call in emulator.calls()), default=0)
 
 
-class Page(unittest.TestCase):
+class Examples(unittest.TestCase):
     def test_the_examples_of_each_language_call_every_method_of_the_admin_service(self) -> None:
         routes = re.findall(r'(get|post|patch|delete): "/emulator/v1/([^"]+)"', ADMIN.read_text())
         self.assertGreater(len(routes), 16)
@@ -48,7 +48,7 @@ class Page(unittest.TestCase):
                 with self.subTest(language=language, route=f"{verb} {path}"):
                     self.assertIn(shown, text)
 
-    def test_the_examples_of_the_page_run_unchanged(self) -> None:
+    def test_the_examples_of_testing_md_run_unchanged(self) -> None:
         found = examples()
         self.assertEqual([language for language, _ in found], 2 * list(RUN))
         with Emulator("0s") as emulator:
@@ -73,7 +73,7 @@ class Page(unittest.TestCase):
             # The last of the shell's commands deletes everything.
             self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
 
-    def test_the_programs_of_the_emulators_page_run_unchanged(self) -> None:
+    def test_the_programs_of_the_web_page_run_unchanged(self) -> None:
         load = "import(process.argv[1]).then(({programs}) => console.log(JSON.stringify(programs(new URL(process.argv[2])))))"
         parent = "projects/demo/locations/global"
         calls = {

@@ -76,7 +76,7 @@ pub(crate) fn id(name: &str) -> &str {
 /// Returns the error of a call that must fail.
 pub(crate) fn refused<T, E>(outcome: std::result::Result<T, E>) -> Result<E> {
     match outcome {
-        Ok(_) => Err("it was not refused".into()),
+        Ok(_) => Err("the call did not fail".into()),
         Err(error) => Ok(error),
     }
 }

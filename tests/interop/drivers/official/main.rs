@@ -16,7 +16,7 @@ use google_cloud_gax::paginator::{ItemPaginator as _, Paginator as _};
 use google_cloud_longrunning::model::Operation;
 use google_cloud_lro::{Poller, PollingResult};
 use google_cloud_wkt::FieldMask;
-use outcome::{contents, look, of_api, of_config, of_error, of_gateway, of_metadata};
+use outcome::{contents, of_api, of_config, of_error, of_gateway, of_metadata, of_operation};
 use scene::{Arguments, Names, Result, id, refused, report};
 use serde_json::{Value, json};
 
@@ -190,7 +190,10 @@ impl Play {
         report("list_operations", json!(done))?;
         let get = |name: &str| self.client.get_operation().set_name(name).send();
         let creating_gateway = self.first(region, "").await?.name;
-        report("get_operation", look(&get(&creating_gateway).await?)?)?;
+        report(
+            "get_operation",
+            of_operation(&get(&creating_gateway).await?)?,
+        )?;
         let creating_api = self.first(home, "").await?.name;
         let delete = self.client.delete_operation().set_name(&creating_api);
         delete.send().await?;
@@ -262,15 +265,15 @@ impl Play {
         let mut poller = create("held").poller();
         let begun = match poller.poll().await {
             Some(PollingResult::InProgress(Some(metadata))) => of_metadata(false, &metadata),
-            other => return Err(format!("it is not in progress: {other:?}").into()),
+            other => return Err(format!("the operation is not in progress: {other:?}").into()),
         };
         report("start", begun)?;
         let name = self.first(home, "").await?.name;
         let get = |name: &str| self.client.get_operation().set_name(name).send();
-        report("look", look(&get(&name).await?)?)?;
+        report("resume", of_operation(&get(&name).await?)?)?;
         let running = self.client.list_operations().set_name(home);
         let running = running.set_filter("done = false").send().await?.operations;
-        let running: Result<Vec<Value>> = running.iter().map(look).collect();
+        let running: Result<Vec<Value>> = running.iter().map(of_operation).collect();
         report("list_running", json!(running?))?;
         let busy = self
             .client
@@ -280,10 +283,10 @@ impl Play {
         let cancel = |name: &str| self.client.cancel_operation().set_name(name).send();
         cancel(&name).await?;
         report("cancel", of_error(&refused(poller.until_done().await)?))?;
-        report("cancelled", look(&get(&name).await?)?)?;
+        report("cancelled", of_operation(&get(&name).await?)?)?;
         let other = create("other").send().await?.name;
         cancel(&other).await?;
-        report("cancel_by_name", look(&get(&other).await?)?)?;
+        report("cancel_by_name", of_operation(&get(&other).await?)?)?;
 
         let failed = refused(create("doomed").poller().until_done().await)?;
         report("create_doomed", of_error(&failed))?;

@@ -54,8 +54,11 @@ pub(crate) fn of_metadata(done: bool, metadata: &OperationMetadata) -> Value {
     })
 }
 
-pub(crate) fn look(operation: &Operation) -> Result<Value> {
-    let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
+pub(crate) fn of_operation(operation: &Operation) -> Result<Value> {
+    let any = operation
+        .metadata
+        .as_ref()
+        .ok_or("the operation has no metadata")?;
     let mut outcome = of_metadata(operation.done, &any.to_msg()?);
     if let Some(operation::Result::Error(status)) = &operation.result {
         outcome["code"] = Code::from(status.code).name().into();

@@ -12,7 +12,8 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gate
 use apigateway_grpc::proto::google::iam::v1::{Binding, Policy};
 use apigateway_grpc::{ApiGateway, Transport};
 use outcome::{
-    contents, look, of_api, of_config, of_error, of_failure, of_gateway, of_policy, seen,
+    contents, of_api, of_config, of_error, of_failure, of_gateway, of_operation, of_policy,
+    of_snapshot,
 };
 use scene::{Arguments, Names, Result, id, refused, report};
 use serde_json::{Value, json};
@@ -194,7 +195,7 @@ impl Play {
         }
         report("list_operations", json!(done))?;
         let found = self.client.get_operation(creating_gateway).await?;
-        report("get_operation", look(&found)?)?;
+        report("get_operation", of_operation(&found)?)?;
         self.client.delete_operation(creating_api).await?;
         let gone = self.client.get_operation(creating_api).await;
         report("delete_operation", of_error(&refused(gone)?))
@@ -203,7 +204,7 @@ impl Play {
     async fn bad_config(&self) -> Result<()> {
         let api = &self.names.api;
         let creating = self.client.create_api_config(api, "bad", of_document("{}"));
-        let failed = refused(often(creating.await?)?.await)?;
+        let failed = refused(poll_often(creating.await?)?.await)?;
         report("create_bad_config", of_failure(&failed)?)?;
         let bad = format!("{api}/configs/bad");
         let config = self.client.get_api_config(&bad).await?;
@@ -318,30 +319,33 @@ impl Play {
     async fn slowly(&self) -> Result<()> {
         let home = &self.names.home;
         let creating = self.client.create_api(home, "held", Api::default());
-        let mut creating = often(creating.await?)?;
-        report("start", seen(creating.snapshot())?)?;
+        let mut creating = poll_often(creating.await?)?;
+        report("start", of_snapshot(creating.snapshot())?)?;
         let name = creating.name().to_owned();
         let mut taken = self.client.operation::<Api>(&name)?;
-        report("look", seen(taken.poll().await?)?)?;
+        report("resume", of_snapshot(taken.poll().await?)?)?;
         let list = self.client.list_operations(home).filter("done = false");
         let running = list.first_page().await?.items;
-        let running: Result<Vec<Value>> = running.iter().map(look).collect();
+        let running: Result<Vec<Value>> = running.iter().map(of_operation).collect();
         report("list_running", json!(running?))?;
         let busy = self.client.delete_api(format!("{home}/apis/held")).await;
         report("busy", of_error(&refused(busy)?))?;
         let Cancellation::Cancelled(error) = creating.cancel().await? else {
-            return Err("it was not cancelled".into());
+            return Err("the operation was not cancelled".into());
         };
         report("cancel", of_failure(&error)?)?;
-        report("cancelled", look(&self.client.get_operation(&name).await?)?)?;
+        report(
+            "cancelled",
+            of_operation(&self.client.get_operation(&name).await?)?,
+        )?;
         let other = self.client.create_api(home, "other", Api::default());
         let other = other.await?.name().to_owned();
         self.client.cancel_operation(&other).await?;
         let other = self.client.get_operation(other).await?;
-        report("cancel_by_name", look(&other)?)?;
+        report("cancel_by_name", of_operation(&other)?)?;
 
         let create = |id: String| self.client.create_api(home, id, Api::default());
-        let failed = refused(often(create("doomed".to_owned()).await?)?.await)?;
+        let failed = refused(poll_often(create("doomed".to_owned()).await?)?.await)?;
         report("create_doomed", of_failure(&failed)?)?;
         let mut codes = Vec::new();
         for number in 1..=16 {
@@ -354,10 +358,10 @@ impl Play {
 
 /// Waits for an operation with frequent polls, and returns its result.
 async fn ended<R: OperationResult>(operation: Operation<R>) -> Result<R> {
-    Ok(often(operation)?.await?)
+    Ok(poll_often(operation)?.await?)
 }
 
-fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
+fn poll_often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(50);
     let schedule = Schedule::default().delays(delay, 1.0, delay)?;
     Ok(operation.with_schedule(schedule.total_timeout(WAIT)))

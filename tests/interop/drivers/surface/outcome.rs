@@ -51,12 +51,15 @@ pub(crate) fn contents(config: &ApiConfig) -> Result<Value> {
     Ok(json!({"name": config.name, "documents": documents?}))
 }
 
-pub(crate) fn seen(snapshot: &Snapshot) -> Result<Value> {
-    look(snapshot.raw())
+pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Result<Value> {
+    of_operation(snapshot.raw())
 }
 
-pub(crate) fn look(operation: &Operation) -> Result<Value> {
-    let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
+pub(crate) fn of_operation(operation: &Operation) -> Result<Value> {
+    let any = operation
+        .metadata
+        .as_ref()
+        .ok_or("the operation has no metadata")?;
     let metadata = OperationMetadata::decode(any.value.as_slice())?;
     let mut outcome = json!({
         "done": operation.done,
@@ -80,7 +83,7 @@ pub(crate) fn of_policy(policy: &Policy) -> Value {
 
 /// Describes the failure of an operation.
 pub(crate) fn of_failure(error: &OperationError) -> Result<Value> {
-    let status = error.status().ok_or("it has no status")?;
+    let status = error.status().ok_or("the error has no status")?;
     let code = Code::from_i32(status.code);
     Ok(json!({"code": code_name(code), "message": status.message}))
 }
