@@ -16,11 +16,11 @@ export async function startEmulator(options = [], listen = '127.0.0.1:0') {
   const exited = new Promise((done) => child.once('exit', done));
   const lines = createInterface({ input: child.stdout });
   const printed = [];
-  const enough = options.includes('--no-ui') ? 'listening on ' : 'page: ';
+  const lastLine = options.includes('--no-ui') ? 'listening on ' : 'page: ';
   await new Promise((done, fail) => {
     lines.on('line', (line) => {
       printed.push(line);
-      if (line.startsWith(enough)) done();
+      if (line.startsWith(lastLine)) done();
     });
     exited.then((code) => fail(new Error(`the emulator ended with ${code}: ${printed.join(' ')}`)));
   });
@@ -31,8 +31,8 @@ export async function startEmulator(options = [], listen = '127.0.0.1:0') {
     const sent = request(`${endpoint}/${path}`, { method, agent, headers: { ...(text && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }), ...headers } }, async (response) => {
       const chunks = [];
       for await (const chunk of response) chunks.push(chunk);
-      const answer = Buffer.concat(chunks).toString();
-      done({ status: response.statusCode, body: answer.startsWith('{') ? JSON.parse(answer) : answer });
+      const received = Buffer.concat(chunks).toString();
+      done({ status: response.statusCode, body: received.startsWith('{') ? JSON.parse(received) : received });
     });
     sent.once('error', fail);
     sent.end(text);

@@ -56,7 +56,7 @@ async function openPage(address, options = {}) {
     page.faults.push(`dialog: ${dialog.message()}`);
     dialog.dismiss();
   });
-  // With PAGE_ASSETS, a folder, a change of a file needs no build.
+  // PAGE_ASSETS is a folder whose files replace those in the binary, so that a change of a file needs no build.
   const folder = process.env.PAGE_ASSETS;
   if (folder) {
     await page.route(/\/ui\/.*\.(js|css)$|:\d+\/(\?.*)?$/, async (route) => {
@@ -199,7 +199,7 @@ test('the official Python client creates an api and the page shows it', async ()
   assert.deepEqual(page.faults, []);
 });
 
-test('an operation runs and ends by itself, by the clock, by a button, with an error, and cancelled', async () => {
+test('an operation ends by itself, when the clock advances, and by the buttons that finish, fail and cancel it', async () => {
   const emulator = await emulatorWith('--operation-time', '2s');
   const page = await openPage(emulator.page);
   await live(page);
@@ -263,8 +263,8 @@ test('a fault that is set in the form applies to a call', async () => {
   await page.getByRole('button', { name: 'Add fault', exact: true }).click();
   const fault = page.locator('#faults li').first();
   await fault.getByText('not used yet').waitFor();
-  const answer = await emulator.call('GET', `v1/${PARENT}/apis/hello`);
-  assert.deepEqual([answer.status, answer.body.error.message], [429, 'slow down']);
+  const response = await emulator.call('GET', `v1/${PARENT}/apis/hello`);
+  assert.deepEqual([response.status, response.body.error.message], [429, 'slow down']);
   await row(page, 'RESOURCE_EXHAUSTED').getByText('#1').waitFor();
   await fault.getByText('used 1 of 2').waitFor();
   // The fault is disabled, and enabled again.
@@ -450,7 +450,7 @@ test('control and direction characters are shown as escapes', async () => {
   await node(page, `${PARENT}/apis/hello/configs/v1`).click();
   await page.getByRole('tab', { name: 'Files' }).click();
   await check('#panel pre', `${shown}\\u0007`);
-  assert.ok((await page.locator('#panel pre').textContent()).endsWith('\n# next\n'), 'lines stay lines');
+  assert.ok((await page.locator('#panel pre').textContent()).endsWith('\n# next\n'), 'line breaks are kept');
   // A copy has the characters themselves.
   await page.getByRole('button', { name: 'Show all' }).click();
   await row(page, 'ListApis').click();
@@ -728,7 +728,7 @@ test('a tab that is hidden for 30 seconds closes its stream, and opens it when i
   assert.deepEqual(page.faults, []);
 });
 
-test('nothing on the page moves, also without a preference for reduced motion', async () => {
+test('the page has no animations, with and without a preference for reduced motion', async () => {
   const emulator = await emulatorWith();
   await fill(emulator);
   for (const reducedMotion of ['no-preference', 'reduce']) {
@@ -963,7 +963,7 @@ test('with 1,000 calls and 5,000 resources no task is long after the first paint
     await page.getByLabel('Find resources').fill('a4');
     await node(page, 'projects/p4/locations/global/apis/a4').waitFor();
     await page.locator('#tree li.api').nth(100).waitFor();
-    assert.equal(await page.locator('#calls .link').first().evaluate((it) => it.offsetHeight), await page.locator('#calls-count').evaluate((it) => it.parentElement.offsetHeight), 'a number of four digits has one line');
+    assert.equal(await page.locator('#calls .link').first().evaluate((it) => it.offsetHeight), await page.locator('#calls-count').evaluate((it) => it.parentElement.offsetHeight), 'a number of four digits fits on one line');
     const all = await tasks();
     const limit = LONG_TASK * Math.max(before, await slowness(page));
     console.log(`  the limit is ${Math.round(limit)} ms on this machine`);

@@ -106,7 +106,7 @@ const UPDATE = { name: 'UpdateApi', service: GET.service, verb: 'PATCH', templat
 const LIST = { name: 'ListGateways', service: GET.service, verb: 'GET', template: '/v1/{parent=projects/*/locations/*}/gateways', body: null };
 const ORIGIN = 'http://127.0.0.1:8470';
 
-test('a call is copied as curl by its HTTP rule', () => {
+test('a call is copied as the curl command for its HTTP rule', () => {
   const name = `${P}/apis/hello`;
   assert.equal(curl(ORIGIN, GET, { '@type': 't', name }), `curl ${ORIGIN}/v1/${name}`);
   assert.equal(curl(ORIGIN, UPDATE, { api: { name, displayName: "it's" }, updateMask: 'displayName' }),
@@ -115,7 +115,7 @@ test('a call is copied as curl by its HTTP rule', () => {
   assert.equal(path, `/v1/${name}/configs?apiConfigId=v+1`);
   assert.deepEqual(body, { labels: { a: 'b' } });
   assert.equal(httpRequest(GET, { name: 'a?b#c d', list: ['x', 'y'], nested: { deep: 1 } }).path, '/v1/a%3Fb%23c%20d?list=x&list=y&nested.deep=1');
-  assert.equal(curl(ORIGIN, { ...GET, template: null }, { name }), '', 'a method without HTTP');
+  assert.equal(curl(ORIGIN, { ...GET, template: null }, { name }), '', 'a method without an HTTP rule');
 });
 
 test('a call is copied as grpcurl and as apigw', () => {
@@ -140,7 +140,7 @@ test('every copied word is quoted for the shell', () => {
   for (const word of words) assert.doesNotMatch(quote(word), /[\p{Cc}\p{Cf}]/u);
 });
 
-test('a fault has its form for a shell and for Rust', () => {
+test('a fault is written as a shell command and as Rust code', () => {
   const fault = { method: 'GetOperation', resource: `${P}/operations/"o"`, times: 2, fail: { code: 14, message: 'busy' } };
   assert.equal(faultCurl(ORIGIN, fault), `curl --json '${JSON.stringify(fault)}' ${ORIGIN}/emulator/v1/faults`);
   assert.equal(faultRust(fault), `emulator.on(Method::GET_OPERATION)\n    .named("${P}/operations/\\"o\\"")\n    .times(2)\n    .fail(Status::unavailable("busy"));`);
@@ -164,7 +164,7 @@ const operation = (id, start, more = {}) => ({
   endTime: new Date(start + 5000).toISOString(),
 });
 
-test('events change the state that was read, and older ones do not', () => {
+test('an event changes the loaded state unless the event is older than the state', () => {
   let now = 0;
   const store = new Store(() => now);
   store.load({
@@ -206,7 +206,7 @@ test('calls are in the order of arrival, and a thousand are kept', () => {
   assert.equal(store.calls.length, 0);
 });
 
-test('a call has the code of its outcome', () => {
+test('a call has the code of its outcome, and an operation has its state', () => {
   const code = (more) => toCall({ sequence: '1', ...more }).code;
   assert.deepEqual([code({}), code({ status: {} }), code({ status: { code: 5 } }), code({ cut: true, status: { code: 14 } }), code({ htmlStatus: 502 })],
     ['', 'OK', 'NOT_FOUND', 'CUT', 'HTTP 502']);
