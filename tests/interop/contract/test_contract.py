@@ -177,8 +177,8 @@ class Words(unittest.TestCase):
                     self.assertTrue(comments.get(path, "").strip(), "no comment")
 
     def test_every_comment_is_valid_rustdoc(self):
-        # In Markdown an indented line is code, which rustdoc runs as a test. prost puts every URL into `<…>`, and a backslash
-        # before every bracket.
+        # rustdoc runs an indented line as a test, since it is code in Markdown. A URL or a bracket would be changed: prost writes
+        # URLs as `<…>`, and a backslash before every bracket.
         harmful = re.compile(r"^\s*//(\s{4}|\s*```|.*https?://|.*\[)")
         for name in FILES:
             for number, line in enumerate((PROTO / name).read_text().splitlines(), 1):
@@ -269,12 +269,12 @@ class ServiceConfiguration(unittest.TestCase):
         self.service = json_format.ParseDict(load(PROTO / "apigateway_v1.json"), service())
         self.methods = dict(ours.methods())
 
-    def test_it_has_the_services_of_the_protos(self):
+    def test_the_services_are_those_of_the_protos(self):
         self.assertEqual([api.name for api in self.service.apis], [GATEWAY] + MIXINS)
         services = {name.rpartition(".")[0] for name in self.methods}
         self.assertEqual({api.name for api in self.service.apis}, services)
 
-    def test_its_http_rules_equal_the_published_ones(self):
+    def test_the_http_rules_equal_the_published_ones(self):
         source = (CLIENT / "api_gateway_service_client.js").read_text()
         found = re.search(r"lroOptions\.httpRules = (\[.*?\]);\n", source, re.DOTALL)
         self.assertIsNotNone(found, "the client no longer has its rules there")
