@@ -84,8 +84,8 @@ fn name(root: &Path, path: &Path) -> Result<String> {
 /// The results for a folder.
 struct Folder {
     rules: usize,
-    not_by_client: usize,
-    not_by_server: usize,
+    unserved_by_client: usize,
+    unserved_by_server: usize,
     unserved: Vec<String>,
 }
 
@@ -105,8 +105,8 @@ fn of_folder(cache: &Cache, files: &[String]) -> Result<Option<Folder>> {
         .collect();
     Ok(Some(Folder {
         rules: counts.values().sum(),
-        not_by_client: own.iter().filter(|rule| rule.by_client()).count(),
-        not_by_server: own.iter().filter(|rule| rule.by_server()).count(),
+        unserved_by_client: own.iter().filter(|rule| rule.by_client()).count(),
+        unserved_by_server: own.iter().filter(|rule| rule.by_server()).count(),
         unserved: own.iter().map(ToString::to_string).collect(),
     }))
 }
@@ -141,8 +141,8 @@ struct Sum {
     folders: usize,
     failed: usize,
     rules: usize,
-    not_by_client: usize,
-    not_by_server: usize,
+    unserved_by_client: usize,
+    unserved_by_server: usize,
 }
 
 impl Sum {
@@ -151,8 +151,8 @@ impl Sum {
         match folder {
             Ok(folder) => {
                 self.rules += folder.rules;
-                self.not_by_client += folder.not_by_client;
-                self.not_by_server += folder.not_by_server;
+                self.unserved_by_client += folder.unserved_by_client;
+                self.unserved_by_server += folder.unserved_by_server;
                 for line in folder.unserved {
                     println!("{line}");
                 }
@@ -170,8 +170,8 @@ impl Sum {
             self.folders,
             self.failed,
             self.rules,
-            self.rules - self.not_by_client,
-            self.rules - self.not_by_server,
+            self.rules - self.unserved_by_client,
+            self.rules - self.unserved_by_server,
         );
     }
 }
