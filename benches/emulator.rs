@@ -2,7 +2,8 @@
 //!
 //! - `GetOperation` calls per second: in process (without and with a listener of events), and over loopback;
 //! - the start-up time;
-//! - the memory of 100,000 operations, and of 990,000 recorded calls.
+//! - the memory of 100,000 operations, and of 990,000 recorded calls;
+//! - the time to read an operation and a page of operations, with 100 and with 100,000 operations.
 //!
 //! If valgrind is installed, the benchmark also counts the instructions of a call in process: the difference between 3,000
 //! and 1,500 calls, which excludes the start-up. Both counts are larger than the log of calls, so in the difference each
@@ -39,6 +40,7 @@ const PARENT: &str = "projects/p/locations/global";
 const ROUNDS: usize = 7;
 const CALLS: usize = 30_000;
 const MANY: usize = 100_000;
+const FEW: usize = 100;
 const MILLION: usize = 1_000_000;
 
 /// With the arguments `counted CALLS [listener]` this program only makes calls, under callgrind, and has a listener of events
@@ -137,6 +139,20 @@ async fn main() {
         grown / 1_000_000,
         grown / MANY
     );
+    let few = Emulator::builder().build();
+    let client_of_few = ApiGateway::builder().transport_service(few.service());
+    let client_of_few = client_of_few.anonymous().build().expect("valid");
+    for number in 0..FEW {
+        let operation = client_of_few.create_api(PARENT, format!("a{number}"), Api::default());
+        drop(operation.await.expect("a started operation"));
+    }
+    let (of_few, of_many) = (reads(&client_of_few).await, reads(&client).await);
+    let ratio = |many: Duration, few: Duration| many.as_secs_f64() / few.as_secs_f64();
+    println!(
+        "\ntime to read with {MANY} operations, divided by the time with {FEW}: operation {:.2}, page of 10 {:.2}",
+        ratio(of_many.0, of_few.0),
+        ratio(of_many.1, of_few.1)
+    );
     println!(
         "target: started in under 50 ms, 50,000 calls a second in process (here {in_process:.0}), under 200 MB"
     );
@@ -158,6 +174,24 @@ fn instructions(further: &[&str]) -> f64 {
     callgrind::instructions_of_a_call(1500, 3000, |command, calls| {
         command.args([COUNTED, calls]).args(further);
     })
+}
+
+/// Returns the shortest times to read one operation 100 times, and to read a page of operations.
+async fn reads(client: &ApiGateway) -> (Duration, Duration) {
+    let page = || async { client.list_operations(PARENT).page_size(10).page("").await };
+    let name = page().await.expect("a page").items.remove(0).name;
+    let mut shortest = (Duration::MAX, Duration::MAX);
+    for _ in 0..20 {
+        let began = Instant::now();
+        for _ in 0..100 {
+            client.get_operation(&name).await.expect("an operation");
+        }
+        shortest.0 = shortest.0.min(began.elapsed());
+        let began = Instant::now();
+        page().await.expect("a page");
+        shortest.1 = shortest.1.min(began.elapsed());
+    }
+    shortest
 }
 
 async fn channel(endpoint: String) -> Channel {

@@ -42,7 +42,6 @@ mod port;
 mod port_faults;
 #[cfg(feature = "rest")]
 mod rest;
-mod scale;
 #[cfg(feature = "rest")]
 mod sizes;
 #[cfg(feature = "rest")]
