@@ -17,6 +17,9 @@
 //! noticed, while the calls of another location hang. The second is the delay between the total timeout of a wait and
 //! its end, if operations never finish and are never listed.
 //!
+//! The last line compares the wall time to drop 100,000 waits for one operation with ten times the time to drop 10,000. A
+//! linear cost has a ratio near 1.
+//!
 //! The time between two polls grows to 20 s ± 25 %, so the delays in the table differ by several seconds between runs. Compare
 //! ten runs of each scenario (`… -- hung 2000`). In ten runs, the last of 100 ends was noticed after:
 //!
@@ -91,10 +94,18 @@ fn main() {
         ["resident", way, count] => resident(Way::parse(way), number(count)),
         ["hung", count] => hung(number(count)),
         ["totals", count] => totals(number(count)),
+        ["drops", count] => drops(number(count)),
         // Cargo adds `--bench`.
         [] | ["--bench"] => {
             costs(&[1, 100, 10_000, 100_000]);
             bounds();
+            let nanos = |count: &str| {
+                measured(&["drops", count])
+                    .parse::<f64>()
+                    .expect("a number")
+            };
+            let ratio = nanos("100000") / nanos("10000") / 10.0;
+            println!("\ndrop of 100,000 waits for one operation, by ten times 10,000: {ratio:.2}");
         }
         [count, ..] => costs(&[number(count)]),
     }
@@ -214,6 +225,25 @@ async fn totals(count: usize) {
         polls,
         &mut late,
     );
+}
+
+/// Prints the wall time in nanoseconds to drop `count` waits for one operation.
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn drops(count: usize) {
+    let emulator = Emulator::builder().operation_time(RUNS).build();
+    let (client, _) = beside(&emulator, |_| false);
+    let operation = client.create_api(PARENT, "a", Api::default());
+    let name = operation
+        .await
+        .expect("a started operation")
+        .name()
+        .to_owned();
+    let watcher = client.watcher();
+    let wait = |_| watcher.wait(client.operation::<Api>(&name).expect("a name"));
+    let waits: Vec<_> = (0..count).map(wait).collect();
+    let began = std::time::Instant::now();
+    drop(waits);
+    println!("{}", began.elapsed().as_nanos());
 }
 
 fn report(scenario: &str, waits: usize, calls: usize, late: &mut [Duration]) {
