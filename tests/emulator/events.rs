@@ -326,7 +326,9 @@ async fn recording_stops_after_1024_events_without_a_listener() {
     for _ in 0..1500 {
         crate::get(&client, API).await.expect_err("none");
     }
-    // Recording has stopped, so a listener that continues gets `lost`.
+    // The last event that got a number is the one at which recording stopped.
+    assert_eq!(emulator.state().revision, before + 1 + 1025);
+    // A listener that continues gets `lost`.
     let mut events = emulator.events_after(before);
     let next = events.next().await.expect("an event");
     assert!(matches!(next.event, Some(Kind::Lost(_))), "{next:?}");

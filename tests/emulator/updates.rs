@@ -61,7 +61,6 @@ async fn switch(client: &ApiGateway, config: &str, path: &str) -> Result<Operati
 async fn an_update_changes_the_fields_of_its_mask_at_its_end() {
     for (paths, display_name, labels) in [
         (&["display_name"][..], "new", 0),
-        (&["display_name"], "new", 0),
         (&["labels"], "a", 1),
         (&["display_name", "labels"], "new", 1),
         (&["*"], "new", 1),
