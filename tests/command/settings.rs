@@ -121,12 +121,19 @@ fn the_project_of_the_credentials_has_the_lowest_precedence() {
         r#"{"type": "authorized_user", "quota_project_id": "of-credentials"}"#,
     )
     .expect("a file");
-    let mut command = apigw(&["config", "show", "--format=value(setting,value,source)"]);
-    let line = shown(
-        command.env("GOOGLE_APPLICATION_CREDENTIALS", &file),
-        "project",
+    let show = || {
+        let mut command = apigw(&["config", "show", "--format=value(setting,value,source)"]);
+        command.env("GOOGLE_APPLICATION_CREDENTIALS", &file);
+        command
+    };
+    assert_eq!(
+        shown(&mut show(), "project"),
+        format!("project\tof-credentials\t{}", file.display())
     );
-    assert_eq!(line, format!("project\tof-credentials\t{}", file.display()));
+    assert_eq!(
+        shown(show().env("GOOGLE_CLOUD_PROJECT", "late"), "project"),
+        "project\tlate\tGOOGLE_CLOUD_PROJECT"
+    );
 }
 
 #[test]
