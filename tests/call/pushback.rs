@@ -172,7 +172,7 @@ async fn after_pushback_the_backoff_starts_again() {
 }
 
 /// Returns whether a failed call is retried after two earlier calls that failed with this pushback.
-async fn is_tried_again_after(values: &[&str]) -> bool {
+async fn is_retried_after(values: &[&str]) -> bool {
     let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = mock_client(|it| it.retry_throttling(Some(throttling)));
     for _ in 0..2 {
@@ -207,9 +207,9 @@ async fn is_tried_again_after(values: &[&str]) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn pushback_that_forbids_a_retry_takes_a_token_with_any_code() {
-    assert!(is_tried_again_after(&[]).await);
-    assert!(is_tried_again_after(&["5"]).await);
-    assert!(!is_tried_again_after(&["-1"]).await);
+    assert!(is_retried_after(&[]).await);
+    assert!(is_retried_after(&["5"]).await);
+    assert!(!is_retried_after(&["-1"]).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -261,7 +261,7 @@ fn same_json(found: &serde_json::Value, wanted: &serde_json::Value) -> Result<()
 }
 
 /// Runs a table. Every row must pass, and every row that is listed as an exception must fail.
-pub(crate) fn hold(cases: &[Case]) {
+pub(crate) fn run_all(cases: &[Case]) {
     let mut faults = Vec::new();
     for case in cases {
         match (case.run(), case.excused()) {

@@ -43,7 +43,7 @@ pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
             if left.len() != right.len() || left.keys().any(|name| !right.contains_key(name)) {
                 return here();
             }
-            if is_no_time(left) {
+            if has_time_out_of_range(left) {
                 return None;
             }
             let mut members = left.iter();
@@ -59,7 +59,7 @@ pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
 }
 
 /// Returns whether this is an `Any` with a Timestamp or a Duration out of range.
-fn is_no_time(any: &serde_json::Map<String, Json>) -> bool {
+fn has_time_out_of_range(any: &serde_json::Map<String, Json>) -> bool {
     let text = |name: &str| any.get(name).and_then(Json::as_str).unwrap_or_default();
     let Ok(bytes) = BASE64_STANDARD.decode(text("value")) else {
         return false;

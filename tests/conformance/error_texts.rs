@@ -192,7 +192,7 @@ const VALUES: &[(&str, &str)] = &[
 ];
 
 /// Messages in text format that have no JSON form, with the error.
-const UNTOLD: &[(&str, &str)] = &[
+const UNWRITABLE_MESSAGES: &[(&str, &str)] = &[
     (
         "one_timestamp: {seconds: 253402300800}",
         "invalid google.protobuf.Timestamp {seconds: 253402300800, nanos: 0}: must be from the year 1 to 9999, with nanos from 0 to 999999999",
@@ -280,7 +280,7 @@ fn an_error_of_writing_names_the_value() {
         let found = write_error(&message(&of, text).encode_to_vec());
         (found != *expected).then(|| format!("{text}: {found}"))
     };
-    check(UNTOLD.iter().filter_map(differs));
+    check(UNWRITABLE_MESSAGES.iter().filter_map(differs));
 }
 
 #[test]

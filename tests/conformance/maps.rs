@@ -1,6 +1,6 @@
 //! Maps: every type of key, escapes in keys, duplicate keys.
 
-use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, rewrites};
+use crate::case::{Case, reads, reads_leniently, refuses, refuses_always, rewrites, run_all};
 
 const TWO_OF: [(&str, &str, &str); 10] = [
     ("two entries of int32", "mapInt32Int32", "map_int32_int32"),
@@ -110,5 +110,5 @@ pub(crate) fn cases() -> Vec<Case> {
 
 #[test]
 fn maps_are_read_with_every_kind_of_key_and_keep_the_last_entry_of_a_key_only_if_lenient() {
-    hold(&cases());
+    run_all(&cases());
 }

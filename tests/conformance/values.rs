@@ -1,7 +1,7 @@
 //! Wrappers, `Struct`, `Value` and `ListValue`.
 
 use crate::case::{
-    Case, cannot_write, hold, reads, reads_leniently, refuses, refuses_always, rewrites,
+    Case, cannot_write, reads, reads_leniently, refuses, refuses_always, rewrites, run_all,
 };
 
 const WRAPPERS: [&str; 9] = [
@@ -104,10 +104,10 @@ pub(crate) fn cases() -> Vec<Case> {
 
 #[test]
 fn wrappers_are_written_as_their_value() {
-    hold(&wrappers());
+    run_all(&wrappers());
 }
 
 #[test]
 fn a_value_can_be_any_json() {
-    hold(&structs());
+    run_all(&structs());
 }

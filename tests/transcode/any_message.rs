@@ -172,7 +172,7 @@ async fn an_http_request_has_the_fields_that_a_protobuf_parser_reads() {
         assert_eq!(found, Sent { target, body }, "{method} {wire:02x?}");
 
         // The server reads the same message from the HTTP request.
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let mut client = Client::by(RULES.clone(), server.behind(RULES.clone()));
         client
             .call(&path, wire.clone())

@@ -82,7 +82,7 @@ impl Random {
             return value;
         }
         for field in of.fields() {
-            if depth == 0 || self.below(2) == 0 || (query && !can_be_asked(&field)) {
+            if depth == 0 || self.below(2) == 0 || (query && !can_be_in_query(&field)) {
                 continue;
             }
             let value = self.value(&field, depth, query);
@@ -161,7 +161,7 @@ impl Random {
     }
 }
 
-fn can_be_asked(field: &FieldDescriptor) -> bool {
+fn can_be_in_query(field: &FieldDescriptor) -> bool {
     let text = match field.kind() {
         Kind::Message(of) => is_text(of.full_name()),
         _ => true,

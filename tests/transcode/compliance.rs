@@ -227,7 +227,7 @@ async fn check(method: &str, binding: usize, request: &Value) {
     let all = bindings(method);
     let http = expected(&all[binding], &message);
 
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let sent = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&sent);
     let behind = server.behind(RULES.clone());
@@ -273,7 +273,7 @@ async fn check(method: &str, binding: usize, request: &Value) {
     let message = json_of(&message);
     assert_eq!(received(&server, &path), message, "{shown}: by the client");
 
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let pairs = http.query.iter().flat_map(|(name, values)| {
         let name = encode(name);
         values

@@ -16,8 +16,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::builder(&set).build().expect("there are rules")
 });
 
-async fn came(verb: &str, target: &str, body: &str) -> Value {
-    let server = Server::silent();
+async fn forwarded(verb: &str, target: &str, body: &str) -> Value {
+    let server = Server::with_empty_response();
     let response = server
         .respond(RULES.clone(), send(verb, target, body))
         .await;
@@ -31,7 +31,7 @@ async fn came(verb: &str, target: &str, body: &str) -> Value {
 
 /// Checks that a request is refused and that the message has all of these texts.
 async fn refused(verb: &str, target: &str, body: &str, names: &[&str]) {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let response = server
         .respond(RULES.clone(), send(verb, target, body))
         .await;
@@ -98,8 +98,8 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
     let body = r#"{"number": 7, "weight": 0, "inner": {"name": "n", "user": "a b"}}"#;
     let target = "/v1/numbers/7/n/a%20b";
     let expected = json!({"number": 7, "inner": {"name": "n", "user": "a b"}});
-    assert_eq!(came("POST", target, body).await, expected);
-    assert_eq!(came("POST", target, "{}").await, expected);
+    assert_eq!(forwarded("POST", target, body).await, expected);
+    assert_eq!(forwarded("POST", target, "{}").await, expected);
     for (body, name) in [
         (r#"{"number": 8}"#, "`number`"),
         (r#"{"inner": {"name": "N"}}"#, "`inner.name`"),
@@ -108,7 +108,7 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
         refused("POST", target, body, &[name, "set twice", "path", "body"]).await;
     }
     // Clients send the whole resource as the body of a PATCH.
-    let found = came(
+    let found = forwarded(
         "PATCH",
         "/v1/objects/a/b",
         r#"{"id": "objects/a/b", "size": 3}"#,
@@ -118,13 +118,13 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
     let names = ["`object.id`", "path", "body"];
     refused("PATCH", "/v1/objects/a", r#"{"id": "objects/b"}"#, &names).await;
     // A field without presence that is zero is not set.
-    let found = came("POST", "/v1/numbers/7/n/u", r#"{"number": 0}"#).await;
+    let found = forwarded("POST", "/v1/numbers/7/n/u", r#"{"number": 0}"#).await;
     assert_eq!(found["number"], 7);
 }
 
 #[tokio::test]
 async fn the_path_sets_an_output_only_field_whatever_the_body_has() {
-    let found = came("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
+    let found = forwarded("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
     assert_eq!(found, json!({"output": "of-path"}));
 }
 
@@ -211,7 +211,7 @@ async fn members_of_one_oneof_from_two_places_are_refused_with_both_names() {
 #[tokio::test]
 async fn fields_without_conflicts_come_from_path_query_and_body() {
     let body = r#"{"words": ["a"], "inner": {"name": "n"}, "labels": {"k": "v"}, "mail": null}"#;
-    let found = came(
+    let found = forwarded(
         "POST",
         "/v1/users/u?number=2&inner.user=v&inner.deeper.mail=m",
         body,
@@ -222,11 +222,11 @@ async fn fields_without_conflicts_come_from_path_query_and_body() {
         json!({"user": "u", "number": 2, "words": ["a"], "inner": inner, "labels": {"k": "v"}});
     assert_eq!(found, expected);
     // The oneof of a nested message is another oneof.
-    let found = came("GET", "/v1/users/u?inner.mail=m&inner.deeper.user=v", "").await;
+    let found = forwarded("GET", "/v1/users/u?inner.mail=m&inner.deeper.user=v", "").await;
     let inner = json!({"mail": "m", "deeper": {"user": "v"}});
     assert_eq!(found, json!({"user": "u", "inner": inner}));
     // Two fields of the same member do not conflict.
-    let found = came(
+    let found = forwarded(
         "POST",
         "/v1/whole?object.id=a&object.size=1",
         r#"{"object": {}}"#,
@@ -235,15 +235,18 @@ async fn fields_without_conflicts_come_from_path_query_and_body() {
     assert_eq!(found, json!({"object": {"id": "a", "size": 1}}));
     // The body is a member of the oneof. An empty body sets no member.
     assert_eq!(
-        came("POST", "/v1/part?user=x", "").await,
+        forwarded("POST", "/v1/part?user=x", "").await,
         json!({"user": "x"})
     );
-    assert_eq!(came("POST", "/v1/part", "{}").await, json!({"object": {}}));
+    assert_eq!(
+        forwarded("POST", "/v1/part", "{}").await,
+        json!({"object": {}})
+    );
 }
 
 /// Sends a message by the client, and returns the message that the server side reads from the HTTP request.
 async fn again(message: Vec<u8>) -> Result<Value, Code> {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let mut client = Client::by(RULES.clone(), server.behind(RULES.clone()));
     let sent = client
         .call(&format!("/{PACKAGE}.Rooms/Part"), message)

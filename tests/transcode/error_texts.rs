@@ -89,7 +89,7 @@ async fn each_refusal_of_the_server_names_its_cause_and_what_is_valid() {
     ];
     let mut wrong = Vec::new();
     for (request, (http, code), expected) in cases {
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let target = request.uri().to_string();
         let response = server.respond(rules(), request).await;
         assert!(server.received().is_empty(), "{target}");

@@ -20,7 +20,9 @@ use crate::fixture::{GrpcRequest, GrpcResponse, Server, get, rules, send, wire};
 #[tokio::test]
 async fn a_path_without_a_method_is_not_found() {
     for path in ["/", "/v1", "/v2/shelves//", "/v2/shelves/1/", "/nothing"] {
-        let response = Server::silent().respond(rules(), get(path)).await;
+        let response = Server::with_empty_response()
+            .respond(rules(), get(path))
+            .await;
         let message = response.error(404, "NOT_FOUND");
         assert!(message.contains(path), "{message}");
     }
@@ -28,7 +30,7 @@ async fn a_path_without_a_method_is_not_found() {
 
 #[tokio::test]
 async fn another_http_method_is_405_with_the_allowed_ones() {
-    let response = Server::silent()
+    let response = Server::with_empty_response()
         .respond(rules(), send("DELETE", "/v1/shelves/a/file", ""))
         .await;
     response.error(405, "UNIMPLEMENTED");
@@ -119,7 +121,7 @@ async fn a_client_that_sends_expect_is_refused_before_it_sends_the_body() {
 
 #[tokio::test]
 async fn a_stream_of_requests_is_refused() {
-    let response = Server::silent()
+    let response = Server::with_empty_response()
         .respond(rules(), send("POST", "/v1/books:write", "{}"))
         .await;
     let message = response.error(501, "UNIMPLEMENTED");
@@ -202,7 +204,7 @@ async fn a_grpc_request_passes_unchanged() {
         "application/grpc; charset=utf-8",
         "Application/GRPC ;a=b",
     ] {
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let request = typed("POST", "/a.B/C", &[media]);
         let response = server.respond(rules(), request).await;
         assert_eq!(response.header("content-type"), "application/grpc");
@@ -225,7 +227,7 @@ async fn grpc_web_and_grpc_with_another_codec_are_an_unsupported_media_type() {
         "application/grpc+",
     ] {
         for (verb, path) in [("POST", "/a.B/C"), ("MOVE", "/v1/shelves/a"), ("GET", "/")] {
-            let server = Server::silent();
+            let server = Server::with_empty_response();
             let response = server.respond(rules(), typed(verb, path, &[media])).await;
             let message = response.error(415, "UNIMPLEMENTED");
             assert!(message.contains("application/grpc"), "{message}");
@@ -237,7 +239,7 @@ async fn grpc_web_and_grpc_with_another_codec_are_an_unsupported_media_type() {
 #[tokio::test]
 async fn a_grpc_request_with_another_verb_than_post_is_matched_to_the_rules() {
     for verb in ["GET", "PUT", "OPTIONS", "BREW"] {
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let request = typed(verb, "/a.B/C", &["application/grpc"]);
         server
             .respond(rules(), request)
@@ -250,7 +252,7 @@ async fn a_grpc_request_with_another_verb_than_post_is_matched_to_the_rules() {
         "application/grp",
         "text/application/grpc",
     ] {
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let request = typed("POST", "/a.B/C", &[media]);
         server
             .respond(rules(), request)
@@ -266,7 +268,7 @@ async fn several_content_types_are_refused() {
         ["application/json", "application/grpc"],
         ["application/json", "application/json"],
     ] {
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let response = server
             .respond(rules(), typed("POST", "/a.B/C", &types))
             .await;
@@ -280,7 +282,7 @@ async fn several_content_types_are_refused() {
 async fn shelf_of(target: http::Uri) -> (u16, Option<i64>) {
     let mut request = get("/");
     *request.uri_mut() = target;
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let response = server.respond(rules(), request).await;
     let shelf = server.received().first().map(|received| {
         let found = crate::fixture::json("FindRequest", &received.message);
@@ -321,7 +323,7 @@ async fn a_request_target_of_any_form_has_a_response() {
 #[tokio::test]
 async fn the_body_is_read_to_its_end_with_any_content_length_header() {
     for length in ["0", "5", "99999999999", "x"] {
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let mut request = send("MOVE", "/v1/shelves/a", "");
         let length = http::HeaderValue::from_static(length);
         request.headers_mut().insert("content-length", length);

@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Responds with one empty message and OK.
-    pub(crate) fn silent() -> Self {
+    pub(crate) fn with_empty_response() -> Self {
         Self::with_responses(&[b""], Status::ok(""))
     }
 

@@ -40,8 +40,8 @@ fn packed(
     request.map(|_| body)
 }
 
-async fn came(request: http::Request<impl Into<bytes::Bytes>>) -> Received {
-    let server = Server::silent();
+async fn forwarded(request: http::Request<impl Into<bytes::Bytes>>) -> Received {
+    let server = Server::with_empty_response();
     let response = server.respond(rules(), request).await;
     assert_eq!(response.status, 200, "{response:?}");
     server.only()
@@ -49,7 +49,7 @@ async fn came(request: http::Request<impl Into<bytes::Bytes>>) -> Received {
 
 /// Returns the response to a request that does not reach the server.
 async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> HttpResponse {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let response = server.respond(rules(), request).await;
     assert!(server.received().is_empty(), "{:?}", server.received());
     response
@@ -57,7 +57,7 @@ async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> HttpRespons
 
 /// Returns the fields that a query sets, except the shelf.
 async fn found(query: &str) -> Value {
-    let received = came(get(&format!("/v2/shelves/1?{query}"))).await;
+    let received = forwarded(get(&format!("/v2/shelves/1?{query}"))).await;
     let mut found = read("FindRequest", &received.message);
     found.as_object_mut().expect("an object").remove("shelf");
     found
@@ -75,7 +75,7 @@ async fn a_gzip_body_is_decompressed() {
         ("gzip", members),
         ("identity", body.to_vec()),
     ] {
-        let received = came(packed("MOVE", "/v1/shelves/a", encoding, body.clone())).await;
+        let received = forwarded(packed("MOVE", "/v1/shelves/a", encoding, body.clone())).await;
         assert!(!received.headers.contains_key("content-encoding"));
         let found = read("DownloadRequest", &received.message);
         assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
@@ -85,7 +85,7 @@ async fn a_gzip_body_is_decompressed() {
         assert!(message.contains("set twice"), "{message}");
     }
     // A body of bytes that are not JSON is decompressed, too.
-    let received = came(packed("POST", "/v1/shelves/a/file", "gzip", gzip(b"raw"))).await;
+    let received = forwarded(packed("POST", "/v1/shelves/a/file", "gzip", gzip(b"raw"))).await;
     let found = read("UploadRequest", &received.message);
     assert_eq!(found["file"], json!({"data": "cmF3"}));
 }
@@ -93,12 +93,12 @@ async fn a_gzip_body_is_decompressed() {
 #[tokio::test]
 async fn an_absent_body_is_empty_in_every_accepted_encoding() {
     for encoding in ["gzip", "x-gzip", "identity"] {
-        let received = came(packed("MOVE", "/v1/shelves/a", encoding, Vec::new())).await;
+        let received = forwarded(packed("MOVE", "/v1/shelves/a", encoding, Vec::new())).await;
         let found = read("DownloadRequest", &received.message);
         assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
-        came(packed("GET", "/v2/shelves/1", encoding, Vec::new())).await;
+        forwarded(packed("GET", "/v2/shelves/1", encoding, Vec::new())).await;
     }
-    came(packed("GET", "/v2/shelves/1", "gzip", gzip(b""))).await;
+    forwarded(packed("GET", "/v2/shelves/1", "gzip", gzip(b""))).await;
 }
 
 #[tokio::test]
@@ -133,7 +133,9 @@ async fn the_limit_applies_before_and_after_decompression() {
         let body = vec![b' '; size];
         for (encoding, body) in [("gzip", gzip(&body)), ("identity", body)] {
             let request = packed("MOVE", "/v1/shelves/a", encoding, body);
-            let response = Server::silent().respond(rules(), request).await;
+            let response = Server::with_empty_response()
+                .respond(rules(), request)
+                .await;
             assert_eq!(
                 response.status, status,
                 "{size} in {encoding}: {response:?}"
@@ -158,7 +160,7 @@ async fn a_post_may_override_its_verb_by_a_header() {
         ("POST", "/v1/shelves/a/file", "x", "Upload"),
     ] {
         let request = with(send("POST", target, body), &[(OVERRIDE, verb)]);
-        let received = came(request).await;
+        let received = forwarded(request).await;
         assert!(received.path.ends_with(method), "{verb}: {received:?}");
         assert!(!received.headers.contains_key(OVERRIDE), "{verb}");
     }
@@ -191,7 +193,7 @@ async fn a_path_must_have_the_verb_that_the_override_header_names() {
 #[tokio::test]
 async fn only_a_post_can_override_its_verb() {
     let request = with(get("/v2/shelves/1"), &[(OVERRIDE, "DELETE")]);
-    let received = came(request).await;
+    let received = forwarded(request).await;
     assert!(received.path.ends_with("Find"));
     assert_eq!(received.headers[OVERRIDE], "DELETE");
 }
@@ -234,7 +236,7 @@ async fn a_get_may_send_its_query_as_a_form() {
         ),
     ] {
         let headers = [(OVERRIDE, "GET"), ("content-type", media)];
-        let received = came(with(send("POST", target, body), &headers)).await;
+        let received = forwarded(with(send("POST", target, body), &headers)).await;
         let mut found = read("FindRequest", &received.message);
         found.as_object_mut().expect("an object").remove("shelf");
         assert_eq!(found, expected, "{target} {media}");
@@ -243,7 +245,7 @@ async fn a_get_may_send_its_query_as_a_form() {
     // The form may be compressed.
     let request = with(send("POST", "/v2/shelves/1", ""), &form);
     let request = with(request, &[("content-encoding", "gzip")]);
-    let received = came(request.map(|_| gzip(b"note=x"))).await;
+    let received = forwarded(request.map(|_| gzip(b"note=x"))).await;
     let found = read("FindRequest", &received.message);
     assert_eq!(found, json!({"shelf": 1, "note": "x"}));
     for (target, body, expected) in [
@@ -280,7 +282,7 @@ async fn bytes_may_have_the_line_breaks_of_mime() {
     assert_eq!(found("mark=AAE%0D%0ACAw%3D%3D%0A").await, expected);
     let file = json!({"data": base64_lines(&bytes)});
     let body = json!([{"name": "x"}]).to_string();
-    came(send("POST", "/v1/shelves/a:fill", &body)).await;
+    forwarded(send("POST", "/v1/shelves/a:fill", &body)).await;
     let wire = crate::fixture::wire("FindRequest", &json!({"mark": file["data"]}));
     let query = read("FindRequest", &wire);
     let dense: String = base64_lines(&bytes).split_whitespace().collect();

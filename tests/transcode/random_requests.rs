@@ -68,7 +68,7 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
                 ..Wild::default()
             };
             let wire = set.message(random, of, 3, wild);
-            let server = Server::silent();
+            let server = Server::with_empty_response();
             let mut client = Client::by(rules.clone(), server.behind(rules.clone()));
             let call = client.call(&set.method(of).0, wire.clone()).await;
             let json_of = |bytes: &[u8]| {

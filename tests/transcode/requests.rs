@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::fixture::{Server, get, json as read, rules, send};
 
 /// Returns the method and the JSON of the request that the server received.
-async fn came(request: http::Request<String>, message: &str) -> (String, Value) {
-    let server = Server::silent();
+async fn forwarded(request: http::Request<String>, message: &str) -> (String, Value) {
+    let server = Server::with_empty_response();
     let response = server.respond(rules(), request).await;
     assert_eq!(response.status, 200, "{response:?}");
     let received = server.only();
@@ -15,7 +15,7 @@ async fn came(request: http::Request<String>, message: &str) -> (String, Value) 
 }
 
 async fn refused(request: http::Request<String>) -> String {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let response = server.respond(rules(), request).await;
     assert!(server.received().is_empty(), "{:?}", server.received());
     response.error(400, "INVALID_ARGUMENT")
@@ -23,7 +23,8 @@ async fn refused(request: http::Request<String>) -> String {
 
 #[tokio::test]
 async fn variables_of_any_scalar_type_come_from_the_path() {
-    let (method, found) = came(get("/v1/shelves/-7/rows/9/true/PAPER:find"), "FindRequest").await;
+    let (method, found) =
+        forwarded(get("/v1/shelves/-7/rows/9/true/PAPER:find"), "FindRequest").await;
     assert_eq!(method, "Find");
     let expected = json!({"shelf": -7, "place": {"row": "9"}, "open": true, "kind": "PAPER"});
     assert_eq!(found, expected);
@@ -72,7 +73,7 @@ async fn a_query_sets_fields_of_every_kind_at_any_depth() {
         ("needed", json!({})),
     ];
     for (query, expected) in cases {
-        let (_, mut found) = came(get(&format!("/v2/shelves/1?{query}")), "FindRequest").await;
+        let (_, mut found) = forwarded(get(&format!("/v2/shelves/1?{query}")), "FindRequest").await;
         found.as_object_mut().expect("an object").remove("shelf");
         assert_eq!(found, expected, "{query}");
     }
@@ -114,7 +115,7 @@ async fn an_invalid_query_parameter_is_refused_with_its_name() {
 
 #[tokio::test]
 async fn system_parameters_are_not_fields_and_some_become_headers() {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let query = "%24alt=json%3Benum-encoding%3Dint&prettyPrint=true&callback=&$.xgafv=2\
         &quotaUser=q&$userProject=u&$fields=a&access_token=t&$key=secret&key=field";
     let response = server
@@ -142,7 +143,7 @@ async fn system_parameters_are_not_fields_and_some_become_headers() {
 #[tokio::test]
 async fn a_body_may_be_a_field_of_any_kind() {
     let request = send("PUT", "/v1/shelves/a/b%2Fc?times=2", r#""A title""#);
-    let (method, found) = came(request, "RenameRequest").await;
+    let (method, found) = forwarded(request, "RenameRequest").await;
     assert_eq!(method, "Rename");
     assert_eq!(
         found,
@@ -154,7 +155,7 @@ async fn a_body_may_be_a_field_of_any_kind() {
         "/v1/shelves/a%2Fb:fill",
         r#"[{"name": "x"}, {"pages": "3"}]"#,
     );
-    let (_, found) = came(request, "FillRequest").await;
+    let (_, found) = forwarded(request, "FillRequest").await;
     assert_eq!(
         found,
         json!({"name": "shelves/a%2Fb", "books": [{"name": "x"}, {"pages": "3"}]})
@@ -162,7 +163,7 @@ async fn a_body_may_be_a_field_of_any_kind() {
 
     let request = send("MOVE", "/v1/shelves/a", "");
     assert_eq!(
-        came(request, "DownloadRequest").await,
+        forwarded(request, "DownloadRequest").await,
         ("Move".into(), json!({"name": "shelves/a"}))
     );
 }
@@ -173,7 +174,7 @@ async fn a_body_of_bytes_is_sent_unchanged() {
     request
         .headers_mut()
         .insert("content-type", http::HeaderValue::from_static("text/x"));
-    let (_, found) = came(request, "UploadRequest").await;
+    let (_, found) = forwarded(request, "UploadRequest").await;
     let file = json!({"contentType": "text/x", "data": "bm90IHsganNvbg=="});
     assert_eq!(found, json!({"name": "shelves/a", "file": file}));
 }
@@ -192,12 +193,12 @@ async fn an_invalid_body_is_refused_with_the_position_of_the_error() {
     }
     let message = refused(send("GET", "/v2/shelves/1", r#"{"open": true}"#)).await;
     assert!(message.contains("unexpected body"), "{message}");
-    came(send("GET", "/v2/shelves/1", " {} "), "FindRequest").await;
+    forwarded(send("GET", "/v2/shelves/1", " {} "), "FindRequest").await;
 }
 
 #[tokio::test]
 async fn headers_of_http_are_removed_and_all_others_are_forwarded() {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let mut request = get("/v2/shelves/1");
     for (name, value) in [
         ("x-of-mine", "kept"),

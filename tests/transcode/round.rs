@@ -129,7 +129,7 @@ fn comes_back(cases: &[Case], rules: &Rules, seed: u64) -> Result<(), TestCaseEr
     for _ in 0..4 {
         let case = &cases[random.below(cases.len())];
         let message = case.request(&mut random);
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let mut client = Client::by(rules.clone(), server.behind(rules.clone()));
         let sent = runtime.block_on(client.call(&case.path, message.encode_to_vec()));
         prop_assert!(sent.is_ok(), "{}: {sent:?}: {message}", case.path);

@@ -17,7 +17,7 @@ static RULES: LazyLock<Rules> =
 
 /// Returns the method that a request calls, or the HTTP status of its refusal.
 async fn served(request: http::Request<String>) -> Result<String, u16> {
-    let server = Server::silent();
+    let server = Server::with_empty_response();
     let response = server.respond(RULES.clone(), request).await;
     if response.status != 200 {
         return Err(response.status.as_u16());
@@ -127,7 +127,7 @@ async fn the_rules_of_an_imported_file_come_last_unless_they_are_configured() {
             (path.contains("Enter"), path.contains("Read"))
         );
         async move {
-            let server = Server::silent();
+            let server = Server::with_empty_response();
             let response = server.respond(rules, get("/v1/rooms/a")).await;
             assert_eq!(response.status, 200, "{response:?}");
             assert_eq!(server.only().path, path);
@@ -153,7 +153,7 @@ async fn a_double_wildcard_before_the_end_of_a_template_is_served_in_both_direct
     ] {
         let found = target("Items", &[name, "", "v"]).await;
         assert_eq!(found.as_deref(), Ok(path));
-        let server = Server::silent();
+        let server = Server::with_empty_response();
         let response = server.respond(RULES.clone(), get(path)).await;
         assert_eq!(response.status, 200, "{path}: {response:?}");
         let name_of = format!(
