@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 
-use crate::life::RUNS;
+use crate::history::OPERATION_TIME;
 
 /// The process, which is killed on drop.
 pub(crate) struct Process {
@@ -32,7 +32,7 @@ impl Process {
     }
 
     fn spawn(mut command: Command, file: &Path) -> Self {
-        let time = format!("{}ms", RUNS.as_millis());
+        let time = format!("{}ms", OPERATION_TIME.as_millis());
         command.args(["emulator", "--listen", "127.0.0.1:0"]);
         command.args(["--operation-time", &time, "--data"]);
         command.arg(file).env_remove("RUST_LOG");
