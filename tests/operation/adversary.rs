@@ -35,7 +35,7 @@ fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_in_time_beside_one_without_a_limit() {
+async fn a_wait_ends_at_its_total_timeout_beside_a_wait_without_one() {
     let client = client(|_, _| async { not_done() });
     let watcher = client.watcher().with_rate(0.001).expect("valid");
     // This wait uses the only call that the rate allows.

@@ -45,12 +45,12 @@ async fn a_wait_that_was_dropped_during_a_poll_polls_again_and_leaves_no_call_ru
     for way in WAYS {
         let (client, mut server) = talk(way);
         let mut operation = client.operation::<Api>(NAME).expect("a name");
-        let (given_up, asked) = tokio::join!(
+        let (given_up, unanswered) = tokio::join!(
             timeout(Duration::from_secs(3), operation.wait()),
             server.next_request()
         );
         given_up.expect_err("it was not answered");
-        drop(asked);
+        drop(unanswered);
         let (result, ()) = tokio::join!(operation.wait(), async {
             server
                 .next_request()
@@ -122,7 +122,7 @@ async fn a_dropped_watch_makes_no_more_polls() {
 
 /// The server has received the request, so it is not sent again. The next wait returns the end.
 #[tokio::test(start_paused = true)]
-async fn a_cancel_that_was_dropped_after_its_request_stays_requested() {
+async fn a_cancel_that_was_dropped_after_its_request_sends_no_second_request() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -148,7 +148,7 @@ async fn a_cancel_that_was_dropped_after_its_request_stays_requested() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_dropped_during_the_probe_of_a_finished_operation_keeps_its_total() {
+async fn a_wait_that_is_dropped_during_the_probe_of_a_finished_operation_keeps_its_total_timeout() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

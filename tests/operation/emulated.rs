@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _, pb};
 
-use crate::play::{API, WAYS, travel};
+use crate::play::{API, WAYS, over_transport};
 
 const PARENT: &str = "projects/p/locations/global";
 
@@ -26,7 +26,7 @@ async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
     for way in WAYS {
         let emulator = Emulator::builder().operation_time(secs(30)).build();
         let client = ApiGateway::builder()
-            .transport_service(travel(way, emulator.service()))
+            .transport_service(over_transport(way, emulator.service()))
             .anonymous()
             .build();
         test(&emulator, client.expect("the settings are valid")).await;

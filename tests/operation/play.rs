@@ -63,8 +63,8 @@ where
         let serve = async {
             for (number, (method, reply)) in script().into_iter().enumerate() {
                 let (rpc, answer) = server.next_request().await;
-                let asked = rpc.uri().path().rsplit('/').next();
-                assert_eq!(asked, Some(method), "line {number}, {way:?}");
+                let called = rpc.uri().path().rsplit('/').next();
+                assert_eq!(called, Some(method), "line {number}, {way:?}");
                 match reply {
                     Ok(reply) => answer.send_response(ok(reply)),
                     Err(status) => answer.send_error(status),
@@ -84,7 +84,7 @@ pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
         return crate::common::mock_client(|it| it.retry(RetryPolicy::NEVER));
     }
     let (mock, server) = mock_transport();
-    let service = travel(way, mock);
+    let service = over_transport(way, mock);
     let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER);
     (builder.build().expect("the settings are valid"), server)
@@ -100,19 +100,19 @@ pub(crate) fn ok(message: Vec<u8>) -> GrpcResponse {
 }
 
 /// Returns a service that reaches the server over a transport.
-pub(crate) fn travel<S>(way: Way, mock: S) -> Travel<S> {
+pub(crate) fn over_transport<S>(way: Way, mock: S) -> OverTransport<S> {
     let calls = Arc::new(AtomicUsize::new(0));
-    Travel { mock, way, calls }
+    OverTransport { mock, way, calls }
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Travel<S> {
+pub(crate) struct OverTransport<S> {
     mock: S,
     way: Way,
     calls: Arc<AtomicUsize>,
 }
 
-impl<S> Service<GrpcRequest> for Travel<S>
+impl<S> Service<GrpcRequest> for OverTransport<S>
 where
     S: Service<GrpcRequest, Response = GrpcResponse> + Clone + Send + Sync + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -139,6 +139,7 @@ where
             .mock
             .clone()
             .map_err(|error| Status::from_error(error.into()));
+        // Without REST, nothing else uses `number`.
         if grpc || number == usize::MAX {
             return Box::pin(server.oneshot(rpc));
         }
@@ -173,8 +174,8 @@ where
             Ok::<_, std::convert::Infallible>(answer.unwrap_or_else(Status::into_http))
         }
     });
-    let face = TranscodeLayer::new(Rules::api_gateway()).layer(server);
-    Rest::new(Rules::api_gateway(), face)
+    let transcoder = TranscodeLayer::new(Rules::api_gateway()).layer(server);
+    Rest::new(Rules::api_gateway(), transcoder)
 }
 
 /// Returns the operation of [`NAME`] while it is running.

@@ -166,7 +166,7 @@ async fn a_timeout_reports_all_that_is_known_and_the_operation_continues() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn later_answers_change_neither_the_name_nor_the_end() {
+async fn a_response_without_a_name_keeps_the_known_name_and_the_end_is_final() {
     let nameless = || Message {
         name: String::new(),
         ..running()
@@ -286,7 +286,7 @@ async fn delays_start_again_when_the_metadata_changes() {
     }
 }
 
-/// Returns a schedule with two seconds between polls and a total of five seconds.
+/// Returns a schedule with two seconds between polls and a total timeout of five seconds.
 fn five_seconds() -> Schedule {
     let schedule = Schedule::default().total_timeout(secs(5));
     schedule.delays(secs(2), 1.0, secs(2)).expect("valid")
@@ -346,7 +346,7 @@ async fn a_response_that_cannot_be_read_does_not_count_as_seen() {
 /// Returns a client that accepts responses of at most 300 bytes, and its server.
 fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
     let (mock, server) = common::mock_transport();
-    let service = crate::play::travel(way, mock);
+    let service = crate::play::over_transport(way, mock);
     let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_response_size(300);
     (builder.build().expect("the settings are valid"), server)
@@ -533,9 +533,9 @@ where
     }
 }
 
-/// The bound is the wait's total, one poll timeout, and five seconds for the request to cancel.
+/// The bound is the wait's total timeout, one poll timeout, and five seconds for the request to cancel.
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_in_time_even_if_a_layer_a_probe_and_a_cancel_request_hang() {
+async fn a_wait_ends_in_time_even_if_its_calls_hang_in_a_layer() {
     let nothing = || Message {
         done: true,
         ..running()
@@ -574,7 +574,7 @@ async fn a_wait_ends_in_time_even_if_a_layer_a_probe_and_a_cancel_request_hang()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_with_a_total_of_zero_probes_the_target_within_one_poll_timeout() {
+async fn a_wait_with_a_total_timeout_of_zero_probes_the_target_within_one_poll_timeout() {
     let nothing = Message {
         done: true,
         ..running()
@@ -646,7 +646,7 @@ async fn a_manual_poll_has_the_poll_timeout_of_the_schedule_even_if_a_layer_hang
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_if_a_layer_hangs() {
+async fn a_delete_and_a_cancel_request_end_at_the_clients_timeout_even_if_a_layer_hangs() {
     let held = &["DeleteOperation", "CancelOperation"];
     let options = apigateway_grpc::CallOptions::default().timeout(secs(2));
     let cases = [
@@ -665,8 +665,8 @@ async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_if_a_laye
 
         let began = Instant::now();
         let operation_of_request = operation();
-        let asked = tokio::time::timeout(hour, operation_of_request.request_cancel()).await;
-        let error = asked.expect("it ends").expect_err("it hangs");
+        let requested = tokio::time::timeout(hour, operation_of_request.request_cancel()).await;
+        let error = requested.expect("it ends").expect_err("it hangs");
         assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
         assert_eq!(began.elapsed().as_secs(), seconds, "{error}");
 
@@ -680,7 +680,7 @@ async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_if_a_laye
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
+async fn a_wait_ends_at_its_total_timeout_whatever_its_delay_and_grace() {
     let huge = || {
         let details = ErrorDetails::with_retry_info(Some(Duration::MAX / 2));
         Status::with_error_details(Code::Unavailable, "much later", details)
@@ -709,7 +709,7 @@ async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_with_an_infinite_total_lasts_until_the_operation_ends() {
+async fn a_wait_with_an_infinite_total_timeout_lasts_until_the_operation_ends() {
     const DAY: Duration = secs(24 * 3600);
     for delay in [DAY, Duration::MAX] {
         let began = Instant::now();

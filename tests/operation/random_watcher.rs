@@ -683,9 +683,9 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
     let (world, client) = world(plan, 0);
     let waits = (0..world.plan.waits.len())
         .map(|number| tokio::spawn(wait(Arc::clone(&world), number, client.clone())));
-    let mut went = Vec::new();
+    let mut records = Vec::new();
     for wait in waits.collect::<Vec<_>>() {
-        went.push(wait.await.expect("no wait panics"));
+        records.push(wait.await.expect("no wait panics"));
     }
     let watcher = world.watcher.lock().expect("not poisoned").take();
     let pending = watcher.as_ref().map(Watcher::pending);
@@ -697,7 +697,7 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
         0,
         "tasks are left"
     );
-    check_invariants(&world, &went, None)
+    check_invariants(&world, &records, None)
 }
 
 fn alive(runtime: &tokio::runtime::Handle) -> usize {
@@ -707,20 +707,20 @@ fn alive(runtime: &tokio::runtime::Handle) -> usize {
 /// Checks the invariants. The error is the first one that was broken.
 fn check_invariants(
     world: &World,
-    went: &[WaitRecord],
+    records: &[WaitRecord],
     second: Option<&Second>,
 ) -> Result<(), TestCaseError> {
-    for (number, (wait, went)) in world.plan.waits.iter().zip(went).enumerate() {
+    for (number, (wait, record)) in world.plan.waits.iter().zip(records).enumerate() {
         let stalled = second.filter(|second| second.has(number));
         let resumed = stalled.and_then(|second| second.stalls).map(|(_, to)| to);
-        ended_in_time(world, wait, went, resumed.unwrap_or_default())?;
-        result_is_possible(world, wait, went)?;
+        ended_in_time(world, wait, record, resumed.unwrap_or_default())?;
+        result_is_possible(world, wait, record)?;
         // A call on a runtime that is not driven hangs, whatever its location.
         if second.is_none_or(|second| second.stalls.is_none() && second.ends.is_none()) {
-            other_locations_caused_no_delay(world, wait, went)?;
+            other_locations_caused_no_delay(world, wait, record)?;
         }
     }
-    each_call_had_a_wait(world, went)
+    each_call_had_a_wait(world, records)
 }
 
 fn paused() -> Runtime {
@@ -777,14 +777,14 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
             break;
         }
     }
-    let mut went = Vec::new();
+    let mut records = Vec::new();
     for (number, wait) in waits.into_iter().enumerate() {
         match first.block_on(wait) {
-            Ok(wait) => went.push(wait),
+            Ok(wait) => records.push(wait),
             Err(error) => {
                 prop_assert!(error.is_cancelled(), "no wait panics");
                 let at = dropped_at.unwrap_or_default();
-                went.push((*world.begun[number].get().unwrap_or(&at), at, None));
+                records.push((*world.begun[number].get().unwrap_or(&at), at, None));
             }
         }
     }
@@ -798,7 +798,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(pending, Some(0), "operations are left in the table");
     drop(entered);
-    check_invariants(&world, &went, Some(second))
+    check_invariants(&world, &records, Some(second))
 }
 
 /// Takes over a wait whose runtime has ended: continues it on the first runtime if `moves` is true, and drops it otherwise.
@@ -916,7 +916,7 @@ fn other_locations_caused_no_delay(
 }
 
 /// Checks that each call was sent while there was a wait for the operation, target or location that the call names.
-fn each_call_had_a_wait(world: &World, went: &[WaitRecord]) -> Result<(), TestCaseError> {
+fn each_call_had_a_wait(world: &World, records: &[WaitRecord]) -> Result<(), TestCaseError> {
     let sent = world.sent.lock().expect("not poisoned").clone();
     for call in sent {
         let concerns = |wait: &Wait| {
@@ -927,12 +927,12 @@ fn each_call_had_a_wait(world: &World, went: &[WaitRecord]) -> Result<(), TestCa
                 _ => world.name(number) == call.name,
             }
         };
-        let mut waits = world.plan.waits.iter().zip(went);
+        let mut waits = world.plan.waits.iter().zip(records);
         let reason = waits.any(|(wait, (began, ended, _))| {
             let (first, last) = (began.saturating_sub(world.skew), ended + world.skew);
             concerns(wait) && first <= call.at && call.at <= last
         });
-        prop_assert!(reason, "no wait needed {call:?}: {went:?}");
+        prop_assert!(reason, "no wait needed {call:?}: {records:?}");
     }
     Ok(())
 }
@@ -985,6 +985,7 @@ fn every_wait_ends_in_time_with_a_possible_result_on_random_schedules() {
     runs(2, &plans(), |plan| paused().block_on(run(plan)));
 }
 
+/// Like the test above. Three tests share the number of schedules, so that they can run in parallel.
 #[test]
 fn every_wait_ends_in_time_with_a_possible_result_on_further_random_schedules() {
     runs(4, &plans(), |plan| paused().block_on(run(plan)));

@@ -129,8 +129,8 @@ fn quiet() {
 async fn a_poll_that_panics_ends_its_wait_with_an_error_and_affects_no_other() {
     quiet();
     let panicked = Arc::new(AtomicBool::new(false));
-    let client = client(move |_, asked| {
-        let first = asked == name("l", 0) && !panicked.swap(true, Ordering::SeqCst);
+    let client = client(move |_, operation| {
+        let first = operation == name("l", 0) && !panicked.swap(true, Ordering::SeqCst);
         assert!(!first, "as planned");
         async { done() }
     });
@@ -261,7 +261,7 @@ async fn a_listing_that_hangs_does_not_postpone_the_polls_of_short_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_hangs_delays_no_wait_beyond_its_total() {
+async fn a_listing_that_hangs_delays_no_wait_beyond_its_total_timeout() {
     let client = client(move |method, _| async move {
         if method == "ListOperations" {
             std::future::pending::<()>().await;
@@ -315,7 +315,7 @@ async fn listings_that_fail_end_no_wait_for_operations_that_can_be_polled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_wait_for_one_operation_has_its_own_total_and_its_own_delays() {
+async fn each_wait_for_one_operation_has_its_own_total_timeout_and_its_own_delays() {
     let began = Instant::now();
     let client = client(move |_, _| async move {
         if began.elapsed() < secs(30) {
@@ -732,36 +732,37 @@ async fn a_call_that_no_wait_needs_any_more_is_aborted_or_never_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
-    struct Back(Arc<Mutex<Option<Watcher>>>);
-    impl Back {
-        fn ask(&self) {
+    /// Calls the watcher when it is woken and when it is dropped.
+    struct CallsWatcher(Arc<Mutex<Option<Watcher>>>);
+    impl CallsWatcher {
+        fn call(&self) {
             let watcher = self.0.lock().expect("not poisoned").clone();
             if let Some(watcher) = watcher {
                 let _ = watcher.pending();
             }
         }
     }
-    impl Wake for Back {
+    impl Wake for CallsWatcher {
         fn wake(self: Arc<Self>) {
-            self.ask();
+            self.call();
         }
     }
-    impl Drop for Back {
+    impl Drop for CallsWatcher {
         fn drop(&mut self) {
-            self.ask();
+            self.call();
         }
     }
 
     let place = Arc::new(Mutex::new(None));
-    let back = Arc::clone(&place);
-    let client = client(move |_, asked| {
-        let back = Back(Arc::clone(&back));
-        back.ask();
+    let shared = Arc::clone(&place);
+    let client = client(move |_, operation| {
+        let caller = CallsWatcher(Arc::clone(&shared));
+        caller.call();
         async move {
-            if asked.ends_with('1') {
+            if operation.ends_with('1') {
                 std::future::pending::<()>().await;
             }
-            back.ask();
+            caller.call();
             done()
         }
     });
@@ -769,12 +770,12 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
     *place.lock().expect("not poisoned") = Some(watcher.clone());
     let mut waits = [0, 1].map(|number| wait(&watcher, &client, name("l", number)));
     for wait in &mut waits {
-        let waker = Waker::from(Arc::new(Back(Arc::clone(&place))));
+        let waker = Waker::from(Arc::new(CallsWatcher(Arc::clone(&place))));
         assert!(
             wait.poll_unpin(&mut Context::from_waker(&waker))
                 .is_pending()
         );
-        let waker = Waker::from(Arc::new(Back(Arc::clone(&place))));
+        let waker = Waker::from(Arc::new(CallsWatcher(Arc::clone(&place))));
         assert!(
             wait.poll_unpin(&mut Context::from_waker(&waker))
                 .is_pending()
@@ -795,8 +796,8 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_polled_again_after_its_end_returns_the_same_result() {
-    let client = client(async |method, asked| match method.as_str() {
-        _ if asked == name("l", 1) => Err(Status::permission_denied("no")),
+    let client = client(async |method, operation| match method.as_str() {
+        _ if operation == name("l", 1) => Err(Status::permission_denied("no")),
         _ => done(),
     });
     let watcher = client.watcher();

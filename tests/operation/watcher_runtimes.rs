@@ -208,7 +208,13 @@ fn another_runtime_takes_over_when_one_ends() {
             ends.store(true, Ordering::SeqCst);
             drop(first);
             let results = second.block_on(async { (polled.await, unpolled.await) });
-            assert_eq!(results.0.expect("it is whole").expect("it ended"), active());
+            assert_eq!(
+                results
+                    .0
+                    .expect("the task does not panic")
+                    .expect("it ended"),
+                active()
+            );
             assert_eq!(results.1.expect("it ended"), active());
         }
     });

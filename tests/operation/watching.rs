@@ -81,7 +81,7 @@ async fn the_result_is_available_without_reading_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_client_resumes_a_handle_with_its_result_type() {
+async fn a_handle_is_resumed_only_with_its_result_type() {
     each_way(
         || vec![get(&running()), get(&succeeded())],
         async |client| {
@@ -284,7 +284,7 @@ async fn an_invalid_operation_name_cannot_be_resumed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_panic_of_a_layer_in_a_watch_continues_in_the_caller_with_its_payload() {
+async fn a_panic_of_the_transport_in_a_watch_continues_in_the_caller_with_its_payload() {
     use std::panic::AssertUnwindSafe;
 
     use futures_util::FutureExt as _;
