@@ -30,7 +30,7 @@ async fn each_failure_names_source_place_cause_and_next_step() {
     }
     println!("| source and fault | error | code | library | apigw |");
     println!("|---|---|---|---|---|");
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     for (row, cells) in rows().iter().zip(table) {
         let [Some(library), Some(apigw)] = cells else {
             panic!("{}: not run", row.name);
@@ -44,14 +44,14 @@ async fn each_failure_names_source_place_cause_and_next_step() {
             apigw.0.time.as_secs_f64(),
         );
         for (client, (_, found)) in [("library", library), ("apigw", apigw)] {
-            faults.extend(
+            problems.extend(
                 found
                     .into_iter()
-                    .map(|fault| format!("{}, {client}: {fault}", row.name)),
+                    .map(|problem| format!("{}, {client}: {problem}", row.name)),
             );
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
 /// Runs one client. Returns its error, and the problems of the error.
@@ -86,8 +86,8 @@ async fn cell(row: Row, client: Client) -> (Outcome, Vec<String>) {
     let [outcome] = &run.calls[..] else {
         panic!("{} calls", run.calls.len());
     };
-    let faults = check(&row, outcome, &run.printed, &mut setup);
-    (outcome.clone(), faults)
+    let problems = check(&row, outcome, &run.printed, &mut setup);
+    (outcome.clone(), problems)
 }
 
 fn write(file: File, place: &Place, path: &Path) {
@@ -106,36 +106,36 @@ fn write(file: File, place: &Place, path: &Path) {
 /// Returns all problems of an error.
 fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<String> {
     let expected = row.expected;
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     if outcome.ok {
-        faults.push("the call succeeded".to_owned());
+        problems.push("the call succeeded".to_owned());
     }
     if outcome.code != expected.code {
-        faults.push(format!(
+        problems.push(format!(
             "code {} instead of {}",
             outcome.code, expected.code
         ));
     }
-    faults.extend(check_text(row, &outcome.text, setup));
+    problems.extend(check_text(row, &outcome.text, setup));
     if let Some(secret) = setup.secret_in(printed) {
-        faults.push(format!("{secret} is in: {printed}"));
+        problems.push(format!("{secret} is in: {printed}"));
     }
     if outcome.time > expected.within {
-        faults.push(format!(
+        problems.push(format!(
             "took {:?}, which is longer than {:?}",
             outcome.time, expected.within
         ));
     }
     if !setup.api.calls().is_empty() {
-        faults.push("a call without credentials arrived".to_owned());
+        problems.push("a call without credentials arrived".to_owned());
     }
-    faults
+    problems
 }
 
 /// Returns all parts that the text of an error lacks.
 fn check_text(row: &Row, text: &str, setup: &mut Setup) -> Vec<String> {
     let expected = row.expected;
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     let file = setup.path(Found::ByVariable);
     let file = file.to_str().expect("text");
     let well_known = setup.path(Found::AtWellKnownPath);
@@ -149,8 +149,8 @@ fn check_text(row: &Row, text: &str, setup: &mut Setup) -> Vec<String> {
         let part = setup.place.fill(part).replace("{file}", file);
         let part = part.replace("{well-known}", well_known);
         if !text.contains(&part) {
-            faults.push(format!("{part:?} is not in: {}", text));
+            problems.push(format!("{part:?} is not in: {}", text));
         }
     }
-    faults
+    problems
 }

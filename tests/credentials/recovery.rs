@@ -98,7 +98,7 @@ async fn a_client_recovers_after_any_response_of_a_token_source() {
     }
     println!("| source | endpoint | answered once | first error | recovered after |");
     println!("|---|---|---|---|---|");
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     for (row, result) in rows().iter().zip(table) {
         let Row {
             source,
@@ -112,10 +112,10 @@ async fn a_client_recovers_after_any_response_of_a_token_source() {
                 "| {name} | {path} | {fault} | {error} | {:.1} s |",
                 time.as_secs_f64()
             ),
-            Err(text) => faults.push(format!("{name}, {path}, {fault}: {text}")),
+            Err(text) => problems.push(format!("{name}, {path}, {fault}: {text}")),
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
 /// Returns the code of the first error, and when the client recovered.
@@ -146,12 +146,13 @@ fn recovered(run: &Run) -> Result<(String, Duration), String> {
     Ok((first.code.clone(), run.total))
 }
 
-/// Runs a client whose first call fails. It then finds the file `mended` in place of `broken`.
+/// Runs a client whose first call fails. The file `mended` then replaces the file `broken`.
 async fn recovers_with(mut setup: Setup, mended: &Path, broken: &Path) {
     setup.scenario.until_success = LIMIT;
     setup.scenario.rename = Some((mended.to_owned(), broken.to_owned()));
     let run = setup.run(Client::LibraryGrpc).await;
     let (first, _) = recovered(&run).expect("it recovers");
+    // The code is UNAUTHENTICATED or UNAVAILABLE.
     assert!(first.starts_with("UNA"), "{first}: {}", run.printed);
 }
 

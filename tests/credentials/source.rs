@@ -22,7 +22,7 @@ pub(crate) struct Source {
     /// The token that the service receives.
     pub(crate) token: Token,
     /// All requests to the token server, in order.
-    pub(crate) requests: &'static [Expected],
+    pub(crate) requests: &'static [ExpectedRequest],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub(crate) enum Token {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
+pub(crate) struct ExpectedRequest {
     pub(crate) path: &'static str,
     pub(crate) scope: &'static str,
     pub(crate) bearer: Token,
@@ -42,10 +42,10 @@ pub(crate) struct Expected {
     pub(crate) subject: &'static str,
 }
 
-const fn asks(path: &'static str, scope: &'static str) -> Expected {
+const fn request_to(path: &'static str, scope: &'static str) -> ExpectedRequest {
     let bearer = Token::None;
     let subject = "";
-    Expected {
+    ExpectedRequest {
         path,
         scope,
         bearer,
@@ -53,21 +53,21 @@ const fn asks(path: &'static str, scope: &'static str) -> Expected {
     }
 }
 
-const fn exchanges(subject: &'static str, scope: &'static str) -> Expected {
-    let request = asks(STS, scope);
-    Expected { subject, ..request }
+const fn exchanges(subject: &'static str, scope: &'static str) -> ExpectedRequest {
+    let request = request_to(STS, scope);
+    ExpectedRequest { subject, ..request }
 }
 
-const fn impersonates(bearer: Token) -> Expected {
-    let request = asks(IAM, CLOUD_PLATFORM);
-    Expected { bearer, ..request }
+const fn impersonates(bearer: Token) -> ExpectedRequest {
+    let request = request_to(IAM, CLOUD_PLATFORM);
+    ExpectedRequest { bearer, ..request }
 }
 
 const fn source(
     name: &'static str,
     file: fn(&Place) -> Value,
     token: Token,
-    requests: &'static [Expected],
+    requests: &'static [ExpectedRequest],
 ) -> Source {
     let (file, variables) = (Some(file), &[]);
     Source {
@@ -98,14 +98,17 @@ pub(crate) const METADATA_SERVER: Source = Source {
     file: None,
     variables: &[("GCE_METADATA_HOST", "{host}")],
     token: Token::Is(METADATA_TOKEN),
-    requests: &[asks(METADATA, CLOUD_PLATFORM), asks(UNIVERSE, "")],
+    requests: &[
+        request_to(METADATA, CLOUD_PLATFORM),
+        request_to(UNIVERSE, ""),
+    ],
 };
 
 pub(crate) const AUTHORIZED_USER: Source = source(
     "authorized_user",
     file::authorized_user,
     USER,
-    &[asks(TOKEN, CLOUD_PLATFORM)],
+    &[request_to(TOKEN, CLOUD_PLATFORM)],
 );
 
 /// google-cloud-auth 1.18.0 always signs the token itself, and never sends a request to `token_uri`.
@@ -120,7 +123,7 @@ pub(crate) const IMPERSONATED_FROM_USER: Source = source(
     "impersonated_service_account from a user",
     file::impersonated_from_user,
     IMPERSONATED,
-    &[asks(TOKEN, ""), impersonates(USER)],
+    &[request_to(TOKEN, ""), impersonates(USER)],
 );
 
 pub(crate) const IMPERSONATED_FROM_SERVICE_ACCOUNT: Source = source(
@@ -149,7 +152,7 @@ pub(crate) const EXTERNAL_URL_TEXT: Source = source(
     file::external_url_text,
     FEDERATED,
     &[
-        asks(SUBJECT_TEXT, ""),
+        request_to(SUBJECT_TEXT, ""),
         exchanges("subject-hush", CLOUD_PLATFORM),
     ],
 );
@@ -159,7 +162,7 @@ pub(crate) const EXTERNAL_URL_JSON: Source = source(
     file::external_url_json,
     FEDERATED,
     &[
-        asks(SUBJECT_JSON, ""),
+        request_to(SUBJECT_JSON, ""),
         exchanges("subject-hush", CLOUD_PLATFORM),
     ],
 );
@@ -172,14 +175,14 @@ pub(crate) const EXTERNAL_EXECUTABLE: Source = source(
 )
 .with(ALLOWED);
 
-const AWS_REQUESTS: [Expected; 4] = [
-    asks(AWS_SESSION, ""),
-    asks(AWS_REGION, ""),
-    asks(AWS_ROLE, ""),
-    asks(AWS_KEYS, ""),
+const AWS_REQUESTS: [ExpectedRequest; 4] = [
+    request_to(AWS_SESSION, ""),
+    request_to(AWS_REGION, ""),
+    request_to(AWS_ROLE, ""),
+    request_to(AWS_KEYS, ""),
 ];
 
-/// The subject token is a signed request, encoded as a URL component.
+/// Part of the subject token of AWS, which is a signed request in URL encoding.
 const SIGNED: &str = "sts.us-east-1.amazonaws.com";
 
 pub(crate) const EXTERNAL_AWS: Source = source(
@@ -222,7 +225,7 @@ pub(crate) const EXTERNAL_URL_IMPERSONATED: Source = source(
     |place| file::with_impersonation(place, file::external_url_json(place)),
     IMPERSONATED,
     &[
-        asks(SUBJECT_JSON, ""),
+        request_to(SUBJECT_JSON, ""),
         exchanges("subject-hush", IAM_SCOPE),
         impersonates(FEDERATED),
     ],

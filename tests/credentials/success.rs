@@ -10,7 +10,7 @@ use crate::credential_file::EMAIL;
 use crate::process::Client;
 use crate::setup::{Found, Setup};
 use crate::source::{
-    AUTHORIZED_USER, EXTERNAL_FILE_TEXT, Expected, IMPERSONATED_FROM_USER, METADATA_SERVER,
+    AUTHORIZED_USER, EXTERNAL_FILE_TEXT, ExpectedRequest, IMPERSONATED_FROM_USER, METADATA_SERVER,
     SERVICE_ACCOUNT, SOURCES, Source, Token,
 };
 use crate::token_server::TokenRequest;
@@ -190,7 +190,7 @@ async fn cell(source: Source, found: Found, quota: Quota, client: Client) -> Str
     match check(&source, quota, client, &setup) {
         Ok(arrived) if run.calls.iter().all(|call| call.ok) => arrived,
         Ok(arrived) => format!("WRONG: {arrived}, but {}", run.printed.replace('\n', " ")),
-        Err(fault) => format!("WRONG: {fault}; {}", run.printed.replace('\n', " ")),
+        Err(problem) => format!("WRONG: {problem}; {}", run.printed.replace('\n', " ")),
     }
 }
 
@@ -212,7 +212,7 @@ fn check(source: &Source, quota: Quota, client: Client, setup: &Setup) -> Result
     check_call(call, source, quota, client)
 }
 
-fn check_request(request: &TokenRequest, expected: &Expected) -> Result<(), String> {
+fn check_request(request: &TokenRequest, expected: &ExpectedRequest) -> Result<(), String> {
     let path = expected.path;
     if request.scope != expected.scope {
         return Err(format!(
@@ -223,7 +223,7 @@ fn check_request(request: &TokenRequest, expected: &Expected) -> Result<(), Stri
     if !request.subject.contains(expected.subject) {
         return Err(format!("{path}: subject {:?}", request.subject));
     }
-    check_token(&request.bearer, expected.bearer).map_err(|fault| format!("{path}: {fault}"))
+    check_token(&request.bearer, expected.bearer).map_err(|problem| format!("{path}: {problem}"))
 }
 
 fn check_call(
