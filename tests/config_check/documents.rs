@@ -4,9 +4,10 @@ use apigateway_grpc::config_check::{Severity, check};
 
 use crate::{GOOD_2, GOOD_3, changed, check_yaml, config, errors};
 
-/// The checks. The line of a check has its name, its source, the source's verdict, our verdict, and a reason if the verdicts
-/// differ. The next line has a change of a valid document of OpenAPI 2.0 or 3.0, in which `⏎` is the end of a line. The lines
-/// below have the expected diagnostics.
+/// The checks. The line of a check has its name, the source of the rule (a program of Google, a page of its documentation, the
+/// specification of OpenAPI, or none), the source's verdict, our verdict, and a reason if the verdicts differ. The next line has
+/// a change of a valid document of OpenAPI 2.0 or 3.0, in which `⏎` is the end of a line. The lines below have the expected
+/// diagnostics.
 const CHECKS: &str = include_str!("checks.txt");
 
 #[test]
@@ -225,7 +226,7 @@ fn plain_scalars_follow_the_core_schema_of_yaml() {
 }
 
 #[test]
-fn errors_and_warnings_are_counted_separately_and_in_order() {
+fn the_first_100_errors_and_the_first_100_warnings_are_returned() {
     let paths: String = (0..300).map(|path| format!("  p{path}: {{}}\n")).collect();
     let warnings: String = (0..150)
         .map(|key| format!("x-{key}: {{a: 1, a: 1}}\n"))
