@@ -363,7 +363,7 @@ async fn calls_are_listed_with_their_messages_and_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_fault_is_withdrawn_once_and_a_reset_withdraws_all() {
+async fn a_withdrawn_fault_is_not_found_and_a_reset_withdraws_all_faults() {
     let server = served().await;
     let first = ok(&server, FAULTS, r#"{"method": "GetApi", "stale": {}}"#).await;
     let withdraw = format!(

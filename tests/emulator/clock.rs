@@ -375,7 +375,10 @@ async fn an_operation_is_finished_as_planned_or_with_an_error() {
     }
     let four = start(&client, "d").await;
     let good = emulator.finish_operation(&four, Some(&Status::ok("")));
-    assert_eq!(good.expect_err("no error").code(), Code::InvalidArgument);
+    assert_eq!(
+        good.expect_err("OK is not an error").code(),
+        Code::InvalidArgument
+    );
 }
 
 #[tokio::test]

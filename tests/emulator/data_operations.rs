@@ -173,7 +173,10 @@ async fn a_plan_continues_after_a_restart() {
 
     let emulator = after(19 * SECOND, &file);
     let client = over(&emulator);
-    client.get_operation(&name).await.expect("not yet");
+    client
+        .get_operation(&name)
+        .await
+        .expect("it has not expired yet");
     tokio::time::advance(SECOND).await;
     let expired = client.get_operation(&name).await.expect_err("expired");
     assert!(expired.is_not_found());

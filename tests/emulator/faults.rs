@@ -446,7 +446,10 @@ async fn a_fault_with_leave_stays_until_it_is_used_up_and_a_reset_removes_every_
         ["GetApi: failure with Unavailable, in 0 of 1 calls"]
     );
     assert_eq!(
-        get(&client, API).await.expect_err("left").code(),
+        get(&client, API)
+            .await
+            .expect_err("the fault is still set")
+            .code(),
         Code::Unavailable
     );
     assert!(emulator.unused_faults().is_empty());

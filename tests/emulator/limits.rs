@@ -59,7 +59,7 @@ async fn the_limit_of_apis_counts_an_api_until_its_deletion_has_ended() {
     }
     let expected = || ("ApisPerProject".to_owned(), PARENT.to_owned());
     assert_eq!(quota(create(&client, "c").await), expected());
-    // A create with an existing id does not count.
+    // At the limit, a create with an existing id still gets ALREADY_EXISTS.
     let again = create(&client, "a").await.expect_err("it exists");
     assert_eq!(again.code(), Code::AlreadyExists);
     // Each project has its own limits.

@@ -124,7 +124,10 @@ async fn a_cancelled_create_ends_with_cancelled_and_leaves_no_api() {
     assert!(metadata.requested_cancellation);
     assert_eq!(seconds(metadata.create_time, metadata.end_time), 3);
     assert_eq!(
-        get(&client, API).await.expect_err("never was").code(),
+        get(&client, API)
+            .await
+            .expect_err("the api does not exist")
+            .code(),
         Code::NotFound
     );
     tokio::time::advance(RUNS).await;

@@ -230,7 +230,10 @@ async fn an_expired_operation_is_not_found_and_its_effect_continues() {
         let name = create(&client, id).await.expect("a new api").name;
         drop(fault);
         tokio::time::advance(after - Duration::from_millis(1)).await;
-        client.get_operation(&name).await.expect("not yet");
+        client
+            .get_operation(&name)
+            .await
+            .expect("it has not expired yet");
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(
             client

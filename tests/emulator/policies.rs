@@ -101,7 +101,7 @@ async fn a_policy_is_set_only_with_the_etag_of_the_current_policy() {
     // The service's etag of a new policy, `ACAB` in base64.
     assert_eq!(first.etag, [0x00, 0x20, 0x01]);
     let read = of(0, &[binding("roles/one")], &first.etag);
-    let second = set(&client, read).await.expect("read before");
+    let second = set(&client, read).await.expect("the etag is current");
     assert_ne!(second.etag, first.etag);
     assert_eq!(get(&client, None).await.expect("it exists"), second);
     let stale = of(0, &[binding("roles/two")], &first.etag);

@@ -102,7 +102,9 @@ async fn a_list_of_all_locations_names_the_unreachable_ones() {
         .expect("a new config");
     tokio::time::advance(RUNS).await;
     open(&client, REGION, CONFIG).await.expect("a new gateway");
-    let page = gateways(&client, ALL).await.expect("the others");
+    let page = gateways(&client, ALL)
+        .await
+        .expect("a page of the other locations");
     assert_eq!(
         (page.gateways.len(), page.unreachable_locations),
         (1, vec![LOST.to_owned()])
@@ -115,7 +117,7 @@ async fn a_list_of_all_locations_names_the_unreachable_ones() {
         .service_client()
         .list_api_configs(request)
         .await
-        .expect("the others");
+        .expect("a page of the other locations");
     let page = page.into_inner();
     assert_eq!(
         (page.api_configs.len(), page.unreachable_locations),
@@ -124,7 +126,9 @@ async fn a_list_of_all_locations_names_the_unreachable_ones() {
     let page = gateways(&client, REGION).await.expect("it answers");
     assert!(page.unreachable_locations.is_empty());
     // A partial list of operations needs `return_partial_success`.
-    let page = operations(&client, true).await.expect("the others");
+    let page = operations(&client, true)
+        .await
+        .expect("a page of the other locations");
     assert_eq!(
         (page.operations.len(), page.unreachable),
         (3, vec![LOST.to_owned()])

@@ -413,6 +413,6 @@ async fn a_gateway_is_updated_to_another_active_config() {
         .service_client()
         .update_api_config(request)
         .await
-        .expect_err("fixed");
+        .expect_err("the documents are immutable");
     assert_eq!(fixed.code(), Code::InvalidArgument);
 }
