@@ -143,7 +143,7 @@ impl Rig {
         if self.other.is_some() {
             return self.rename();
         }
-        // The connections end with the server.
+        // Dropping the liar ends the connections to it.
         if self.liar.take().is_some() {
             let server = self.server.as_ref().expect("it is there");
             self.proxy.lead_to(server.address());

@@ -193,7 +193,7 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
     let early = waiting.is_finished();
     rig.end(servers).await;
     let kept = match inject {
-        // The connections break when the server ends.
+        // The connections to the liar break when it ends.
         Inject::Liar(_) => AFTERWARDS,
         _ => outcome.codes(),
     };

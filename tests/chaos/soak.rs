@@ -251,7 +251,7 @@ async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: 
     }
 }
 
-/// Returns what is held once all connections are closed and only this many tasks are left.
+/// Returns what is held once all connections are closed and only this many tasks are left, or after two minutes.
 async fn settled(beyond: &Beyond, most: usize) -> Held {
     for proxy in [&beyond.grpc, &beyond.both] {
         proxy.order(Orders::all(Act::Close));

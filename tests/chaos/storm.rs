@@ -98,7 +98,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
         let client = &client;
         async move {
             let mut ended = Vec::new();
-            // Each makes at least one read and one create.
+            // Each lane makes at least one read and one create.
             while ended.len() < 2 || began.elapsed() < STORM {
                 let call = ended.len();
                 let ending = if call % 2 == 0 {

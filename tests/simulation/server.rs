@@ -87,7 +87,7 @@ impl Server {
         }
     }
 
-    /// The state is lost with the process.
+    /// Drops the emulator with its state, and counts the creates that it received.
     pub(crate) fn lose(&self) {
         self.note();
         let mut state = self.0.borrow_mut();
