@@ -71,7 +71,7 @@ fn compare(load: &[usize], instructions: &[usize]) {
     let addresses = server::addresses(server.stdout.take().expect("a piped output"));
     if !load.is_empty() {
         println!(
-            "| get_operation | in flight | CPU µs a call | of {LAYER} | calls/s | of {LAYER} | p50 ms | p99 ms | p99.9 ms |"
+            "| get_operation | in flight | CPU µs a call | ratio to {LAYER} | calls/s | ratio to {LAYER} | p50 ms | p99 ms | p99.9 ms |"
         );
         println!("|---|---|---|---|---|---|---|---|---|");
     }
@@ -82,7 +82,7 @@ fn compare(load: &[usize], instructions: &[usize]) {
     }
     if !instructions.is_empty() && Command::new("valgrind").arg("--version").output().is_ok() {
         println!();
-        println!("| get_operation | in flight | instructions | of {LAYER} |");
+        println!("| get_operation | in flight | instructions | ratio to {LAYER} |");
         println!("|---|---|---|---|");
         for &in_flight in instructions {
             let counted = CLIENTS.map(|client| count(client, &addresses, in_flight, &key));
