@@ -69,7 +69,7 @@ def renamed(operation: longrunning.Operation, name: str) -> longrunning.Operatio
 
 def over(*verbs: str):
     """Runs a test for each service over gRPC, and over REST if the service has routes for these verbs of operations.
-    Fails if a call has not received one of the answers that the test set."""
+    Fails if an answer that the test set was received by no call."""
 
     def decorate(test):
         @functools.wraps(test)

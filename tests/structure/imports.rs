@@ -61,7 +61,7 @@ fn no_module_imports_one_above_it() {
                 let imported = &path[..end.unwrap_or(path.len())];
                 assert!(
                     !imported.is_empty(),
-                    "{place}: an import names one module of the crate: `{line}`"
+                    "{place}: an import must name one module of the crate: `{line}`"
                 );
                 // A type that the root exports.
                 if !is_import && imported.starts_with(char::is_uppercase) {

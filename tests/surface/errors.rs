@@ -48,7 +48,7 @@ async fn a_chain_of_sources_repeats_no_text() {
     walk(&refused);
 
     let user_agent = ApiGateway::builder().user_agent("a\nb").build();
-    assert!(walk(&user_agent.expect_err("no header")).len() > 1);
+    assert!(walk(&user_agent.expect_err("not a header value")).len() > 1);
     let file = ApiConfig::from_openapi_files(["/no/such/file.yaml"]);
     let file = file.expect_err("no such file");
     assert_eq!(file.kind(), ErrorKind::InvalidArgument);

@@ -2,7 +2,7 @@
 //!
 //! The first byte selects one of nine calls of the client or the server, the second the HTTP status, and the third the size
 //! of the chunks of the body. Header lines up to an empty line follow, then trailer lines up to an empty line, then the body.
-//! If the first byte is lower case, the gRPC body is one frame with these bytes.
+//! If the first byte is lower case, the bytes of the body are the message of one gRPC frame.
 
 use apigateway_grpc::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
