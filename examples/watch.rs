@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .result()
         .await
         .err()
-        .ok_or("the plan lets the operation fail")?;
+        .ok_or("the operation succeeded, but its plan makes it fail")?;
     println!("{error}");
     let diagnostics = error.diagnostics();
     assert_eq!(diagnostics[0].location, "openapi.yaml:12");
