@@ -2,7 +2,7 @@
 
 import subprocess
 
-from driver import example
+from driver import driver_path
 
 
 class Proxy:
@@ -10,7 +10,7 @@ class Proxy:
 
     def __init__(self, grpc_endpoint: str) -> None:
         self._process = subprocess.Popen(
-            [example("interop_proxy"), grpc_endpoint],
+            [driver_path("interop_proxy"), grpc_endpoint],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
