@@ -42,8 +42,8 @@ class Emulator:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=HANG_SECONDS) as reply:
-            return json.load(reply)
+        with urllib.request.urlopen(request, timeout=HANG_SECONDS) as response:
+            return json.load(response)
 
     def __enter__(self) -> "Emulator":
         return self

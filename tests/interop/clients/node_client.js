@@ -1,6 +1,6 @@
 'use strict';
 
-// The scenario, played by the official Node client.
+// Runs the scenario with the official Node client.
 //
 //     node node_client.js grpc|rest QUICK SLOW PROJECT DOCUMENT
 //
@@ -170,8 +170,8 @@ class Play {
   async policies() {
     const all = [this.api, this.configNames[0], this.gateway];
     const get = async () => {
-      const replies = await Promise.all(all.map(name => this.iam.getIamPolicy({resource: name})));
-      return replies.map(([policy]) => bindings(policy));
+      const responses = await Promise.all(all.map(name => this.iam.getIamPolicy({resource: name})));
+      return responses.map(([policy]) => bindings(policy));
     };
     const set = async (name, etag) => {
       const viewer = {role: 'roles/viewer', members: ['user:a@example.com']};
@@ -197,8 +197,8 @@ class Play {
     const tested = [];
     for (const name of all) {
       const permissions = ['apigateway.apis.get'];
-      const [reply] = await this.iam.testIamPermissions({resource: name, permissions});
-      tested.push(reply.permissions);
+      const [response] = await this.iam.testIamPermissions({resource: name, permissions});
+      tested.push(response.permissions);
     }
     report('test_iam_permissions', tested);
   }

@@ -79,8 +79,8 @@ def play(client: str, transport: str) -> Played:
 def received(calls: list[dict], method: str, transport: str) -> bool:
     """Returns true if the emulator received calls of a method, all of them as expected."""
     name = f"{METHODS[method]}.{method}"
-    ways = {call["transport"] for call in calls if call["method"] == name}
-    return ways == {"GRPC" if transport == "grpc" else "REST"}
+    transports = {call["transport"] for call in calls if call["method"] == name}
+    return transports == {"GRPC" if transport == "grpc" else "REST"}
 
 
 def judge(client: str, transport: str, project: str, finished: subprocess.CompletedProcess) -> Played:

@@ -213,8 +213,8 @@ class Play:
 
         def policies() -> list[dict]:
             request = iam_policy_pb2.GetIamPolicyRequest
-            replies = [stub.GetIamPolicy(request(resource=name), timeout=SECONDS) for name in names]
-            return [bindings(policy) for policy in replies]
+            responses = [stub.GetIamPolicy(request(resource=name), timeout=SECONDS) for name in names]
+            return [bindings(policy) for policy in responses]
 
         def set_policy(name: str, etag: bytes):
             policy = policy_pb2.Policy(

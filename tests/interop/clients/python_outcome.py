@@ -1,4 +1,4 @@
-"""Describes messages and errors of the official Python client in the form of all clients."""
+"""Describes messages and errors of the official Python client in the form that is the same for all clients."""
 
 import requests
 from google.api_core.exceptions import GoogleAPICallError

@@ -155,7 +155,7 @@ class Requests(CurlTest):
         self.assertEqual(self.api("snake")["displayName"], "s")
 
     @over_both
-    def test_a_post_may_have_no_content_type_or_another_one(self):
+    def test_a_post_may_have_any_content_type_or_none(self):
         for id, options in [("form", []), ("none", ["-H", "Content-Type:"]),
                             ("text", ["-H", "Content-Type: text/plain"])]:
             with self.subTest(options=options):
@@ -163,7 +163,7 @@ class Requests(CurlTest):
                 self.assertEqual(self.api(id)["displayName"], "ü")
 
     @over_both
-    def test_enums_are_numbers_on_request(self):
+    def test_enums_are_numbers_if_the_query_asks_for_numbers(self):
         self.create("a")
         for query, state in {
             "": "ACTIVE",
@@ -223,7 +223,7 @@ class Responses(CurlTest):
         self.assertEqual(self.read(deleting["name"])["response"], empty)
 
     @over_both
-    def test_an_error_has_its_details(self):
+    def test_an_error_has_its_http_status_code_and_reason(self):
         self.operation_time = ONE_HOUR
         self.create("a")
         apis = f"{self.home}/apis"

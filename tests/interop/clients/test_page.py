@@ -69,7 +69,7 @@ class Examples(unittest.TestCase):
                     )
                     self.assertEqual(ran.returncode, 0, ran.stderr)
                     if language != "sh":
-                        self.assertGreater(last_call(emulator), before, "it called nothing")
+                        self.assertGreater(last_call(emulator), before, "the example called nothing")
             # The last of the shell's commands deletes everything.
             self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
 
@@ -100,7 +100,7 @@ class Examples(unittest.TestCase):
                         timeout=HANG_SECONDS * 3,
                     )
                     self.assertEqual(ran.returncode, 0, ran.stderr)
-                    self.assertGreater(len(emulator.calls()), before, "it called nothing")
+                    self.assertGreater(len(emulator.calls()), before, "the program called nothing")
 
 
 if __name__ == "__main__":
