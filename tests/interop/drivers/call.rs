@@ -1,4 +1,4 @@
-//! Makes the calls that standard input requests: `interop_call ENDPOINT grpc|rest|auto`.
+//! Makes a call for each request on standard input: `interop_call ENDPOINT grpc|rest|auto`.
 //!
 //! A request is `{"method": "/pkg.Service/Method", "request": wire, "case": text}`. The response is `{"response": wire}`, or
 //! `{"code": 5, "message": text, "details": wire}`. The case is sent as a header. Messages are gRPC wire bytes in base64, so

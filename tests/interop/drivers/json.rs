@@ -1,4 +1,4 @@
-//! Converts messages to JSON and back, as standard input requests: `interop_json [DESCRIPTOR_SET]`.
+//! Converts a message to or from JSON for each request on standard input: `interop_json [DESCRIPTOR_SET]`.
 //!
 //! A request is `{"type": full name, "json": text}` or `{"type": full name, "wire": base64}`. The response is
 //! `{"wire": base64}`, `{"json": text}` or `{"error": text}`. `"enums_as_numbers": true` and `"strict": true` set options.

@@ -1,4 +1,4 @@
-//! Waits for operations, as standard input requests: `interop_operate ENDPOINT grpc|rest|auto`.
+//! Starts or resumes an operation for each request on standard input: `interop_operate ENDPOINT grpc|rest|auto`.
 //!
 //! A request is one of
 //!

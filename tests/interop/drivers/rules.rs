@@ -1,7 +1,7 @@
 //! Compiles the HTTP rules of a checkout of googleapis, each folder by itself, and prints the rules that the client or the
 //! server cannot serve: `interop_rules <checkout> [folder…]`.
 //!
-//! The exit code is 1 if [`Rules`] cannot be built for a folder with rules.
+//! The exit code is 1 if [`Rules`] cannot be built for a folder with rules, or if there is no such folder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -89,7 +89,7 @@ struct Folder {
     unserved: Vec<String>,
 }
 
-/// Compiles the rules of a folder. Returns `None` if the folder has no rule, because `google.api.http` is only in comments.
+/// Compiles the rules of a folder. Returns `None` if its files have `google.api.http` in comments only.
 fn of_folder(cache: &Cache, files: &[String]) -> Result<Option<Folder>> {
     let mut compiler = protox::Compiler::with_file_resolver(cache.clone());
     compiler.include_imports(true).open_files(files)?;
