@@ -429,7 +429,7 @@ test('control and direction characters are shown as escapes', async () => {
   await emulator.call('GET', `v1/${PARENT}/apis/${encodeURIComponent(hidden)}`);
   const page = await openPage(`${emulator.page}?resource=${encodeURIComponent(hidden)}`, { permissions: ['clipboard-read', 'clipboard-write'] });
   await live(page);
-  /** Asserts that no text, title or label has such a character, and that an element shows a text. */
+  /** Asserts that an element shows the text, and that no text, title or label of the page has a control or format character. */
   const check = async (selector, text) => {
     await page.locator(selector, { hasText: text }).first().waitFor();
     const found = await page.evaluate(() => [...document.querySelectorAll('body, body [title], body [aria-label]')]
@@ -619,7 +619,7 @@ test('the settings show no token, and shortcuts can be switched off', async () =
   await page.locator('h1').click();
   await page.keyboard.press('/');
   assert.notEqual(await page.evaluate(() => document.activeElement.name), 'text');
-  assert.equal((await emulator.admin('GET', 'calls')).body.calls, undefined, 'the page records no call');
+  assert.equal((await emulator.admin('GET', 'calls')).body.calls, undefined, 'requests of the page are not recorded as calls');
 });
 
 test('the page polls while there is no stream, and goes back to the stream', async () => {
@@ -636,7 +636,7 @@ test('the page polls while there is no stream, and goes back to the stream', asy
   page.on('request', (request) => (reads += request.url().endsWith('/state')));
   await emulator.createApi('streamed');
   await node(page, `${PARENT}/apis/streamed`).waitFor();
-  assert.equal(reads, 0, 'the stream reports it');
+  assert.equal(reads, 0, 'the page does not read the state while it has the stream');
 });
 
 test('the stream breaks when the emulator ends, and recovers when it starts again', async () => {
@@ -933,7 +933,7 @@ test('the page has both themes, no serious violation of accessibility, and fits 
     assert.deepEqual(page.faults, []);
   }
   assert.notEqual(colors.light, colors.dark);
-  // The switch overrides the system, and is kept.
+  // The theme of the switch overrides the theme of the system, and is kept after a reload.
   await empty.getByRole('button', { name: /Theme/ }).click();
   await empty.getByRole('button', { name: /Theme/ }).click();
   await empty.reload();

@@ -32,7 +32,7 @@ test('the time before the next attempt grows from half a second to ten seconds',
   assert.equal(backoff(1, () => 0), 375);
 });
 
-test('a broken stream is opened again until it is closed', async () => {
+test('a stream that breaks is opened again until the page closes it', async () => {
   const streams = ['id: 1\ndata: a\n\n', 'id: 2\ndata: b\n\n'];
   const seen = [];
   let close;
