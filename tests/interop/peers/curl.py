@@ -76,8 +76,8 @@ def by_python(url: str, *options: str) -> Response:
     connection = http.client.HTTPConnection(parts.netloc, timeout=HANG_SECONDS)
     try:
         connection.request(verb or ("GET" if data is None else "POST"), target, data, headers)
-        reply = connection.getresponse()
-        pairs = [(name.lower(), value) for name, value in reply.getheaders()]
-        return Response("1.1", reply.status, pairs, reply.read())
+        response = connection.getresponse()
+        pairs = [(name.lower(), value) for name, value in response.getheaders()]
+        return Response("1.1", response.status, pairs, response.read())
     finally:
         connection.close()

@@ -1,7 +1,7 @@
 """The real Envoy with its JSON transcoder in front of a grpcio server.
 
 Two listeners share one configuration. `transcoder` accepts HTTP/1.1 and HTTP/2. It forwards gRPC, converts HTTP/JSON into
-gRPC by the routes of the service, and compresses for clients that accept gzip. `http1_only` accepts only HTTP/1.1, like many
+gRPC by the HTTP rules of the service, and compresses for clients that accept gzip. `http1_only` accepts only HTTP/1.1, like many
 corporate proxies, and compresses nothing. Over it gRPC cannot work, but REST can.
 """
 
@@ -79,8 +79,8 @@ class Envoy:
                 address = self._admin_address.read_text()
                 with urllib.request.urlopen(f"http://{address}/ready", timeout=1):
                     pass
-                with urllib.request.urlopen(f"http://{address}/listeners?format=json", timeout=1) as reply:
-                    listeners = json.load(reply)["listener_statuses"]
+                with urllib.request.urlopen(f"http://{address}/listeners?format=json", timeout=1) as response:
+                    listeners = json.load(response)["listener_statuses"]
                 return {
                     status["name"]: status["local_address"]["socket_address"]["port_value"]
                     for status in listeners

@@ -10,7 +10,7 @@ from pathlib import Path
 from canonical import canonical
 from driver import CASE, call_all, wire
 from envoy_server import Envoy
-from every_method_server import SERVICES, EveryMethodServer, reply_to
+from every_method_server import SERVICES, EveryMethodServer, response_to
 from proxy_server import Proxy
 from requests_of import Case
 from stubs import TRANSCODER_SET
@@ -88,6 +88,6 @@ class EveryMethodTest(unittest.TestCase):
                 self.assertEqual([call.method for call in calls], [case.path])
                 arrived = arrives(case)
                 self.assertEqual(calls[0].request, arrived)
-                expected = reply_to(case.path, arrived)
+                expected = response_to(case.path, arrived)
                 self.assertEqual(wire(canonical(outcome.response)), wire(canonical(expected)))
         self.assertEqual(received, {}, "more was received than was sent")

@@ -1,6 +1,6 @@
 """A real grpcio server of all 25 methods, made from the generated descriptors.
 
-The response is derived from the request (`reply_to`), so a test knows the response without a script. A test can also set an
+The response is derived from the request (`response_to`), so a test knows the response without a script. A test can also set an
 error for a method, or a list of responses, one for each of the next calls.
 """
 
@@ -35,24 +35,24 @@ METHODS = {
 UNEXPECTED_CALL = Refusal(code_pb2.INTERNAL, "the test expects no further call")
 
 
-def reply_to(path: str, request):
+def response_to(path: str, request):
     """Returns the response to a request, which is always the same."""
     seed = zlib.crc32(path.encode() + request.SerializeToString(deterministic=True))
     sampler = Sampler(seed)
     method = METHODS[path]
-    reply = sampler.message(class_of(method.output_type))
-    if isinstance(reply, operations_pb2.Operation):
+    response = sampler.message(class_of(method.output_type))
+    if isinstance(response, operations_pb2.Operation):
         # An Operation with only an `error` has the JSON of an error response, so it gets a name.
-        reply.name = "projects/p/locations/l/operations/o"
+        response.name = "projects/p/locations/l/operations/o"
     info = method.GetOptions().Extensions[operations_pb2.operation_info]
-    if info.response_type and reply.HasField("response"):
+    if info.response_type and response.HasField("response"):
         # A client may reject a result of another type than the method's.
-        reply.response.Pack(sampler.message(result_type(method, info)), deterministic=True)
-    return reply
+        response.response.Pack(sampler.message(result_type(method, info)), deterministic=True)
+    return response
 
 
 def result_type(method, info):
-    """Returns the result type of an operation, which has a full name or is in the method's package."""
+    """Returns the result type of an operation. Its name is a full name, or a name in the method's package."""
     file = method.containing_service.file
     name = info.response_type
     full_name = name if "." in name else f"{file.package}.{name}"
@@ -127,16 +127,16 @@ class EveryMethodServer:
                 self._received.append(
                     Received(path, request, metadata, remaining(context), context.peer())
                 )
-                reply = self._refusals.get(path)
+                response = self._refusals.get(path)
                 if path in self._responses:
                     responses = self._responses[path]
-                    reply = responses.popleft() if responses else UNEXPECTED_CALL
-            if isinstance(reply, Refusal):
-                context.abort_with_status(rpc_status.to_status(reply.status))
-            return reply_to(path, request) if reply is None else reply
+                    response = responses.popleft() if responses else UNEXPECTED_CALL
+            if isinstance(response, Refusal):
+                context.abort_with_status(rpc_status.to_status(response.status))
+            return response_to(path, request) if response is None else response
 
         return grpc.unary_unary_rpc_method_handler(
             serve,
             request_deserializer=class_of(method.input_type).FromString,
-            response_serializer=lambda reply: reply.SerializeToString(deterministic=True),
+            response_serializer=lambda response: response.SerializeToString(deterministic=True),
         )

@@ -19,8 +19,8 @@ ERROR = re.compile(r"^ERROR: \(apigw\.operations\.describe\) (?:([A-Z_]+): )?(.*
 
 
 @dataclass(frozen=True)
-class Way:
-    """One route from the command line to the operations server."""
+class Route:
+    """One route from the command line to the operations server: an endpoint and a transport."""
 
     label: str
     endpoint: str
@@ -42,10 +42,10 @@ class Peers:
             work / "envoy",
         )
         atexit.register(self.envoy.stop)
-        self.grpc = Way("grpc", self.server.endpoint, "grpc", rest=False)
-        self.rest = Way("rest", self.envoy.endpoint, "rest", rest=True)
-        self.fallback = Way("fallback", self.envoy.http1_endpoint, "auto", rest=True)
-        self.ways = [self.grpc, self.rest, self.fallback]
+        self.grpc = Route("grpc", self.server.endpoint, "grpc", rest=False)
+        self.rest = Route("rest", self.envoy.endpoint, "rest", rest=True)
+        self.fallback = Route("fallback", self.envoy.http1_endpoint, "auto", rest=True)
+        self.routes = [self.grpc, self.rest, self.fallback]
 
 
 @functools.cache
@@ -61,8 +61,8 @@ class PeersTest(unittest.TestCase):
         self.server = self.peers.server
         self.server.reset()
 
-    def describe(self, way: Way, name: str, *options: str, environment=None) -> Outcome:
-        return describe(name, way.endpoint, way.transport, *options, environment=environment)
+    def describe(self, route: Route, name: str, *options: str, environment=None) -> Outcome:
+        return describe(name, route.endpoint, route.transport, *options, environment=environment)
 
     def token_file(self, content: str | bytes) -> str:
         """Creates a file for --access-token-file, which is deleted after the test."""
@@ -83,15 +83,15 @@ class PeersTest(unittest.TestCase):
         return outcome.stderr
 
 
-def over_every_way(test):
+def over_every_route(test):
     """Runs a test over each route, as a subtest. The recorded requests are deleted before each."""
 
     @functools.wraps(test)
     def over_each(self: PeersTest) -> None:
-        for way in self.peers.ways:
-            with self.subTest(way=way.label):
+        for route in self.peers.routes:
+            with self.subTest(route=route.label):
                 self.server.reset()
-                test(self, way)
+                test(self, route)
 
     return over_each
 

@@ -100,7 +100,7 @@ class Connection:
         self.sock.close()
 
 
-def replying(status: str, body: str | bytes, content_type: str = "application/json", **headers: str):
+def responding(status: str, body: str | bytes, content_type: str = "application/json", **headers: str):
     """An HTTP/1.1 server with one response for all requests, even for HTTP/2's preface."""
     payload = body.encode() if isinstance(body, str) else body
     lines = [
@@ -111,11 +111,11 @@ def replying(status: str, body: str | bytes, content_type: str = "application/js
     ]
     if "content_length" not in headers:
         lines.append(f"content-length: {len(payload)}")
-    reply = "\r\n".join([*lines, "", ""]).encode() + payload
+    response = "\r\n".join([*lines, "", ""]).encode() + payload
 
     def behaviour(connection: Connection) -> None:
         connection.read_head()
-        connection.sock.sendall(reply)
+        connection.sock.sendall(response)
         connection.finish()
 
     return behaviour
@@ -123,7 +123,7 @@ def replying(status: str, body: str | bytes, content_type: str = "application/js
 
 def html(status: str):
     """A captive portal, or a proxy's error page. The page carries terminal escapes."""
-    return replying(status, HTML, content_type="text/html; charset=utf-8")
+    return responding(status, HTML, content_type="text/html; charset=utf-8")
 
 
 def garbage(connection: Connection) -> None:

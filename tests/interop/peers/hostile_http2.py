@@ -23,7 +23,7 @@ BROKEN_DETAILS = (
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """One response. Without body, trailers and reset, its head ends the stream."""
 
     headers: tuple[tuple[str, str], ...]
@@ -38,25 +38,25 @@ def frame(payload: bytes, declared: int | None = None, compressed: bool = False)
     return struct.pack(">BI", compressed, len(payload) if declared is None else declared) + payload
 
 
-REPLIES = {
-    "broken details in the headers": Reply((*GRPC, *BROKEN_DETAILS)),
-    "broken details in the trailers": Reply(GRPC, b"", BROKEN_DETAILS),
-    "broken details after a message": Reply(GRPC, frame(b""), BROKEN_DETAILS),
+INVALID_RESPONSES = {
+    "broken details in the headers": Response((*GRPC, *BROKEN_DETAILS)),
+    "broken details in the trailers": Response(GRPC, b"", BROKEN_DETAILS),
+    "broken details after a message": Response(GRPC, frame(b""), BROKEN_DETAILS),
     # Valid base64, but not a google.rpc.Status.
-    "details that are not a status": Reply((*GRPC, *BROKEN_DETAILS[:2], ("grpc-status-details-bin", "/////w"))),
-    "html": Reply((("content-type", "text/html"),), b"<html>Please sign in</html>"),
-    "html 503": Reply((("content-type", "text/html"),), b"<html>Down</html>", status="503"),
-    "truncated frame": Reply(GRPC, frame(b"\x0a\x03abc", declared=100), (("grpc-status", "0"),)),
-    "oversized length": Reply(GRPC, frame(b"\x0a\x03abc", declared=0xFFFFFFFF), (("grpc-status", "0"),)),
-    "no trailers": Reply(GRPC, frame(b"\x0a\x03abc")),
-    "no message": Reply(GRPC, b"", (("grpc-status", "0"),)),
-    "invalid protobuf": Reply(GRPC, frame(b"\xff" * 16), (("grpc-status", "0"),)),
-    "invalid gzip": Reply(
+    "details that are not a status": Response((*GRPC, *BROKEN_DETAILS[:2], ("grpc-status-details-bin", "/////w"))),
+    "html": Response((("content-type", "text/html"),), b"<html>Please sign in</html>"),
+    "html 503": Response((("content-type", "text/html"),), b"<html>Down</html>", status="503"),
+    "truncated frame": Response(GRPC, frame(b"\x0a\x03abc", declared=100), (("grpc-status", "0"),)),
+    "oversized length": Response(GRPC, frame(b"\x0a\x03abc", declared=0xFFFFFFFF), (("grpc-status", "0"),)),
+    "no trailers": Response(GRPC, frame(b"\x0a\x03abc")),
+    "no message": Response(GRPC, b"", (("grpc-status", "0"),)),
+    "invalid protobuf": Response(GRPC, frame(b"\xff" * 16), (("grpc-status", "0"),)),
+    "invalid gzip": Response(
         (*GRPC, ("grpc-encoding", "gzip")), frame(b"no gzip", compressed=True), (("grpc-status", "0"),)
     ),
-    "status that is not a number": Reply((*GRPC, ("grpc-status", "five"), ("grpc-message", MESSAGE))),
-    "message in invalid utf-8": Reply((*GRPC, ("grpc-status", "5"), ("grpc-message", "no %ff%fe such %zz"))),
-    "reset after the head": Reply(GRPC, reset=ErrorCodes.INTERNAL_ERROR),
+    "status that is not a number": Response((*GRPC, ("grpc-status", "five"), ("grpc-message", MESSAGE))),
+    "message in invalid utf-8": Response((*GRPC, ("grpc-status", "5"), ("grpc-message", "no %ff%fe such %zz"))),
+    "reset after the head": Response(GRPC, reset=ErrorCodes.INTERNAL_ERROR),
 }
 
 
@@ -67,8 +67,8 @@ class Http2:
     that forwards REST and rejects gRPC.
     """
 
-    def __init__(self, reply: Reply, http1_port: int | None = None) -> None:
-        self._reply = reply
+    def __init__(self, response: Response, http1_port: int | None = None) -> None:
+        self._response = response
         self._http1_port = http1_port
         self.requests: list[list[tuple[str, str]]] = []
 
@@ -101,16 +101,16 @@ class Http2:
             data = connection.read()
 
     def _respond(self, http2: H2Connection, stream: int) -> None:
-        reply = self._reply
-        more = bool(reply.body or reply.trailers or reply.reset is not None)
-        http2.send_headers(stream, [(":status", reply.status), *reply.headers], end_stream=not more)
-        if reply.body:
-            ends = not reply.trailers and reply.reset is None
-            http2.send_data(stream, reply.body, end_stream=ends)
-        if reply.trailers:
-            http2.send_headers(stream, list(reply.trailers), end_stream=True)
-        if reply.reset is not None:
-            http2.reset_stream(stream, reply.reset)
+        response = self._response
+        more = bool(response.body or response.trailers or response.reset is not None)
+        http2.send_headers(stream, [(":status", response.status), *response.headers], end_stream=not more)
+        if response.body:
+            ends = not response.trailers and response.reset is None
+            http2.send_data(stream, response.body, end_stream=ends)
+        if response.trailers:
+            http2.send_headers(stream, list(response.trailers), end_stream=True)
+        if response.reset is not None:
+            http2.reset_stream(stream, response.reset)
 
 
 def tunnel(connection: Connection, port: int) -> None:

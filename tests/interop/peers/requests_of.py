@@ -1,6 +1,6 @@
-"""Requests for every method that has a route, at least one for each of its bindings.
+"""Requests for every method that has an HTTP rule, at least one for each of its bindings.
 
-The routes are read from the descriptor set that Envoy gets, so a new one needs no line here.
+The HTTP rules are read from the descriptor set that Envoy gets, so a new one needs no line here.
 """
 
 import functools

@@ -5,7 +5,7 @@
 The files in OUT_DIR are:
 
 - the modules of all protos, such as `google/longrunning/operations_pb2.py`, and of `every_kind.proto`;
-- `transcoder.fds`, the descriptor set with the routes of this service;
+- `transcoder.fds`, the descriptor set with the HTTP rules of this service;
 - `every_kind.fds`, which also has `every_kind.proto`.
 
 The tests import the generated code, so this program runs before them.
@@ -60,8 +60,8 @@ def run_protoc(*arguments) -> None:
 def with_routes(descriptor_set: bytes, rules: list[dict]) -> bytes:
     """Replaces the annotations of the mixin services by the service configuration's rules.
 
-    The proto of a mixin has routes that this service does not have (`/v1/{name=operations/**}`). So the annotation of a method
-    is removed if the configuration has no rule for the method.
+    The proto of a mixin has HTTP rules that this service does not have (`/v1/{name=operations/**}`). So the annotation of a
+    method is removed if the configuration has no rule for the method.
     """
     # The generated code, which exists only now, declares the extension.
     from google.api import annotations_pb2

@@ -1,4 +1,4 @@
-"""Replies in gzip over gRPC, from a grpcio server that compresses."""
+"""Responses in gzip over gRPC, from a grpcio server that compresses."""
 
 import socket
 import threading
@@ -70,13 +70,13 @@ class Compression(unittest.TestCase):
         (response,) = run_driver([driver_path("interop_call"), self.tap.endpoint, "grpc"], [request])
         return response
 
-    def test_a_reply_in_gzip_is_read(self):
+    def test_a_response_in_gzip_is_read(self):
         operation = longrunning.Operation.FromString(to_wire(self.ask(NAME)["response"]))
         response = wrappers_pb2.StringValue()
         operation.response.Unpack(response)
         self.assertEqual(response.value, TEXT)
         self.assertGreater(self.tap.bytes, 0)
-        self.assertLess(self.tap.bytes, len(TEXT) // 10, "it was not compressed")
+        self.assertLess(self.tap.bytes, len(TEXT) // 10, "the response was not compressed")
 
     def test_an_error_of_a_server_that_compresses_keeps_its_status(self):
         response = self.ask(f"{NAME}/missing")

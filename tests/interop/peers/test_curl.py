@@ -9,7 +9,7 @@ from canonical import canonical
 from curl import Response, curl
 from driver import wire
 from every_method_fixture import HTTP_STATUS, EveryMethodTest
-from every_method_server import reply_to
+from every_method_server import response_to
 from samples import Sampler
 from script import Refusal
 
@@ -28,9 +28,9 @@ class CurlTest(EveryMethodTest):
         self.assertEqual(response.header("content-type"), ["application/json; charset=UTF-8"])
         (call,) = self.server.received()
         self.assertEqual((call.method, call.request), (path, request))
-        expected = reply_to(path, request)
-        reply = json_format.Parse(response.body, type(expected)())
-        self.assertEqual(wire(canonical(reply)), wire(canonical(expected)))
+        expected = response_to(path, request)
+        read = json_format.Parse(response.body, type(expected)())
+        self.assertEqual(wire(canonical(read)), wire(canonical(expected)))
 
     def assert_refused(self, response: Response, http: int, status: str, *words: str) -> dict:
         """Checks that the response is an error body with these words, and that the server received nothing."""
@@ -96,10 +96,10 @@ class Requests(CurlTest):
                 response = self.curl(f"/v1/{L}/gateways?{query}")
                 self.assert_called(response, self.LIST, apigateway.ListGatewaysRequest(parent=L))
 
-    def test_enums_are_numbers_on_request(self):
+    def test_enums_are_numbers_if_the_query_asks_for_numbers(self):
         path = f"{GATEWAYS}/GetGateway"
         requests = [apigateway.GetGatewayRequest(name=f"{L}/gateways/g{n}") for n in range(100)]
-        active = [r for r in requests if reply_to(path, r).state == apigateway.Gateway.ACTIVE]
+        active = [r for r in requests if response_to(path, r).state == apigateway.Gateway.ACTIVE]
         for query, expected in {
             "": "ACTIVE",
             "?$alt=json": "ACTIVE",

@@ -1,7 +1,7 @@
 """Errors of the call: code, message, details and exit code, the same over every route."""
 
 from command import apigw
-from fixture import PeersTest, over_every_way
+from fixture import PeersTest, over_every_route
 from script import name_of
 
 DETAILS = [
@@ -16,9 +16,9 @@ DETAILS = [
 
 
 class Errors(PeersTest):
-    @over_every_way
-    def test_a_missing_operation_is_not_found_with_its_details(self, way):
-        outcome = self.describe(way, name_of("missing"))
+    @over_every_route
+    def test_a_missing_operation_is_not_found_with_its_details(self, route):
+        outcome = self.describe(route, name_of("missing"))
         output = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing"))
         self.assertIn("not found", output)
         for detail in DETAILS:
@@ -30,36 +30,36 @@ class Errors(PeersTest):
         self.assertIn("OPERATION_EXPIRED", output)
         self.assertIn("acme.v1.Mystery", output)
 
-    @over_every_way
-    def test_a_message_with_non_ascii_characters_arrives_unchanged(self, way):
-        outcome = self.describe(way, name_of("missing-unicode"))
+    @over_every_route
+    def test_a_message_with_non_ascii_characters_arrives_unchanged(self, route):
+        outcome = self.describe(route, name_of("missing-unicode"))
         output = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unicode"))
         self.assertIn("Zürich 100% 東京", output)
 
-    @over_every_way
-    def test_a_denied_call_is_not_retried(self, way):
-        outcome = self.describe(way, name_of("denied"))
+    @over_every_route
+    def test_a_denied_call_is_not_retried(self, route):
+        outcome = self.describe(route, name_of("denied"))
         output = self.assert_failed(outcome, "PERMISSION_DENIED", name=name_of("denied"))
         self.assertIn("IAM_PERMISSION_DENIED", output)
         self.assertEqual(len(self.server.received()), 1)
 
-    @over_every_way
-    def test_an_internal_error_is_not_retried(self, way):
-        outcome = self.describe(way, name_of("internal"))
+    @over_every_route
+    def test_an_internal_error_is_not_retried(self, route):
+        outcome = self.describe(route, name_of("internal"))
         output = self.assert_failed(outcome, "INTERNAL", name=name_of("internal"))
         self.assertIn("stack overflow in the backend", output)
         self.assertEqual(len(self.server.received()), 1)
 
-    @over_every_way
-    def test_the_code_is_the_servers_and_not_guessed_from_http(self, way):
+    @over_every_route
+    def test_the_code_is_the_servers_and_not_guessed_from_http(self, route):
         # HTTP 409 without a body would mean ABORTED.
-        outcome = self.describe(way, name_of("conflict"))
+        outcome = self.describe(route, name_of("conflict"))
         self.assert_failed(outcome, "ALREADY_EXISTS", name=name_of("conflict"))
 
-    @over_every_way
-    def test_an_id_without_a_script_is_not_found(self, way):
+    @over_every_route
+    def test_an_id_without_a_script_is_not_found(self, route):
         self.assert_failed(
-            self.describe(way, name_of("never-heard-of")), "NOT_FOUND", name=name_of("never-heard-of")
+            self.describe(route, name_of("never-heard-of")), "NOT_FOUND", name=name_of("never-heard-of")
         )
 
 

@@ -1,7 +1,7 @@
-"""Every method that has a route, called over gRPC and REST: requests and responses arrive unchanged.
+"""Every method that has an HTTP rule, called over gRPC and REST: requests and responses arrive unchanged.
 
 The messages are compared as they are on the gRPC wire at both ends. So our client and the transcoder must agree on every
-route, query and body.
+path, query and body.
 """
 
 import unittest
@@ -36,10 +36,10 @@ class Cases(unittest.TestCase):
 
 
 class OurClient(EveryMethodTest):
-    def test_over_grpc(self):
+    def test_every_message_arrives_over_grpc(self):
         self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), cases(), arrives=OVER_GRPC)
 
-    def test_over_rest_through_envoy(self):
+    def test_every_message_arrives_over_rest_through_envoy(self):
         readable = [case for case in cases() if not case.has_unknown_enum]
         self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, arrives=THROUGH_ENVOY)
 
@@ -47,10 +47,10 @@ class OurClient(EveryMethodTest):
         readable = [case for case in cases() if not case.has_unknown_enum]
         self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, arrives=THROUGH_ENVOY)
 
-    def test_over_rest_through_our_proxy(self):
+    def test_every_message_arrives_over_rest_through_our_proxy(self):
         self.assert_all_arrive(our_client(self.proxy.endpoint, "rest"), cases(), arrives=THROUGH_OUR_PROXY)
 
-    def test_over_grpc_through_our_proxy(self):
+    def test_every_message_arrives_over_grpc_through_our_proxy(self):
         self.assert_all_arrive(our_client(self.proxy.endpoint, "grpc"), cases(), arrives=OVER_GRPC)
 
     def test_only_envoy_rejects_an_unknown_enum_number_in_a_query(self):

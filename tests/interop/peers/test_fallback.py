@@ -1,8 +1,8 @@
 """`--transport auto`: the client uses REST only if gRPC cannot work."""
 
-from fixture import PeersTest, Way, describe
+from fixture import PeersTest, Route, describe
 from hostile import HostileServer
-from hostile_http2 import REPLIES, Http2
+from hostile_http2 import INVALID_RESPONSES, Http2
 from script import name_of
 
 
@@ -11,7 +11,7 @@ class Fallback(PeersTest):
         super().setUp()
         envoy = self.peers.envoy
         # The first listener of Envoy accepts gRPC and REST. A fallback would succeed there, and the test would notice it.
-        self.both = Way("both", envoy.endpoint, "auto", rest=False)
+        self.both = Route("both", envoy.endpoint, "auto", rest=False)
 
     def test_grpc_is_preferred_if_both_work(self):
         for endpoint in (self.peers.server.endpoint, self.peers.envoy.endpoint):
@@ -30,7 +30,7 @@ class Fallback(PeersTest):
         for page in ("html", "html 503"):
             with self.subTest(page=page):
                 self.server.reset()
-                http2 = Http2(REPLIES[page], http1_port=port)
+                http2 = Http2(INVALID_RESPONSES[page], http1_port=port)
                 with HostileServer(http2) as proxy:
                     self.assert_read(describe(name_of("done"), proxy.endpoint, "auto"))
                 self.assertGreaterEqual(len(http2.requests), 1, "gRPC was not tried")

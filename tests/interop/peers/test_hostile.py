@@ -5,9 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from fixture import assert_failed, describe
 from hostile import (
-    HostileServer, closing, dead_port, endless, garbage, html, replying, silent,
+    HostileServer, closing, dead_port, endless, garbage, html, responding, silent,
 )
-from hostile_http2 import MESSAGE, REPLIES, Http2
+from hostile_http2 import INVALID_RESPONSES, MESSAGE, Http2
 from script import name_of
 
 NAME = name_of("done")
@@ -54,22 +54,22 @@ class Hostile(unittest.TestCase):
             "silent": (silent, EVERY, ("--request-timeout", "2s")),
             "closing": (closing, EVERY, ()),
             "endless": (endless, ("rest",), ()),
-            "truncated": (replying("200 OK", '{"name": "pro', content_length="1000"), ("rest",), ()),
-            "invalid json": (replying("200 OK", '{"name": '), ("rest",), ()),
-            "not an object": (replying("200 OK", '["name"]'), ("rest",), ()),
-            "trailing": (replying("200 OK", f'{{"name": "{NAME}"}} and more'), ("rest",), ()),
-            "invalid utf-8": (replying("200 OK", b'{"name": "\xff\xfe"}'), ("rest",), ()),
-            "invalid gzip": (replying("200 OK", "{}", content_encoding="gzip"), ("rest",), ()),
-            "deep": (replying("200 OK", f'{{"response": {deep}}}'), ("rest",), ()),
+            "truncated": (responding("200 OK", '{"name": "pro', content_length="1000"), ("rest",), ()),
+            "invalid json": (responding("200 OK", '{"name": '), ("rest",), ()),
+            "not an object": (responding("200 OK", '["name"]'), ("rest",), ()),
+            "trailing": (responding("200 OK", f'{{"name": "{NAME}"}} and more'), ("rest",), ()),
+            "invalid utf-8": (responding("200 OK", b'{"name": "\xff\xfe"}'), ("rest",), ()),
+            "invalid gzip": (responding("200 OK", "{}", content_encoding="gzip"), ("rest",), ()),
+            "deep": (responding("200 OK", f'{{"response": {deep}}}'), ("rest",), ()),
             "error 200": (
-                replying(
+                responding(
                     "200 OK",
                     '{"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}}',
                 ),
                 ("rest",),
                 (),
             ),
-            **{f"h2 {what}": (Http2(reply), HTTP2, ()) for what, reply in REPLIES.items()},
+            **{f"h2 {what}": (Http2(response), HTTP2, ()) for what, response in INVALID_RESPONSES.items()},
         }
 
     def check(self, what: str, transports: tuple[str, ...], *codes: str) -> list[str]:
@@ -88,7 +88,7 @@ class Hostile(unittest.TestCase):
     def test_a_page_with_status_200_is_an_error(self):
         self.check("html 200", EVERY, *INVALID_RESPONSE_CODES)
 
-    def test_a_page_keeps_its_http_status(self):
+    def test_the_error_for_a_page_contains_its_http_status(self):
         for output in self.check("html 502", ("rest", "auto"), "UNAVAILABLE"):
             self.assertIn("502", output)
         # An HTML page does not mean that the service has no such resource.
@@ -149,9 +149,9 @@ class Hostile(unittest.TestCase):
 
 class Redirect(unittest.TestCase):
     def test_a_redirect_is_never_followed(self):
-        with HostileServer(replying("200 OK", f'{{"name": "{NAME}"}}')) as elsewhere:
+        with HostileServer(responding("200 OK", f'{{"name": "{NAME}"}}')) as elsewhere:
             for status in ("301 Moved Permanently", "302 Found", "307 Temporary Redirect"):
-                redirect = replying(status, "", location=f"{elsewhere.endpoint}/v1/{NAME}")
+                redirect = responding(status, "", location=f"{elsewhere.endpoint}/v1/{NAME}")
                 with self.subTest(status=status), HostileServer(redirect) as server:
                     outcome = describe(NAME, server.endpoint, "rest")
                     assert_failed(self, outcome, name=NAME)

@@ -1,6 +1,6 @@
 """Names: an invalid one is rejected before anything is sent, and an unusual one arrives unchanged."""
 
-from fixture import PeersTest, over_every_way
+from fixture import PeersTest, over_every_route
 from script import PARENT, name_of
 
 # Ids without a location. The command refuses them with gcloud's error.
@@ -49,11 +49,11 @@ ODD = [
 
 
 class Names(PeersTest):
-    @over_every_way
-    def test_an_invalid_name_is_rejected_before_sending_and_the_error_shows_the_valid_form(self, way):
+    @over_every_route
+    def test_an_invalid_name_is_rejected_before_sending_and_the_error_shows_the_valid_form(self, route):
         for name in WRONG:
             with self.subTest(name=name):
-                outcome = self.describe(way, name)
+                outcome = self.describe(route, name)
                 self.assertIn(outcome.exit_code, (1, 2), outcome)
                 self.assertEqual(outcome.stdout, "", outcome)
                 self.assertRegex(
@@ -61,11 +61,11 @@ class Names(PeersTest):
                 )
                 self.assertEqual(self.server.received(), [])
 
-    @over_every_way
-    def test_an_id_without_a_location_is_refused_as_by_gcloud(self, way):
+    @over_every_route
+    def test_an_id_without_a_location_is_refused_as_by_gcloud(self, route):
         for name in IDS:
             with self.subTest(name=name):
-                outcome = self.describe(way, name)
+                outcome = self.describe(route, name)
                 self.assertEqual((outcome.exit_code, outcome.stdout), (1, ""), outcome)
                 self.assertIn("Failed to find attribute [location].", outcome.stderr, outcome)
                 self.assertEqual(self.server.received(), [])
@@ -75,21 +75,21 @@ class Names(PeersTest):
         self.assertIn("my-operation", outcome.stderr)
         self.assertNotIn("\x7f", self.describe(self.peers.grpc, name_of("\x7f")).stderr)
 
-    @over_every_way
-    def test_an_unusual_id_arrives_unchanged_or_is_rejected(self, way):
+    @over_every_route
+    def test_an_unusual_id_arrives_unchanged_or_is_rejected(self, route):
         for operation_id in ODD:
             with self.subTest(id=operation_id):
                 self.server.reset()
-                outcome = self.describe(way, name_of(operation_id))
+                outcome = self.describe(route, name_of(operation_id))
                 # The script has no response for these ids, so a request that arrives fails too, with NOT_FOUND.
                 self.assertIn(outcome.exit_code, (1, 2), outcome)
                 for received in self.server.received():
                     self.assertEqual(received.request.name, name_of(operation_id))
 
-    @over_every_way
-    def test_ordinary_ids_are_not_refused(self, way):
+    @over_every_route
+    def test_ordinary_ids_are_not_refused(self, route):
         for operation_id in ("operation-1700000000000-60a1b2c3d4e5f-1a2b3c4d-5e6f7a8b", "A.b_c~d-1"):
             self.server.reset()
-            outcome = self.describe(way, f"{PARENT}/operations/{operation_id}")
+            outcome = self.describe(route, f"{PARENT}/operations/{operation_id}")
             self.assert_failed(outcome, "NOT_FOUND", name=operation_id)
             self.assertEqual(len(self.server.received()), 1)

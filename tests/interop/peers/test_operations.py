@@ -54,13 +54,13 @@ def handle(result: str = "google.cloud.apigateway.v1.Api", **more) -> dict:
     return {"name": NAME, "result": result, **more}
 
 
-def over_every_way(test):
+def over_every_route(test):
     """Runs a test over each route. All responses of the script must be used."""
 
     @functools.wraps(test)
     def over_each(self: "Operations") -> None:
-        for label, endpoint, transport in self.ways():
-            with self.subTest(way=label):
+        for label, endpoint, transport in self.routes():
+            with self.subTest(route=label):
                 self.server.reset()
                 self.driver = [driver_path("interop_operate"), endpoint, transport]
                 test(self)
@@ -70,7 +70,7 @@ def over_every_way(test):
 
 
 class Operations(EveryMethodTest):
-    def ways(self) -> list[tuple[str, str, str]]:
+    def routes(self) -> list[tuple[str, str, str]]:
         return [
             ("grpc", self.server.endpoint, "grpc"),
             ("rest through envoy", self.envoy.endpoint, "rest"),
@@ -109,7 +109,7 @@ class Operations(EveryMethodTest):
         self.assertEqual(response["name"], NAME)
         self.assert_scripted_calls()
 
-    @over_every_way
+    @over_every_route
     def test_a_wait_for_a_create_returns_the_created_api(self):
         self.script_calls(
             (CREATE, running()),
@@ -121,13 +121,13 @@ class Operations(EveryMethodTest):
         names = [call.request.name for call in self.server.received() if call.method == GET]
         self.assertEqual(names, [NAME] * 3)
 
-    @over_every_way
+    @over_every_route
     def test_an_operation_that_is_done_at_its_start_is_not_polled(self):
         # A done operation needs no name (AIP-151).
         self.script_calls((CREATE, longrunning.Operation(done=True, response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 
-    @over_every_way
+    @over_every_route
     def test_an_operation_can_be_resumed_in_another_process(self):
         self.script_calls((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
         kept = self.create("start")["handle"]
@@ -137,13 +137,13 @@ class Operations(EveryMethodTest):
         self.assertEqual(kept, whole)
         self.assert_ended_in(self.do("await", handle=kept), api())
 
-    @over_every_way
+    @over_every_route
     def test_a_delete_returns_an_empty_result(self):
         self.script_calls((GET, running()), (GET, done(response=pack(empty_pb2.Empty()))))
         response = self.do("await", handle=handle("google.protobuf.Empty"))
         self.assert_ended_in(response, empty_pb2.Empty())
 
-    @over_every_way
+    @over_every_route
     def test_an_error_keeps_its_details_and_diagnostics(self):
         error = failure(
             code_pb2.FAILED_PRECONDITION,
@@ -167,7 +167,7 @@ class Operations(EveryMethodTest):
         self.assertEqual(response["diagnostics"], [["openapi.yaml:12", "no such host"]])
         self.assertIn("it went wrong", response["text"])
 
-    @over_every_way
+    @over_every_route
     def test_an_error_with_code_0_is_a_failure(self):
         self.script_calls((GET, done(error=failure(code_pb2.OK))))
         response = self.do("await", handle=handle())
@@ -175,46 +175,46 @@ class Operations(EveryMethodTest):
         self.assertEqual(response["code"], code_pb2.UNKNOWN)
         self.assertEqual(status_pb2.Status.FromString(to_wire(response["status"])).code, code_pb2.OK)
 
-    @over_every_way
+    @over_every_route
     def test_a_result_of_another_type_is_reported(self):
         self.script_calls((GET, done(response=pack(script.gateway()))))
         response = self.do("await", handle=handle())
         self.assert_failed(response, "wrong result")
         self.assertIn("google.cloud.apigateway.v1.Gateway", response["text"])
 
-    @over_every_way
+    @over_every_route
     def test_without_a_result_the_target_is_returned(self):
         self.script_calls((GET, done()), (GET_API, api()))
         self.assert_ended_in(self.do("await", handle=handle()), api())
 
-    @over_every_way
+    @over_every_route
     def test_without_a_result_a_failed_target_is_a_failure(self):
         self.script_calls((GET, done()), (GET_API, api(apigateway.Api.FAILED)))
         self.assert_failed(self.do("await", handle=handle()), "missing result")
 
-    @over_every_way
+    @over_every_route
     def test_a_delete_without_a_result_has_succeeded_if_its_target_is_gone(self):
         self.script_calls((GET, done("delete")), (GET_API, MISSING))
         response = self.do("await", handle=handle("google.protobuf.Empty"))
         self.assert_ended_in(response, empty_pb2.Empty())
 
-    @over_every_way
+    @over_every_route
     def test_an_operation_that_is_not_found_yet_is_polled_again(self):
         self.script_calls((CREATE, running()), (GET, MISSING), (GET, done(response=pack(api()))))
         self.assert_ended_in(self.create(), api())
 
-    @over_every_way
+    @over_every_route
     def test_a_poll_of_an_unavailable_server_is_retried(self):
         away = Refusal(code_pb2.UNAVAILABLE, "be right back")
         self.script_calls((GET, running()), (GET, away), (GET, away), (GET, done(response=pack(api()))))
         self.assert_ended_in(self.do("await", handle=handle()), api())
 
-    @over_every_way
+    @over_every_route
     def test_permission_denied_ends_the_wait_at_once(self):
         self.script_calls((GET, Refusal(code_pb2.PERMISSION_DENIED, "not for you")))
         self.assert_failed(self.do("await", handle=handle()), "polling")
 
-    @over_every_way
+    @over_every_route
     def test_a_watch_returns_each_change(self):
         self.script_calls(
             (GET, running("one")),
@@ -231,7 +231,7 @@ class Operations(EveryMethodTest):
             seen[1:], [running("one"), running("two"), done(response=pack(api()))]
         )
 
-    @over_every_way
+    @over_every_route
     def test_a_cancel_waits_until_the_operation_is_cancelled(self):
         self.script_calls(
             (CANCEL, empty_pb2.Empty()),
@@ -242,21 +242,21 @@ class Operations(EveryMethodTest):
         self.assertEqual(response["cancellation"], "cancelled")
         self.assert_failed(response, "cancelled")
 
-    @over_every_way
+    @over_every_route
     def test_a_cancelled_operation_that_succeeds_returns_its_result(self):
         self.script_calls((CANCEL, empty_pb2.Empty()), (GET, done(response=pack(api()))))
         response = self.do("cancel", handle=handle())
         self.assertEqual(response["cancellation"], "completed anyway")
         self.assert_ended_in(response, api())
 
-    @over_every_way
+    @over_every_route
     def test_an_operation_that_fails_during_its_cancellation_returns_its_error(self):
         self.script_calls((CANCEL, empty_pb2.Empty()), (GET, done(error=failure(code_pb2.INTERNAL))))
         response = self.do("cancel", handle=handle())
         self.assertEqual(response["cancellation"], "failed")
         self.assert_failed(response, "failed")
 
-    @over_every_way
+    @over_every_route
     def test_the_cancellation_of_a_done_operation_returns_its_outcome(self):
         over = Refusal(code_pb2.FAILED_PRECONDITION, "it is over")
         self.script_calls((CANCEL, over), (GET, done(response=pack(api()))))
@@ -264,7 +264,7 @@ class Operations(EveryMethodTest):
         self.assertEqual(response["cancellation"], "completed anyway")
         self.assert_ended_in(response, api())
 
-    @over_every_way
+    @over_every_route
     def test_a_server_without_cancellation_is_not_polled(self):
         self.script_calls((CANCEL, Refusal(code_pb2.UNIMPLEMENTED, "not here")))
         response = self.do("cancel", handle=handle())

@@ -6,7 +6,7 @@ import re
 import yaml
 
 import script
-from fixture import PeersTest, over_every_way, without_false
+from fixture import PeersTest, over_every_route, without_false
 from script import PARENT, name_of
 
 TYPES = "type.googleapis.com/google.cloud.apigateway.v1"
@@ -142,17 +142,17 @@ Yaml12.add_implicit_resolver(Yaml12.INTEGER, re.compile("^[-+]?[0-9]+$"), list("
 class Output(PeersTest):
     maxDiff = None
 
-    @over_every_way
-    def test_json_is_the_operation_whatever_its_outcome(self, way):
+    @over_every_route
+    def test_json_is_the_operation_whatever_its_outcome(self, route):
         for operation_id, expected in EVERYWHERE.items():
             with self.subTest(operation=operation_id):
-                outcome = self.describe(way, name_of(operation_id))
+                outcome = self.describe(route, name_of(operation_id))
                 self.assertEqual(self.assert_read(outcome), expected)
 
-    @over_every_way
-    def test_yaml_is_the_default_format(self, way):
-        plain = self.describe(way, name_of("done"), "--format", "default")
-        asked = self.describe(way, name_of("done"), "--format", "yaml")
+    @over_every_route
+    def test_yaml_is_the_default_format(self, route):
+        plain = self.describe(route, name_of("done"), "--format", "default")
+        asked = self.describe(route, name_of("done"), "--format", "yaml")
         self.assertEqual((plain.exit_code, plain.stdout), (0, asked.stdout))
 
     def test_an_unknown_type_keeps_its_bytes_over_grpc(self):
@@ -161,11 +161,11 @@ class Output(PeersTest):
                 outcome = self.describe(self.peers.grpc, name_of(operation_id))
                 self.assertEqual(self.assert_read(outcome), expected)
 
-    @over_every_way
-    def test_yaml_reads_as_the_same_data(self, way):
+    @over_every_route
+    def test_yaml_reads_as_the_same_data(self, route):
         for operation_id, expected in EVERYWHERE.items():
             with self.subTest(operation=operation_id):
-                outcome = self.describe(way, name_of(operation_id), "--format", "yaml")
+                outcome = self.describe(route, name_of(operation_id), "--format", "yaml")
                 self.assertEqual(outcome.exit_code, 0, outcome)
                 # Unquoted, a time would come back as a datetime.
                 self.assertEqual(without_false(yaml.load(outcome.stdout, Yaml12)), expected)

@@ -14,7 +14,7 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 
 from fixture import PeersTest
 from hostile import HostileServer
-from hostile_http2 import REPLIES, Http2
+from hostile_http2 import INVALID_RESPONSES, Http2
 from script import PARENT, name_of
 
 
@@ -26,21 +26,21 @@ class Rest(PeersTest):
         )
         self.addCleanup(connection.close)
         connection.request(method, path, headers=headers)
-        reply = connection.getresponse()
-        return reply.status, reply.getheader("content-type"), reply
+        response = connection.getresponse()
+        return response.status, response.getheader("content-type"), response
 
     def get_json(self, operation_id: str) -> tuple[int, dict]:
-        status, content_type, reply = self.get(f"/v1/{name_of(operation_id)}")
+        status, content_type, response = self.get(f"/v1/{name_of(operation_id)}")
         self.assertEqual(content_type, "application/json")
-        return status, json.load(reply)
+        return status, json.load(response)
 
-    def test_routes_are_those_of_the_service_configuration(self):
+    def test_the_http_rules_are_those_of_the_service_configuration(self):
         for method, path, received in [
             ("GET", f"/v1/{name_of('done')}", "GetOperation"),
             ("GET", f"/v1/{PARENT}/operations", "ListOperations"),
             ("DELETE", f"/v1/{name_of('done')}", "DeleteOperation"),
             ("POST", f"/v1/{name_of('done')}:cancel", "CancelOperation"),
-            # Routes of the annotations in operations.proto. This service does not have them.
+            # HTTP rules of the annotations in operations.proto. This service does not have them.
             ("GET", "/v1/operations/done", None),
             ("GET", "/v1/operations", None),
         ]:
@@ -64,12 +64,12 @@ class Rest(PeersTest):
         self.assertEqual(body["response"], {"@type": "type.googleapis.com/google.protobuf.Empty"})
 
     def test_unknown_types_break_the_transcoding(self):
-        status, content_type, reply = self.get(f"/v1/{name_of('unknown-any')}")
+        status, content_type, response = self.get(f"/v1/{name_of('unknown-any')}")
         self.assertEqual((status, content_type), (502, "text/plain"))
-        self.assertIn(b"acme.v1.Mystery", reply.read())
-        status, content_type, reply = self.get(f"/v1/{name_of('missing-unknown')}")
+        self.assertIn(b"acme.v1.Mystery", response.read())
+        status, content_type, response = self.get(f"/v1/{name_of('missing-unknown')}")
         self.assertEqual((status, content_type), (404, "application/grpc"))
-        self.assertEqual((reply.read(), reply.getheader("grpc-status")), (b"", "5"))
+        self.assertEqual((response.read(), response.getheader("grpc-status")), (b"", "5"))
 
     def test_a_path_is_decoded_once_except_an_encoded_slash(self):
         name = name_of("a%2Fb:c?d#e")
@@ -86,11 +86,11 @@ class Rest(PeersTest):
 
     def test_one_listener_compresses_on_request(self):
         asking = {"Accept-Encoding": "gzip"}
-        _, _, reply = self.get(f"/v1/{name_of('done')}", **asking)
-        self.assertEqual(reply.getheader("content-encoding"), "gzip")
-        self.assertEqual(json.loads(gzip.decompress(reply.read()))["name"], name_of("done"))
-        _, _, reply = self.get(f"/v1/{name_of('done')}", self.peers.envoy.http1_endpoint, **asking)
-        self.assertIsNone(reply.getheader("content-encoding"))
+        _, _, response = self.get(f"/v1/{name_of('done')}", **asking)
+        self.assertEqual(response.getheader("content-encoding"), "gzip")
+        self.assertEqual(json.loads(gzip.decompress(response.read()))["name"], name_of("done"))
+        _, _, response = self.get(f"/v1/{name_of('done')}", self.peers.envoy.http1_endpoint, **asking)
+        self.assertIsNone(response.getheader("content-encoding"))
 
     def test_headers_reach_the_server_through_envoy(self):
         sent = {"x-goog-api-client": "a", "user-agent": "b", "authorization": "c"}
@@ -147,7 +147,7 @@ class Grpc(PeersTest):
             "oversized length": grpc.StatusCode.RESOURCE_EXHAUSTED,
         }
         for what, code in expected.items():
-            with self.subTest(reply=what), HostileServer(Http2(REPLIES[what])) as server:
+            with self.subTest(response=what), HostileServer(Http2(INVALID_RESPONSES[what])) as server:
                 with self.assertRaises(grpc.RpcError) as raised:
                     self.call(server.endpoint, "done")
                 self.assertEqual(raised.exception.code(), code, raised.exception.details())

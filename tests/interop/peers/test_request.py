@@ -3,9 +3,9 @@
 import json
 from collections import Counter
 
-from fixture import PeersTest, Way, describe, over_every_way
-from hostile import HostileServer, replying
-from hostile_http2 import REPLIES, Http2
+from fixture import PeersTest, Route, describe, over_every_route
+from hostile import HostileServer, responding
+from hostile_http2 import INVALID_RESPONSES, Http2
 from script import GOOD_TOKEN, PARENT, WRONG_TOKEN, name_of
 
 ROUTING = "name=projects%2Fp%2Flocations%2Fglobal%2Foperations%2Fdone"
@@ -20,67 +20,67 @@ USER_CREDENTIALS = {
 
 
 class Headers(PeersTest):
-    def received(self, way: Way, *options: str, environment=None):
+    def received(self, route: Route, *options: str, environment=None):
         """Describes the operation `done`, and returns the only request that the server received."""
         self.server.reset()
-        outcome = self.describe(way, name_of("done"), *options, environment=environment)
+        outcome = self.describe(route, name_of("done"), *options, environment=environment)
         self.assert_read(outcome)
         received = self.server.received()
         self.assertEqual(len(received), 1, outcome)
         return received[0]
 
-    @over_every_way
-    def test_the_method_and_the_name_arrive_over_the_chosen_transport(self, way):
-        received = self.received(way)
+    @over_every_route
+    def test_the_method_and_the_name_arrive_over_the_chosen_transport(self, route):
+        received = self.received(route)
         self.assertEqual(received.method, "GetOperation")
         self.assertEqual(received.request.name, name_of("done"))
-        self.assertEqual(received.over_rest, way.rest)
+        self.assertEqual(received.over_rest, route.rest)
 
-    @over_every_way
-    def test_the_routing_header_is_encoded(self, way):
-        self.assertEqual(self.received(way).header("x-goog-request-params"), [ROUTING])
+    @over_every_route
+    def test_the_routing_header_is_encoded(self, route):
+        self.assertEqual(self.received(route).header("x-goog-request-params"), [ROUTING])
 
-    @over_every_way
-    def test_the_client_header_names_the_transport(self, way):
-        (value,) = self.received(way).header("x-goog-api-client")
-        transport = "rest" if way.rest else "grpc"
+    @over_every_route
+    def test_the_client_header_names_the_transport(self, route):
+        (value,) = self.received(route).header("x-goog-api-client")
+        transport = "rest" if route.rest else "grpc"
         self.assertRegex(value, rf"^gl-rust/\S+ gapic/\S+ {transport}/\S+$")
 
-    @over_every_way
-    def test_the_user_agent_is_ours(self, way):
-        (value,) = self.received(way).header("user-agent")
+    @over_every_route
+    def test_the_user_agent_is_ours(self, route):
+        (value,) = self.received(route).header("user-agent")
         self.assertIn("apigateway-grpc", value)
 
-    @over_every_way
-    def test_no_header_is_sent_twice(self, way):
+    @over_every_route
+    def test_no_header_is_sent_twice(self, route):
         token = self.token_file(GOOD_TOKEN)
-        received = self.received(way, "--access-token-file", token)
+        received = self.received(route, "--access-token-file", token)
         counts = Counter(key for key, _ in received.metadata)
         self.assertEqual({key for key, count in counts.items() if count > 1}, set())
 
-    @over_every_way
-    def test_no_quota_project_is_sent_by_default(self, way):
-        self.assertEqual(self.received(way).header("x-goog-user-project"), [])
+    @over_every_route
+    def test_no_quota_project_is_sent_by_default(self, route):
+        self.assertEqual(self.received(route).header("x-goog-user-project"), [])
 
-    @over_every_way
-    def test_a_token_is_sent_as_bearer(self, way):
+    @over_every_route
+    def test_a_token_is_sent_as_bearer(self, route):
         # A file written by an editor or by `gcloud auth print-access-token` ends in a newline.
         for content in (GOOD_TOKEN, GOOD_TOKEN + "\n", GOOD_TOKEN + "\r\n"):
             with self.subTest(content=content):
-                received = self.received(way, "--access-token-file", self.token_file(content))
+                received = self.received(route, "--access-token-file", self.token_file(content))
                 self.assertEqual(received.header("authorization"), [f"Bearer {GOOD_TOKEN}"])
 
-    @over_every_way
-    def test_a_plaintext_loopback_endpoint_gets_no_credentials_by_default(self, way):
+    @over_every_route
+    def test_a_plaintext_loopback_endpoint_gets_no_credentials_by_default(self, route):
         key = self.token_file(json.dumps(USER_CREDENTIALS))
         for environment in (None, {"GOOGLE_APPLICATION_CREDENTIALS": key}):
-            received = self.received(way, environment=environment)
+            received = self.received(route, environment=environment)
             self.assertEqual(received.header("authorization"), [])
 
-    @over_every_way
-    def test_a_name_in_a_region_of_a_domain_scoped_project_is_encoded_once(self, way):
+    @over_every_route
+    def test_a_name_in_a_region_of_a_domain_scoped_project_is_encoded_once(self, route):
         name = "projects/example.com:p/locations/us-central1/operations/done"
-        self.assert_read(self.describe(way, name))
+        self.assert_read(self.describe(route, name))
         (received,) = self.server.received()
         self.assertEqual(received.request.name, name)
         self.assertEqual(
@@ -93,7 +93,7 @@ class Wire(PeersTest):
     """The request on the wire, which grpcio and Envoy do not show."""
 
     def test_the_grpc_request_follows_the_specification(self):
-        http2 = Http2(REPLIES["broken details in the headers"])
+        http2 = Http2(INVALID_RESPONSES["broken details in the headers"])
         with HostileServer(http2) as server:
             describe(name_of("done"), server.endpoint, "grpc", "--request-timeout", "30s")
             authority = f"127.0.0.1:{server.port}"
@@ -110,8 +110,8 @@ class Wire(PeersTest):
         self.assertEqual(sent["x-goog-request-params"], ROUTING)
 
     def test_the_rest_request_follows_the_specification(self):
-        reply = replying("200 OK", f'{{"name": "{name_of("done")}", "done": false}}')
-        with HostileServer(reply) as server:
+        response = responding("200 OK", f'{{"name": "{name_of("done")}", "done": false}}')
+        with HostileServer(response) as server:
             outcome = describe(name_of("done"), server.endpoint, "rest")
             self.assertEqual(outcome.exit_code, 0, outcome)
             (received,) = server.received()
@@ -132,31 +132,31 @@ class Wire(PeersTest):
 
 
 class Credentials(PeersTest):
-    @over_every_way
-    def test_a_call_with_the_valid_token_succeeds(self, way):
+    @over_every_route
+    def test_a_call_with_the_valid_token_succeeds(self, route):
         token = self.token_file(GOOD_TOKEN + "\n")
-        self.assert_read(self.describe(way, name_of("token"), "--access-token-file", token))
+        self.assert_read(self.describe(route, name_of("token"), "--access-token-file", token))
 
-    @over_every_way
-    def test_a_call_with_an_invalid_token_is_unauthenticated_and_not_retried(self, way):
+    @over_every_route
+    def test_a_call_with_an_invalid_token_is_unauthenticated_and_not_retried(self, route):
         token = self.token_file(WRONG_TOKEN + "\n")
-        outcome = self.describe(way, name_of("token"), "--access-token-file", token)
+        outcome = self.describe(route, name_of("token"), "--access-token-file", token)
         output = self.assert_failed(outcome, "UNAUTHENTICATED", name=name_of("token"))
         self.assertIn("invalid authentication credentials", output)
         self.assertEqual(len(self.server.received()), 1)
 
-    @over_every_way
-    def test_the_most_detailed_log_does_not_contain_the_token(self, way):
+    @over_every_route
+    def test_the_most_detailed_log_does_not_contain_the_token(self, route):
         token = self.token_file(GOOD_TOKEN)
         loud = {"RUST_LOG": "trace", "RUST_BACKTRACE": "1"}
         for operation_id in ("token", "denied"):
             # describe() checks that the output does not contain the token.
             self.describe(
-                way, name_of(operation_id), "--access-token-file", token, environment=loud
+                route, name_of(operation_id), "--access-token-file", token, environment=loud
             )
 
-    @over_every_way
-    def test_an_invalid_token_file_is_an_error_before_the_call(self, way):
+    @over_every_route
+    def test_an_invalid_token_file_is_an_error_before_the_call(self, route):
         files = {
             "empty": self.token_file(""),
             "blank": self.token_file("\n"),
@@ -166,7 +166,7 @@ class Credentials(PeersTest):
         }
         for what, path in files.items():
             with self.subTest(file=what):
-                outcome = self.describe(way, name_of("token"), "--access-token-file", path)
+                outcome = self.describe(route, name_of("token"), "--access-token-file", path)
                 self.assertIn(outcome.exit_code, (1, 2), outcome)
                 self.assertEqual(outcome.stdout, "", outcome)
                 self.assertIn(path, outcome.stderr, f"the file is not named\n{outcome}")
@@ -176,7 +176,7 @@ class Credentials(PeersTest):
 class Plaintext(PeersTest):
     """A token is never sent in plaintext, except to a loopback address."""
 
-    # The first address is reserved for documentation (RFC 5737). The other addresses look like local ones.
+    # 192.0.2.1 is reserved for documentation (RFC 5737). The last two names look like names of the loopback, but are not.
     ENDPOINTS = [
         "http://192.0.2.1:1",
         "http://[::ffff:192.0.2.1]:1",
@@ -205,7 +205,7 @@ class Plaintext(PeersTest):
         token = self.token_file(GOOD_TOKEN)
         for transport in ("grpc", "rest", "auto"):
             with self.subTest(transport=transport):
-                with HostileServer(replying("200 OK", "{}"), host="0.0.0.0") as server:
+                with HostileServer(responding("200 OK", "{}"), host="0.0.0.0") as server:
                     outcome = describe(
                         name_of("done"), server.endpoint, transport, "--access-token-file", token
                     )

@@ -1,6 +1,6 @@
 """Deadlines and retries, as the server and the user see them."""
 
-from fixture import PeersTest, over_every_way
+from fixture import PeersTest, over_every_route
 from script import RETRY_DELAY_SECONDS, name_of
 
 # Extra time for a busy machine.
@@ -41,11 +41,11 @@ class Deadline(PeersTest):
     def test_a_timeout_may_be_longer_than_the_default(self):
         self.assert_remaining(58, 60 + SLACK, "--request-timeout", "60s")
 
-    @over_every_way
-    def test_a_call_to_a_slow_server_ends_on_time_with_deadline_exceeded(self, way):
+    @over_every_route
+    def test_a_call_to_a_slow_server_ends_on_time_with_deadline_exceeded(self, route):
         for seconds in range(1, RUNS + 1):
             self.server.reset()
-            outcome = self.describe(way, name_of("slow"), "--request-timeout", f"{seconds}s")
+            outcome = self.describe(route, name_of("slow"), "--request-timeout", f"{seconds}s")
             self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
             self.assertGreater(outcome.seconds, seconds - 0.1, outcome)
             received = len(self.server.received())
@@ -56,10 +56,10 @@ class Deadline(PeersTest):
                 return
         self.fail(f"late or not received: {outcome}")
 
-    @over_every_way
-    def test_the_deadline_covers_all_attempts(self, way):
+    @over_every_route
+    def test_the_deadline_covers_all_attempts(self, route):
         for _ in range(RUNS):
-            outcome = self.describe(way, name_of("unavailable"), "--request-timeout", "1s")
+            outcome = self.describe(route, name_of("unavailable"), "--request-timeout", "1s")
             self.assert_failed(
                 outcome, "UNAVAILABLE", "DEADLINE_EXCEEDED", name=name_of("unavailable")
             )
@@ -69,15 +69,15 @@ class Deadline(PeersTest):
 
 
 class Retry(PeersTest):
-    @over_every_way
-    def test_a_call_is_retried_until_it_succeeds(self, way):
-        self.assert_read(self.describe(way, name_of("flaky")))
+    @over_every_route
+    def test_a_call_is_retried_until_it_succeeds(self, route):
+        self.assert_read(self.describe(route, name_of("flaky")))
         received = self.server.received()
-        self.assertEqual([r.over_rest for r in received], [way.rest] * 3)
+        self.assertEqual([r.over_rest for r in received], [route.rest] * 3)
 
-    @over_every_way
-    def test_the_servers_delay_is_a_minimum(self, way):
-        self.assert_read(self.describe(way, name_of("flaky")))
+    @over_every_route
+    def test_the_retry_delay_of_the_server_is_a_minimum(self, route):
+        self.assert_read(self.describe(route, name_of("flaky")))
         times = [received.at for received in self.server.received()]
         for before, after in zip(times, times[1:]):
             # The client measures the delay, and the server the time between two requests, so the check has a tolerance.
@@ -91,18 +91,18 @@ class Retry(PeersTest):
             spent = attempt.at - first.at
             self.assertLess(attempt.remaining, first.remaining - spent + SLACK)
 
-    @over_every_way
-    def test_every_attempt_carries_the_same_headers(self, way):
+    @over_every_route
+    def test_every_attempt_carries_the_same_headers(self, route):
         token = self.token_file("good-token")
-        self.assert_read(self.describe(way, name_of("flaky"), "--access-token-file", token))
+        self.assert_read(self.describe(route, name_of("flaky"), "--access-token-file", token))
         for name in ("authorization", "x-goog-request-params", "x-goog-api-client", "user-agent"):
             values = [received.header(name) for received in self.server.received()]
             self.assertEqual(values, [values[0]] * 3, name)
             self.assertEqual(len(values[0]), 1, name)
 
-    @over_every_way
-    def test_a_call_to_an_unavailable_server_fails_after_the_attempts_of_the_policy(self, way):
-        outcome = self.describe(way, name_of("unavailable"), "--request-timeout", "60s")
+    @over_every_route
+    def test_a_call_to_an_unavailable_server_fails_after_the_attempts_of_the_policy(self, route):
+        outcome = self.describe(route, name_of("unavailable"), "--request-timeout", "60s")
         output = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unavailable"))
         self.assertIn("down for maintenance", output)
         self.assertEqual(len(self.server.received()), ATTEMPTS)

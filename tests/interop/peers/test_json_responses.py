@@ -5,7 +5,7 @@ import unittest
 
 from command import Outcome
 from fixture import assert_failed, describe, without_false
-from hostile import HostileServer, replying
+from hostile import HostileServer, responding
 from script import PARENT, name_of
 
 NAME = name_of("done")
@@ -14,15 +14,15 @@ EMPTY = "type.googleapis.com/google.protobuf.Empty"
 FORBIDDEN = "403 Forbidden"
 
 
-def describe_reply(status: str, body) -> Outcome:
+def describe_response(status: str, body) -> Outcome:
     """Returns the output of the command for this response."""
-    with HostileServer(replying(status, json.dumps(body))) as server:
+    with HostileServer(responding(status, json.dumps(body))) as server:
         return describe(NAME, server.endpoint, "rest")
 
 
-class Replies(unittest.TestCase):
+class Responses(unittest.TestCase):
     def assert_prints(self, body: dict, expected: dict) -> None:
-        outcome = describe_reply("200 OK", body)
+        outcome = describe_response("200 OK", body)
         self.assertEqual(outcome.exit_code, 0, outcome)
         self.assertEqual(without_false(outcome.json()), expected)
 
@@ -38,10 +38,10 @@ class Replies(unittest.TestCase):
             response = {**gateway, "state": state}
             self.assert_prints({"name": NAME, "done": True, "response": response}, expected)
 
-    def test_unknown_fields_do_not_fail_the_reply(self):
+    def test_unknown_fields_do_not_fail_the_response(self):
         # The live service sends this field, which no published proto has.
         gateway = {"@type": f"{TYPES}.Gateway", "streamingMode": "STREAMING", "name": "g"}
-        outcome = describe_reply("200 OK", {"name": NAME, "done": True, "response": gateway, "new": [1]})
+        outcome = describe_response("200 OK", {"name": NAME, "done": True, "response": gateway, "new": [1]})
         self.assertEqual(outcome.exit_code, 0, outcome)
         self.assertEqual(outcome.json()["response"]["name"], "g")
 
@@ -72,7 +72,7 @@ class Errors(unittest.TestCase):
             "domain": "googleapis.com",
         }
         error = {"code": 403, "message": "API not enabled", "status": "PERMISSION_DENIED", "details": [info]}
-        outcome = describe_reply(FORBIDDEN, {"error": error})
+        outcome = describe_response(FORBIDDEN, {"error": error})
         assert_failed(self, outcome, "PERMISSION_DENIED", name=NAME)
         for text in ("API not enabled", "SERVICE_DISABLED"):
             self.assertIn(text, outcome.stderr)
@@ -80,19 +80,19 @@ class Errors(unittest.TestCase):
     def test_an_error_body_with_errors_instead_of_details_is_read(self):
         errors = [{"domain": "global", "reason": "forbidden", "message": "no"}]
         error = {"code": 403, "message": "not for you", "errors": errors}
-        outcome = describe_reply(FORBIDDEN, {"error": error})
+        outcome = describe_response(FORBIDDEN, {"error": error})
         assert_failed(self, outcome, "PERMISSION_DENIED", name=NAME)
         self.assertIn("not for you", outcome.stderr)
 
     def test_the_status_in_the_body_takes_precedence_over_the_http_status(self):
         for status in ("ABORTED", "ALREADY_EXISTS"):
             error = {"code": 409, "message": "conflict", "status": status}
-            assert_failed(self, describe_reply("409 Conflict", {"error": error}), status, name=NAME)
+            assert_failed(self, describe_response("409 Conflict", {"error": error}), status, name=NAME)
 
     def test_an_unknown_detail_does_not_hide_the_error(self):
         mystery = {"@type": "type.googleapis.com/acme.v1.Mystery", "clue": "candlestick"}
         for details in ([mystery], [None], "none", {}):
             error = {"code": 404, "message": "gone", "status": "NOT_FOUND", "details": details}
-            outcome = describe_reply("404 Not Found", {"error": error})
+            outcome = describe_response("404 Not Found", {"error": error})
             assert_failed(self, outcome, "NOT_FOUND", name=NAME)
             self.assertIn("gone", outcome.stderr)
