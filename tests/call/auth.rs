@@ -98,7 +98,7 @@ async fn a_token_and_a_key_are_sent_in_their_headers_and_anonymous_sends_none() 
 #[tokio::test]
 async fn an_invalid_access_token_is_refused_and_not_shown() {
     for token in ["", "  ", "line\nbreak"] {
-        // Plaintext on loopback, so that TLS needs no roots.
+        // TLS would need root certificates, so use plaintext. It is allowed on loopback.
         let builder = ApiGateway::builder().endpoint("http://127.0.0.1:1");
         let error = builder.access_token(token).build().expect_err("refused");
         let text = error.to_string();

@@ -142,7 +142,7 @@ async fn calls_at_the_same_time_share_new_credentials_and_their_failure() {
     assert_eq!(
         created.load(Ordering::SeqCst),
         2,
-        "credentials of that age are replaced within the call"
+        "credentials that are older than a second are replaced within the call"
     );
     assert!(script.requests() <= 2, "{}", script.requests());
 }

@@ -225,7 +225,7 @@ async fn headers_of_a_call_override_those_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_reserved_header_is_refused_by_its_name() {
+async fn a_reserved_header_is_refused_and_named_in_the_error() {
     let reserved = [
         "authorization",
         "grpc-timeout",

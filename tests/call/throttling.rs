@@ -18,7 +18,7 @@ fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
 
 /// Makes a read whose attempts are answered with these codes; OK is a success.
 ///
-/// A further attempt would fail the next read or the end of the test.
+/// A further attempt would make the next read or the end of the test fail.
 async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for (index, code) in codes.iter().enumerate() {
@@ -119,7 +119,7 @@ async fn polls_of_an_operation_remove_tokens_and_are_never_throttled() {
 }
 
 #[test]
-fn invalid_throttling_is_refused_by_name() {
+fn invalid_throttling_is_refused_and_named_in_the_error() {
     for (throttling, name) in [
         (throttling(0, 0.1), "max_tokens"),
         (throttling(10, f64::NAN), "token_ratio"),
