@@ -52,8 +52,8 @@ impl Seen {
 
     /// Captures the logs of this thread, of all crates and levels, until the guards are dropped.
     pub(crate) fn capture(&self) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
-        // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the event is
-        // enabled. That thread may belong to another test.
+        // If the process has a single subscriber, tracing asks only the subscriber of the thread that first reaches an event
+        // whether it is enabled. A thread of another test may have none, and would disable the event for all threads.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

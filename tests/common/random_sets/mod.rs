@@ -293,7 +293,7 @@ impl Set {
             number += 1 + u32::try_from(random.below(2) * random.below(30)).expect("few");
             fields.push(self.field(random, file, index, number));
         }
-        // A oneof with several members, adjacent or not.
+        // Two oneofs. Each may have several members, adjacent or not.
         let mut oneofs = 0;
         for field in fields.iter_mut().filter(|field| field.label == Label::Once) {
             if random.one_in(3) {

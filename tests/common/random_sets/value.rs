@@ -4,7 +4,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::{BYTES, Field, Kind, Label, Random, STRING, Set};
 
-/// The parts of messages that encoders do not write.
+/// The unusual parts that a random message may have. Encoders do not write them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wild {
     /// Fields in any order and in pieces, and several members of a oneof.
