@@ -383,7 +383,7 @@ async fn the_compliance_suite_passes_on_the_client_and_on_the_server_side() {
         cases.extend(FREE.map(|method| (method, 0, request.clone())));
     }
     for (label, binding, text, part) in [
-        ("no binding is asked for", 0, first, second),
+        ("no expected binding", 0, first, second),
         ("the first binding", 0, first, second),
         ("the additional binding", 1, second, first),
     ] {

@@ -29,7 +29,7 @@ async fn a_path_without_a_method_is_not_found() {
 }
 
 #[tokio::test]
-async fn another_http_method_is_405_with_the_allowed_ones() {
+async fn a_method_that_the_path_does_not_allow_is_405_with_the_header_allow() {
     let response = Server::with_empty_response()
         .respond(rules(), send("DELETE", "/v1/shelves/a/file", ""))
         .await;
@@ -64,7 +64,7 @@ async fn status_and_bytes_read(
 }
 
 #[tokio::test]
-async fn a_rejected_request_is_read_to_its_end_first() {
+async fn a_request_is_read_to_its_end_before_it_is_rejected() {
     for (verb, path, status) in [
         ("POST", "/nothing", StatusCode::NOT_FOUND),
         (
@@ -299,7 +299,7 @@ async fn a_request_target_of_any_form_has_a_response() {
         ("http://user@host:1/v2/shelves/7", (200, Some(7))),
         ("/v2/shelves/%37", (200, Some(7))),
         ("/v2/%73helves/7", (200, Some(7))),
-        // The authority form of CONNECT and the asterisk of OPTIONS have no path of a rule.
+        // The authority form of CONNECT and the asterisk of OPTIONS match no rule.
         ("host:1", (404, None)),
         ("*", (404, None)),
         ("/", (404, None)),

@@ -102,7 +102,7 @@ async fn an_absent_body_is_empty_in_every_accepted_encoding() {
 }
 
 #[tokio::test]
-async fn another_encoding_is_refused_with_the_accepted_ones() {
+async fn an_unsupported_encoding_is_refused_with_a_list_of_the_accepted_ones() {
     for encoding in ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "gzipx"] {
         let body = gzip(b"{}");
         let response = refused(packed("MOVE", "/v1/shelves/a", encoding, body)).await;
@@ -275,7 +275,7 @@ async fn head_requests_have_no_rule() {
 }
 
 #[tokio::test]
-async fn bytes_may_have_the_line_breaks_of_mime() {
+async fn base64_may_have_the_line_breaks_of_mime() {
     let bytes: Vec<u8> = (0..=255).collect();
     let expected = found("mark=AAECAw").await;
     assert_eq!(expected, json!({"mark": "AAECAw=="}));

@@ -197,7 +197,7 @@ async fn an_invalid_body_is_refused_with_the_position_of_the_error() {
 }
 
 #[tokio::test]
-async fn headers_of_http_are_removed_and_all_others_are_forwarded() {
+async fn headers_that_describe_the_http_request_itself_are_removed_and_all_others_are_forwarded() {
     let server = Server::with_empty_response();
     let mut request = get("/v2/shelves/1");
     for (name, value) in [

@@ -1,4 +1,4 @@
-//! Sets of rules with some that are not served.
+//! Sets of rules in which some rules are not served.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -366,8 +366,8 @@ fn rules_that_are_not_served_are_logged_once() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the event is
-    // enabled. That thread may belong to another test.
+    // If the process has a single subscriber, tracing asks only the subscriber of the thread that first reaches an event
+    // whether it is enabled. A thread of another test may have none, and would disable the event for all threads.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     tracing::subscriber::with_default(subscriber, || {
         let rules = Rules::builder(&SET).build().expect("there are rules");

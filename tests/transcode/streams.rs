@@ -49,7 +49,7 @@ async fn a_stream_is_an_array_or_one_text_per_line() {
 }
 
 #[tokio::test]
-async fn a_failure_sets_the_http_status_before_the_first_response_and_is_the_last_json_text_after_it()
+async fn a_failure_before_the_first_response_sets_the_http_status_and_a_later_one_is_the_last_json_text()
  {
     let failing = server(&[], Status::not_found("no shelf"));
     let response = failing.respond(rules(), get("/v1/shelves/a:watch")).await;
