@@ -8,7 +8,7 @@ use apigateway_grpc::google::Client;
 use apigateway_grpc::proto::{FILE_DESCRIPTOR_SET, SERVICE_CONFIG};
 
 const VARIABLE: &str = "SHELF_EMULATOR_HOST";
-/// The variable that makes the test a child.
+/// If this variable is set, the process is the child.
 const CHILD: &str = "EMULATOR_VARIABLE_CHILD";
 const TEST: &str =
     "emulator_variable::no_credential_is_sent_to_an_emulator_on_another_host_that_a_variable_names";

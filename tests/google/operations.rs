@@ -211,7 +211,7 @@ async fn an_operation_that_is_done_at_the_start_needs_no_call() {
 }
 
 #[test]
-fn a_started_operation_has_a_name_that_can_be_resumed() {
+fn a_started_operation_with_an_invalid_name_is_refused() {
     let (client, _) = client_with(None, |_, _| Err(Status::internal("no call")));
     let operations = client.operations();
     for name in ["operations/../x", "a//b", "operations/", "a\nb"] {

@@ -56,7 +56,7 @@ pub(crate) fn trailers(code: tonic::Code) -> http_body::Frame<bytes::Bytes> {
     http_body::Frame::trailers(trailers)
 }
 
-/// Returns a response with these frames. If it stays open, it does not end after them.
+/// Returns a response with these frames. If `stays_open` is true, its body does not end after them.
 pub(crate) fn response(frames: Frames, stays_open: bool) -> GrpcResponse {
     use futures_util::stream::{StreamExt as _, iter, pending};
     let body = match stays_open {
