@@ -394,7 +394,7 @@ fn the_demo_shows_an_operation_over_both_transports() {
 }
 
 #[test]
-fn the_emulator_of_the_environment_is_called_in_plaintext_without_credentials() {
+fn the_emulator_that_the_environment_names_is_called_in_plaintext_without_credentials() {
     let emulator = Emulator::start("0s");
     let name = emulator.create("a");
     let host = emulator.endpoint.trim_start_matches("http://");

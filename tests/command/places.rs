@@ -96,7 +96,7 @@ fn host(emulator: &Emulator) -> &str {
 }
 
 #[test]
-fn an_emulator_of_the_environment_gets_no_default_credential_over_any_scheme() {
+fn an_emulator_that_the_environment_names_gets_no_default_credential_over_any_scheme() {
     let folder = Folder::new("no-default");
     for tls in [false, true] {
         let emulator = folder.emulator(tls);

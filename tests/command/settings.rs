@@ -148,7 +148,7 @@ fn without_a_project_nothing_is_sent_and_the_error_says_how_to_set_one() {
 }
 
 #[test]
-fn format_and_prompts_come_from_the_configuration() {
+fn the_configuration_sets_the_format_and_disables_prompts() {
     let emulator = Emulator::start("0s");
     let folder = gcloud("format");
     exits(0, &emulator, "apis create a");
@@ -170,7 +170,7 @@ fn format_and_prompts_come_from_the_configuration() {
 }
 
 #[test]
-fn an_override_with_a_path_is_refused_and_two_endpoints_cause_a_warning() {
+fn an_endpoint_override_with_a_path_is_refused_and_two_endpoints_cause_a_warning() {
     let emulator = Emulator::start("0s");
     let output = apigw(&["apis", "list", "--project=p"])
         .env(
@@ -205,7 +205,7 @@ fn an_override_with_a_path_is_refused_and_two_endpoints_cause_a_warning() {
 }
 
 #[test]
-fn a_token_file_of_the_environment_is_sent() {
+fn the_token_of_a_file_that_the_environment_names_is_sent() {
     let emulator = Emulator::with(&["--require-token", "good"]);
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("token");
     std::fs::write(&file, "good\n").expect("a file");

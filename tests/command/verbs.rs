@@ -159,7 +159,7 @@ fn an_update_that_changes_nothing_sends_nothing() {
 }
 
 #[test]
-fn an_async_command_prints_the_command_that_waits_and_with_a_format_the_operation() {
+fn with_async_and_a_format_a_command_prints_the_operation_and_the_command_that_waits_for_it() {
     let emulator = Emulator::start("1h");
     let output = exits(0, &emulator, "apis create a --async --format=json");
     let name = json(out(&output))["name"]
@@ -303,7 +303,7 @@ fn cascade_deletes_the_configs_too_unless_a_gateway_uses_one() {
 }
 
 #[test]
-fn a_cascade_and_a_prune_that_run_again_wait_for_the_deletions_in_progress() {
+fn a_cascade_and_a_prune_wait_for_the_deletions_in_progress() {
     let start = || {
         let emulator = Emulator::start("0s");
         exits(

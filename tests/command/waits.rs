@@ -55,7 +55,7 @@ fn a_successful_wait_exits_0_and_names_the_command_that_reads_the_operation() {
 }
 
 #[test]
-fn a_wait_for_a_failed_operation_exits_3_even_if_it_had_failed_before() {
+fn a_wait_for_a_failed_operation_exits_3_even_if_it_failed_before_the_wait() {
     let emulator = Emulator::start("0s");
     std::fs::write(
         concat!(env!("CARGO_TARGET_TMPDIR"), "/broken.yaml"),
@@ -152,7 +152,7 @@ fn a_cancel_that_comes_too_late_exits_7() {
 }
 
 #[test]
-fn a_wait_selects_operations_by_name_target_or_state_and_ends_at_all_or_any() {
+fn a_wait_selects_operations_by_name_target_or_state_and_ends_after_all_or_any_of_them() {
     let emulator = Emulator::with(&[
         "--operation-time",
         "1h",
@@ -426,7 +426,7 @@ fn a_closed_pipe_is_not_a_failure() {
 }
 
 #[test]
-fn a_prompt_is_answered_by_standard_input_and_no_answer_deletes_nothing() {
+fn a_prompt_reads_standard_input_and_deletes_only_after_a_yes() {
     use std::io::Write as _;
     let emulator = Emulator::start("0s");
     exits(0, &emulator, "apis create a");
@@ -498,7 +498,7 @@ fn events_that_cannot_be_written_are_a_failure() {
 }
 
 #[test]
-fn the_results_of_several_operations_are_one_list_in_the_order_of_their_names() {
+fn the_results_of_several_operations_are_one_list_in_the_order_of_the_arguments() {
     let emulator = Emulator::start("0s");
     let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
     let wait = |names: &str, format: &str| {
