@@ -102,7 +102,7 @@ fn arbitrary(random: &mut Random) -> (MessageDescriptor, DynamicMessage) {
     (of, message)
 }
 
-/// Merges two messages into one, in another order and in pieces.
+/// Checks the JSON of two messages that are merged into one, with the fields in another order and in pieces.
 fn check_mangled_message(seed: u64) -> Result<(), TestCaseError> {
     let mut random = Random(seed);
     let (of, message) = arbitrary(&mut random);

@@ -88,7 +88,7 @@ pub(crate) fn parsed(json: &str) -> Result<Json, String> {
     serde_json::from_str(json).map_err(|error| format!("{error}: {json}"))
 }
 
-/// An Empty in an `Any` is written without `value`, as the suite requires. The oracle requires one.
+/// Adds a `value` to each Empty in an `Any`: the oracle requires one, but the engine writes none, as the suite requires.
 pub(crate) fn give_empties_a_value(json: &mut Json) {
     match json {
         Json::Array(items) => items.iter_mut().for_each(give_empties_a_value),

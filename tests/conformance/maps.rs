@@ -62,7 +62,7 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses_always("a bare key of uint64", r#"{"mapUint64Uint64":{1:2, 3:4}}"#).recommended(),
         reads("both keys of bool", r#"{"mapBoolBool":{"true":true, "false":false}}"#, "map_bool_bool: {key: true value: true} map_bool_bool: {key: false value: false}"),
         refuses_always("a bare key of bool", r#"{"mapBoolBool":{true:true, false:false}}"#).recommended(),
-        reads("messages by name", r#"{"mapStringMessage":{"hello":{"a":1234}, "world":{"a":5678}}}"#,
+        reads("a map of messages", r#"{"mapStringMessage":{"hello":{"a":1234}, "world":{"a":5678}}}"#,
             "map_string_message: {key: 'hello' value: {a: 1234}} map_string_message: {key: 'world' value: {a: 5678}}"),
         reads("an escape in a key of int32", r#"{"mapInt32Int32":{"\u0031":2}}"#, "map_int32_int32: {key: 1 value: 2}"),
         reads("an escape in a key of int64", r#"{"mapInt64Int64":{"\u0031":2}}"#, "map_int64_int64: {key: 1 value: 2}"),
@@ -77,7 +77,7 @@ pub(crate) fn cases() -> Vec<Case> {
             map_string_enum: {key: 'a' value: CHOICE_BELOW} map_string_enum: {key: 'b' value: CHOICE_FIRST}"#).ours(),
         reads("a map within a message within a map", r#"{"mapStringRecursive":{"a":{"mapStringRecursive":{"b":{}}}}}"#,
             "map_string_recursive: {key: 'a' value: {map_string_recursive: {key: 'b' value: {}}}}").ours(),
-        reads("well-known types by name", r#"{"mapDuration":{"a":"1s"}, "mapValue":{"a":null}, "mapInt32Wrapper":{"a":0}, "mapList":{"a":[]}, "mapAny":{"a":{}}, "mapEmpty":{"a":{}}}"#,
+        reads("maps of well-known types", r#"{"mapDuration":{"a":"1s"}, "mapValue":{"a":null}, "mapInt32Wrapper":{"a":0}, "mapList":{"a":[]}, "mapAny":{"a":{}}, "mapEmpty":{"a":{}}}"#,
             "map_duration: {key: 'a' value: {seconds: 1}} map_value: {key: 'a' value: {null_value: NULL_VALUE}} map_int32_wrapper: {key: 'a' value: {}}
             map_list: {key: 'a' value: {}} map_any: {key: 'a' value: {}} map_empty: {key: 'a' value: {}}").ours(),
         refuses("a key that is not a number", r#"{"mapInt32Int32":{"a":1}}"#).ours(),

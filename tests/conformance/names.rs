@@ -18,7 +18,7 @@ const MESSAGE: &str = "fieldname1: 1 field_name2: 2 _field_name3: 3 field__name4
 #[rustfmt::skip]
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        reads("a greeting", r#"{"oneString":"Hello, World!"}"#, "one_string: 'Hello, World!'"),
+        reads("a name of two words", r#"{"oneString":"Hello, World!"}"#, "one_string: 'Hello, World!'"),
         reads("names of one word, with and without a digit", r#"{"fieldname1":1, "field0name5":5}"#,
             "fieldname1: 1 field0name5: 5").of("Names"),
         reads("names in snake case", r#"{"fieldName2":2, "FieldName3":3, "fieldName4":4}"#,

@@ -25,7 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("proto2: maps and messages", r#"{"mapInt32Int32":{"1":2}, "mapStringMessage":{"a":{"a":0}}, "oneMessage":{"whole":{}}}"#,
             "map_int32_int32: {key: 1 value: 2} map_string_message: {key: 'a' value: {a: 0}} one_message: {whole: {}}"),
         reads("proto2: a oneof at its default", r#"{"pickInt32":0}"#, "pick_int32: 0"),
-        refuses("proto2: two of a oneof", r#"{"pickInt32":0, "pickString":""}"#),
+        refuses("proto2: two members of a oneof", r#"{"pickInt32":0, "pickString":""}"#),
         reads("proto2: well-known types", r#"{"any":{"@type":"x/google.protobuf.Value", "value":[null]}, "value":null}"#,
             "any: {[x/google.protobuf.Value] {list_value: {values: {null_value: NULL_VALUE}}}} value: {null_value: NULL_VALUE}"),
         decodes("proto2: a packed value of an unpacked list", b"\xfa\x01\x02\x01\x02", "many_int32: [1, 2]"),

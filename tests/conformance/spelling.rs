@@ -69,7 +69,7 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64,
             Json::String(digits),
         ) => {
-            // Not as a float: 64-bit numbers have tests of their own.
+            // No point and no exponent is added: `integers.rs` tests 64-bit numbers with them.
             if random.coin() {
                 out.push_str(digits)
             } else {

@@ -6,7 +6,7 @@ const NUMBERS: &str = "one_int32: 1 one_int64: 2";
 /// Maximum depth of JSON, objects and arrays together.
 const DEPTH: usize = 100;
 
-/// Returns nested Structs, with two levels of JSON more than `levels`.
+/// Returns nested Structs, as JSON and in text format. The JSON has `levels` + 2 levels.
 fn nested_struct(levels: usize) -> (String, String) {
     let json = format!(
         r#"{{"oneStruct":{{{}"value":1{}}}}}"#,

@@ -6,7 +6,7 @@ use crate::case::{Case, cannot_write, reads, refuses, rewrites, run_all};
 fn durations() -> Vec<Case> {
     vec![
         reads("the least duration", r#"{"oneDuration":"-315576000000.999999999s"}"#, "one_duration: {seconds: -315576000000 nanos: -999999999}"),
-        reads("the most of a duration", r#"{"oneDuration":"315576000000.999999999s"}"#, "one_duration: {seconds: 315576000000 nanos: 999999999}"),
+        reads("the greatest duration", r#"{"oneDuration":"315576000000.999999999s"}"#, "one_duration: {seconds: 315576000000 nanos: 999999999}"),
         reads("durations in a list", r#"{"manyDuration":["1.5s","-1.5s"]}"#, "many_duration: {seconds: 1 nanos: 500000000} many_duration: {seconds: -1 nanos: -500000000}"),
         reads("a null duration", r#"{"oneDuration":null}"#, ""),
         reads("a duration of seconds below zero", r#"{"oneDuration":"-5s"}"#, "one_duration: {seconds: -5}"),

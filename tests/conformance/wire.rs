@@ -94,7 +94,7 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
     ]
     .concat();
     cases.push(decodes(
-        name(format!("{kind} after another of its oneof")),
+        name(format!("{kind} after another member of its oneof")),
         other,
         format!("{pick}: {}", last.1),
     ));
@@ -116,12 +116,14 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
             list.clone(),
         ));
         cases.push(decodes(
-            name(format!("{kind} in an unpacked list, packed")),
+            name(format!("{kind} packed in a list that is declared unpacked")),
             block(&loose, values),
             unpacked.clone(),
         ));
         cases.push(decodes(
-            name(format!("{kind} in an unpacked list, unpacked")),
+            name(format!(
+                "{kind} unpacked in a list that is declared unpacked"
+            )),
             each(&loose),
             unpacked,
         ));
