@@ -259,7 +259,7 @@ async fn check_waiting_calls(
     tokio::select! {
         biased;
         result = client.get_operation(NAME) => panic!("the server does not answer: {result:?}"),
-        named = others => named,
+        checked = others => checked,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connectors of the user in place of TCP: the URIs that a connector receives, and the client's behaviour above a connector.
+//! Connectors of the user in place of TCP: the URIs that a connector receives, and the client's behaviour over its streams.
 
 use std::io;
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ impl FixedConnector {
         Self { to, requested }
     }
 
-    fn under(&self, builder: Builder) -> Builder {
+    fn set_on(&self, builder: Builder) -> Builder {
         let Self { to, requested } = self.clone();
         builder.connector(tower::service_fn(move |uri: Uri| {
             requested
@@ -162,7 +162,7 @@ async fn the_connector_gets_the_endpoint_or_the_proxy() {
     let server = Server::start(|_| Answer::Operation).await;
     for endpoint in ["http://gateway.test", "http://gateway.test:81"] {
         let connector = FixedConnector::to(server.address);
-        let client = connector.under(client(endpoint, Transport::Grpc)).build();
+        let client = connector.set_on(client(endpoint, Transport::Grpc)).build();
         let client = client.expect("valid");
         for _ in 0..2 {
             client.get_operation(NAME).await.expect("an operation");
@@ -173,7 +173,7 @@ async fn the_connector_gets_the_endpoint_or_the_proxy() {
     let proxy = Proxy::start(server.address, |_| Proxied::Tunnel).await;
     let connector = FixedConnector::to(proxy.address);
     let proxied = client("http://gateway.test", Transport::Grpc).proxy("http://proxy.test:3128");
-    let client = connector.under(proxied).build().expect("valid");
+    let client = connector.set_on(proxied).build().expect("valid");
     client.get_operation(NAME).await.expect("an operation");
     assert_eq!(connector.requested(), ["http://proxy.test:3128/"]);
     let expected = "CONNECT gateway.test:80 HTTP/1.1\nhost: gateway.test:80";
@@ -204,7 +204,7 @@ async fn tls_runs_above_the_connector_for_the_host_of_the_endpoint() {
         let connector = FixedConnector::to(server.address);
         let to = |host: &str| {
             let builder = client(host, transport).ca_certificates(authority.pem());
-            connector.under(builder)
+            connector.set_on(builder)
         };
         let right = to("https://gateway.test").build().expect("valid");
         right.get_operation(NAME).await.expect("an operation");
@@ -223,7 +223,7 @@ fn no_credential_is_sent_to_a_plaintext_address_through_a_connector() {
     let connector = FixedConnector::to(([127, 0, 0, 1], 1).into());
     let to = |endpoint: &str| {
         let builder = ApiGateway::builder().endpoint(endpoint).access_token("t");
-        connector.under(builder.no_proxy()).build()
+        connector.set_on(builder.no_proxy()).build()
     };
     let error = to("http://gateway.test").expect_err("refused").to_string();
     assert!(error.contains("http://gateway.test"), "{error}");
@@ -561,7 +561,7 @@ impl Outage {
         self.requested.load(Ordering::SeqCst)
     }
 
-    fn under(&self, builder: Builder) -> ApiGateway {
+    fn build(&self, builder: Builder) -> ApiGateway {
         let outage = self.clone();
         let connector = tower::service_fn(move |_: Uri| {
             outage.requested.fetch_add(1, Ordering::SeqCst);
@@ -580,7 +580,7 @@ impl Outage {
 /// The delays are 10 ms after the first failure, then 20 ms, 40 ms, and so on up to one second.
 async fn is_tried_with_growing_delays(server: SocketAddr, transport: Transport) {
     let outage = Outage::of(server);
-    let client = outage.under(client("http://gateway.test", transport));
+    let client = outage.build(client("http://gateway.test", transport));
     let began = Instant::now();
     let mut failed = 0;
     while began.elapsed() < Duration::from_millis(1400) {
@@ -630,7 +630,7 @@ async fn the_error_of_a_deadline_names_the_pause_after_a_failed_attempt() {
         if format!("{transport:?}").contains("Fallback") {
             continue;
         }
-        let client = Outage::of(nobody).under(client("http://gateway.test", transport));
+        let client = Outage::of(nobody).build(client("http://gateway.test", transport));
         for _ in 0..6 {
             client.get_operation(NAME).await.expect_err("an outage");
         }

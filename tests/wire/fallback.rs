@@ -36,7 +36,7 @@ fn create() -> CreateApiRequest {
 }
 
 #[tokio::test]
-async fn an_http1_server_is_called_over_rest_from_then_on() {
+async fn an_http1_server_gets_one_attempt_over_grpc_and_then_all_calls_over_rest() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = client(server.endpoint());
     assert_eq!(client.active_transport(), Some(Transport::Grpc));

@@ -149,7 +149,7 @@ async fn calls_above_the_last_stream_of_a_goaway_are_sent_again_under_any_policy
 async fn a_refused_stream_has_one_transparent_retry_which_does_not_count_as_an_attempt() {
     let refuses = |_| Answer::Reset(h2::Reason::REFUSED_STREAM);
     let server = crate::http2::Server::start(refuses).await;
-    for (policy, attempts) in [(RetryPolicy::NEVER, 2), (three(), 4)] {
+    for (policy, attempts) in [(RetryPolicy::NEVER, 2), (three_attempts(), 4)] {
         let client = builder(server.endpoint()).retry(policy).build();
         let client = client.expect("valid");
         let before = server.calls();
@@ -197,7 +197,7 @@ async fn a_call_above_the_last_stream_of_a_goaway_with_an_error_code_is_sent_onc
 }
 
 #[tokio::test]
-async fn a_call_that_a_second_goaway_with_an_error_code_excludes_fails_as_unsent() {
+async fn a_call_fails_as_unsent_if_two_goaways_with_an_error_code_exclude_it() {
     for reason in FAILURE_CODES {
         let (endpoint, connections) = exclude_first_calls(reason, usize::MAX).await;
         let client = crate::connection::once(endpoint);
@@ -231,7 +231,7 @@ async fn a_goaway_with_enhance_your_calm_is_logged() {
 
 /// The server processes the stream that its GOAWAY names, and refuses the next stream.
 #[tokio::test]
-async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
+async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last_stream() {
     let (listener, endpoint) = listener().await;
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await?;
@@ -255,7 +255,7 @@ async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
     server.await.expect("no panic").expect("no i/o error");
 }
 
-fn three() -> RetryPolicy {
+fn three_attempts() -> RetryPolicy {
     RetryPolicy::default()
         .max_attempts(3)
         .initial_backoff(Duration::from_millis(1))

@@ -39,7 +39,7 @@ async fn a_refused_stream_is_retried_even_for_a_create() {
 }
 
 #[tokio::test]
-async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
+async fn a_create_is_not_retried_after_a_reset_with_internal_error() {
     let server = Server::start(|_| Answer::Reset(h2::Reason::INTERNAL_ERROR)).await;
     let client = builder(server.endpoint())
         .retry(quick())

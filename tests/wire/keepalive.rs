@@ -139,7 +139,7 @@ async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_while_it_answers() {
+async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_while_pings_are_answered() {
     let (client, seen) = client(Behaviour {
         calls: Duration::ZERO,
         pings: Duration::from_secs(70),
@@ -251,7 +251,7 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() 
 
 /// The slow call caused an early ping, which was answered while the path still worked.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_dies_behind_a_slow_call_gets_no_new_calls_two_seconds_after_the_next_one()
+async fn a_connection_that_dies_during_a_slow_call_gets_no_new_calls_two_seconds_after_the_next_call()
  {
     let (client, seen) = client(Behaviour {
         first_call: false,

@@ -1,6 +1,6 @@
 //! Tests of the wire: HTTP/JSON, the fallback to it, TLS, proxies, and connections that break. Most use real sockets on free
-//! ports; `keepalive.rs` and `rest_http2.rs` use in-process streams on a paused clock. All are in one binary, so that the test
-//! servers exist once.
+//! ports; `keepalive.rs` and `rest_http2.rs` use in-process streams on a paused clock. All are in one binary, so that they
+//! share the test servers.
 
 #[cfg(feature = "rest")]
 mod call;

@@ -350,13 +350,13 @@ mod tls {
         )
         .await;
         let acceptor = TlsAcceptor::from(config(&authority, "127.0.0.1", &["http/1.1"], None));
-        let asking = TlsAcceptor::from(config(
+        let requesting_certificate = TlsAcceptor::from(config(
             &authority,
             "127.0.0.1",
             &["http/1.1"],
             Some(&clients),
         ));
-        let shown = Arc::new(Mutex::new(Vec::new()));
+        let handshake_errors = Arc::new(Mutex::new(Vec::new()));
         let (certificate, key) = clients.issue("client.test");
         let client = |transport, proxy: &Proxy| {
             let client = client("https://gateway.test", proxy).transport(transport);
@@ -379,12 +379,13 @@ mod tls {
             let [request] = proxy.requests().try_into().expect("one tunnel");
             assert!(request.ends_with("Basic bWU6cEBzcw=="), "{request}");
         }
-        let recorded = Arc::clone(&shown);
+        let recorded = Arc::clone(&handshake_errors);
         let proxy = Proxy::over(
             server.address,
             |_| Answer::Tunnel,
             move |tcp| {
-                let (accepting, recorded) = (asking.accept(tcp), Arc::clone(&recorded));
+                let (accepting, recorded) =
+                    (requesting_certificate.accept(tcp), Arc::clone(&recorded));
                 async move {
                     let accepted = accepting.await;
                     recorded
@@ -398,8 +399,12 @@ mod tls {
         let proxy = proxy.await;
         read(client(Transport::Grpc, &proxy))
             .await
-            .expect_err("no certificate was shown");
-        let recorded = shown.lock().expect("not poisoned").pop().flatten();
+            .expect_err("the client sends no certificate");
+        let recorded = handshake_errors
+            .lock()
+            .expect("not poisoned")
+            .pop()
+            .flatten();
         assert_eq!(recorded.as_deref(), Some("peer sent no certificates"));
     }
 

@@ -276,14 +276,14 @@ async fn a_number_may_be_text_and_bytes_may_have_either_base64_alphabet() {
 
 #[tokio::test]
 async fn a_64_bit_number_is_read_as_text_and_as_number() {
-    let quota = |delay: Value| {
+    let with_detail = |value: Value| {
         json!({"name": NAME, "done": true, "error": {"code": 8, "details": [
-            {"@type": "type.googleapis.com/google.protobuf.Int64Value", "value": delay}]}})
+            {"@type": "type.googleapis.com/google.protobuf.Int64Value", "value": value}]}})
     };
-    let text = quota(json!("9007199254740993"));
+    let text = with_detail(json!("9007199254740993"));
     assert_eq!(
         operation(&text).await,
-        operation(&quota(json!(9_007_199_254_740_993_i64))).await
+        operation(&with_detail(json!(9_007_199_254_740_993_i64))).await
     );
     assert_eq!(printed(&text).await, text);
 }

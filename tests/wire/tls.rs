@@ -333,7 +333,7 @@ mod rest {
     use super::*;
 
     #[tokio::test]
-    async fn rest_uses_http2_or_http1_as_alpn_chooses_over_one_connection() {
+    async fn rest_uses_one_connection_with_the_http_version_that_alpn_selects() {
         let authority = Authority::new();
         for alpn in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
             let server = Server::start(&authority, "127.0.0.1", alpn).await;
