@@ -11,8 +11,9 @@
 //! calls offer only the encodings that the generated client sets.
 //!
 //! The response of a server-streaming call of the contract is returned only when its first frame has arrived. So a call that
-//! fails before its first message can be retried. The other frames are passed on as they arrive. The response of a method that
-//! is not in the contract, or that streams its requests, is not read, since such a response may need further requests.
+//! fails before its first message can be retried. The response of a method that is not in the contract, or that streams its
+//! requests, is returned with its head, since its messages may need further requests. The frames that follow are checked as
+//! they arrive.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -79,7 +80,7 @@ where
         } else if call.is_some_and(CallContext::is_server_stream) {
             Reading::First
         } else {
-            // The response of a method that is not in the contract may be a stream, so it is not read.
+            // The response of a method that is not in the contract may be a stream, so the call does not wait for it.
             Reading::Nothing
         };
         let bounds = Bounds {
@@ -110,7 +111,7 @@ enum Reading {
     Whole(Encodings),
     /// The first frame of a stream of messages: a call that fails before its first message can be retried.
     First,
-    /// Nothing: the call is not retried.
+    /// Nothing: the call is not retried, and its frames are checked as they arrive.
     Nothing,
 }
 
@@ -174,7 +175,8 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckF
                 (Reading::Whole(encodings), _) => encodings,
                 (_, Some(excess)) => return Poll::Ready(Err(excess.status())),
                 (Reading::Nothing, None) => {
-                    return Poll::Ready(Ok(GrpcResponse::from_parts(head, body)));
+                    let body = CheckedStream::new(body, bounds.limits.max_metadata);
+                    return Poll::Ready(Ok(GrpcResponse::from_parts(head, Body::new(body))));
                 }
                 (Reading::First, None) => {
                     phase::enter(Phase::ReadingResponse);
@@ -221,14 +223,8 @@ impl StreamReader {
             *this = Some(reader);
             return Poll::Pending;
         };
-        let mut body = CheckedStream {
-            first: None,
-            body: reader.body,
-            position: Position::default(),
-            max_metadata: reader.max_metadata,
-        };
+        let mut body = CheckedStream::new(reader.body, reader.max_metadata);
         if let Some(frame) = first {
-            let frame = frame.map_err(|status| TransportError::after_head(status.into()))?;
             body.first = Some(body.check(frame)?);
         }
         Poll::Ready(Ok(GrpcResponse::from_parts(reader.head, Body::new(body))))
@@ -273,7 +269,7 @@ impl Position {
 }
 
 /// The body of a stream of messages. Its trailers are checked before tonic reads them, since tonic ignores a truncated message
-/// before a status of OK.
+/// before a status of OK, and panics on malformed details. An error of the transport gets the code that a unary call would have.
 struct CheckedStream {
     /// The frame that was read before the call returned.
     first: Option<Frame<Bytes>>,
@@ -283,8 +279,18 @@ struct CheckedStream {
 }
 
 impl CheckedStream {
-    /// Returns the frame, or the status of the trailers if it is an error.
-    fn check(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+    fn new(body: Body, max_metadata: usize) -> Self {
+        Self {
+            first: None,
+            body,
+            position: Position::default(),
+            max_metadata,
+        }
+    }
+
+    /// Returns the frame, or the status of the trailers or of the transport's error.
+    fn check(&mut self, frame: Result<Frame<Bytes>, Status>) -> Result<Frame<Bytes>, Status> {
+        let frame = frame.map_err(|status| TransportError::after_head(status.into()))?;
         let mut trailers = match frame.into_trailers() {
             Ok(trailers) => trailers,
             Err(frame) => {
@@ -318,7 +324,7 @@ impl http_body::Body for CheckedStream {
             return Poll::Ready(Some(Ok(first)));
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| self.check(frame?)))
+        Poll::Ready(frame.map(|frame| self.check(frame)))
     }
 
     fn is_end_stream(&self) -> bool {

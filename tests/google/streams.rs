@@ -1,10 +1,12 @@
 //! Streaming calls through the stack of a contract that is loaded at run time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use apigateway_grpc::CallOptions;
 use apigateway_grpc::contract::Contract;
 use apigateway_grpc::google::Client;
+use tokio::sync::Notify;
 use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
@@ -187,5 +189,91 @@ async fn streams_of_requests_have_headers_and_a_deadline_but_no_retries() {
         for name in ["grpc-timeout", "x-goog-api-client", "user-agent"] {
             assert!(head.headers.contains_key(name), "{name} of {}", head.uri);
         }
+    }
+}
+
+/// Makes a call that streams its requests.
+async fn exchange_rows(client: &Client, path: &str) -> Result<Streaming<Row>, Status> {
+    let rows = ["a", "b"].map(|text| Row { text: text.into() });
+    let request = tonic::Request::new(futures_util::stream::iter(rows));
+    let mut grpc = tonic::client::Grpc::new(client.stack());
+    grpc.ready().await?;
+    let codec = ProstCodec::<Row, Row>::default();
+    let path = path.parse().expect("a path");
+    let response = grpc.streaming(request, path, codec).await?;
+    Ok(response.into_inner())
+}
+
+/// tonic panics on such details.
+#[tokio::test(start_paused = true)]
+async fn malformed_details_are_dropped_from_the_end_of_every_kind_of_stream() {
+    let (client, _) = client(contract(), |_| {
+        let mut end = trailers(Code::InvalidArgument);
+        let details = http::HeaderValue::from_static("!");
+        let trailers = end.trailers_mut().expect("trailers");
+        trailers.insert("grpc-status-details-bin", details);
+        Ok(response(vec![Ok(message("a")), Ok(end)], false))
+    });
+    let streams = [
+        read_rows(&client).await,
+        exchange_rows(&client, "/tables.v1.Tables/ExchangeRows").await,
+        exchange_rows(&client, "/other.v1.Other/Method").await,
+    ];
+    for stream in streams {
+        let ended = collect(stream.expect("a head")).await;
+        assert_eq!(ended, (vec!["a".into()], Code::InvalidArgument));
+    }
+}
+
+/// Serves each call by one row, and resets its stream with this reason once the row has been read.
+async fn reset_after_one_row(
+    listener: tokio::net::TcpListener,
+    reason: h2::Reason,
+    read: Arc<Notify>,
+) {
+    let (stream, _) = listener.accept().await.expect("a connection");
+    let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let head = http::Response::builder().header("content-type", "application/grpc");
+        let head = head.body(()).expect("valid");
+        let mut reply = respond.send_response(head, false).expect("it is open");
+        let row = message("a").into_data().expect("data");
+        reply.send_data(row, false).expect("it is open");
+        let read = Arc::clone(&read);
+        tokio::spawn(async move {
+            read.notified().await;
+            reply.send_reset(reason);
+            drop(request);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_after_a_message_has_the_code_of_the_reason() {
+    for (reason, code) in [
+        (h2::Reason::INTERNAL_ERROR, Code::Internal),
+        (h2::Reason::REFUSED_STREAM, Code::Unavailable),
+        (h2::Reason::CANCEL, Code::Cancelled),
+        (h2::Reason::ENHANCE_YOUR_CALM, Code::ResourceExhausted),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let read = Arc::new(Notify::new());
+        let server = tokio::spawn(reset_after_one_row(listener, reason, Arc::clone(&read)));
+        let builder = Client::builder(contract()).endpoint(format!("http://{address}"));
+        let client = builder.anonymous().build().expect("valid settings");
+        let streams = [
+            read_rows(&client).await,
+            exchange_rows(&client, "/tables.v1.Tables/ExchangeRows").await,
+        ];
+        for stream in streams {
+            let mut stream = stream.expect("a head");
+            let row = stream.message().await.expect("a row");
+            assert_eq!(row.expect("a row").text, "a");
+            read.notify_one();
+            assert_eq!(collect(stream).await, (Vec::new(), code));
+        }
+        server.abort();
     }
 }
