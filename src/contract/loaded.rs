@@ -88,6 +88,9 @@ impl Contract {
 
     /// Returns the host of the service, such as `spanner.googleapis.com`: the `name` of the service configuration, or the
     /// `google.api.default_host` of the first service that has one. `None` if there is neither.
+    ///
+    /// The default hosts of `google.longrunning.Operations`, `google.cloud.location.Locations` and `google.iam.v1.IAMPolicy` are
+    /// used only if the contract has no other service, since many services include these services at their own hosts.
     #[must_use]
     pub fn default_host(&self) -> Option<&str> {
         match &self.source {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::Error;
-use apigateway_grpc::contract::{Contract, InvalidContract, Unsupported};
+use apigateway_grpc::contract::{Contract, ContractBuilder, InvalidContract, Unsupported};
 use prost::Message as _;
 use prost_types::{
     DescriptorProto, FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto,
@@ -486,6 +486,63 @@ fn a_selection_of_services_includes_the_operations() {
         "google.longrunning.Operations",
     ];
     assert_eq!(services, expected);
+}
+
+/// Returns a set of these services in packages of their own, each with its default host.
+fn set_of_services(services: &[(&str, &str)]) -> Vec<u8> {
+    let file = |(name, host): &(&str, &str)| {
+        let (package, service) = name.rsplit_once('.').expect("a package");
+        let host = [
+            &[0xca, 0x41, u8::try_from(host.len()).expect("short")],
+            host.as_bytes(),
+        ];
+        let host = if host[1].is_empty() {
+            Vec::new()
+        } else {
+            host.concat()
+        };
+        let nested = |tag: u8, text: &[u8]| {
+            [&[tag, u8::try_from(text.len()).expect("short")], text].concat()
+        };
+        let service = [nested(0x0a, service.as_bytes()), nested(0x1a, &host)].concat();
+        nested(
+            0x0a,
+            &[nested(0x12, package.as_bytes()), nested(0x32, &service)].concat(),
+        )
+    };
+    services.iter().flat_map(file).collect()
+}
+
+#[test]
+fn the_default_host_is_of_the_service_and_not_of_a_service_that_it_includes() {
+    const OPERATIONS: (&str, &str) = ("google.longrunning.Operations", "lro.example.com");
+    const LOCATIONS: (&str, &str) = ("google.cloud.location.Locations", "locations.example.com");
+    const POLICY: (&str, &str) = ("google.iam.v1.IAMPolicy", "iam.example.com");
+    const OWN: (&str, &str) = ("own.v1.Own", "own.example.com");
+    const HOSTLESS: (&str, &str) = ("own.v1.Hostless", "");
+    let cases: [(&[_], _, _); 6] = [
+        (&[OPERATIONS, LOCATIONS, POLICY, OWN], None, Some(OWN.1)),
+        (&[OPERATIONS, OWN], Some(OWN.0), Some(OWN.1)),
+        (&[OPERATIONS, OWN], Some(OPERATIONS.0), Some(OPERATIONS.1)),
+        (&[OPERATIONS, HOSTLESS, OWN], None, Some(OWN.1)),
+        (&[OPERATIONS, HOSTLESS], None, None),
+        (&[POLICY, OPERATIONS], None, Some(POLICY.1)),
+    ];
+    for (services, selected, expected) in cases {
+        let set = set_of_services(services);
+        let builder = Contract::builder(&set);
+        let builder = selected.into_iter().fold(builder, ContractBuilder::service);
+        let contract = builder.build().expect("a valid set");
+        assert_eq!(
+            contract.default_host(),
+            expected,
+            "{services:?} {selected:?}"
+        );
+    }
+    // The imports of API Gateway precede it.
+    let embedded = Contract::builder(apigateway_grpc::proto::FILE_DESCRIPTOR_SET).build();
+    let embedded = embedded.expect("the sources of the build");
+    assert_eq!(embedded.default_host(), Some("apigateway.googleapis.com"));
 }
 
 #[test]

@@ -82,6 +82,13 @@ pub(crate) struct Unsupported {
 const OPERATIONS: &str = "google.longrunning.Operations";
 const OPERATION: &str = "google.longrunning.Operation";
 
+/// The services that other services include.
+const MIXINS: [&str; 3] = [
+    OPERATIONS,
+    "google.cloud.location.Locations",
+    "google.iam.v1.IAMPolicy",
+];
+
 /// A method that has an HTTP rule in few service configurations. Without a rule, its routing header has the request's field
 /// `name` nevertheless.
 const WAIT_OPERATION: &str = "google.longrunning.Operations.WaitOperation";
@@ -129,10 +136,10 @@ pub(crate) fn read(sources: &Sources<'_>) -> Result<ContractData, String> {
         service.methods.iter().map(name)
     });
     reader.report_unknown_selectors(&known.collect());
-    let host = selected.iter().find_map(|service| service.default_host);
+    let host = default_host(&selected).map(str::to_owned);
     Ok(ContractData {
         methods: methods.into_values().collect(),
-        default_host: reader.config.name.or(host.map(str::to_owned)),
+        default_host: reader.config.name.or(host),
         unsupported: reader.unsupported,
     })
 }
@@ -164,6 +171,18 @@ fn selected<'a>(set: &'a FileSet, names: &[&str]) -> Result<Vec<Service<'a>>, St
         names.is_empty() || service.name == OPERATIONS || names.contains(&&*service.name)
     };
     Ok(all.into_iter().filter(is_selected).collect())
+}
+
+/// Returns the default host of the first service that has one. A set lists the files that it imports first, so the mixin
+/// services, which many services include, usually precede the service itself. The default host of a mixin service, such as
+/// `longrunning.googleapis.com`, is not the host of the service that includes it.
+fn default_host<'a>(services: &[Service<'a>]) -> Option<&'a str> {
+    let is_mixin = |service: &&Service<'_>| MIXINS.contains(&&*service.name);
+    let only_mixins = services.iter().all(|service| is_mixin(&service));
+    let mut own = services
+        .iter()
+        .filter(|service| only_mixins || !is_mixin(service));
+    own.find_map(|service| service.default_host)
 }
 
 /// Maximum number of services that an error lists.
