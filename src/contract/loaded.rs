@@ -3,7 +3,7 @@
 #[cfg(feature = "google")]
 use std::fmt;
 #[cfg(feature = "google")]
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 #[cfg(feature = "google")]
 use super::reader;
@@ -75,7 +75,9 @@ impl Contract {
         match &self.source {
             Source::ApiGateway => Method::find(path),
             #[cfg(feature = "google")]
-            Source::Loaded(loaded) => loaded.index(path).map(|index| &loaded.methods[index]),
+            Source::Loaded(loaded) => {
+                index(&loaded.methods, path).map(|index| &loaded.methods[index])
+            }
         }
     }
 
@@ -110,14 +112,15 @@ impl Contract {
         }
     }
 
-    /// Returns the method with this gRPC path, to be shared by the layers of a call.
+    /// Returns the method with this gRPC path, to be shared by the layers of a call. The methods of operations are always found,
+    /// since every client can call them.
     pub(crate) fn lookup(&self, path: &str) -> Option<MethodRef> {
         match &self.source {
             Source::ApiGateway => Method::find(path).map(MethodRef::Static),
             #[cfg(feature = "google")]
-            Source::Loaded(loaded) => loaded
-                .index(path)
-                .map(|index| MethodRef::Loaded(Arc::clone(&loaded.methods), index)),
+            Source::Loaded(loaded) => {
+                find_ref(&loaded.methods, path).or_else(|| find_ref(&OPERATIONS, path))
+            }
         }
     }
 }
@@ -153,12 +156,30 @@ impl fmt::Debug for Loaded {
     }
 }
 
+/// The methods of `google.longrunning.Operations`, for a contract without this service. They have the settings of a method that
+/// no configuration selects.
 #[cfg(feature = "google")]
-impl Loaded {
-    fn index(&self, path: &str) -> Option<usize> {
-        let by_path = |method: &Method| (*method.path).cmp(path);
-        self.methods.binary_search_by(by_path).ok()
+static OPERATIONS: LazyLock<Arc<[Method]>> = LazyLock::new(|| {
+    let contract = Contract::builder(crate::proto::FILE_DESCRIPTOR_SET)
+        .service("google.longrunning.Operations")
+        .build()
+        .expect("the embedded descriptor set is valid");
+    match contract.source {
+        Source::Loaded(loaded) => Arc::clone(&loaded.methods),
+        Source::ApiGateway => Arc::default(),
     }
+});
+
+#[cfg(feature = "google")]
+fn index(methods: &[Method], path: &str) -> Option<usize> {
+    let by_path = |method: &Method| (*method.path).cmp(path);
+    methods.binary_search_by(by_path).ok()
+}
+
+#[cfg(feature = "google")]
+fn find_ref(methods: &Arc<[Method]>, path: &str) -> Option<MethodRef> {
+    let index = index(methods, path)?;
+    Some(MethodRef::Loaded(Arc::clone(methods), index))
 }
 
 /// A part of a contract's sources that is not served.

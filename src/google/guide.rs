@@ -40,7 +40,8 @@
 //!   google/spanner/admin/database/v1/spanner_database_admin.proto google/longrunning/operations.proto
 //! ```
 //!
-//! The last argument, `google/longrunning/operations.proto`, adds the methods of operations to the contract.
+//! The last argument, `google/longrunning/operations.proto`, adds the methods of operations to the contract. Without it, these
+//! methods have the default timeout and retry policy, and no HTTP routes.
 //!
 //! ## Operations
 //!

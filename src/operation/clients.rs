@@ -68,7 +68,12 @@ impl Clients {
     /// built-in contract, in this order.
     pub(crate) fn timeout(&self, method: &'static Method) -> Duration {
         let options = self.stack.options().and_then(|options| options.timeout);
-        let of_contract = || self.settings.contract.find(&method.path)?.default_timeout();
+        let of_contract = || {
+            self.settings
+                .contract
+                .lookup(&method.path)?
+                .default_timeout()
+        };
         let set = options.or(self.settings.timeout).or_else(of_contract);
         set.or(method.default_timeout())
             .unwrap_or(contract::DEFAULT_TIMEOUT)

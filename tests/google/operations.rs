@@ -554,3 +554,49 @@ async fn the_metadata_gives_the_verb_and_the_target_to_handles_and_errors() {
         "{text}"
     );
 }
+
+/// A set of a service without operations may lack `google/longrunning/operations.proto`.
+#[tokio::test(start_paused = true)]
+async fn without_the_methods_of_operations_in_the_contract_calls_of_them_have_the_default_settings()
+{
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let received = Arc::clone(&log);
+    let transport = tower::service_fn(move |request: GrpcRequest| {
+        received
+            .lock()
+            .expect("not poisoned")
+            .push(request.headers().clone());
+        std::future::pending::<Result<GrpcResponse, Status>>()
+    });
+    let contract = Contract::builder(&crate::tables::descriptor_set()).build();
+    let client = google::Client::builder(contract.expect("valid sources"))
+        .transport_service(transport)
+        .anonymous();
+    let client = client.build().expect("the settings are valid");
+    let operations = client.operations();
+    let minute = Duration::from_secs(60);
+    let calls = async {
+        [
+            operations.get("operations/o").await.map(drop),
+            operations.list("operations").first_page().await.map(drop),
+            operations.cancel("operations/o").await,
+            operations.delete("operations/o").await,
+            operations.wait("operations/o", minute).await.map(drop),
+        ]
+    };
+    let began = tokio::time::Instant::now();
+    let limit = Duration::from_secs(3600);
+    let ended = tokio::time::timeout(limit, calls)
+        .await
+        .expect("every call has a timeout");
+    assert_eq!(began.elapsed().as_secs(), 5 * minute.as_secs());
+    for error in ended.map(|ended| ended.expect_err("the server does not answer")) {
+        assert!(error.is_timeout(), "{error}");
+    }
+    let log = log.lock().expect("not poisoned");
+    assert_eq!(log.len(), 5);
+    for headers in &*log {
+        let routing = headers["x-goog-request-params"].to_str().expect("text");
+        assert!(routing.starts_with("name=operations"), "{routing}");
+    }
+}
