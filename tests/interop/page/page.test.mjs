@@ -862,7 +862,7 @@ test('a token that is pasted into the address is used without a reload', async (
   assert.deepEqual(page.faults, []);
 });
 
-test('the page asks for the token if the emulator refuses it', async () => {
+test('the page asks for a token until the emulator accepts one', async () => {
   const emulator = await emulatorWith();
   const page = await openRefusedPage(emulator);
   await page.getByRole('textbox', { name: 'Token' }).fill('wrong');
