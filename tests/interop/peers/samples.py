@@ -40,8 +40,8 @@ INTEGERS = {
     **dict.fromkeys([TYPE.TYPE_UINT32, TYPE.TYPE_FIXED32], [1, 2**32 - 1]),
     **dict.fromkeys([TYPE.TYPE_UINT64, TYPE.TYPE_FIXED64], [1, 2**53 + 1, 2**64 - 1]),
 }
-# These lists omit -0.0 and the largest float, which Python does not read as it wrote them, and the smallest float, which Python
-# writes with too many digits. test_json_format.py tests them separately.
+# These lists omit three numbers. Python does not read back -0.0 and the largest float unchanged, and it writes the smallest
+# float with too many digits. test_json_format.py tests these numbers separately.
 DOUBLES = [0.1, 1e21, 5e-324, -1.7976931348623157e308]
 FLOATS = [0.1, 16777216.0, 1.1754943508222875e-38, -3.3999999521443642e38]
 NOT_FINITE = [float("inf"), float("-inf"), float("nan")]

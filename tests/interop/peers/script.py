@@ -281,6 +281,6 @@ RESPONSES: dict[str, Callable[[Call], longrunning.Operation]] = {
 
 
 def respond(call: Call) -> longrunning.Operation:
-    """Returns the scripted response. Any other id is NOT_FOUND, in the words of the real service."""
+    """Returns the scripted response. An id without a script gets the response of `missing`, NOT_FOUND."""
     operation_id = call.name.rpartition("/")[2]
     return RESPONSES.get(operation_id, missing)(call)

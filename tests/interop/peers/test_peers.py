@@ -51,7 +51,7 @@ class Rest(PeersTest):
                 methods = [call.method for call in self.server.received()]
                 self.assertEqual(methods, [] if received is None else [received])
 
-    def test_a_status_becomes_an_error_body_without_the_error_member(self):
+    def test_envoy_writes_a_status_at_the_top_level_of_the_body(self):
         status, body = self.get_json("missing")
         self.assertEqual(status, 404)
         self.assertEqual(body["code"], 5)
