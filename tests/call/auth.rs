@@ -180,7 +180,7 @@ async fn a_refresh_that_hangs_or_fails_keeps_the_old_headers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_start_one_refresh_a_second_while_the_credentials_fail() {
+async fn while_the_credentials_fail_one_refresh_is_started_per_second() {
     let script = Script::new(|number| match number {
         1 => token("Bearer old"),
         _ => Answer::Fails(true, "away"),

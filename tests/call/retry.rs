@@ -284,7 +284,7 @@ async fn a_status_is_found_in_the_head_and_in_the_trailers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_the_policy_never_a_call_has_one_attempt() {
+async fn a_call_with_the_never_policy_has_one_attempt() {
     let (client, mut server) = mock_client(|it| it.retry(RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let refused = tonic::ConnectError("refused".into());

@@ -52,8 +52,8 @@ impl Seen {
 
     /// Captures the logs of this thread, of all crates and levels, until the guards are dropped.
     pub(crate) fn capture(&self) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
-        // If the process has a single subscriber, tracing asks only the subscriber of the thread that first reaches an event
-        // whether it is enabled. A thread of another test may have none, and would disable the event for all threads.
+        // While the process has a single subscriber, the first thread that reaches an event decides whether the event is enabled.
+        // A thread of another test may have no subscriber, and would disable the event for all threads.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

@@ -111,7 +111,7 @@ async fn a_throttled_call_is_counted() {
 
 #[cfg(feature = "auth")]
 #[tokio::test(start_paused = true)]
-async fn token_refreshes_and_their_failures_are_counted_and_cached_tokens_are_not() {
+async fn token_refreshes_and_their_failures_are_counted_and_unchanged_tokens_are_not() {
     use crate::credentials::{Answer, Script, token};
 
     let recorder = DebuggingRecorder::new();

@@ -366,8 +366,8 @@ fn rules_that_are_not_served_are_logged_once() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // If the process has a single subscriber, tracing asks only the subscriber of the thread that first reaches an event
-    // whether it is enabled. A thread of another test may have none, and would disable the event for all threads.
+    // While the process has a single subscriber, the first thread that reaches an event decides whether the event is enabled.
+    // A thread of another test may have no subscriber, and would disable the event for all threads.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     tracing::subscriber::with_default(subscriber, || {
         let rules = Rules::builder(&SET).build().expect("there are rules");

@@ -68,7 +68,7 @@ fn an_unknown_or_undecodable_any_is_shown_as_its_bytes() {
 }
 
 #[test]
-fn an_any_of_empty_has_no_member_value_and_an_any_of_any_has_one() {
+fn an_any_of_an_empty_is_written_without_value_and_an_any_of_an_any_with_it() {
     let empty = any("type.googleapis.com/google.protobuf.Empty", b"");
     let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Empty"}});
     assert_eq!(printed(&response(empty.clone())), shown);

@@ -15,7 +15,7 @@ pub(crate) struct Wild {
     pub(crate) wire_types: bool,
     /// Negative zero.
     pub(crate) negative_zero: bool,
-    /// NaN in a wrapper.
+    /// NaN or infinity in a wrapper.
     pub(crate) wrapped_nan: bool,
 }
 
