@@ -458,7 +458,7 @@ fn long_texts_of_the_sources_are_cut_in_errors() {
 
 /// Published configs of Google have a policy without a code, or the same name twice.
 #[test]
-fn a_policy_without_a_code_and_a_repeated_config_are_accepted() {
+fn a_policy_without_a_code_and_a_repeated_name_are_accepted() {
     let method = r#"{"service": "tables.v1.Tables", "method": "GetRow"}"#;
     let policy = r#"{"initialBackoff": "1s", "maxBackoff": "2s", "backoffMultiplier": 2}"#;
     let config = format!(
@@ -514,7 +514,7 @@ fn set_of_services(services: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn the_default_host_is_of_the_service_and_not_of_a_service_that_it_includes() {
+fn the_default_host_is_that_of_the_main_service_and_not_of_a_mixin() {
     const OPERATIONS: (&str, &str) = ("google.longrunning.Operations", "lro.example.com");
     const LOCATIONS: (&str, &str) = ("google.cloud.location.Locations", "locations.example.com");
     const POLICY: (&str, &str) = ("google.iam.v1.IAMPolicy", "iam.example.com");

@@ -1,5 +1,5 @@
 //! The operations of a service that is not API Gateway: messages of another crate, names of other forms, and a watcher that
-//! lists by the parents of the service. The server of each test is one function.
+//! lists operations by their parent. The server of each test is one function.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -171,7 +171,8 @@ fn methods(log: &Log) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_message_of_another_crate_is_awaited_although_the_result_type_has_no_name() {
+async fn an_operation_of_another_crate_is_awaited_even_if_its_result_type_does_not_implement_name()
+{
     let (client, log) = client_with(None, |_, name| Ok(succeeded(name).encode_to_vec()));
     let name = operation_name(1);
     let started = client.operations();
@@ -419,7 +420,7 @@ async fn the_server_waits_for_less_time_than_the_call_may_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watcher_lists_by_the_parents_of_the_service_and_polls_the_rest_one_by_one() {
+async fn a_watcher_lists_operations_by_their_parent_and_polls_those_without_one_individually() {
     const COUNT: usize = 20;
     let started = tokio::time::Instant::now();
     let answer = move |method: &str, name: &str| {
@@ -557,8 +558,7 @@ async fn the_metadata_gives_the_verb_and_the_target_to_handles_and_errors() {
 
 /// A set of a service without operations may lack `google/longrunning/operations.proto`.
 #[tokio::test(start_paused = true)]
-async fn without_the_methods_of_operations_in_the_contract_calls_of_them_have_the_default_settings()
-{
+async fn calls_of_operations_have_the_default_settings_if_the_contract_lacks_their_methods() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let received = Arc::clone(&log);
     let transport = tower::service_fn(move |request: GrpcRequest| {

@@ -46,7 +46,7 @@ async fn rest_has_the_http_rules_of_the_contract() {
 }
 
 #[test]
-fn without_a_host_or_without_http_rules_the_error_names_the_setting() {
+fn a_client_without_a_host_or_over_rest_without_http_rules_is_not_built() {
     let mut compiler =
         protox::Compiler::new(["tests/fixtures", "proto"]).expect("the folders are there");
     compiler.include_imports(true);
