@@ -68,8 +68,8 @@ fn command(emulator: &Emulator, line: &str) -> Command {
 
 #[test]
 fn standard_output_and_exit_codes_are_those_of_gcloud() {
-    // The next case must find the operations done, as it did when gcloud was recorded. `apigw` is faster than gcloud, so
-    // operations end at once here.
+    // Each case must find the operations of the earlier cases done, as in the recording of gcloud. `apigw` is faster than
+    // gcloud, so operations end at once here.
     let emulator = Emulator::start("0s");
     let mut operation = None;
     let mut wrong = Vec::new();

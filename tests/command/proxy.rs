@@ -105,7 +105,7 @@ fn a_proxy_of_the_environment_is_used_and_its_password_is_not_shown() {
 }
 
 #[test]
-fn a_host_of_no_proxy_and_the_emulator_are_called_without_a_proxy() {
+fn a_host_that_the_no_proxy_variable_lists_and_the_emulator_are_called_directly() {
     let proxy = Proxy::start();
     let url = format!("http://{}", proxy.address);
     let cases: [&[(&str, &str)]; 4] = [

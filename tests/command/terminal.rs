@@ -116,7 +116,7 @@ fn a_prompt_on_a_terminal_takes_the_default_with_enter() {
 }
 
 #[test]
-fn a_text_of_the_server_does_not_control_the_terminal_and_a_pipe_keeps_it() {
+fn control_characters_of_the_server_reach_a_pipe_but_not_a_terminal() {
     let emulator = Emulator::start("0s");
     let text = "x\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\u{200f}y";
     let unsafe_chars = ['\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{200f}'];

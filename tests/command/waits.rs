@@ -125,7 +125,7 @@ fn a_wait_that_times_out_exits_124_and_the_operation_continues() {
 }
 
 #[test]
-fn cancelled_operations_exit_4_and_a_cancel_that_is_waited_for_exits_0() {
+fn a_wait_for_a_cancelled_operation_exits_4_and_a_cancel_with_wait_exits_0() {
     let emulator = Emulator::start("1h");
     let name = start(&emulator, "a");
     assert!(
