@@ -80,7 +80,7 @@ fn opposed(span: &prost_types::Duration) -> bool {
     i64::from(span.nanos.signum()) * span.seconds.signum() < 0
 }
 
-/// Returns whether `oracle` is a float as a double, and `ours` is the shortest text of the same float, read as a double.
+/// Returns whether `oracle` is a float that was widened to a double, and `ours` is rounded to the same float.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the float is what is compared"

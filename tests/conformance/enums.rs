@@ -41,7 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads_leniently("an unknown name beside others in a map", r#"{"mapStringEnum":{"key1":"CHOICE_FIRST","key2":"UNKNOWN"}}"#,
             "map_string_enum: {key: 'key1' value: CHOICE_FIRST}").recommended(),
         reads_leniently("an unknown name in an unpacked list", r#"{"looseEnum":["UNKNOWN","CHOICE_FIRST"]}"#, "loose_enum: CHOICE_FIRST").ours(),
-        reads_leniently("an unknown name with presence", r#"{"maybeEnum":"UNKNOWN"}"#, "").ours(),
+        reads_leniently("an unknown name for an enum with presence", r#"{"maybeEnum":"UNKNOWN"}"#, "").ours(),
     ]
 }
 

@@ -78,7 +78,7 @@ fn structs() -> Vec<Case> {
         reads("a Value of false", r#"{"oneValue":false}"#, "one_value: {bool_value: false}"),
         reads("a Value of null", r#"{"oneValue":null}"#, "one_value: {null_value: NULL_VALUE}"),
         reads("a Value of a string", r#"{"oneValue":"hello"}"#, "one_value: {string_value: 'hello'}"),
-        reads("a Value of a name of infinity stays a string", r#"{"oneValue":"Infinity"}"#, "one_value: {string_value: 'Infinity'}").ours(),
+        reads("the string `Infinity` stays a string in a Value", r#"{"oneValue":"Infinity"}"#, "one_value: {string_value: 'Infinity'}").ours(),
         reads("a Value of a list", r#"{"oneValue":[0,"hello"]}"#, "one_value: {list_value: {values: {number_value: 0} values: {string_value: 'hello'}}}"),
         reads("a Value of an object", r#"{"oneValue":{"value":1}}"#, "one_value: {struct_value: {fields: {key: 'value' value: {number_value: 1}}}}"),
         reads("Values in a list", r#"{"manyValue":[["a"]]}"#, "many_value: {list_value: {values: {string_value: 'a'}}}"),
