@@ -10,7 +10,7 @@
 //! limit. So every generated client can read a compressed response, even if the response comes from a user's transport. Other
 //! calls offer only the encodings that the generated client sets.
 //!
-//! The response of a server-streaming call of the contract is returned only when its first frame has arrived. So a call that
+//! The response of a server-streaming call of the contract is returned only when its first message has arrived. So a call that
 //! fails before its first message can be retried. The response of a method that is not in the contract, or that streams its
 //! requests, is returned with its head, since its messages may need further requests. The frames that follow are checked as
 //! they arrive.
@@ -109,7 +109,7 @@ struct Bounds {
 enum Reading {
     /// The whole body of a unary call, which may have these encodings.
     Whole(Encodings),
-    /// The first frame of a stream of messages: a call that fails before its first message can be retried.
+    /// The first message of a stream: a call that fails before its first message can be retried.
     First,
     /// Nothing: the call is not retried, and its frames are checked as they arrive.
     Nothing,
@@ -153,7 +153,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         Calling { #[pin] call: F, bounds: Bounds },
-        FirstFrame { stream: Option<StreamReader> },
+        FirstMessage { stream: Option<StreamReader> },
         BodyReader { reading: BodyReader },
     }
 }
@@ -166,7 +166,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckF
         loop {
             let (response, bounds) = match state.as_mut().project() {
                 StateProj::Calling { call, bounds } => (ready!(call.poll(cx))?, *bounds),
-                StateProj::FirstFrame { stream } => return StreamReader::poll(stream, cx),
+                StateProj::FirstMessage { stream } => return StreamReader::poll(stream, cx),
                 StateProj::BodyReader { reading } => return reading.poll(cx),
             };
             let (mut head, body) = response.into_parts();
@@ -182,10 +182,11 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckF
                     phase::enter(Phase::ReadingResponse);
                     let stream = StreamReader {
                         head,
-                        body,
-                        max_metadata: bounds.limits.max_metadata,
+                        body: CheckedStream::new(body, bounds.limits.max_metadata),
+                        buffer: BodyBuffer::default(),
+                        max_response: bounds.limits.max_response,
                     };
-                    state.set(State::FirstFrame {
+                    state.set(State::FirstMessage {
                         stream: Some(stream),
                     });
                     continue;
@@ -206,28 +207,52 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for ResponseCheckF
     }
 }
 
-/// A stream of messages whose first frame is awaited.
+/// A stream of messages whose first message is awaited.
 struct StreamReader {
     head: Parts,
-    body: Body,
-    max_metadata: usize,
+    body: CheckedStream,
+    /// The part of the first message that has arrived.
+    buffer: BodyBuffer,
+    max_response: usize,
 }
 
 impl StreamReader {
-    /// Returns the response once its first frame is there.
+    /// Returns the response once its first message or its end is there. A message above the limit on the size of responses is
+    /// not awaited, since the generated client may reject it by its prefix.
     fn poll(this: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<Result<GrpcResponse, Status>> {
-        let Some(mut reader) = this.take() else {
+        let Some(reader) = this else {
             return Poll::Pending;
         };
-        let Poll::Ready(first) = Pin::new(&mut reader.body).poll_frame(cx) else {
-            *this = Some(reader);
-            return Poll::Pending;
-        };
-        let mut body = CheckedStream::new(reader.body, reader.max_metadata);
-        if let Some(frame) = first {
-            body.first = Some(body.check(frame)?);
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut reader.body).poll_frame(cx)) else {
+                break;
+            };
+            match frame?.into_data() {
+                Ok(data) => reader.buffer.push(data),
+                Err(trailers) => {
+                    reader.body.first = Some(trailers);
+                    break;
+                }
+            }
+            let position = &reader.body.position;
+            if position.has_message || position.remaining > reader.max_response {
+                break;
+            }
         }
-        Poll::Ready(Ok(GrpcResponse::from_parts(reader.head, Body::new(body))))
+        let Some(reader) = this.take() else {
+            return Poll::Pending;
+        };
+        let StreamReader {
+            head,
+            mut body,
+            mut buffer,
+            ..
+        } = reader;
+        let data = buffer.take_bytes();
+        if !data.is_empty() {
+            body.first = Some(Frame::data(data));
+        }
+        Poll::Ready(Ok(GrpcResponse::from_parts(head, Body::new(body))))
     }
 }
 
@@ -240,6 +265,8 @@ struct Position {
     prefix_len: usize,
     /// Number of bytes of the current message that have not arrived.
     remaining: usize,
+    /// True if a whole message has arrived.
+    has_message: bool,
 }
 
 impl Position {
@@ -248,6 +275,7 @@ impl Position {
             if self.remaining > 0 {
                 let length = self.remaining.min(data.len());
                 self.remaining -= length;
+                self.has_message |= self.remaining == 0;
                 data = &data[length..];
                 continue;
             }
@@ -258,6 +286,7 @@ impl Position {
             if self.prefix_len == MESSAGE_PREFIX_LEN {
                 let [_, length @ ..] = self.prefix;
                 self.remaining = u32::from_be_bytes(length) as usize;
+                self.has_message |= self.remaining == 0;
                 self.prefix_len = 0;
             }
         }
@@ -271,7 +300,7 @@ impl Position {
 /// The body of a stream of messages. Its trailers are checked before tonic reads them, since tonic ignores a truncated message
 /// before a status of OK, and panics on malformed details. An error of the transport gets the code that a unary call would have.
 struct CheckedStream {
-    /// The frame that was read before the call returned.
+    /// The first message, or the trailers, if it was read before the call returned.
     first: Option<Frame<Bytes>>,
     body: Body,
     position: Position,

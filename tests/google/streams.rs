@@ -71,6 +71,39 @@ async fn a_server_stream_is_retried_if_it_fails_before_its_first_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_stream_is_retried_if_it_fails_within_its_first_message() {
+    let whole = message("hello").into_data().expect("data");
+    for cut in 0..whole.len() {
+        let whole = whole.clone();
+        let (client, log) = client(contract(), move |attempt| {
+            let part = |part| Ok(http_body::Frame::data(part));
+            let (first, rest) = (part(whole.slice(..cut)), part(whole.slice(cut..)));
+            let frames = match attempt {
+                0 => vec![first, Ok(trailers(Code::Unavailable))],
+                1 => vec![first, Err(Status::unavailable("broken"))],
+                _ => vec![first, rest, Ok(message("b")), Ok(trailers(Code::Ok))],
+            };
+            Ok(response(frames, false))
+        });
+        let stream = read_rows(&client).await.expect("the third attempt");
+        let expected = (vec!["hello".into(), "b".into()], Code::Ok);
+        assert_eq!(collect(stream).await, expected, "{cut}");
+        assert_eq!(attempts(&log), 3, "{cut}");
+    }
+}
+
+/// The generated client rejects the message by its length. The first message is never whole, and the stream never ends.
+#[tokio::test(start_paused = true)]
+async fn a_first_message_above_the_limit_is_not_awaited() {
+    let (client, _) = client(contract(), |_| {
+        let prefix = bytes::Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff]);
+        Ok(response(vec![Ok(http_body::Frame::data(prefix))], true))
+    });
+    let stream = read_rows(&client).await.expect("a head");
+    assert_eq!(collect(stream).await, (Vec::new(), Code::OutOfRange));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_stream_is_not_retried_after_its_first_message() {
     let (client, log) = client(contract(), |_| {
         let frames: Frames = vec![Ok(message("a")), Ok(trailers(Code::Unavailable))];
