@@ -35,7 +35,7 @@ async fn error_of(
         .build()
         .expect("valid");
     let call = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
-    let call = call.await.expect("the phase has no bound");
+    let call = call.await.expect("the call ends within a minute");
     call.expect_err("the phase hangs")
 }
 

@@ -174,7 +174,7 @@ async fn a_status_of_the_server_is_returned_unchanged() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_is_silent_ends_the_call_at_its_deadline() {
+async fn a_call_to_a_server_that_accepts_and_is_silent_ends_at_its_deadline() {
     let (_silent, endpoint) = listener().await;
     let silent_call = Server::start(|_| Answer::Silence).await;
     let ends_at = async |endpoint: &str, limit: Duration| {

@@ -435,8 +435,8 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
             for (builder, step) in cases {
                 let builder = builder.connect_timeout(Duration::from_millis(50));
                 let (builder, dropped) = hanging_once(builder, nobody, accepts, false);
-                // With a fallback, the second transport has its own error, since no server listens at the address.
                 let builder = builder.timeout(Duration::from_secs(120));
+                // With a fallback, REST fails, too, since no server listens at the address. The call returns the error of gRPC.
                 let error = refused(builder).await.to_string();
                 assert!(error.contains(step), "{transport:?}, {accepts}: {error}");
                 assert_eq!(

@@ -27,7 +27,7 @@ async fn within_a_minute<T>(what: impl Future<Output = T>) -> T {
 }
 
 /// Accepts one call over HTTP/2, reports it, and returns the reason of its reset.
-async fn reset<I>(io: I, receiver: oneshot::Sender<()>) -> h2::Reason
+async fn reset<I>(io: I, sender: oneshot::Sender<()>) -> h2::Reason
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -35,7 +35,7 @@ where
     let mut connection = connection.expect("it is HTTP/2");
     let call = connection.accept().await.expect("a call comes");
     let (_request, mut answer) = call.expect("a call comes");
-    receiver.send(()).expect("the test waits for it");
+    sender.send(()).expect("the test waits for it");
     tokio::select! {
         reason = std::future::poll_fn(|cx| answer.poll_reset(cx)) => reason.expect("it is reset"),
         _ = connection.accept() => panic!("the connection ended with the call"),

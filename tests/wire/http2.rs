@@ -53,7 +53,7 @@ where
     let Ok(mut connection) = h2::server::handshake(io).await else {
         return;
     };
-    // Dropping half of a stream resets it.
+    // Dropping the request or the response of a stream resets the stream, so both are kept for a silent call.
     let mut silent = Vec::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
         let answer = answer(&request);

@@ -167,7 +167,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
         stream.read_exact(&mut seen).await.expect("a preface");
         let reading = stream.read_to_end(&mut seen);
         let ended = tokio::time::timeout(Duration::from_millis(200), reading).await;
-        assert!(ended.is_err(), "the client waits");
+        assert!(ended.is_err(), "the client did not wait for a frame");
         drop(stream);
         let (stream, _) = listener.accept().await.expect("the client connects again");
         serve(stream, |_| Answer::Operation).await;

@@ -1,4 +1,6 @@
 //! Pings of connections with a silent peer, and the treatment of calls on such connections. In process, on a paused clock.
+//!
+//! An early ping is sent after a second without any answer to a call, before the keepalive interval ends.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -178,7 +180,7 @@ async fn a_connection_without_calls_is_not_pinged_until_the_first_call_after_a_p
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_maximum_interval_or_timeout_never_elapses() {
+async fn a_keepalive_interval_or_timeout_of_duration_max_never_elapses() {
     for (interval, timeout) in [
         (Duration::MAX, TIMEOUT),
         (INTERVAL, Duration::MAX),
@@ -245,7 +247,7 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() 
     }
     assert_eq!((seen.pings(), seen.connections()), (vec![13], vec![0, 14]));
     first.await.expect("no panic").expect("the call is retried");
-    // The keepalive interval ended at 20 s, and the keepalive timeout is 10 s.
+    // An early ping may be answered until the end of the keepalive interval, at 20 s, plus the keepalive timeout of 10 s.
     assert_eq!(seen.began.elapsed().as_secs(), 30);
 }
 

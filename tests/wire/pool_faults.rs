@@ -86,7 +86,8 @@ async fn a_client_works_after_its_first_runtime_has_ended() {
         ..Behaviour::default()
     });
     let server = Arc::new(server.await);
-    // One connection is open, and a second one never opens.
+    // A proxy passes connections to the server. While `silence` is true, it keeps new connections open without an answer, so
+    // that opening them never ends.
     let (silent, endpoint) = listener().await;
     let behind = server.endpoint().trim_start_matches("http://").to_owned();
     let silence = Arc::new(AtomicBool::new(false));

@@ -101,7 +101,7 @@ impl Server {
         self.seen.most.load(Ordering::SeqCst)
     }
 
-    /// Sets whether calls are answered from now on, including earlier ones.
+    /// Sets whether calls are answered from now on. This also applies to calls that still wait for their answer.
     pub(crate) fn answer(&self, answers: bool) {
         self.seen.answers.send_replace(answers);
     }

@@ -153,7 +153,7 @@ async fn a_portal_does_not_activate_the_fallback() {
         let client = client.anonymous().build().expect("valid");
         let read = client.get_operation(NAME).await;
         assert!(read.expect_err("a page").is_unavailable());
-        assert!(!server.requests().is_empty(), "REST was tried");
+        assert!(!server.requests().is_empty(), "REST was not tried");
         assert!(client.fallback().is_none());
     }
 }

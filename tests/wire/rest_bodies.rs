@@ -267,7 +267,7 @@ async fn a_create_that_was_answered_is_not_retried() {
 }
 
 #[tokio::test]
-async fn a_silent_server_over_rest_ends_the_call_at_its_deadline() {
+async fn a_call_over_rest_to_a_silent_server_ends_at_its_deadline() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     // The head of a response without a body.
     let head = Server::always(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()).await;

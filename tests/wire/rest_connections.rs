@@ -189,7 +189,10 @@ async fn a_connection_that_was_idle_for_too_long_is_closed() {
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
     let open = tokio::time::timeout(Duration::from_millis(100), stream.read_u8()).await;
-    assert!(open.is_err(), "the connection is still open: {open:?}");
+    assert!(
+        open.is_err(),
+        "the connection was closed too early: {open:?}"
+    );
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(180)).await;
     tokio::time::resume();
@@ -360,8 +363,8 @@ fn request_line(stream: &mut std::net::TcpStream) -> String {
     head.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The first call gets an idle connection that the server has closed. The call then uses another connection, and goes before
-/// the calls that wait behind it.
+/// The first of three concurrent calls gets the only permit, with an idle connection that the server has closed. The call then
+/// opens another connection. The other two calls wait until the first call has ended.
 #[tokio::test]
 async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -369,8 +372,8 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let (close, closed) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         let mut lines = Vec::new();
-        // The server closes each connection after one response. It announces the end of each connection but the first, since a
-        // request that is sent while its connection closes fails.
+        // The server closes each connection after one response. All responses but the first announce this with a `connection`
+        // header. Without the announcement, a later request could be sent while its connection closes, and would fail.
         let head = "200 -\r\ncontent-type: application/json\r\nconnection: close";
         let announced = reply(head, DONE.as_bytes());
         for response in [&json(200, DONE), &announced, &announced, &announced] {
@@ -490,7 +493,7 @@ async fn if_the_first_call_is_dropped_the_next_one_connects() {
     let (held, _) = listener.accept().await.expect("it connects");
     let second = call();
     let other = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
-    assert!(other.is_err(), "the second call waits");
+    assert!(other.is_err(), "the second call did not wait");
     first.abort();
     let (stream, _) = listener.accept().await.expect("the second call connects");
     let stream = acceptor.accept(stream).await.expect("a handshake");
