@@ -79,7 +79,7 @@ async fn the_watchers_schedule_applies_to_an_operation_that_is_done_without_a_re
         .watcher()
         .with_schedule(every(secs(1)).total_timeout(secs(5)));
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
-    op.poll().await.expect("valid");
+    op.poll().await.expect("it is answered");
     let began = Instant::now();
     watcher
         .wait(op)
@@ -197,11 +197,11 @@ async fn every_wait_ends_even_if_a_tracing_subscriber_panics() {
     let two = timeout(secs(3000), wait(&watcher, &client, name("l", 1)));
     let (one, two) = tokio::join!(one, two);
     assert!(one.is_ok(), "the wait whose poll failed never ends");
-    assert!(two.expect("valid").is_ok());
+    assert!(two.expect("it ends").is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_is_not_proven_by_metadata_of_a_create() {
+async fn an_update_is_not_proven_by_metadata_with_another_verb_or_target() {
     for (verb, target) in [
         ("create", API),
         ("update", "projects/p/locations/global/apis/other"),
@@ -227,7 +227,7 @@ async fn an_update_is_not_proven_by_metadata_of_a_create() {
         let op = client
             .update_api(active(), ["display_name"])
             .await
-            .expect("valid");
+            .expect("it was started");
         let result = op.await;
         assert!(result.is_err(), "the target of an update proves nothing");
     }
@@ -255,7 +255,7 @@ async fn a_panic_payload_that_panics_on_drop_affects_no_other_wait() {
     let two = timeout(secs(3000), wait(&watcher, &client, name("l", 1)));
     let (one, two) = tokio::join!(one, two);
     assert!(one.is_ok());
-    assert!(two.expect("valid").is_ok(), "the other wait continues");
+    assert!(two.expect("it ends").is_ok(), "the other wait failed");
 }
 
 /// Polls a future to its end on this thread, without a runtime.

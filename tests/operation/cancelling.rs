@@ -84,8 +84,8 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The server's retry delay ends after the total timeout, so the next poll of the wait would be its last one. After a late
-/// request to cancel, however, the wait polls at once and continues with the usual delays.
+/// The first poll asks for a delay beyond the total timeout, so the next poll of the wait would be its last one. A request to
+/// cancel that comes too late (NOT_FOUND) changes this: the wait polls at once, and continues with the usual delays.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {

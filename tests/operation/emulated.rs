@@ -252,7 +252,7 @@ async fn a_response_about_another_operation_is_a_failed_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancellation_that_races_with_the_end_reports_the_outcome() {
+async fn cancel_reports_the_outcome_of_each_cancel_behavior() {
     let cases = [
         (CancelBehavior::Honoured, "cancelled"),
         (CancelBehavior::HonouredAfter(secs(5)), "cancelled"),

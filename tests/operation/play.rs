@@ -139,7 +139,7 @@ where
             .mock
             .clone()
             .map_err(|error| Status::from_error(error.into()));
-        // Without REST, nothing else uses `number`.
+        // Without REST, `number` would be unused without this comparison.
         if grpc || number == usize::MAX {
             return Box::pin(server.oneshot(rpc));
         }

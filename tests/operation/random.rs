@@ -495,7 +495,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 }
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
-    /// Sets `over` for a wait that begins or continues at the latest when `after` has elapsed.
+    /// Sets `over` for a wait that begins, or continues, within the time `after`.
     fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;

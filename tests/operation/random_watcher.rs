@@ -782,7 +782,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
         match first.block_on(wait) {
             Ok(wait) => records.push(wait),
             Err(error) => {
-                prop_assert!(error.is_cancelled(), "no wait panics");
+                prop_assert!(error.is_cancelled(), "a wait panicked");
                 let at = dropped_at.unwrap_or_default();
                 records.push((*world.begun[number].get().unwrap_or(&at), at, None));
             }

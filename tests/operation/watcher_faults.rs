@@ -660,7 +660,7 @@ async fn the_delays_of_a_wait_do_not_grow_by_the_polls_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_whose_operation_is_gone_at_once_probe_their_own_targets() {
+async fn waits_that_get_not_found_from_the_same_poll_probe_their_own_targets() {
     let started = Message {
         name: name("l", 0),
         ..Message::default()

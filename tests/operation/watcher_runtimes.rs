@@ -204,7 +204,7 @@ fn another_runtime_takes_over_when_one_ends() {
             let (sender, receiver) = mpsc::channel();
             let polled = second.spawn(polled_once(polled, sender));
             receiver.recv().expect("the second runtime polls the wait");
-            // The poll of the first runtime still hangs. A new poll is answered.
+            // If `hangs` is true, the poll of the first runtime is still in flight. From now on, polls return the end.
             ends.store(true, Ordering::SeqCst);
             drop(first);
             let results = second.block_on(async { (polled.await, unpolled.await) });

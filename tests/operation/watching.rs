@@ -98,7 +98,9 @@ async fn a_handle_is_resumed_only_with_its_result_type() {
                 error.to_string().contains("google.cloud.apigateway.v1.Api"),
                 "{error}"
             );
-            let resumed = client.resume::<Api>(&handle).expect("the same");
+            let resumed = client
+                .resume::<Api>(&handle)
+                .expect("its result type is Api");
             assert_eq!(resumed.await.expect("it succeeded"), active());
         },
     )
@@ -160,7 +162,7 @@ async fn a_handle_keeps_the_verb_the_target_and_the_start_time() {
             let read: Handle = serde_json::from_str(&text).expect("just written");
             assert_eq!(read, handle);
             // An operation that was resumed and not yet polled has the same handle.
-            let again = client.resume::<Api>(&read).expect("the same").handle();
+            let again = client.resume::<Api>(&read).expect("its result type is Api").handle();
             assert_eq!(again, handle);
         },
     )
