@@ -47,7 +47,7 @@ impl Scenario {
     }
 }
 
-/// Does nothing in the parent process, which sets no scenario.
+/// Does nothing in the parent process: only the environment of a child process has a scenario.
 #[tokio::test]
 async fn with_a_scenario_the_library_calls_the_service() {
     let Ok(scenario) = std::env::var(VARIABLE) else {
