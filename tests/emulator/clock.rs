@@ -1,4 +1,4 @@
-//! The clock, the end of operations and disabled faults, over both protocols and in process.
+//! The clock, disabled faults, and the end of operations, over both protocols and in process.
 
 use std::time::Duration;
 

@@ -194,7 +194,7 @@ async fn a_cancelled_operation_has_no_details_so_that_every_client_can_read_it()
 }
 
 #[tokio::test]
-async fn the_setting_all_adds_details_as_json_to_not_found_over_rest() {
+async fn a_setting_adds_details_to_not_found_over_rest() {
     let builder = Emulator::builder().error_details(Details::All);
     let server = builder.start().await.expect("a free port");
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
@@ -283,7 +283,7 @@ async fn not_found_over_grpc_has_no_details() {
 }
 
 #[tokio::test]
-async fn the_setting_documented_removes_all_invented_details() {
+async fn a_setting_removes_all_details_that_are_not_documented() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
         let builder = builder.unreachable("us-east1");

@@ -83,7 +83,7 @@ async fn an_unsupported_encoding_is_unimplemented_and_names_the_supported_ones()
     assert_eq!(
         status.code(),
         Code::InvalidArgument,
-        "the request must be read: {status}"
+        "the empty request must be read, and found invalid: {status}"
     );
 }
 

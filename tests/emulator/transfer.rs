@@ -52,7 +52,7 @@ async fn an_exported_state_is_imported_into_another_emulator() {
     let over_grpc = over_grpc.expect("a state").into_inner();
     assert_eq!(json_of(&over_grpc), json_of(&one.emulator().export()));
 
-    // Over REST, over gRPC and in process.
+    // The state is imported over REST (`two`), over gRPC (`three`) and in process (`four`).
     let (two, three) = (
         served(Emulator::builder()).await,
         served(Emulator::builder()).await,

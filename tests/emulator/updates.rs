@@ -122,7 +122,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         let refused = update(&client, paths).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
     }
-    // Paths in JSON are converted to field names when JSON is read. So the mask in a message must not have JSON names.
+    // Over REST, the JSON names in a mask are converted to field names. The mask in a gRPC request must have field names.
     for (path, expected) in [
         (
             "displayName",
