@@ -1,4 +1,4 @@
-//! The names of errors, and panics, for the report of a run.
+//! The names of errors, and the number of panics, for the report of a run.
 
 use std::cell::Cell;
 use std::sync::Once;

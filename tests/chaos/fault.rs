@@ -30,7 +30,7 @@ pub(crate) struct Fault {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Inject {
-    /// Between the client and the server.
+    /// A fault of the network between the client and the server.
     Line(Orders),
     /// The server stops, and returns at another address behind the proxy.
     Restart,

@@ -20,8 +20,8 @@ impl Name {
         *self.0.lock().expect("whole") = address;
     }
 
-    /// Returns the builder of a client that connects to the name. The host is `localhost`, since credentials may be sent to it
-    /// without TLS, with any resolver.
+    /// Returns the builder of a client that connects to the name. The host is `localhost`, since the client sends credentials to
+    /// this host without TLS, whatever address the resolver returns.
     pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
         let name = Arc::clone(&self.0);
         let resolver = tower::service_fn(move |_: dns::Name| {

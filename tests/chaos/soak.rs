@@ -234,7 +234,7 @@ async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: 
                     Ok(Err(error)) => {
                         assert!(error.code().is_some(), "{error}");
                         ended.failed.fetch_add(1, Ordering::SeqCst);
-                        // A caller would not retry immediately, either.
+                        // A pause, since a real caller would not call again immediately.
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
                     Err(_) => {

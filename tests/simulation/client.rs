@@ -68,7 +68,7 @@ pub(crate) struct Client {
     pub(crate) chance: Chance,
     pub(crate) weather: Rc<Weather>,
     pub(crate) row: Rc<RefCell<Row>>,
-    /// The end of the first wave of calls that started after the last fault.
+    /// The end of the first wave of calls that started after the most recent fault.
     pub(crate) first: Option<Duration>,
 }
 
