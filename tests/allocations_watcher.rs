@@ -78,7 +78,7 @@ async fn a_pending_wait_of_a_watcher_takes_less_than_a_kilobyte() {
         waits.push(watcher.wait(started.await.expect("it is started")));
     }
     let added = (bytes() - before) / COUNT;
-    // The watcher has read some listings by now.
+    // The watcher reads some listings during this time.
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(watcher.pending(), COUNT);
     let listed = (bytes() - before) / COUNT;

@@ -83,7 +83,7 @@ class Server:
             self._answers.setdefault(path, deque()).extend(answers)
 
     def always(self, path: str, answer) -> None:
-        """Sets the answer of calls without another one: a message, or a function that returns the message for a request."""
+        """Sets the answer of calls for which `answer` has none left: a message, or a function from a request to a message."""
         with self._lock:
             self._always[path] = answer
 

@@ -42,7 +42,7 @@ async fn serve(log: Log, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
     let routing = head.headers.get("x-goog-request-params");
     let routing = routing.expect("all methods have one").to_str();
     let body = body.collect().await?.to_bytes();
-    let mut seen = log.lock().expect("no test panics with it");
+    let mut seen = log.lock().expect("not poisoned");
     seen.path = head.uri.path().to_owned();
     seen.routing = routing.expect("it is text").to_owned();
     seen.message = body[5..].to_vec();
@@ -146,7 +146,7 @@ fn over_rest() -> (ApiGateway, Log) {
     let noted = Arc::clone(&log);
     let http = tower::service_fn(move |request: http::Request<Body>| {
         let line = format!("{} {}", request.method(), request.uri());
-        noted.lock().expect("no test panics with it").line = line;
+        noted.lock().expect("not poisoned").line = line;
         server.clone().oneshot(request)
     });
     let rest = Rest::new(Rules::api_gateway(), http);
@@ -156,7 +156,7 @@ fn over_rest() -> (ApiGateway, Log) {
 }
 
 fn arrived(row: &Row, log: &Log) {
-    let seen = log.lock().expect("no test panics with it").clone();
+    let seen = log.lock().expect("not poisoned").clone();
     assert_eq!(seen.path, row.method.path());
     assert_eq!(seen.routing, row.routing, "{}", row.method.path());
     assert!((row.is_request)(&seen.message), "{}", row.method.path());
@@ -181,7 +181,7 @@ async fn every_method_returns_its_response_over_grpc() {
         let reply = (row.short)(client.clone()).await;
         assert_eq!(reply.expect(path), MARK, "{path}");
         arrived(&row, &log);
-        *log.lock().expect("no test panics with it") = Seen::default();
+        *log.lock().expect("not poisoned") = Seen::default();
         (row.send)(client).await.expect(path);
         arrived(&row, &log);
     }
@@ -200,7 +200,7 @@ async fn every_method_with_a_rule_returns_its_response_over_rest() {
         };
         assert_eq!(reply.expect(path), MARK, "{path}");
         arrived(&row, &log);
-        let seen = log.lock().expect("no test panics with it").line.clone();
+        let seen = log.lock().expect("not poisoned").line.clone();
         let seen = seen.replace("https://apigateway.googleapis.com", "");
         assert_eq!(seen, line);
         (row.send)(client).await.expect(path);

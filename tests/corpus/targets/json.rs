@@ -77,8 +77,9 @@ pub(crate) fn run(data: &[u8]) {
         let again = again(schema, name, &text, options);
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
         // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
-        // and its numbers are doubles. So the invalid member may be replaced by a later, valid one. The written text is
-        // then valid for the type, and is read as that type, which may order the members differently.
+        // and rounds numbers to doubles. So a later, valid member may replace the invalid one, or an invalid number may be
+        // rounded to a valid one. The written text is then valid for the type, and is read as that type, which may order the
+        // members differently.
         let carried = !options.strict && holds(&wire, CARRIER);
         assert!(
             again.same || carried,
