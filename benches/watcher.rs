@@ -105,7 +105,9 @@ fn main() {
                     .expect("a number")
             };
             let ratio = nanos("100000") / nanos("10000") / 10.0;
-            println!("\ndrop of 100,000 waits for one operation, by ten times 10,000: {ratio:.2}");
+            println!(
+                "\ntime to drop 100,000 waits for one operation, divided by ten times the time to drop 10,000: {ratio:.2}"
+            );
         }
         [count, ..] => costs(&[number(count)]),
     }

@@ -24,7 +24,8 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Makes `calls` calls, `in_flight` at a time, and returns the measurement.
 pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> Measured {
     let key = std::env::var(KEY).expect("the key is given");
-    // Runs under callgrind make few calls. They use one thread, because callgrind also counts the instructions that wake threads.
+    // A run under callgrind makes few calls. It uses one thread, because callgrind also counts the instructions that wake
+    // threads.
     let mut runtime = match calls {
         0..10_000 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
