@@ -189,7 +189,8 @@ pub struct Unsupported(pub(super) reader::Unsupported);
 
 #[cfg(feature = "google")]
 impl Unsupported {
-    /// Returns the full name of the method, `package.Service.Method`, or the selector of a rule that selects no method.
+    /// Returns the full name of the method, `package.Service.Method`, or the selector of a rule that selects no method: the name
+    /// of a method, the name of a service, or a prefix with `.*`.
     #[must_use]
     pub fn selector(&self) -> &str {
         &self.0.selector

@@ -195,9 +195,25 @@ backend:
 fn parts_that_are_not_served_are_listed_with_the_reason() {
     let set = descriptor_set();
     let contract = Contract::builder(&set)
-        .service_config(r#"{"http": {"rules": [{"selector": "tables.v1.Tables.Gone", "get": "/v1/gone"}]}}"#)
+        .service_config(
+            "
+http: {rules: [{selector: tables.v1.Tables.Gone, get: /v1/gone}]}
+backend:
+  rules:
+  - {selector: '*', deadline: 1}
+  - {selector: 'tables.v1.*', deadline: 1}
+  - {selector: 'tables.v1.Tables.*', deadline: 1}
+  - {selector: tables.v1.Tables.GetRow, deadline: 1}
+  - {selector: 'tables.v1.Table.*', deadline: 1}
+  - {selector: tables.v1.Tables.Late, deadline: 1}
+  - {selector: 'tables.v1.Unread.*'}
+",
+        )
         .grpc_service_config(
-            r#"{"methodConfig": [{"name": [{"service": "tables.v1.Tables", "method": "Lost"}], "timeout": "1s"}]}"#,
+            r#"{"methodConfig": [
+                {"name": [{"service": "tables.v1.Tables", "method": "Lost"}], "timeout": "1s"},
+                {"name": [{"service": "tables.v1"}, {"service": "tables.v1.Tables"}], "timeout": "2s"}
+            ]}"#,
         )
         .build()
         .expect("valid sources");
@@ -214,6 +230,9 @@ fn parts_that_are_not_served_are_listed_with_the_reason() {
             "tables.v1.Tables.ExchangeRows: the requests are a stream: no routing header, no retries, no REST",
             "tables.v1.Tables.Gone: a configuration selects this method, which the descriptor set lacks",
             "tables.v1.Tables.Lost: a configuration selects this method, which the descriptor set lacks",
+            "tables.v1: a configuration selects this service, which the descriptor set lacks",
+            "tables.v1.Table.*: a configuration selects these methods, which the descriptor set lacks",
+            "tables.v1.Tables.Late: a configuration selects this method, which the descriptor set lacks",
         ]
     );
 }
@@ -268,6 +287,14 @@ fn an_invalid_service_configuration_is_one_error_that_names_the_place() {
         (
             "http: {rules: [{selector: a.B.C, gett: /v1/a, get: /v1/b}]}",
             "unknown field `gett` of service configuration.http.rules[0]",
+        ),
+        (
+            "http: {rules: [{selector: a.B.C, get: /v1/a, post: /v1/b}]}",
+            "invalid service configuration.http.rules[0]: it has two HTTP methods, GET and POST",
+        ),
+        (
+            "http: {rules: [{selector: a.B.C, get: /a, additional_bindings: [{put: /b, custom: {kind: HEAD, path: /c}}]}]}",
+            "invalid service configuration.http.rules[0].additionalBindings[0]: it has two HTTP methods, PUT and HEAD",
         ),
         (
             "backend: {rules: [{selector: '*', deadline: -1}]}",

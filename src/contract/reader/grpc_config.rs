@@ -120,6 +120,11 @@ impl GrpcConfig {
     pub(super) fn methods(&self) -> impl Iterator<Item = &String> {
         self.methods.keys()
     }
+
+    /// Returns the full names of the services that have a config for all their methods.
+    pub(super) fn services(&self) -> impl Iterator<Item = &String> {
+        self.services.keys()
+    }
 }
 
 fn retry(policy: &Json, place: String) -> Result<Retry, String> {

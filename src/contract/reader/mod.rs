@@ -316,18 +316,44 @@ impl Reader<'_> {
     /// Reports the rules of configurations that select no method of the set.
     fn report_unknown_selectors(&mut self, known: &BTreeSet<String>) {
         let http_selectors = self.config.http.keys();
-        let unknown: Vec<String> = http_selectors
-            .chain(self.grpc.methods())
-            .filter(|selector| !known.contains(*selector))
-            .cloned()
+        let methods = http_selectors.chain(self.grpc.methods());
+        let unknown = methods.filter(|selector| !known.contains(*selector));
+        let mut reports: Vec<(String, &str)> = unknown
+            .map(|selector| (selector.clone(), "this method"))
             .collect();
-        for selector in unknown {
-            self.report(
-                &selector,
-                "a configuration selects this method, which the descriptor set lacks",
-            );
+        let is_service = |service: &str| {
+            let mut methods = methods_in(known, service);
+            methods.any(|method| !method.contains('.'))
+        };
+        let services = self.grpc.services();
+        let unknown = services.filter(|service| !is_service(service));
+        reports.extend(unknown.map(|service| (service.clone(), "this service")));
+        for scope in self.config.deadline_scopes() {
+            match scope.strip_suffix('.') {
+                Some(scope) if methods_in(known, scope).next().is_none() => {
+                    reports.push((format!("{scope}.*"), "these methods"));
+                }
+                None if !scope.is_empty() && !known.contains(scope) => {
+                    reports.push((scope.to_owned(), "this method"));
+                }
+                _ => {}
+            }
+        }
+        for (selector, what) in reports {
+            let reason = format!("a configuration selects {what}, which the descriptor set lacks");
+            self.report(&selector, &reason);
         }
     }
+}
+
+/// Returns the methods in a package or a service, each without its prefix.
+fn methods_in<'a>(
+    methods: &'a BTreeSet<String>,
+    scope: &str,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let prefix = format!("{scope}.");
+    let from = methods.range(prefix.clone()..);
+    from.map_while(move |method| method.strip_prefix(&*prefix))
 }
 
 /// Returns true if a call may be repeated when its outcome is unknown.

@@ -65,6 +65,11 @@ impl ServiceConfig {
         object.finish()
     }
 
+    /// Returns the selectors of the rules with a deadline, each without its `*`.
+    pub(super) fn deadline_scopes(&self) -> impl Iterator<Item = &str> {
+        self.deadlines.keys().map(String::as_str)
+    }
+
     /// Returns the backend deadline of a method. The last matching rule applies (`google.api.Service`).
     pub(super) fn deadline(&self, selector: &str) -> Option<Duration> {
         let scopes = selector.match_indices('.');
