@@ -45,11 +45,10 @@ impl HttpRule {
     pub(super) fn read(place: &str, rule: &Json) -> Result<(String, Vec<Self>), String> {
         let mut object = Object::read(rule, place)?;
         let selector = object.text("selector")?.unwrap_or_default().to_owned();
-        let verbs = ["get", "put", "post", "delete", "patch"];
-        let mut rule = None;
-        for verb in verbs {
+        let mut patterns = Vec::new();
+        for verb in ["get", "put", "post", "delete", "patch"] {
             if let Some(template) = object.text(verb)? {
-                rule = Some((verb.to_ascii_uppercase(), template.to_owned()));
+                patterns.push((verb.to_ascii_uppercase(), template.to_owned()));
             }
         }
         if let Some(custom) = object.get("custom") {
@@ -57,11 +56,17 @@ impl HttpRule {
             let kind = custom.text("kind")?.unwrap_or_default();
             let path = custom.text("path")?.unwrap_or_default();
             custom.finish()?;
-            rule = Some((kind.to_ascii_uppercase(), path.to_owned()));
+            patterns.push((kind.to_ascii_uppercase(), path.to_owned()));
         }
-        let (verb, template) = rule.ok_or_else(|| {
+        let mut patterns = patterns.into_iter();
+        let (verb, template) = patterns.next().ok_or_else(|| {
             format!("invalid {place}: it has no HTTP method, such as `get` with a path")
         })?;
+        if let Some((other, _)) = patterns.next() {
+            return Err(format!(
+                "invalid {place}: it has two HTTP methods, {verb} and {other}"
+            ));
+        }
         let body = object.text("body")?.unwrap_or_default().to_owned();
         let mut rules = vec![Self {
             verb,
