@@ -35,7 +35,7 @@ class Played:
     failure: str | None = None
     # The methods whose responses the client understood.
     understood: set[str] = field(default_factory=set)
-    # The methods whose calls the emulator received as expected.
+    # The methods whose calls the emulator received, all over the transport of the client.
     received: set[str] = field(default_factory=set)
 
     @property
@@ -77,7 +77,7 @@ def play(client: str, transport: str) -> Played:
 
 
 def received(calls: list[dict], method: str, transport: str) -> bool:
-    """Returns true if the emulator received calls of a method, all of them as expected."""
+    """Returns true if the emulator received calls of a method, all of them over the transport of the client."""
     name = f"{METHODS[method]}.{method}"
     transports = {call["transport"] for call in calls if call["method"] == name}
     return transports == {"GRPC" if transport == "grpc" else "REST"}

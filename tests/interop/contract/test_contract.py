@@ -198,7 +198,7 @@ def runs(words, length):
 
 
 def declarations(message, path=(), name=""):
-    """Returns the source path and the name of everything in a file that has a name."""
+    """Returns the source path and the name of each named declaration in a file."""
     wanted = {
         "message_type", "nested_type", "enum_type", "field", "value", "oneof_decl", "extension",
         "service", "method",

@@ -774,7 +774,7 @@ test('the page has landmarks, headings in order, column scopes, and states in wo
   assert.ok(found.tree > 0);
   for (const state of found.states) assert.match(state, /^[●✖○◐✔] [A-Z_]+$/);
   for (const mark of found.marks) assert.match(mark, /^[✔✖◐⊘]$/);
-  assert.deepEqual([...new Set(found.sizes)].sort(), ['1px', '2px'], 'only lines have a size in pixels');
+  assert.deepEqual([...new Set(found.sizes)].sort(), ['1px', '2px'], 'only borders and outlines have a size in pixels');
   // Each tab is reached with the arrow keys.
   await page.getByRole('tab', { name: 'Request' }).press('ArrowRight');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Response');

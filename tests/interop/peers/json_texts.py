@@ -132,7 +132,7 @@ REJECTED_BY_BOTH = [
     (CHOICE, '{"aString": "a", "anInt64": "1"}'),
 ]
 
-# Only we read these. The reason is why we do.
+# Only we read these. Each entry has the reason why we accept it.
 READ_ONLY_BY_US = [
     (SCALARS, '{"aString": "a", "aString": "b"}', "the last value of a duplicate name is used (RFC 8259 §4)"),
     (MAPS, '{"strings": {"a": "1", "a": "2"}}', "the last value of a duplicate key is used, as on the wire"),
@@ -146,7 +146,7 @@ READ_ONLY_BY_US = [
     ("google.protobuf.FloatValue", "3.4028235e38", "the shortest text of the largest float"),
 ]
 
-# Only Python reads these. The reason is why we do not.
+# Only Python reads these. Each entry has the reason why we reject it.
 READ_ONLY_BY_PYTHON = [
     (API, "[]", "a message is an object"),
     (API, '"name"', "a message is an object"),

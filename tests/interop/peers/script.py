@@ -16,8 +16,8 @@ PARENT = "projects/p/locations/global"
 GOOD_TOKEN = "good-token"
 WRONG_TOKEN = "ya29.wrong-token"
 
-# Longer than the first delay of a client that ignores RetryInfo, 0.5 s with full jitter. So the time between the attempts
-# shows whether a client uses RetryInfo.
+# A client that ignores RetryInfo waits at most 0.5 s before its first retry, since the first delay is 0.5 s with full jitter.
+# This delay is longer, so the time between the attempts shows whether a client uses RetryInfo.
 RETRY_DELAY_SECONDS = 0.8
 
 # A type that no descriptor pool of ours knows, and bytes that are valid for some message.

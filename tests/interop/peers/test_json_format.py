@@ -183,8 +183,8 @@ def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
 
 
 def read_by_us(name: str, response: dict) -> bytes | None:
-    """Returns the bytes of the message that we read, or None if there is an error. An Any of an unknown type is read as an
-    Any of a Struct.
+    """Returns the bytes of the message that we read, or None if there is an error. Our engine reads an Any of an
+    unknown type as an Any of a Struct, so `canonical` knows its type.
     """
     if "error" in response:
         return None
