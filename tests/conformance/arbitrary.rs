@@ -132,7 +132,7 @@ impl Random {
         }
     }
 
-    /// Returns nanoseconds with zero, three, six or nine digits, the numbers of digits that are written.
+    /// Returns nanoseconds. In JSON, their fraction has zero, three, six or nine digits.
     fn nanos(&mut self) -> i32 {
         let unit = [0, 1, 1_000, 1_000_000][self.index(4)];
         i32::try_from(self.below(1_000)).expect("below a thousand") * unit

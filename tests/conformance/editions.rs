@@ -46,7 +46,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let of = DescriptorPool::global()
         .get_message_by_name("google.protobuf.FileDescriptorSet")
         .expect("it describes itself");
-    let set = DynamicMessage::parse_text_format(of, FILES).expect("it is one");
+    let set = DynamicMessage::parse_text_format(of, FILES).expect("a descriptor set");
     Schema::new(&set.encode_to_vec()).expect("it is whole")
 });
 
@@ -102,7 +102,7 @@ fn a_default_without_presence_is_neither_read_nor_written() {
     ] {
         let read = SCHEMA
             .json_to_wire(message, json.as_bytes(), strict())
-            .expect("it is one");
+            .expect("a valid message");
         assert!(read.is_empty(), "{json}");
         let output = SCHEMA.wire_to_json(message, wire, JsonOptions::default());
         assert_eq!(output.expect("it has a JSON form"), "{}", "{json}");

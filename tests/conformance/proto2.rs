@@ -47,7 +47,7 @@ fn lists_of_proto2_are_packed_only_if_declared() {
     let json = br#"{"manyInt32":[1,2],"packedInt32":[1,2]}"#;
     let wire = schema()
         .json_to_wire(of.full_name(), json, strict())
-        .expect("it is one");
+        .expect("a valid message");
     assert_eq!(
         wire,
         message(&of, "many_int32: [1, 2] packed_int32: [1, 2]").encode_to_vec()

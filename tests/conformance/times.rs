@@ -112,7 +112,8 @@ fn timestamps() -> Vec<Case> {
     ]
 }
 
-const KEYS: &str = "a label key in a path may have such underscores, and Envoy reads it (tests/transcode/forms.rs)";
+const KEYS: &str = "a label key in a path may have an underscore before a digit or before another underscore, and Envoy reads \
+                    such a path (tests/transcode/forms.rs)";
 
 #[rustfmt::skip]
 fn masks() -> Vec<Case> {

@@ -88,7 +88,7 @@ fn bindings(method: &str) -> Vec<Binding> {
 
 fn message(json: &Value) -> DynamicMessage {
     let of = POOL.get_message_by_name(&format!("{PACKAGE}.Request"));
-    DynamicMessage::deserialize(of.expect("in the set"), json).expect("it is one")
+    DynamicMessage::deserialize(of.expect("in the set"), json).expect("a valid message")
 }
 
 /// Returns the HTTP request that `google/api/http.proto` prescribes, computed without our code. It is the oracle of both
@@ -302,7 +302,7 @@ fn received(server: &Server, path: &str) -> Value {
     assert_eq!(received.path, path);
     let of = POOL.get_message_by_name(&format!("{PACKAGE}.Request"));
     let message = DynamicMessage::decode(of.expect("in the set"), received.message);
-    json_of(&message.expect("it is one"))
+    json_of(&message.expect("a valid message"))
 }
 
 /// Returns values of every type, negative where possible.
@@ -382,6 +382,7 @@ async fn the_compliance_suite_passes_on_the_client_and_on_the_server_side() {
     for request in [slashes, all_zero] {
         cases.extend(FREE.map(|method| (method, 0, request.clone())));
     }
+    // In the suite, the first of these requests does not say which binding it expects.
     for (label, binding, text, part) in [
         ("no expected binding", 0, first, second),
         ("the first binding", 0, first, second),

@@ -266,7 +266,7 @@ async fn the_client_sends_the_member_of_a_oneof_that_was_set_last_and_no_other()
         let wire = RULES
             .schema()
             .json_to_wire(&name, text.as_bytes(), JsonOptions::default());
-        wire.expect("it is one")
+        wire.expect("a valid message")
     };
     let user = member(json!({"user": "u"}));
     let object = member(json!({"object": {"id": "objects/o"}}));

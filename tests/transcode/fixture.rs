@@ -198,7 +198,7 @@ pub(crate) fn wire(message: &str, json: &serde_json::Value) -> Vec<u8> {
     rules()
         .schema()
         .json_to_wire(&name, json.to_string().as_bytes(), JsonOptions::default())
-        .expect("it is one")
+        .expect("a valid message")
 }
 
 pub(crate) fn json(message: &str, wire: &[u8]) -> serde_json::Value {
