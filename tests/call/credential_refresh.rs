@@ -155,7 +155,7 @@ impl<S> Carries for S where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_a_response_rejects_is_replayed_under_a_plain_client() {
+async fn a_call_whose_response_is_a_rejection_is_replayed_under_a_plain_client() {
     let not_grpc = || {
         let reply = http::Response::builder().status(401);
         reply.body(tonic::body::Body::empty()).expect("valid")

@@ -204,7 +204,7 @@ async fn settings_show_no_secret_in_debug_output_or_in_errors() {
         builder().ca_certificates("s3cr3t").anonymous().build(),
     ];
     for refused in refused {
-        // Without TLS, the settings of TLS are not checked.
+        // A build without TLS refuses each https address, and checks no certificate and no key.
         if let Err(error) = refused {
             seen.add_error(&error);
         }

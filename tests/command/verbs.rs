@@ -337,7 +337,8 @@ fn a_cascade_and_a_prune_wait_for_the_deletions_in_progress() {
     ends_after_an_hour(&emulator, "apis delete a --cascade -q", waiting);
     exits(1, &emulator, "apis describe a");
 
-    // The operation that is in the way may have ended before it is found.
+    // ABORTED means that another operation of the resource is running. That operation may have ended before the command
+    // looks for it.
     let emulator = start();
     emulator.inject(r#"{"method": "DeleteApiConfig", "fail": {"code": 10, "message": "busy"}}"#);
     emulator.inject(r#"{"method": "DeleteApi", "fail": {"code": 10, "message": "busy"}}"#);

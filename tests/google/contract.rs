@@ -566,7 +566,7 @@ fn the_default_host_is_that_of_the_main_service_and_not_of_a_mixin() {
             "{services:?} {selected:?}"
         );
     }
-    // The imports of API Gateway precede it.
+    // In the embedded set, the files that API Gateway imports precede its own files.
     let embedded = Contract::builder(apigateway_grpc::proto::FILE_DESCRIPTOR_SET).build();
     let embedded = embedded.expect("the sources of the build");
     assert_eq!(embedded.default_host(), Some("apigateway.googleapis.com"));
