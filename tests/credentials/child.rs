@@ -22,7 +22,7 @@ pub(crate) struct Scenario {
     pub(crate) endpoint: String,
     /// The certificate authority of the service, in PEM.
     pub(crate) ca: String,
-    /// The path of that authority's file, for `--ca-cert` of `apigw`, if the environment does not name the file.
+    /// The path of a file with `ca`, for `--ca-cert` of `apigw`; `None` if the environment names the file.
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) quota_project: Option<&'static str>,
     /// Maximum time for repeating the call until it succeeds.

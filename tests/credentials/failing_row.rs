@@ -51,7 +51,7 @@ pub(crate) struct Expected {
     pub(crate) source: &'static str,
     /// The file or the endpoint.
     pub(crate) place: &'static str,
-    /// The cause in the words of the source.
+    /// Part of the text of the cause.
     pub(crate) cause: &'static str,
     /// The next step for the user.
     pub(crate) next: &'static str,

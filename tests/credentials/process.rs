@@ -53,7 +53,7 @@ pub(crate) struct Outcome {
     pub(crate) code: String,
     /// The error with all its causes.
     pub(crate) text: String,
-    /// From the start of the call to its end; of `apigw`, from the start of the process.
+    /// The duration of the call. For `apigw`, the duration of the process.
     pub(crate) time: Duration,
 }
 
