@@ -92,7 +92,7 @@ fn a_hanging_resolver_is_bounded_by_the_connect_timeout_or_the_deadline() {
     let (end, ended) = std::sync::mpsc::channel::<()>();
     runtime.spawn_blocking(move || ended.recv());
     let step = "resolving the host name";
-    // `localhost` is not looked up.
+    // The host is not `localhost`, because the client does not look up that name.
     runtime.block_on(is_bounded_while_connecting("http://hangs.invalid:1", step));
     drop(end);
 }
@@ -167,7 +167,7 @@ where
 }
 
 #[tokio::test]
-async fn missing_settings_are_bounded_by_the_deadline() {
+async fn waiting_for_the_settings_frame_of_the_server_is_bounded_by_the_deadline() {
     let endpoint = silent_after(std::future::ready).await;
     let phase = format!("connecting to {endpoint} (waiting for the HTTP/2 SETTINGS of the server)");
     is_bounded_by_the_deadline(&endpoint, Transport::Grpc, &phase).await;

@@ -283,8 +283,9 @@ async fn the_fallback_is_logged_once_as_a_warning_with_its_reason() {
         .with_writer(move || written.clone())
         .with_ansi(false)
         .finish();
-    // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the event is
-    // enabled. That thread may belong to another test, which has no subscriber. With a second one, tracing asks all.
+    // While the process has only one subscriber, tracing asks the subscriber of the thread that first logs an event whether the
+    // event is enabled. That thread may belong to another test, which has no subscriber. Once the process has two subscribers,
+    // tracing asks both.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
 

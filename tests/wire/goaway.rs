@@ -219,8 +219,9 @@ async fn a_goaway_with_enhance_your_calm_is_logged() {
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
     let subscriber = subscriber.with_writer(move || written.clone()).finish();
-    // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the event is
-    // enabled. That thread may belong to another test, which has no subscriber. With a second one, tracing asks all.
+    // While the process has only one subscriber, tracing asks the subscriber of the thread that first logs an event whether the
+    // event is enabled. That thread may belong to another test, which has no subscriber. Once the process has two subscribers,
+    // tracing asks both.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
     let (endpoint, _) = exclude_first_calls(h2::Reason::ENHANCE_YOUR_CALM, 1).await;

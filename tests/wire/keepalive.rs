@@ -325,7 +325,8 @@ async fn a_silent_connection_does_not_count_against_max_connections() {
 
 /// A ping of the keepalive interval does not count as an early ping.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_suspected_early() {
+async fn a_connection_that_dies_soon_after_a_keepalive_ping_gets_no_new_calls_two_seconds_after_the_next_call()
+ {
     let (client, seen) = client(Behaviour::dies_at(Duration::from_secs(105)));
     for second in [0, 100] {
         seen.until(second).await;

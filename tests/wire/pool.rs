@@ -146,7 +146,7 @@ async fn calls_wait_for_a_stream_at_the_maximum_of_connections() {
 }
 
 #[tokio::test]
-async fn at_max_connections_a_connection_has_more_calls_than_max_streams_up_to_the_servers_limit() {
+async fn at_max_connections_calls_exceed_max_streams_up_to_the_servers_limit() {
     let server = Server::start(HOLDING).await;
     let client = once(&server).max_connections(2).max_streams(3);
     let client = client.build().expect("valid");

@@ -192,7 +192,7 @@ async fn retry_after_in_seconds_or_as_a_date_becomes_retry_info() {
     for nonsense in ["soon", "-1", "", "1.5", "99999999999999999999999999"] {
         assert_eq!(delay(&failed(page(nonsense)).await), None, "{nonsense}");
     }
-    // A number outside the range of the message must not become a delay of zero.
+    // A number of seconds that the `Duration` of RetryInfo cannot hold must not become a delay of zero.
     let huge = delay(&failed(page("18446744073709551615")).await);
     assert!(
         huge.is_none_or(|huge| huge > Duration::from_secs(3600)),
