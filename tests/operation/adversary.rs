@@ -89,7 +89,7 @@ async fn the_watchers_schedule_applies_to_an_operation_that_is_done_without_a_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_with_another_target_does_not_prove_a_create() {
+async fn metadata_with_another_target_does_not_prove_that_a_create_succeeded() {
     const OTHER: &str = "projects/p/locations/global/apis/other";
     let answers = |method: String, name: String| async move {
         match method.as_str() {

@@ -127,7 +127,7 @@ async fn an_update_that_failed_and_expired_is_not_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_not_found_after_the_start_is_retried_and_a_missing_target_proves_an_expired_delete()
+async fn a_short_not_found_after_the_start_is_retried_and_a_missing_target_proves_that_an_expired_delete_succeeded()
  {
     each_way(async |emulator, client| {
         let lag = emulator.on(Method::GET_OPERATION).not_found_for(secs(5));

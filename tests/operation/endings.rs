@@ -16,7 +16,7 @@ use crate::play::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn a_result_is_matched_by_its_full_name_after_any_url_prefix() {
+async fn a_result_type_is_matched_by_its_full_name_after_any_url_prefix() {
     for prefix in ["type.googleapis.com/", "example.com/types/"] {
         let mut any = packed(&active());
         any.type_url = format!("{prefix}google.cloud.apigateway.v1.Api");

@@ -399,7 +399,7 @@ impl Server {
     }
 }
 
-/// The outcome of a schedule's wait; `None` if the operation was dropped first.
+/// The outcome of the operation in a case, as the first wait or `cancel` reported it; `None` if none did.
 type End<R> = Option<Result<R, OperationError>>;
 
 /// The state of a running schedule.

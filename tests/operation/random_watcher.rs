@@ -75,7 +75,8 @@ enum Act {
     Stale,
     Fail(Code),
     Hang,
-    /// A panic: in `call` (0), in the future's `poll` (1), or after a delay (2).
+    /// A panic: in `call` (0), in the future's `poll` (1), or after a delay (2). Only listings panic in `call`; with 0, other
+    /// calls panic in `poll`.
     Panic(u8),
 }
 
@@ -107,8 +108,8 @@ enum Dropped {
     Never,
     /// This number of milliseconds after its start.
     After(u64),
-    /// The transport drops the wait during the call with the first number. The second number is the place: in `call` (0), in a
-    /// `poll` of the call's future (1), or in the drop of that future (2).
+    /// The transport drops the wait during a call. The first field is the number of the call. The second field is the place:
+    /// in `call` (0), in a `poll` of the call's future (1), or in the drop of that future (2).
     Within(usize, u8),
     /// After this number of polls of its future.
     Polled(u8),

@@ -54,7 +54,7 @@ async fn an_operation_that_starts_as_done_is_never_polled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_without_a_name_that_is_not_done_is_an_error() {
+async fn a_started_operation_that_has_no_name_and_is_not_done_is_an_error() {
     let nameless = || Message {
         name: String::new(),
         ..running()

@@ -281,7 +281,7 @@ async fn a_listing_that_hangs_delays_no_wait_beyond_its_total_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn listings_that_fail_end_no_wait_for_operations_that_can_be_polled() {
+async fn failed_listings_do_not_end_waits_for_operations_that_can_be_polled() {
     for code in [
         Code::Unavailable,
         Code::Internal,
