@@ -34,7 +34,7 @@ pub(crate) enum Inject {
     Line(Orders),
     /// The server stops, and returns at another address behind the proxy.
     Restart,
-    /// The server stops permanently, and its name resolves to another one, from the start or from the end of the fault.
+    /// The server stops permanently. Its name resolves to another server, from the start or from the end of the fault.
     Name {
         at_once: bool,
     },
@@ -239,7 +239,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         inject: Inject::Name { at_once: true },
         ..Fault::line(
             "DNS change",
-            "the server stops, its name resolves to another one",
+            "the server stops, its name resolves to another server",
             REFUSING,
             Outcome::Answered,
         )
@@ -248,7 +248,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         inject: Inject::Name { at_once: false },
         ..Fault::line(
             "late DNS change",
-            "the server stops, its name resolves to another one after the fault",
+            "the server stops, its name resolves to another server after the fault",
             REFUSING,
             Outcome::Refused(GONE),
         )

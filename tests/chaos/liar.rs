@@ -130,7 +130,7 @@ impl Mouth {
         while let Some(call) = connection.accept().await {
             let (_, mut respond) = call?;
             let (head, then) = reply(self.number());
-            // The client may have reset the stream. That does not concern the others.
+            // The client may have reset this stream. The other streams continue.
             self.send(&mut respond, head, then).ok();
         }
         Ok(())

@@ -102,7 +102,9 @@ impl Run<'_> {
                 }
                 Ok(Ok(right)) => {
                     let expected = right && !matches!(outcome, Outcome::Refused(_));
-                    self.wrong_unless(expected, || format!("call {kind} was answered: {right}"));
+                    self.wrong_unless(expected, || {
+                        format!("call {kind} was answered, with the right content: {right}")
+                    });
                 }
                 Ok(Err(error)) => {
                     failed += 1;

@@ -46,7 +46,7 @@ pub(crate) async fn incoming() -> io::Result<impl Stream<Item = io::Result<Incom
     }))
 }
 
-/// A stream for tonic, which requires the address of its peer.
+/// A stream with the trait `Connected`, which tonic requires. The stream has no address.
 pub(crate) struct Incoming(TcpStream);
 
 impl Connected for Incoming {
