@@ -69,7 +69,7 @@ def renamed(operation: longrunning.Operation, name: str) -> longrunning.Operatio
 
 def over(*verbs: str):
     """Runs a test for each service over gRPC, and over REST if the service has routes for these verbs of operations.
-    Fails if an answer that the test set was received by no call."""
+    Fails if the test has set an answer that no call received."""
 
     def decorate(test):
         @functools.wraps(test)
@@ -252,7 +252,7 @@ class Guide(unittest.TestCase):
         server.answer(GET, longrunning.Operation(name=SPANNER.operation, done=True, response=database))
         folder = WORK / "guide"
         folder.mkdir(exist_ok=True)
-        # The program reads files with these names. The configurations have them in googleapis as well.
+        # The program reads files with these names. In googleapis, the configurations have the same names.
         for file, name in [
             (WORK / "generated" / "spanner.fds", "spanner.fds"),
             (SPANNER.service_config, "spanner.yaml"),

@@ -1,4 +1,4 @@
-//! The public methods, by their short form and by their request; lists, masks, names, the table of
+//! The public methods, by their short form and by `send`; lists, masks, names, the table of
 //! methods, and the traits of public types.
 
 #[path = "../common/mod.rs"]

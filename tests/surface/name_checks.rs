@@ -134,7 +134,7 @@ async fn a_name_that_matches_the_pattern_is_sent_even_if_its_ids_are_unusual() {
 const API: &str = "projects/{project}/locations/{location}/apis/{api}";
 
 #[tokio::test]
-async fn every_name_that_a_rule_binds_is_checked_by_that_rule() {
+async fn every_name_in_a_path_is_checked_against_the_pattern_of_its_http_rule() {
     let (client, arrived) = counted();
     let api = "projects/p/locations/global/apis/a";
     let gateway = "projects/p/locations/l/gateways/g";

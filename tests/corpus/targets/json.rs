@@ -11,7 +11,7 @@ use super::fixture;
 
 type Judge = fn(&[u8], &[u8]) -> Result<bool, String>;
 
-/// The name of a message, and a function that compares two wire forms with another decoder.
+/// The name of a message, and a function that decodes two wire forms with prost and returns true if they are equal.
 type Type = (&'static str, Option<Judge>);
 
 /// The messages for the first byte, from `A`.
@@ -107,8 +107,8 @@ pub(crate) fn run(data: &[u8]) {
             again.same || any || empty,
             "{name} changed when it was read again: {text}"
         );
-        // prost may reject input that is accepted here. A field with another wire type or an invalid number is an unknown
-        // field here. A value that is not UTF-8 is accepted here if a later value of the field replaces it.
+        // prost may reject input that is accepted here. A field with another wire type is an unknown field here. A value that
+        // is not UTF-8 is accepted here if a later value of the field replaces it.
         if let Some(Ok(same)) = judge.map(|same| same(rest, &again.wire)) {
             assert!(same, "{name} {text}");
         }

@@ -51,7 +51,7 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-/// Returns the rules with one for `Routes.Call`.
+/// Returns the rules of a service whose only method `Routes.Call` has this HTTP rule, or `None` if the rule is rejected.
 fn rules(verb: &str, template: &str, body: &str, response: &str, other: &str) -> Option<Rules> {
     let bindings = match other {
         "" => json!([]),
