@@ -6,8 +6,8 @@
 //! - the time to read an operation and a page of operations, with 100 and with 100,000 operations.
 //!
 //! If valgrind is installed, the benchmark also counts the instructions of a call in process: the difference between 3,000
-//! and 1,500 calls, which excludes the start-up. Both counts are larger than the log of calls, so in the difference each
-//! call replaces an older one.
+//! and 1,500 calls, which excludes the start-up. The log keeps the last 1,000 calls. In the difference it is always full,
+//! so each call also removes the oldest call.
 //!
 //! The calls are compared with a bare tonic service that answers with the same message. The two services take turns, so
 //! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where
@@ -103,7 +103,7 @@ async fn main() {
     let way = "in process, one listener of events";
     compare(way, 1, &name, emulator.service(), echo()).await;
     listening.abort();
-    // Without a listener, recording stops after 1,024 further events. Each round has more calls than that.
+    // Without a listener, the emulator stops recording events after 1,024 calls, which is early in the next round.
     let listener = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address"));
     let listener = listener.expect("a free port").with_nodelay(Some(true));
     let address = listener.local_addr().expect("the address of the listener");
