@@ -326,7 +326,7 @@ async fn recording_stops_after_1024_events_without_a_listener() {
     for _ in 0..1500 {
         crate::get(&client, API).await.expect_err("none");
     }
-    // Reading the revision above restarted the count. The event that exceeds the limit has a number, but is not recorded.
+    // `state` restarted the count above. Then 1,024 events were recorded, and one more event only got a number.
     assert_eq!(emulator.state().revision, before + 1 + 1025);
     // A listener that continues gets `lost`.
     let mut events = emulator.events_after(before);

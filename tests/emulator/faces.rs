@@ -3,7 +3,7 @@
 //!
 //! Both emulators accept the same requests, with the same recorded call, response and state. Both reject the same requests,
 //! with the same code. HTTP requests have the forms that clients use: plain, in gzip, with the verb in a header, and with
-//! the query as a form.
+//! the query in a form-encoded body.
 //!
 //! `FACES_CASES` sets the number of sequences.
 
