@@ -175,7 +175,7 @@ backend:
     assert_eq!(get.server_deadline(), Some(Duration::from_millis(4500)));
     let retry = get.retry().expect("a policy");
     assert_eq!((retry.max_attempts, retry.multiplier), (Some(4), 1.3));
-    // A policy with UNKNOWN does not make a POST idempotent.
+    // A policy that also retries UNKNOWN does not make a POST idempotent.
     assert!(!get.is_idempotent());
     assert!(find("GetRow").is_idempotent(), "a GET");
     assert_eq!(

@@ -25,7 +25,7 @@ use prost::Message;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// A result of a generated crate without `prost::Name`.
+/// A result type of a generated crate whose types do not implement `prost::Name`.
 #[derive(Clone, PartialEq, Message)]
 struct Database {
     #[prost(string, tag = "1")]

@@ -46,7 +46,7 @@ async fn rest_has_the_http_rules_of_the_contract() {
 }
 
 #[test]
-fn a_client_without_a_host_or_over_rest_without_http_rules_is_not_built() {
+fn a_client_needs_a_host_and_a_rest_client_needs_http_rules() {
     let mut compiler =
         protox::Compiler::new(["tests/fixtures", "proto"]).expect("the folders are there");
     compiler.include_imports(true);

@@ -92,7 +92,8 @@ async fn a_server_stream_is_retried_if_it_fails_within_its_first_message() {
     }
 }
 
-/// The generated client rejects the message by its length. The first message is never whole, and the stream never ends.
+/// The prefix announces a message above the limit, and no more data follows. The call returns at once, and the generated client
+/// rejects the message by its prefix.
 #[tokio::test(start_paused = true)]
 async fn a_first_message_above_the_limit_is_not_awaited() {
     let (client, _) = client(contract(), |_| {
