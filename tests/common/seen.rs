@@ -38,7 +38,7 @@ impl Seen {
     pub(crate) fn add_error(&self, error: &(dyn std::error::Error + 'static)) {
         let mut text = String::new();
         let chain = std::iter::successors(Some(error), |error| error.source());
-        // An error omits the causes whose text it contains. Its status has them all.
+        // The source chain of an `Error` skips causes whose text the error contains. The chain of its status has all causes.
         let status = error.downcast_ref::<apigateway_grpc::Error>();
         let status = status.and_then(apigateway_grpc::Error::status);
         let causes = std::iter::successors(status.and_then(std::error::Error::source), |error| {

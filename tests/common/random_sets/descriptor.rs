@@ -315,7 +315,7 @@ impl Set {
             number: i32::try_from(field.number).expect("29 bits"),
             label: match field.label {
                 Label::Once => 1,
-                // In editions, a feature replaces this label below.
+                // In editions, the code below sets the label to 1, and a feature makes the field required.
                 Label::Required => 2,
                 Label::Many | Label::Map(_) => 3,
             },

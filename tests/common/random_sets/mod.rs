@@ -63,7 +63,8 @@ struct File {
     syntax: Syntax,
     /// The features of the file, which its elements inherit.
     features: Features,
-    /// True if prost-reflect can read the file as proto3: no extension ranges, and enums that begin with zero.
+    /// True if the file is proto3, or is encoded as proto3 for prost-reflect. It then has no extension ranges, and its enums begin
+    /// with zero.
     implicit: bool,
 }
 
@@ -231,7 +232,8 @@ impl Set {
         let implicit = syntax == Syntax::Proto3 || (edition && random.one_in(2));
         let mut features = Features::default();
         if edition {
-            // EXPLICIT or IMPLICIT, OPEN or CLOSED, PACKED or EXPANDED, LENGTH_PREFIXED or DELIMITED.
+            // Each feature is not set (0), or has its value 1 or 2: EXPLICIT or IMPLICIT, OPEN or CLOSED, PACKED or EXPANDED,
+            // LENGTH_PREFIXED or DELIMITED.
             if implicit {
                 features.field_presence = i32::try_from(random.below(3)).expect("few");
             }

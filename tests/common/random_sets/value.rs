@@ -4,10 +4,10 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::{BYTES, Field, Kind, Label, Random, STRING, Set};
 
-/// The unusual parts that a random message may have. Encoders do not write them.
+/// The unusual parts that a random message may have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wild {
-    /// Fields in any order and in pieces, and several members of a oneof.
+    /// Fields in any order and in pieces, unknown fields, and several members of a oneof.
     pub(crate) pieces: bool,
     /// Numbers without a name in a closed enum.
     pub(crate) closed: bool,
@@ -366,7 +366,7 @@ fn packed_block(field: &Field, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Writes a value with a wire type that no field of this type has.
+/// Writes a value with a wire type that the field does not accept.
 fn other_type(random: &mut Random, field: &Field) -> Vec<u8> {
     let is_map = matches!(field.label, Label::Map(_));
     let wire = if is_map {
