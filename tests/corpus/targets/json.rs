@@ -52,6 +52,7 @@ fn same<M: Name + Default + PartialEq>(one: &[u8], other: &[u8]) -> Result<bool,
     Ok(decoded(one)? == decoded(other)?)
 }
 
+/// The type URL of an `Any` that is carried as a Struct, because its type is unknown or its content is invalid.
 const CARRIER: &[u8] = b"json.apigateway-grpc/google.protobuf.Struct";
 
 /// Checks that neither direction panics, and that an accepted input is written, read back and equal.
@@ -78,15 +79,15 @@ pub(crate) fn run(data: &[u8]) {
         let again = again.unwrap_or_else(|error| panic!("{name} cannot be read again: {error}"));
         // An `Any` of a known type with an invalid member is carried as a Struct. A Struct keeps the last of duplicate members,
         // and rounds numbers to doubles. So a later, valid member may replace the invalid one, or an invalid number may be
-        // rounded to a valid one. The written text is then valid for the type, and is read as that type, which may order the
-        // members differently.
+        // rounded to a valid one. The written text is then valid for the type, and is read as that type. Writing it again may
+        // order the members differently.
         let carried = !options.strict && holds(&wire, CARRIER);
         assert!(
             again.same || carried,
             "{name} changed when it was read again: {text}"
         );
     } else if let Ok(text) = schema.wire_to_json(name, rest, options) {
-        // A carried `Any` may have no type at all.
+        // An `Any` that is carried as a Struct may have no `@type`.
         let any = text.contains(r#""@type":"#) || holds(rest, CARRIER);
         let again = again(schema, name, &text, options).or_else(|error| {
             // With `strict`, an `Any` with invalid content or an invalid URL cannot be read.

@@ -118,7 +118,7 @@ pub(crate) fn round(
             assert_eq!(json(&again), sent, "{shown}");
         }
         None => panic!(
-            "{shown} of {sent} is answered {}: {:?}",
+            "the server rejects {shown}, the client's request for {sent}, with {}: {:?}",
             reply.status(),
             collect(reply.into_body())
         ),

@@ -243,11 +243,12 @@ where
     let direct = ask(grpc.clone(), Call::Operation);
     let server = TranscodeLayer::new(Rules::api_gateway()).layer(grpc);
     let over = ask(Rest::new(Rules::api_gateway(), server), Call::Operation);
-    // These codes over HTTP/JSON may differ from the codes of tonic: for malformed frames and for messages over the limit.
+    // Over HTTP/JSON, malformed frames and messages over the limit have these codes. tonic may have other codes for them.
     let ours = [Code::Internal, Code::ResourceExhausted];
     match (direct, over) {
         (Ok(direct), Ok(over)) => assert_eq!(over, direct),
-        // A message without a JSON form, or one that looks like an error body.
+        // The message has no JSON form, its JSON looks like an error body, or the HTTP/JSON server rejects a response that
+        // tonic accepts, such as one with several messages.
         (Ok(direct), Err(status)) => assert!(
             direct.is_empty()
                 || direct.starts_with(r#"{"error":"#)
