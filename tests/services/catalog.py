@@ -72,7 +72,7 @@ SPANNER = Service(
     rest_verbs=frozenset({"get", "list", "cancel"}),
 )
 
-# The annotations have explicit routing, and the configuration has no route for cancel.
+# The protos have explicit routing annotations, and the service configuration has no route for cancel.
 RUN = Service(
     name="run",
     protos=("google/cloud/run/v2/service.proto", "google/cloud/run/v2/revision.proto"),

@@ -83,7 +83,8 @@ class Server:
             self._answers.setdefault(path, deque()).extend(answers)
 
     def always(self, path: str, answer) -> None:
-        """Sets the answer of calls for which `answer` has none left: a message, or a function from a request to a message."""
+        """Sets the answer of each call for which no answer was added, or none is left: a message, a refusal, or a function
+        from a request to a message."""
         with self._lock:
             self._always[path] = answer
 

@@ -20,8 +20,8 @@ use crate::server::{API, PARENT};
 
 /// Maximum time of each call except a create.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Maximum time of a create, as in the service's configuration. Within it pings detect a dead connection, so a client that
-/// wrongly sends a create again has the time to do so.
+/// Maximum time of a create, as in the service's configuration. This is long enough for pings to detect a dead connection. So a
+/// client that then sends the create again, which is wrong, has the time to do so.
 const CREATE: Duration = Duration::from_secs(60);
 /// How much after its maximum time a call may end.
 const TICK: Duration = Duration::from_millis(5);
@@ -208,7 +208,8 @@ impl Client {
             Err(_) => row.complain(format!("the wait for {name} did not end")),
             Ok(Err(panicked)) => row.complain(format!("the wait for {name}: {panicked}")),
             Ok(Ok(Ok(api))) if api.name == name => {}
-            // The server has lost the operation and its resource, and another operation may have its name.
+            // The server has lost the operation and its resource. Another operation may have got the same operation name, so the
+            // wait may return another API.
             Ok(Ok(Ok(_))) if self.fault.forgets() => row.expired += 1,
             Ok(Ok(Err(error))) if self.fault.forgets() && is_expired(&error) => row.expired += 1,
             Ok(Ok(Ok(api))) => row.complain(format!("the wait for {name} returned {}", api.name)),
