@@ -38,7 +38,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 const NAME: &str = "projects/my-project-1/locations/global/operations/operation-1790000000000-0";
 const TOKEN: &str = "ya29.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Counts for one test at a time.
+/// Starts to count allocations once no other test counts them. The count ends when the returned values are dropped.
 async fn counting() -> (MutexGuard<'static, ()>, dhat::Profiler) {
     static ONE: Mutex<()> = Mutex::const_new(());
     let one = ONE.lock().await;
