@@ -201,7 +201,7 @@ async fn every_wait_ends_even_if_a_tracing_subscriber_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_is_not_proven_by_metadata_with_another_verb_or_target() {
+async fn metadata_with_another_verb_or_target_does_not_prove_that_an_update_succeeded() {
     for (verb, target) in [
         ("create", API),
         ("update", "projects/p/locations/global/apis/other"),

@@ -84,8 +84,8 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The first poll asks for a delay beyond the total timeout, so the next poll of the wait would be its last one. A request to
-/// cancel that comes too late (NOT_FOUND) changes this: the wait polls at once, and continues with the usual delays.
+/// The answer to the first poll asks for a delay beyond the total timeout, so the next poll of the wait would be its last one. A
+/// request to cancel that comes too late (NOT_FOUND) changes this: the wait polls at once, and continues with the usual delays.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {
@@ -415,7 +415,7 @@ async fn cancel_on_drop_sends_one_request_for_a_dropped_operation() {
         },
     )
     .await;
-    // The future was dropped in its first poll.
+    // The future was dropped during the first GetOperation call.
     for way in WAYS {
         let (client, mut server) = talk(way);
         let operation = armed(&client).with_schedule(Schedule::default());

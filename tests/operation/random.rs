@@ -576,7 +576,7 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
         let Some(ended) = ended.await.ok().and_then(Result::ok) else {
             self.given_up += 1;
-            // If no wait had begun before, the wait of this cancel may not have begun either.
+            // This `cancel` may have been dropped before its wait began. If no wait began before it, `over` stays `None`.
             self.over = before.and(self.over);
             return None;
         };

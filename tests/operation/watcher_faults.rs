@@ -804,7 +804,10 @@ async fn a_wait_that_is_polled_again_after_its_end_returns_the_same_result() {
     let mut succeeded = wait(&watcher, &client, name("l", 0));
     assert_eq!((&mut succeeded).await.expect("it succeeded"), active());
     assert_eq!((&mut succeeded).await.expect("the same"), active());
-    let last = succeeded.next().await.expect("the last snapshot, unread");
+    let last = succeeded
+        .next()
+        .await
+        .expect("the last snapshot was not read yet");
     assert!(last.is_done());
     assert!(succeeded.next().await.is_none());
 
