@@ -283,9 +283,8 @@ async fn the_fallback_is_logged_once_as_a_warning_with_its_reason() {
         .with_writer(move || written.clone())
         .with_ansi(false)
         .finish();
-    // While the process has only one subscriber, tracing asks the subscriber of the thread that first logs an event whether the
-    // event is enabled. That thread may belong to another test, which has no subscriber. Once the process has two subscribers,
-    // tracing asks both.
+    // While the process has a single subscriber, the first thread that reaches an event decides whether the event is enabled.
+    // A thread of another test may have no subscriber, and would disable the event for all threads.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
 

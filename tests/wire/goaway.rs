@@ -219,9 +219,8 @@ async fn a_goaway_with_enhance_your_calm_is_logged() {
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
     let subscriber = subscriber.with_writer(move || written.clone()).finish();
-    // While the process has only one subscriber, tracing asks the subscriber of the thread that first logs an event whether the
-    // event is enabled. That thread may belong to another test, which has no subscriber. Once the process has two subscribers,
-    // tracing asks both.
+    // While the process has a single subscriber, the first thread that reaches an event decides whether the event is enabled.
+    // A thread of another test may have no subscriber, and would disable the event for all threads.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
     let (endpoint, _) = exclude_first_calls(h2::Reason::ENHANCE_YOUR_CALM, 1).await;

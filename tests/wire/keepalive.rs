@@ -247,7 +247,8 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() 
     }
     assert_eq!((seen.pings(), seen.connections()), (vec![13], vec![0, 14]));
     first.await.expect("no panic").expect("the call is retried");
-    // An early ping may be answered until the end of the keepalive interval, at 20 s, plus the keepalive timeout of 10 s.
+    // The answer to an early ping may come until 30 s: the rest of the keepalive interval, which ends at 20 s, and then the
+    // keepalive timeout of 10 s.
     assert_eq!(seen.began.elapsed().as_secs(), 30);
 }
 

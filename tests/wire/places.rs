@@ -56,7 +56,7 @@ async fn names_below_localhost_are_loopback_without_dns_and_get_credentials_in_p
 }
 
 #[tokio::test]
-async fn names_below_localhost_get_no_credential_with_a_custom_resolver() {
+async fn names_below_localhost_get_no_credential_with_a_custom_connector_or_transport() {
     for (builder, _) in with_credentials(|| client("http://foo.localhost")) {
         let text = refusal(builder.connector(HttpConnector::new()));
         assert!(text.contains("http://foo.localhost is plaintext"), "{text}");

@@ -18,7 +18,7 @@ use crate::linger::Linger;
 pub(crate) struct Behaviour {
     /// SETTINGS_MAX_CONCURRENT_STREAMS, if it is sent.
     pub(crate) max_streams: Option<u32>,
-    /// Duration of each answer.
+    /// Delay before each answer.
     pub(crate) takes: Duration,
     /// Answers are sent only after they are released.
     pub(crate) holds: bool,

@@ -325,6 +325,7 @@ mod tls {
         assert_eq!(server.connections(), 0);
     }
 
+    /// The server plays the intercepting proxy: its certificate is trusted, and it supports only HTTP/1.1.
     #[cfg(feature = "rest")]
     #[tokio::test]
     async fn a_proxy_that_intercepts_tls_with_http1_only_is_called_over_rest() {

@@ -525,7 +525,8 @@ async fn a_client_works_after_its_first_runtime_has_ended() {
         used.await.expect("it ends");
         let called = tokio::time::timeout(Duration::from_secs(60), done(&client)).await;
         assert!(called.expect("the call does not hang"));
-        // The connection of this runtime stays idle. In the next round, it is the most recently used connection.
+        // The connection of the test's runtime stays open. The pool hands out the most recently used connection first, so the
+        // next round begins with this one.
         assert!(
             server.connections() <= 1 + ended,
             "{}",
