@@ -28,7 +28,8 @@
 //! - An encoded descriptor set has the methods, the routing headers, the HTTP routes and the types of operations. It is
 //!   required.
 //! - The service configuration, `spanner.yaml`, has the host, backend deadlines, and the HTTP routes of the mixin services.
-//!   Without it, the host is the default host in the protos, and operations have no routes.
+//!   Without it, the host is the default host in the protos, and the only HTTP routes of operations are those of
+//!   `google/longrunning/operations.proto`, such as `/v1/operations/**`, which few services have.
 //! - The gRPC service config, `spanner_admin_database_grpc_service_config.json`, has the timeouts and the retry policies.
 //!   Without it, the timeout of a unary call is its backend deadline, or else 60 seconds, and the retry policy is
 //!   [`RetryPolicy::DEFAULT`](crate::RetryPolicy::DEFAULT).
