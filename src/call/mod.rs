@@ -1,5 +1,6 @@
 //! Requests, responses and options of calls, and the data that the layers share about a call.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -289,7 +290,30 @@ pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
 /// Returns the message of a unary body; `None` if the message is compressed, or if the body is not exactly one message.
 pub(crate) fn single_message(payload: &[u8]) -> Option<&[u8]> {
+    let (flag, message) = flag_and_message(payload)?;
+    (flag == 0).then_some(message)
+}
+
+/// Returns the message of a unary request, decompressed if its `grpc-encoding` is gzip; `None` if it has another encoding or is
+/// malformed, or if the body is not exactly one message.
+pub(crate) fn request_message<'p>(headers: &HeaderMap, payload: &'p [u8]) -> Option<Cow<'p, [u8]>> {
+    match flag_and_message(payload)? {
+        (0, message) => Some(Cow::Borrowed(message)),
+        (1, message) if headers.get(ENCODING)? == "gzip" => {
+            // The message is the caller's own, so its size needs no limit.
+            let message = gzip::decompress(message, usize::MAX).ok()?;
+            Some(Cow::Owned(message))
+        }
+        _ => None,
+    }
+}
+
+/// The encoding of the compressed messages of a request or a response.
+pub(crate) const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// Returns the compression flag and the message of a body; `None` if the body is not exactly one message.
+fn flag_and_message(payload: &[u8]) -> Option<(u8, &[u8])> {
     let (prefix, message) = payload.split_first_chunk::<MESSAGE_PREFIX_LEN>()?;
     let [flag, length @ ..] = *prefix;
-    (flag == 0 && u32::from_be_bytes(length) as usize == message.len()).then_some(message)
+    (u32::from_be_bytes(length) as usize == message.len()).then_some((flag, message))
 }

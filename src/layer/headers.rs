@@ -165,10 +165,11 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
     if headers.contains_key(ROUTING) {
         return;
     }
-    let message = payload.and_then(|payload| call::single_message(payload));
-    let routing = method
-        .zip(message)
-        .and_then(|(method, message)| routing(&method.routing, message));
+    let routed = method.filter(|method| !method.routing.is_empty());
+    let routing = routed.zip(payload).and_then(|(method, payload)| {
+        let message = call::request_message(headers, payload)?;
+        routing(&method.routing, &message)
+    });
     if let Some(routing) = routing {
         headers.insert(ROUTING, routing);
     }

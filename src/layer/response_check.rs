@@ -32,7 +32,9 @@ use crate::call::gzip;
 use crate::call::phase::{self, Phase};
 use crate::call::trailers::{Excess, limit, outcome};
 use crate::call::transport_error::TransportError;
-use crate::call::{BodyBuffer, CallContext, GrpcRequest, GrpcResponse, MESSAGE_PREFIX_LEN};
+use crate::call::{
+    BodyBuffer, CallContext, ENCODING, GrpcRequest, GrpcResponse, MESSAGE_PREFIX_LEN,
+};
 
 /// Creates [`ResponseCheck`] services.
 #[derive(Clone, Copy, Debug)]
@@ -124,9 +126,8 @@ enum Encodings {
     OfClient,
 }
 
-/// The encodings that a call offers, and the encoding of its response.
+/// The encodings that a call offers.
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GZIP: &[u8] = b"gzip";
 const IDENTITY: &[u8] = b"identity";
 

@@ -9,9 +9,11 @@ use prost_types::{
     DescriptorProto, FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto,
 };
 use tonic::Code;
+use tower::ServiceExt as _;
 
 use crate::tables::{
-    SERVICE, TableRequest, call, client, descriptor_set, message, response, routing, trailers,
+    SERVICE, TableRequest, call, client, compressed, descriptor_set, message, response, routing,
+    trailers,
 };
 
 fn contract() -> Contract {
@@ -111,6 +113,30 @@ async fn without_a_routing_annotation_the_variables_of_the_first_http_rule_are_s
     assert_eq!(header.as_deref(), Some("table_name=projects/p/tables/t"));
     // An annotation without a parameter replaces the HTTP rule.
     assert_eq!(routing_of("Unrouted", table, "").await, None);
+}
+
+#[tokio::test]
+async fn a_request_in_gzip_has_a_routing_header() {
+    for (encoding, expected) in [
+        ("gzip", Some("table_name=projects/p/tables/t")),
+        ("zstd", None),
+    ] {
+        let (client, log) = client(contract(), |_| {
+            let frames = vec![Ok(message("a")), Ok(trailers(Code::Ok))];
+            Ok(response(frames, false))
+        });
+        let request = TableRequest {
+            table_name: "projects/p/tables/t".into(),
+            ..TableRequest::default()
+        };
+        let request = compressed(&format!("/{SERVICE}/GetTable"), encoding, &request);
+        client.stack().oneshot(request).await.expect("an answer");
+        let header = routing(&log).map(|header| header.replace("%2F", "/"));
+        assert_eq!(header.as_deref(), expected, "{encoding}");
+        let log = log.lock().expect("not poisoned");
+        let sent = &log[0].headers["grpc-encoding"];
+        assert_eq!(sent, encoding, "the request is sent unchanged");
+    }
 }
 
 #[test]

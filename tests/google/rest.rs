@@ -9,8 +9,9 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::api_gateway_service_c
 use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 use apigateway_grpc::proto::{FILE_DESCRIPTOR_SET, SERVICE_CONFIG};
 use tonic::Code;
+use tower::ServiceExt as _;
 
-use crate::tables::descriptor_set;
+use crate::tables::{compressed, descriptor_set};
 
 #[tokio::test]
 async fn rest_has_the_http_rules_of_the_contract() {
@@ -39,6 +40,14 @@ async fn rest_has_the_http_rules_of_the_contract() {
     let missing = OperationsClient::new(client.stack())
         .get_operation(GetOperationRequest { name })
         .await;
+    assert_eq!(
+        missing.expect_err("no such operation").code(),
+        Code::NotFound
+    );
+    let name = "projects/p/locations/global/operations/o".to_owned();
+    let path = "/google.longrunning.Operations/GetOperation";
+    let request = compressed(path, "gzip", &GetOperationRequest { name });
+    let missing = client.stack().oneshot(request).await;
     assert_eq!(
         missing.expect_err("no such operation").code(),
         Code::NotFound

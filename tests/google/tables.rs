@@ -1,12 +1,13 @@
 //! The service of `tests/fixtures/tables.proto`, whose server is a function.
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use apigateway_grpc::contract::Contract;
 use apigateway_grpc::google::Client;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use http::HeaderMap;
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
@@ -97,6 +98,21 @@ pub(crate) fn client(
     });
     let builder = Client::builder(contract).transport_service(transport);
     (builder.anonymous().build().expect("valid settings"), log)
+}
+
+/// Returns the request of a unary call whose message is in gzip, with this `grpc-encoding`.
+pub(crate) fn compressed(path: &str, encoding: &str, message: &impl Message) -> GrpcRequest {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder
+        .write_all(&message.encode_to_vec())
+        .expect("in memory");
+    let message = encoder.finish().expect("in memory");
+    let mut frame = vec![1];
+    frame.extend(u32::try_from(message.len()).expect("short").to_be_bytes());
+    frame.extend(message);
+    let request = http::Request::post(path).header("grpc-encoding", encoding);
+    let body = Body::new(Full::from(frame));
+    request.body(body).expect("a request")
 }
 
 /// The routing header of the last request.

@@ -184,10 +184,12 @@ where
     let method = method(&settings.rules, head.uri.path()).map_err(unsent)?;
     let payload = collect(body).await.map_err(unsent)?;
     let options = settings.options;
-    let request = call::single_message(&payload)
-        .ok_or_else(|| Status::internal("invalid request: must be one uncompressed message"))
-        .and_then(|message| Request::new(&settings.rules, method, message, options))
-        .map_err(unsent)?;
+    let message = call::request_message(&head.headers, &payload).ok_or_else(|| {
+        unsent(Status::internal(
+            "invalid request: must be one message, uncompressed or in gzip",
+        ))
+    })?;
+    let request = Request::new(&settings.rules, method, &message, options).map_err(unsent)?;
     let reader = ResponseReader {
         rules: &settings.rules,
         method,
