@@ -52,8 +52,8 @@ impl Seen {
 
     /// Captures the logs of this thread, of all crates and levels, until the guards are dropped.
     pub(crate) fn capture(&self) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
-        // While the process has a single subscriber, the first thread that reaches an event decides whether the event is enabled.
-        // A thread of another test may have no subscriber, and would disable the event for all threads.
+        // With a second subscriber, `tracing` asks all subscribers whether an event is enabled. With a single one, the first
+        // thread that reaches the event decides for all threads, and it may be the thread of another test, without a subscriber.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

@@ -201,7 +201,7 @@ backend:
     assert_eq!(get.server_deadline(), Some(Duration::from_millis(4500)));
     let retry = get.retry().expect("a policy");
     assert_eq!((retry.max_attempts, retry.multiplier), (Some(4), 1.3));
-    // A policy that also retries UNKNOWN does not make a POST idempotent.
+    // With a policy that retries UNAVAILABLE but not UNKNOWN, even a POST counts as idempotent. This policy retries both.
     assert!(!get.is_idempotent());
     assert!(find("GetRow").is_idempotent(), "a GET");
     assert_eq!(
@@ -218,7 +218,7 @@ backend:
 }
 
 #[test]
-fn parts_that_are_not_served_are_listed_with_the_reason() {
+fn unsupported_parts_of_the_sources_are_listed_with_the_reason() {
     let set = descriptor_set();
     let contract = Contract::builder(&set)
         .service_config(
@@ -454,7 +454,8 @@ fn the_last_backend_rule_that_selects_a_method_applies() {
     }
 }
 
-/// Full names repeat the names around them, so the names of a crafted set of 200 kB would take gigabytes.
+/// A full name repeats the names of its package and of the enclosing messages. So the full names of a crafted set of 200 kB would
+/// take gigabytes.
 #[test]
 fn the_full_names_of_a_descriptor_set_are_limited() {
     let error = |package: usize, messages: usize| {

@@ -42,7 +42,7 @@ async fn no_credential_is_sent_to_an_emulator_on_another_host_that_a_variable_na
                 .unwrap_or_else(|| panic!("{name}: {output}"))
                 .to_owned()
         };
-        // Without an emulator, the default credentials of this machine are needed.
+        // An empty variable names no emulator, so the result depends on the default credentials of this machine.
         if !host.is_empty() {
             assert_eq!(reported("default: "), "built", "{host}");
         }

@@ -238,7 +238,7 @@ async fn exchange_rows(client: &Client, path: &str) -> Result<Streaming<Row>, St
     Ok(response.into_inner())
 }
 
-/// tonic panics on such details.
+/// tonic panics on a `grpc-status-details-bin` that is not base64.
 #[tokio::test(start_paused = true)]
 async fn malformed_details_are_dropped_from_the_end_of_every_kind_of_stream() {
     let (client, _) = client(contract(), |_| {

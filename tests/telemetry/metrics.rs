@@ -181,8 +181,8 @@ async fn a_fallback_is_counted_once_and_attempts_have_the_transport_as_a_label()
     assert_eq!(get(&recorded, &duration).len(), 3);
 }
 
-/// The gauges of a transport: open connections, active requests and pending requests. A snapshot has the changes since the
-/// previous one.
+/// The gauges of a transport: open connections, active requests and pending requests. A snapshot has only the changes since the
+/// previous snapshot, so `seen` has their sum.
 #[cfg(all(feature = "emulator", feature = "rest"))]
 struct Gauges {
     snapshotter: Snapshotter,

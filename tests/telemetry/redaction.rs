@@ -69,7 +69,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let conflict = client.create_api(PARENT, id, api(id)).await;
     seen.add_error(&conflict.expect_err("the API exists"));
 
-    // Each fault that leaves a call without its response.
+    // Each of these faults leaves one call without its response.
     let on = || emulator.on(Method::GET_API);
     let _failing = [
         on().fail(Status::internal("away")),

@@ -1,8 +1,8 @@
 //! Random descriptor sets of every syntax and edition, and random messages of their types, each from a seed.
 //!
 //! A set is encoded twice: unchanged, and as equivalent proto2 or proto3 files, since prost-reflect does not support editions.
-//! The set writes messages itself, without an encoder, so that they can have parts that encoders do not write: fields in any
-//! order and in pieces, unknown fields, and values that closed enums do not have.
+//! [`Set::message`] writes the bytes of a message without an encoder, so that the message can have parts that encoders do not
+//! write: fields in any order and in pieces, unknown fields, and values that closed enums do not have.
 
 mod descriptor;
 mod value;
@@ -176,7 +176,7 @@ impl Set {
         for place in 0..2 + random.below(2) {
             set.file(random, place);
         }
-        // Fields are added last, since they use types of their own file and of all files before it.
+        // Fields are added after all messages and enums, since a field can use any type of its own file and of earlier files.
         for place in 0..set.messages.len() {
             set.fields(random, place);
         }
