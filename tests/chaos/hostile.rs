@@ -1,4 +1,5 @@
-//! Hostile servers: what they must not receive. The results of their calls are in the table (`lies.rs`).
+//! Hostile servers: what the client must not send to them or read from them. The expected results of calls to such servers are
+//! in the table (`lies.rs`).
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;

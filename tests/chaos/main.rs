@@ -59,7 +59,7 @@ fn each_call_ends_in_time_with_its_expected_result_under_every_fault() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let next = left.lock().expect("whole").next();
+                    let next = left.lock().expect("not poisoned").next();
                     let Some((number, (fault, transport))) = next else {
                         return;
                     };
@@ -68,12 +68,12 @@ fn each_call_ends_in_time_with_its_expected_result_under_every_fault() {
                         .build()
                         .expect("a runtime");
                     let row = alone.block_on(run::run(fault, transport, servers.handle()));
-                    rows.lock().expect("whole").push((number, row));
+                    rows.lock().expect("not poisoned").push((number, row));
                 }
             });
         }
     });
-    let mut rows = rows.into_inner().expect("whole");
+    let mut rows = rows.into_inner().expect("not poisoned");
     rows.sort_by_key(|(number, _)| *number);
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     println!("{}", table(&rows));

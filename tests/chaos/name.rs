@@ -17,7 +17,7 @@ impl Name {
     }
 
     pub(crate) fn lead_to(&self, address: SocketAddr) {
-        *self.0.lock().expect("whole") = address;
+        *self.0.lock().expect("not poisoned") = address;
     }
 
     /// Returns the builder of a client that connects to the name. The host is `localhost`, since the client sends credentials to
@@ -25,7 +25,7 @@ impl Name {
     pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
         let name = Arc::clone(&self.0);
         let resolver = tower::service_fn(move |_: dns::Name| {
-            let address = *name.lock().expect("whole");
+            let address = *name.lock().expect("not poisoned");
             async move { Ok::<_, Infallible>(std::iter::once(address)) }
         });
         builder

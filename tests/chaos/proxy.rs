@@ -125,7 +125,7 @@ impl Proxy {
 
     /// Changes the address of new connections.
     pub(crate) fn lead_to(&self, upstream: SocketAddr) {
-        *self.shared.upstream.lock().expect("whole") = upstream;
+        *self.shared.upstream.lock().expect("not poisoned") = upstream;
     }
 
     /// Returns the number of open connections of clients.
@@ -207,7 +207,7 @@ impl Connection {
     async fn run(shared: &Shared, client: TcpStream) -> io::Result<()> {
         let mut orders = shared.orders.subscribe();
         let act = orders.borrow_and_update().new;
-        let upstream = *shared.upstream.lock().expect("whole");
+        let upstream = *shared.upstream.lock().expect("not poisoned");
         let server = TcpStream::connect(upstream).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
@@ -244,7 +244,7 @@ impl Connection {
                     }
                 }
                 read = connection.up.read(), if !full || connection.up.held.is_empty() => {
-                    // The client has closed the connection, so the held bytes are useless.
+                    // If the client has closed the connection, the held bytes are useless.
                     if read? == 0 || connection.on_bytes().await? {
                         return Ok(());
                     }

@@ -24,7 +24,7 @@ pub(crate) struct Rig {
     emulator: Emulator,
     server: Option<Server>,
     pub(crate) proxy: Proxy,
-    /// The server to which the name resolves later.
+    /// A second proxy for the same server. It plays the other server, to which the name resolves later.
     other: Option<Proxy>,
     name: Name,
     _front: Option<Front>,
@@ -36,7 +36,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Creates an api, an operation on it, and the proxies in front of them.
+    /// Starts an emulator with an api and an operation on the api, and the proxies in front of the emulator.
     pub(crate) async fn start(inject: Inject) -> Self {
         let emulator = Emulator::builder()
             .require_token(TOKEN)

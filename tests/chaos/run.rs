@@ -23,9 +23,9 @@ use crate::source::Trouble;
 pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
-/// The deadline of a call that is expected to fail.
+/// The deadline of a call that may end with DEADLINE_EXCEEDED.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(800);
-/// The deadline of a call that is expected to be answered: long enough for a busy machine.
+/// The deadline of every other call: long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How much after its deadline a call may end on a busy machine before it counts as lost.
 const SLACK: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ impl Run<'_> {
                 Ok(Ok(right)) => {
                     let expected = right && !matches!(outcome, Outcome::Refused(_));
                     self.wrong_unless(expected, || {
-                        format!("call {kind} was answered, with the right content: {right}")
+                        format!("call {kind} was answered (right content: {right}), expected {outcome:?}")
                     });
                 }
                 Ok(Err(error)) => {

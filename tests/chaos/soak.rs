@@ -85,7 +85,9 @@ struct Ended {
 struct Beyond {
     server: Server,
     fronts: Vec<Front>,
+    /// For the client over gRPC. It leads to the server and to each front in turn.
     grpc: Proxy,
+    /// For the clients over REST and with the fallback. It always leads to the server.
     both: Proxy,
 }
 
@@ -181,7 +183,7 @@ impl Beyond {
             .expect("valid")
     }
 
-    /// Changes the faults and the gRPC server behind the proxies. Never ends.
+    /// Changes the faults of both proxies, and the server behind the proxy `grpc`. Never ends.
     async fn trouble(&self) {
         let servers = [self.server.address()].into_iter();
         let servers = servers.chain(self.fronts.iter().map(|front| front.address));

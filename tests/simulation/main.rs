@@ -63,18 +63,18 @@ fn in_a_week_of_failures_each_call_ends_in_time_and_each_wait_has_its_result() {
         for _ in 0..at_once {
             scope.spawn(|| {
                 loop {
-                    let next = left.lock().expect("whole").next();
+                    let next = left.lock().expect("not poisoned").next();
                     let Some((fault, seed)) = next else {
                         return;
                     };
                     let ended = catch_unwind(AssertUnwindSafe(|| simulate(fault, seed)));
                     let ended = ended.unwrap_or_else(|_| Done::panicked(fault, seed));
-                    done.lock().expect("whole").push(ended);
+                    done.lock().expect("not poisoned").push(ended);
                 }
             });
         }
     });
-    let done = done.into_inner().expect("whole");
+    let done = done.into_inner().expect("not poisoned");
     let (rows, minutes) = report(&done, began.elapsed());
     if only.is_none() && seeds >= SEEDS {
         assert!(minutes >= 10_000, "only {minutes} minutes were simulated");

@@ -26,7 +26,7 @@ pub(crate) struct Server(Rc<RefCell<State>>);
 #[derive(Default)]
 struct State {
     emulator: Option<(Emulator, Instant)>,
-    /// The received creates by resource name, each as the number of the emulator that received it, and the time.
+    /// The received creates by resource name. Each create has the number of the emulator that received it, and its time.
     creates: BTreeMap<String, Vec<(usize, Duration)>>,
     emulators: usize,
     /// Number of creates that were received.
