@@ -101,8 +101,8 @@ pub(crate) fn run(data: &[u8]) {
         });
         let again =
             again.unwrap_or_else(|error| panic!("{name} cannot be read again, {error}: {text}"));
-        // An empty `Any` is read as an absent one: the service writes it with that meaning. Of an `Any` with invalid content,
-        // the valid parts are read.
+        // The text may change in two cases. Of an `Any` with invalid content, only the valid parts are read. An empty `Any` is
+        // read as an absent one, because the service writes an empty `Any` with that meaning.
         let empty = !options.strict && text.contains("{}");
         assert!(
             again.same || any || empty,

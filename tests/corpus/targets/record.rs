@@ -137,7 +137,7 @@ fn filled(mut json: Value) -> Value {
     json
 }
 
-/// Checks that a request without a call has an error body.
+/// Checks the response to a request that did not become a call: it has an error status and a matching body.
 fn refusal(reply: Response<Body>) {
     let status = reply.status();
     assert!(
