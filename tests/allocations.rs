@@ -1,5 +1,6 @@
-//! The allocations of a call: one box for the whole stack, one for a user's transport, and one for each layer of the user. This
-//! file has no other test, because the counter is the allocator of the process.
+//! The allocations of a call: one box for the whole stack, one for a user's transport, and one for each layer of the user. If
+//! the user has attempt layers, each attempt needs another box. This file has no other test, because the counter is the
+//! allocator of the process.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

@@ -162,7 +162,7 @@ class Services(unittest.TestCase):
             self.assertEqual(call.header("x-goog-request-params"), [self.service.get_routing])
             self.assertIsNotNone(call.remaining)
             self.assertLessEqual(call.remaining, self.service.get_timeout)
-            # Far more than the time that the call needs.
+            # The call needs far less than half of its timeout.
             self.assertGreater(call.remaining, self.service.get_timeout / 2)
 
     @over()

@@ -187,7 +187,7 @@ class Words(unittest.TestCase):
 
 
 def comment_words(path):
-    """Returns the words of the comments, without names and paths."""
+    """Returns the words of the comments, without tokens that contain a slash, such as resource names and paths."""
     comments = re.findall(r"^\s*//(.*)$", path.read_text(), re.MULTILINE)
     tokens = [token for token in " ".join(comments).split() if "/" not in token]
     return re.findall(r"[a-z0-9_']+", " ".join(tokens).lower())
