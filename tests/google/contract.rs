@@ -600,6 +600,23 @@ fn the_default_host_is_that_of_the_main_service_and_not_of_a_mixin() {
 }
 
 #[test]
+fn an_empty_name_of_a_service_configuration_counts_as_unset() {
+    let set = descriptor_set();
+    let builder = Contract::builder(&set).service_config("name: ''");
+    let host = |builder: ContractBuilder<'_>| {
+        let contract = builder.build().expect("valid sources");
+        contract.default_host().map(str::to_owned)
+    };
+    assert_eq!(
+        host(builder.clone()).as_deref(),
+        Some("tables.googleapis.com")
+    );
+    let builder = builder.service_config("name: first.test");
+    let builder = builder.service_config(r#"{"name": ""}"#);
+    assert_eq!(host(builder).as_deref(), Some("first.test"));
+}
+
+#[test]
 fn an_invalid_descriptor_set_or_service_is_one_error() {
     let error = |set: &[u8]| {
         Contract::builder(set)

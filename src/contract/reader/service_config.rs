@@ -35,9 +35,9 @@ impl ServiceConfig {
 
     fn add(&mut self, config: &Json) -> Result<(), String> {
         let mut object = Object::read(config, "service configuration")?;
-        if let Some(name) = object.text("name")? {
-            self.name = Some(name.to_owned());
-        }
+        // An empty name is the default value of the field.
+        let name = object.text("name")?.filter(|name| !name.is_empty());
+        self.name = name.map(str::to_owned).or(self.name.take());
         if let Some(http) = object.get("http") {
             let mut http = Object::read(http, object.place("http"))?;
             for (place, rule) in http.list("rules")? {
