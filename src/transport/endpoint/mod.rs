@@ -112,6 +112,9 @@ impl EndpointSettings<'_> {
         };
         // Also check the host name of the service, which may be too long.
         let host = self.service().map(|service| format!("{service}.{domain}"));
+        if host.is_some() {
+            self.check_host()?;
+        }
         check_domain(&domain)
             .and_then(|()| host.map_or(Ok(()), |host| check_domain(&host)))
             .map_err(|fault| invalid(setting, &domain, fault))?;
@@ -121,6 +124,12 @@ impl EndpointSettings<'_> {
     /// Returns the first part of the host, such as `apigateway`, if the host is below [`DEFAULT_UNIVERSE`].
     fn service(&self) -> Option<&str> {
         self.host?.strip_suffix(DEFAULT_UNIVERSE)?.strip_suffix('.')
+    }
+
+    /// Checks the host itself, so that the error of an invalid host does not name the universe domain.
+    fn check_host(&self) -> Result<(), Error> {
+        self.host
+            .map_or(Ok(()), |host| parse("default_host", host).map(drop))
     }
 
     /// Returns the address in the variable of the emulator, if the variable is set.
@@ -156,6 +165,7 @@ impl EndpointSettings<'_> {
                 "missing `endpoint`: the contract has no default host; set an address, even with `transport_service`",
             ));
         };
+        self.check_host()?;
         // The names follow Google's discovery documents.
         match (uses_mtls, self.service()) {
             (false, Some(service)) => {

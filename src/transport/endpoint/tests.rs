@@ -235,6 +235,25 @@ fn a_universe_must_be_a_domain() {
 }
 
 #[test]
+fn the_error_of_an_invalid_host_of_a_contract_does_not_name_the_universe_domain() {
+    for universe_domain in [None, Some("u.test")] {
+        for identity in [false, true] {
+            let settings = EndpointSettings {
+                host: Some("*.googleapis.com"),
+                universe_domain,
+                identity,
+                ..API_GATEWAY
+            };
+            let error = resolve(settings, &[]).expect_err("an invalid host");
+            assert!(
+                error.starts_with("invalid `default_host` \"*.googleapis.com\": "),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_client_certificate_selects_the_endpoint_for_mutual_tls_as_in_googles_clients() {
     let (usual, mtls) = (
         "https://apigateway.googleapis.com/",
