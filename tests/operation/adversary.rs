@@ -1,5 +1,5 @@
-//! Waits under adverse conditions: foreign code panics or blocks, other waits have other settings, and the settings of a dropped
-//! wait change before it continues.
+//! Waits under adverse conditions: foreign code panics or blocks, other waits have other settings, and the settings of an
+//! operation change between a wait that was dropped and the next wait.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};

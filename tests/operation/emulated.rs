@@ -127,8 +127,7 @@ async fn an_update_that_failed_and_expired_is_not_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_not_found_after_the_start_is_retried_and_a_missing_target_proves_that_an_expired_delete_succeeded()
- {
+async fn not_found_within_the_grace_is_retried_and_a_missing_target_proves_the_end_of_a_delete() {
     each_way(async |emulator, client| {
         let lag = emulator.on(Method::GET_OPERATION).not_found_for(secs(5));
         assert_eq!(created(&client).await.name, API);
@@ -169,7 +168,7 @@ async fn a_failure_has_the_status_and_the_diagnostics_of_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_with_code_0_is_a_failure_and_a_missing_result_is_probed() {
+async fn an_error_with_code_0_is_a_failure_and_a_missing_result_leads_to_a_probe_of_the_target() {
     let name = format!("{PARENT}/operations/operation-00000001");
     let code_0 = Message {
         name: name.clone(),
@@ -283,7 +282,7 @@ async fn cancel_reports_the_outcome_of_each_cancel_behavior() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
+async fn each_of_many_waits_of_a_watcher_returns_its_own_outcome() {
     each_way(async |emulator, client| {
         let watcher = client.watcher();
         let fails = OperationPlan::default().fails(Status::internal("broken"));

@@ -413,7 +413,7 @@ struct Run<R> {
     over: Option<Instant>,
     /// Number of polls before the operation was last resumed from its handle.
     polls_before: usize,
-    /// Number of waits that were dropped or that panicked.
+    /// Number of waits that were dropped or that panicked, and of manual polls that panicked.
     given_up: usize,
     /// Number of requests to cancel that the steps sent.
     cancel_requests: usize,
@@ -495,7 +495,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 }
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
-    /// Sets `over` for a wait that begins, or continues, within the time `after`.
+    /// Sets `over` for a wait that begins or continues now, or at the latest after the time `after`.
     fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;

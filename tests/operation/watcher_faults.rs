@@ -234,7 +234,8 @@ async fn an_endless_listing_is_stopped_and_due_operations_are_polled_meanwhile()
         for result in join_all(waits).await {
             assert_eq!(result.expect("it was polled"), active());
         }
-        // The bound is one delay, the time for the listing, and two calls for each operation at 20 calls per second.
+        // The bound is one delay, the five seconds that due polls are postponed for the listing, and one page and one poll for
+        // each operation, at 20 calls per second.
         assert!(began.elapsed() < secs(17), "{:?}", began.elapsed());
         let pages = listings.load(Ordering::SeqCst);
         assert!(pages <= most, "{pages} pages");
@@ -825,7 +826,7 @@ async fn a_wait_that_is_polled_again_after_its_end_returns_the_same_result() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_names_the_last_poll_if_that_hung() {
+async fn a_timeout_reports_a_hung_last_poll_as_its_last_failure() {
     let client = client(async |_, _| std::future::pending().await);
     let watcher = client
         .watcher()
