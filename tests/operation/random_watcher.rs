@@ -898,8 +898,8 @@ fn other_locations_caused_no_delay(
     if script.location != 0 || script.forgotten.is_some() || world.plan.rate < 20.0 {
         return Ok(());
     }
-    // The bound is a delay with its jitter, plus six seconds: a listing postpones a due poll by five seconds at most, and then the
-    // target may have to be read.
+    // The bound is a delay with its jitter, plus six seconds: a listing postpones a due poll by five seconds at most, and then
+    // the target may have to be read.
     let seen = script.ends.max(*began) + wait.max.max(wait.initial) * 5 / 4 + 6000 + world.skew;
     if seen > began + wait.total || result.is_none() {
         return Ok(());
