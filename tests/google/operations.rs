@@ -390,7 +390,7 @@ async fn operations_are_read_listed_and_deleted_by_names_of_the_service() {
 }
 
 #[tokio::test]
-async fn the_server_waits_for_less_time_than_the_call_may_take() {
+async fn the_timeout_of_wait_operation_is_shorter_than_that_of_its_call() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let transport = tower::service_fn(move |request: GrpcRequest| {

@@ -211,7 +211,7 @@ async fn the_span_of_a_wait_has_the_code_of_an_operation_that_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_a_drop() {
+async fn the_span_of_a_wait_has_the_last_state_after_a_timeout_and_the_outcome_after_a_drop() {
     let recorder = SpanRecorder::default();
     let _guard = recorder.listen();
     let (client, mut server) = mock_client(|it| it);

@@ -390,9 +390,9 @@ impl Set {
         let label = match label {
             // A required message that contains itself would never end.
             Label::Required if is_message => Label::Once,
-            // Python does not read null as a value of such a map or list.
+            // Python does not read null in a map or list of `NullValue`.
             Label::Map(_) | Label::Many if kind == Kind::NullValue => Label::Once,
-            // protoc requires zero as the first value of the enum.
+            // protoc requires zero as the first value of an enum that is the value of a map.
             Label::Map(_) if matches!(kind, Kind::Enum(of) if self.enums[of].values[0].1 != 0) => {
                 Label::Once
             }
