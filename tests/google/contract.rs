@@ -201,7 +201,7 @@ backend:
     assert_eq!(get.server_deadline(), Some(Duration::from_millis(4500)));
     let retry = get.retry().expect("a policy");
     assert_eq!((retry.max_attempts, retry.multiplier), (Some(4), 1.3));
-    // A POST of this service counts as idempotent only if its policy retries UNAVAILABLE but not UNKNOWN. This policy retries both.
+    // A POST of this service is idempotent only if its policy retries UNAVAILABLE but not UNKNOWN. This policy retries both.
     assert!(!get.is_idempotent());
     assert!(find("GetRow").is_idempotent(), "a GET");
     assert_eq!(
