@@ -123,7 +123,7 @@ impl Proxy {
         self.shared.orders.send_replace(orders);
     }
 
-    /// Changes the address of new connections.
+    /// Changes the server to which new connections are forwarded.
     pub(crate) fn lead_to(&self, upstream: SocketAddr) {
         *self.shared.upstream.lock().expect("not poisoned") = upstream;
     }
@@ -259,7 +259,7 @@ impl Connection {
         }
     }
 
-    /// Handles an order. Returns true if the connection ends, as `on_bytes` does.
+    /// Handles an order. Like `on_bytes`, returns true if the connection ends.
     async fn begin(&mut self) -> io::Result<bool> {
         (self.up.passed, self.down.passed) = (0, 0);
         self.due = None;

@@ -14,7 +14,8 @@ use crate::fault::HALF_OPEN;
 use crate::proxy::Proxy;
 use crate::run::{API, PARENT};
 
-/// Calls in flight when the path goes silent get no answer. Calls that begin after the silence was noticed get one.
+/// Calls that begin before the client notices the silence get no answer. Calls that begin later get one. The client notices it
+/// within two seconds; the test waits for three.
 #[test]
 fn calls_after_two_seconds_of_silence_are_answered_over_another_connection() {
     let _alone = alone();
@@ -39,7 +40,7 @@ async fn silence() {
     let (early, late) = (within(4), within(10));
     let early = tokio::spawn(async move { join_all((0..64).map(|_| early.get_api(API))).await });
     tokio::time::sleep(Duration::from_millis(3000)).await;
-    // After a pause of the whole process, the first of these calls may begin before the client has noticed the silence.
+    // If the machine suspended the process meanwhile, the first wave may begin before the client has noticed the silence.
     let mut waves = 0;
     loop {
         let late = join_all((0..64).map(|_| late.get_api(API))).await;

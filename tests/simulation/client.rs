@@ -20,11 +20,11 @@ use crate::server::{API, PARENT};
 
 /// Maximum time of each call except a create.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Maximum time of a create, as in the service's configuration. This is long enough for pings to detect a dead connection. So a
-/// client that then sends the create again, which is wrong, has the time to do so.
+/// Maximum time of a create, as in the service's configuration. This is long enough for pings to detect a dead connection. So the
+/// test would notice a client that wrongly sends the create again.
 const CREATE: Duration = Duration::from_secs(60);
 /// How much after its maximum time a call may end.
-const TICK: Duration = Duration::from_millis(5);
+const SLACK: Duration = Duration::from_millis(5);
 
 /// Time after a fault in which a call may use a connection that the fault has broken: an HTTP/1.1 connection without data is closed
 /// after 90 to 180 idle seconds.
@@ -155,7 +155,7 @@ impl Client {
         let mut row = self.row.borrow_mut();
         row.calls += 1;
         let what = || format!("call {kind} {id}");
-        row.wrong_if(took > deadline + TICK, || {
+        row.wrong_if(took > deadline + SLACK, || {
             format!("{} took {took:?}", what())
         });
         match ended {

@@ -62,7 +62,7 @@ impl Fault {
             Hold => "messages are held for 1 s to 3 min, then all arrive at once",
             LongTail => "exponential latencies of at most 30 s, with a mean of 1.5 to 6 s",
             Restart => {
-                "the server's tasks are dropped, with or without a FIN; it is back after 0 s to 3 min"
+                "the server's tasks are dropped, with or without a FIN; it is back after 1 s to 3 min"
             }
             Loss => "the same, and the server has lost its state",
             Mix => "two of these at a time, except for the loss of state",
