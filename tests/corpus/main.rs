@@ -1,4 +1,4 @@
-//! Replays the inputs of `tests/corpus` through the fuzz targets.
+//! Replays the inputs of `tests/corpus` through the fuzz targets, except those of `document`, which `tests/config_check` replays.
 
 #![cfg(feature = "rest")]
 

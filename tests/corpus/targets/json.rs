@@ -14,7 +14,7 @@ type Judge = fn(&[u8], &[u8]) -> Result<bool, String>;
 /// The name of a message, and a function that decodes two wire forms with prost and returns true if they are equal.
 type Type = (&'static str, Option<Judge>);
 
-/// The messages for the first byte, from `A`.
+/// The messages. The first byte `A` selects the first message.
 const TYPES: [Type; 20] = [
     ("google.longrunning.Operation", None),
     (

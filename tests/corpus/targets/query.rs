@@ -9,7 +9,7 @@ use apigateway_grpc::transcode::Rules;
 use super::fixture;
 use super::record::round;
 
-/// The routes for the first byte, from `A`: the path, the gRPC path, and the request's message.
+/// The routes, each with its path, its gRPC path, and the message of its request. The first byte `A` selects the first route.
 const ROUTES: [(&str, &str, &str); 8] = [
     (
         "/v1/projects/p/locations/l/apis",

@@ -132,7 +132,7 @@ fn client(script: &Script, call: Call) {
     }
 }
 
-/// Makes a call over a transport. Returns the text of the message, empty if it has none, or the status.
+/// Makes a call over a transport. Returns the JSON of the message, or an empty string if it has no JSON form, or the status.
 fn ask<S>(service: S, call: Call) -> Result<String, Status>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Status>,

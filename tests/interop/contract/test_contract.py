@@ -324,7 +324,7 @@ def last(rules, method):
 
 
 class MethodFacts(unittest.TestCase):
-    """apigateway_method_facts.json against the names of the protos."""
+    """apigateway_method_facts.json against the names of the methods in the protos."""
 
     def setUp(self):
         self.facts = load(PROTO / "apigateway_method_facts.json")
