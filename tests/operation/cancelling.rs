@@ -84,8 +84,9 @@ async fn a_cancel_request_that_is_too_late_leads_to_a_poll() {
     }
 }
 
-/// The answer to the first poll asks for a delay beyond the total timeout, so the next poll of the wait would be its last one. A
-/// request to cancel that comes too late (NOT_FOUND) changes this: the wait polls at once, and continues with the usual delays.
+/// The answer to the first poll asks for a delay beyond the total timeout, so the wait plans only one more poll, at its total
+/// timeout. Then the server answers a request to cancel with NOT_FOUND, so the wait polls at once. The operation is still
+/// running, and the wait continues with the usual delays.
 #[tokio::test(start_paused = true)]
 async fn a_wait_continues_after_the_poll_that_follows_a_late_cancel_request() {
     let busy = || {

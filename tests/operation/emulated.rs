@@ -21,7 +21,7 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Runs a test with an emulator and its client, over each transport. A create takes half a minute.
+/// Runs a test with an emulator and its client, over each transport. Every operation runs for half a minute.
 async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
     for way in WAYS {
         let emulator = Emulator::builder().operation_time(secs(30)).build();

@@ -1,5 +1,6 @@
-//! Single operations on random schedules, with a paused clock. The server answers in every way, delays, hangs and panics.
-//! Waits are dropped at any await, and other methods of the operation are called between two waits.
+//! Random sequences of calls, answers and drops for a single operation, with a paused clock. Each sequence is called a
+//! schedule here. The server answers in every way, delays, hangs and panics. Waits are dropped at any await, and other methods
+//! of the operation are called between two waits.
 //!
 //! `PROPTEST_CASES` sets the number of schedules. The invariants are those of DESIGN.md, "Operations".
 
@@ -93,7 +94,7 @@ enum Last {
     DropWatch(Duration),
 }
 
-/// One random schedule.
+/// One random schedule: the settings of the operation, the server's answers, and the steps of the caller.
 #[derive(Clone, Debug)]
 struct Case {
     verb: &'static str,
@@ -402,7 +403,7 @@ impl Server {
 /// The outcome of the operation in a case, as the first wait or `cancel` reported it; `None` if none did.
 type End<R> = Option<Result<R, OperationError>>;
 
-/// The state of a running schedule.
+/// The state of a schedule while it is run.
 struct Run<R> {
     case: Arc<Case>,
     server: Server,
@@ -495,7 +496,7 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 }
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
-    /// Sets `over` for a wait that begins or continues now, or at the latest after the time `after`.
+    /// Sets `over` for a wait that begins or continues within the time `after`.
     fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;
@@ -576,7 +577,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
         let Some(ended) = ended.await.ok().and_then(Result::ok) else {
             self.given_up += 1;
-            // This `cancel` may have been dropped before its wait began. If no wait began before it, `over` stays `None`.
+            // It is unknown whether this `cancel` was dropped before or during its wait. `over` is kept only if an earlier wait
+            // had set it.
             self.over = before.and(self.over);
             return None;
         };

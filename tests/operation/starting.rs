@@ -111,7 +111,7 @@ async fn a_failed_start_a_failed_operation_and_a_failed_poll_are_three_errors() 
     .await;
 }
 
-/// Returns a list of operations: a create of another api, a delete of ours, and this one.
+/// Returns a list of three operations: a create of another api, a delete of our api, and the operation `ours`.
 fn listed(ours: Message) -> Line {
     let other = OperationMetadata {
         target: format!("{PARENT}/apis/b"),
@@ -192,13 +192,13 @@ async fn a_conflict_with_a_resource_of_another_client_is_returned() {
     each_way(|| vec![lost(), conflict(), forbidden()], refused).await;
 }
 
-/// An operation on our target in the list of a case: its id, its verb, its start (seconds after the call, on the server's
-/// clock), and its state.
+/// One listed operation, whose target is our api: its id, its verb, its start (seconds after the call, on the server's clock),
+/// and its state.
 type Listed = (&'static str, &'static str, i64, fn() -> Message);
 
 /// Answers a create and the search for its operation. The first response is lost, and the retry, two seconds later,
-/// conflicts with the resource. The pages list these operations. The server's clock is `skew` seconds ahead of ours, and
-/// its lists have a `date` if `dated`.
+/// conflicts with the resource. The pages list these operations. The server's clock is `skew` seconds ahead of ours. If
+/// `dated` is true, the responses to list calls have a `date` header.
 async fn lose_and_list(server: &mut Server, pages: &[&[Listed]], skew: i64, dated: bool) {
     let (began_at, start) = (Instant::now(), SystemTime::now());
     let after = |seconds: i64| moved(start, skew + seconds);

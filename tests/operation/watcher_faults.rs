@@ -234,8 +234,8 @@ async fn an_endless_listing_is_stopped_and_due_operations_are_polled_meanwhile()
         for result in join_all(waits).await {
             assert_eq!(result.expect("it was polled"), active());
         }
-        // The bound is one delay, the five seconds that due polls are postponed for the listing, and one page and one poll for
-        // each operation, at 20 calls per second.
+        // The bound is one delay, the five seconds by which the listing postpones due polls, and 200 calls at 20 per second: 100
+        // polls, and as many pages, since polls and pages alternate.
         assert!(began.elapsed() < secs(17), "{:?}", began.elapsed());
         let pages = listings.load(Ordering::SeqCst);
         assert!(pages <= most, "{pages} pages");
@@ -553,7 +553,7 @@ async fn hung_locations_do_not_delay_a_healthy_one() {
             })
         });
         let took = took.await;
-        // The bound is its delay and one call for each location, at 20 calls per second.
+        // The bound is the delay of the healthy operation and one call for each hung location, at 20 calls per second.
         assert!(
             took < secs(2) + Duration::from_millis(50) * locations as u32,
             "{took:?}"

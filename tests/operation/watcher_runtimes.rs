@@ -193,7 +193,8 @@ fn another_runtime_takes_over_when_one_ends() {
             let watcher = client.watcher();
             let (first, second) = (runtime(), runtime());
             let entered = first.enter();
-            // A poll that ended with its runtime is repeated at once, not after its timeout, which would be too late for the test.
+            // The poll timeout is longer than the test may take. So the test passes only if a poll whose runtime ended is
+            // repeated at once.
             let patient = schedule().poll_timeout(Duration::from_secs(3000));
             let patient = patient.expect("valid");
             let polled = wait_with(&watcher, &client, patient);
