@@ -66,10 +66,8 @@ where
             return Either::Right(self.inner.call(request));
         };
         call.deadline = Some(deadline);
-        let is_stream = call
-            .method
-            .as_ref()
-            .is_some_and(|method| method.server_streaming);
+        // Only the response of a unary call of the contract is read to its end before it is returned.
+        let is_stream = !call.is_unary();
         let sleep = tokio::time::sleep_until(deadline);
         Either::Left(DeadlineFuture {
             call: self.inner.call(request),
@@ -90,7 +88,7 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         timeout: Duration,
-        // True if the response is a stream of messages.
+        // True if the response is returned before its end.
         is_stream: bool,
         phase: Phase,
     }
@@ -120,7 +118,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
     }
 }
 
-/// The body of a stream of messages, which ends at the deadline of its call.
+/// The body of a response that is returned before its end. It ends at the deadline of its call.
 struct DeadlineBody {
     body: Body,
     sleep: Pin<Box<Sleep>>,
@@ -149,7 +147,7 @@ impl http_body::Body for DeadlineBody {
         if self.sleep.as_mut().poll(cx).is_pending() {
             return Pin::new(&mut self.body).poll_frame(cx);
         }
-        let text = format!("the stream did not end within {:?}", self.timeout);
+        let text = format!("the response did not end within {:?}", self.timeout);
         Poll::Ready(Some(Err(Status::deadline_exceeded(text))))
     }
 

@@ -147,6 +147,25 @@ async fn a_server_stream_ends_at_its_deadline_and_has_none_by_default() {
     assert!(!timeout(&log));
 }
 
+/// The server sends the head of each response, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_at_its_deadline_whatever_its_requests_and_its_method_are() {
+    let (client, _) = client(contract(), |_| Ok(response(Vec::new(), true)));
+    let options = CallOptions::default().timeout(Duration::from_secs(3));
+    let stack = client.with_options(options).stack();
+    for method in ["tables.v1.Tables/WriteRows", "other.v1.Other/Method"] {
+        let rows = ["a", "b"].map(|text| Row { text: text.into() });
+        let request = tonic::Request::new(futures_util::stream::iter(rows));
+        let mut grpc = tonic::client::Grpc::new(stack.clone());
+        grpc.ready().await.expect("always ready");
+        let path = format!("/{method}").parse().expect("a path");
+        let call = grpc.client_streaming(request, path, ProstCodec::<Row, Row>::default());
+        let ended = tokio::time::timeout(Duration::from_secs(60), call).await;
+        let status = ended.expect("the call has a timeout").expect_err(method);
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{method}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_stream_ends_at_its_deadline_even_if_messages_are_always_ready() {
     let (client, _) = client(contract(), |_| {
