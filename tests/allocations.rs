@@ -131,9 +131,13 @@ async fn a_call_boxes_one_future_and_one_more_for_each_layer_of_the_user() {
     );
     assert_eq!(boxed, 1, "one box when the call begins");
     // Four boxes are for the four layers. The fifth is for the attempt, which needs a box only if the user has attempt layers.
-    assert_eq!(within_layers, within + 5, "one box for each layer");
-    // Five allocations are the response of the transport above, and one is the box around the transport. The rest are the
-    // bodies, their headers, the routing value and the context of the call. None of them is a future of a layer.
+    assert_eq!(
+        within_layers,
+        within + 5,
+        "one box for each layer, and one for the attempt"
+    );
+    // Five allocations are the response of `Transport`, and one is the box around the transport. The rest are the bodies, their
+    // headers, the routing value and the context of the call. None of them is a future of a layer.
     assert!(within <= 26, "{within} allocations within a call");
     println!("allocations in a call over the stack: {boxed} box + {within}");
 }

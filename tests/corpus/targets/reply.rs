@@ -185,7 +185,9 @@ fn stream(script: &Script, method: &str) {
                 assert_eq!(prefix[1..], length.to_be_bytes());
             }
             Ok(Err(frame)) => {
-                let trailers = frame.into_trailers().expect("nothing else is left");
+                let trailers = frame
+                    .into_trailers()
+                    .expect("a frame without data has trailers");
                 assert_eq!(trailers["grpc-status"], "0");
                 ended = true;
             }
