@@ -270,7 +270,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         Outcome::Refused(GONE),
     ),
     Fault::line(
-        "page of a gateway",
+        "bad gateway page",
         "a page of HTML with 502, whatever is asked",
         anew(Act::Answer(BAD_GATEWAY)),
         Outcome::Refused(GONE),

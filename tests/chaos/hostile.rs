@@ -36,7 +36,7 @@ fn client(endpoint: &str, transport: Transport) -> ApiGateway {
         .expect("valid")
 }
 
-/// Runs the servers on threads of their own, so that their logs are not the client's.
+/// Returns a runtime with threads for the servers. `Seen` captures only the logs of the client's thread.
 fn beyond() -> &'static Runtime {
     static BEYOND: OnceLock<Runtime> = OnceLock::new();
     BEYOND.get_or_init(crate::servers)
@@ -126,7 +126,7 @@ async fn no_credential_follows_a_redirect_over_any_transport() {
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn a_server_that_drops_tls_gets_no_data() {
+async fn a_server_that_drops_tls_gets_no_request() {
     let seen = Seen::default();
     let _capturing = seen.capture();
     // A protocol_version alert, a ServerHello of TLS 1.0, and plaintext HTTP.

@@ -12,7 +12,7 @@ pub(crate) struct Row {
     pub(crate) calls: usize,
     /// Number of calls that ended in an error.
     pub(crate) failed: usize,
-    /// Number of calls with an unexpected result: another message, another error, another time.
+    /// Number of calls with an unexpected message or error.
     pub(crate) wrong: usize,
     /// Number of calls that did not end.
     pub(crate) lost: usize,

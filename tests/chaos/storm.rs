@@ -33,18 +33,21 @@ static STORMS: [(usize, Fault); 3] = [
         1,
         storm(
             "GOAWAY storm, 1 call",
-            "GOAWAY on a connection after 300 ms, 1 call at once",
+            "GOAWAY on a connection after 300 ms, 1 concurrent call",
         ),
     ),
     (
         100,
-        storm("GOAWAY storm, 100 calls", "the same with 100 calls at once"),
+        storm(
+            "GOAWAY storm, 100 calls",
+            "the same with 100 concurrent calls",
+        ),
     ),
     (
         1000,
         storm(
             "GOAWAY storm, 1,000 calls",
-            "the same with 1,000 calls at once",
+            "the same with 1,000 concurrent calls",
         ),
     ),
 ];
@@ -134,7 +137,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
             }
         }
     }
-    // The emulator received one create before.
+    // `start` made one create of its own.
     let creates = emulator.call_count(Method::CREATE_API) - 1;
     row.complain_if(
         creates != made,

@@ -20,8 +20,8 @@ use crate::server::{API, PARENT};
 
 /// Maximum time of each call except a create.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Maximum time of a create, as in the service's configuration. This is long enough for pings to detect a dead connection. So the
-/// test would notice a client that wrongly sends the create again.
+/// Maximum time of a create, as in the service's configuration. Pings detect a dead connection within this time, when the create
+/// could still be sent again. So the test notices a client that wrongly does so.
 const CREATE: Duration = Duration::from_secs(60);
 /// How much after its maximum time a call may end.
 const SLACK: Duration = Duration::from_millis(5);

@@ -162,7 +162,7 @@ impl Plan {
     pub(crate) fn follow(&mut self, sim: &mut Sim<'_>, server: &Server) -> bool {
         let mut bad = self.active > 0;
         while let Some((_, step)) = self.next.filter(|(at, _)| *at <= sim.elapsed()) {
-            step.take(sim, server);
+            step.apply(sim, server);
             step.cut();
             match step {
                 Step::Begin(..) => self.active += 1,
@@ -194,7 +194,7 @@ impl Step {
         }
     }
 
-    fn take(self, sim: &mut Sim<'_>, server: &Server) {
+    fn apply(self, sim: &mut Sim<'_>, server: &Server) {
         match self {
             Self::Begin(Partition, _) => sim.partition(CLIENT, SERVER),
             Self::Begin(NothingToServer, _) => sim.partition_oneway(CLIENT, SERVER),
