@@ -101,7 +101,7 @@ class Server:
         def serve(request, context):
             metadata = [(item.key, item.value) for item in context.invocation_metadata()]
             remaining = context.time_remaining()
-            # grpcio reports 2^63 nanoseconds and more if there is no deadline.
+            # Without a deadline, grpcio reports about 2^63 nanoseconds or more.
             remaining = None if remaining is None or remaining > 10**9 else remaining
             with self._lock:
                 self._received.append(Received(path, request, metadata, remaining))

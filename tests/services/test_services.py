@@ -172,7 +172,7 @@ class Services(unittest.TestCase):
         self.assertEqual(self.paths(), [self.service.get] * 2)
 
     @over()
-    def test_a_call_is_not_retried_after_another_code(self):
+    def test_a_call_is_not_retried_after_a_code_outside_the_policy(self):
         self.server.answer(self.service.get, Refusal(grpc.StatusCode.PERMISSION_DENIED))
         self.assertEqual(self.client("get", self.service.resource), {"code": "PermissionDenied"})
 
