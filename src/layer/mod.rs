@@ -50,9 +50,10 @@
 //! include users' transports.
 //!
 //! The duration follows OpenTelemetry's semantic conventions 1.45. A call whose future is dropped is recorded as CANCELLED, as
-//! in gRPC's own metrics. For a method that is not in the contract, `rpc.method` is `_OTHER`, and attempts are not counted:
-//! such a call is sent only once, or twice if the server rejects its credentials and they can be refreshed. For a method
-//! that streams its requests, attempts are not counted either.
+//! in gRPC's own metrics. A call that streams its responses is recorded when its first message arrives, or when its head
+//! arrives if it streams its requests, too; a later failure of the stream is not recorded. For a method that is not in the
+//! contract, `rpc.method` is `_OTHER`, and attempts are not counted: such a call is sent only once, or twice if the server
+//! rejects its credentials and they can be refreshed. For a method that streams its requests, attempts are not counted either.
 
 #[cfg(feature = "auth")]
 pub mod auth;
