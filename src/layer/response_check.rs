@@ -243,7 +243,7 @@ impl StreamReader {
         let Some(reader) = this.take() else {
             return Poll::Pending;
         };
-        let StreamReader {
+        let Self {
             head,
             mut body,
             mut buffer,
