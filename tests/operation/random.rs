@@ -1,8 +1,8 @@
-//! Random sequences of calls, answers and drops for a single operation, with a paused clock. Each sequence is called a
-//! schedule here. The server answers in every way, delays, hangs and panics. Waits are dropped at any await, and other methods
-//! of the operation are called between two waits.
+//! Random scenarios of a single operation, with a paused clock. A scenario is a sequence of calls, answers and drops. The server
+//! answers in every way, delays, hangs and panics. Waits are dropped at any await, and other methods of the operation are called
+//! between two waits.
 //!
-//! `PROPTEST_CASES` sets the number of schedules. The invariants are those of DESIGN.md, "Operations".
+//! `PROPTEST_CASES` sets the number of scenarios. The invariants are those of DESIGN.md, "Operations".
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -94,7 +94,7 @@ enum Last {
     DropWatch(Duration),
 }
 
-/// One random schedule: the settings of the operation, the server's answers, and the steps of the caller.
+/// One random scenario: the settings of the operation, the server's answers, and the steps of the caller.
 #[derive(Clone, Debug)]
 struct Case {
     verb: &'static str,
@@ -403,7 +403,7 @@ impl Server {
 /// The outcome of the operation in a case, as the first wait or `cancel` reported it; `None` if none did.
 type End<R> = Option<Result<R, OperationError>>;
 
-/// The state of a schedule while it is run.
+/// The state of a scenario while it is run.
 struct Run<R> {
     case: Arc<Case>,
     server: Server,

@@ -1,7 +1,7 @@
-//! The invariants of a watcher on random schedules, with a paused clock. The server answers late, stale or never, fails,
+//! The invariants of a watcher in random scenarios, with a paused clock. The server answers late, stale or never, fails,
 //! panics and forgets operations. Waits begin, end and are dropped at any time.
 //!
-//! `WATCHER_SCHEDULES` sets how many schedules are run; 10,000 by default.
+//! `WATCHER_SCENARIOS` sets how many scenarios are run; 10,000 by default.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -115,7 +115,7 @@ enum Dropped {
     Polled(u8),
 }
 
-/// One random schedule: the server's behaviour, the waits, and the settings of the watcher.
+/// One random scenario: the server's behaviour, the waits, and the settings of the watcher.
 #[derive(Clone, Debug)]
 struct Plan {
     scripts: Vec<Script>,
@@ -276,7 +276,7 @@ fn seconds() -> impl Strategy<Value = Second> {
 /// The future of a wait, stored where calls can drop it.
 type Held = Arc<Mutex<Option<BoxFuture<'static, Result<(), OperationError>>>>>;
 
-/// The server, the watcher and the waits of one schedule.
+/// The server, the watcher and the waits of one scenario.
 struct World {
     plan: Plan,
     began: Instant,
@@ -656,7 +656,7 @@ async fn poll_to_end(world: Arc<World>, number: usize) -> WaitRecord {
     (began, world.now(), ended)
 }
 
-/// Creates the world of a schedule, and a client whose calls the world answers. The world also holds a watcher of this client.
+/// Creates the world of a scenario, and a client whose calls the world answers. The world also holds a watcher of this client.
 fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     let world = Arc::new(World {
         began: Instant::now(),
@@ -680,7 +680,7 @@ fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     (world, client)
 }
 
-/// Runs a schedule. The error is the first invariant that was broken.
+/// Runs a scenario. The error is the first invariant that was broken.
 async fn run(plan: Plan) -> Result<(), TestCaseError> {
     let (world, client) = world(plan, 0);
     let waits = (0..world.plan.waits.len())
@@ -734,7 +734,7 @@ fn paused() -> Runtime {
 /// The runtimes are driven in turn, each for this number of milliseconds.
 const TURN: u64 = 20;
 
-/// Runs a schedule on two runtimes, in one thread. Their clocks differ by at most two turns, except while the second
+/// Runs a scenario on two runtimes, in one thread. Their clocks differ by at most two turns, except while the second
 /// one stalls.
 fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     let (first, mut other) = (paused(), Some(paused()));
@@ -940,10 +940,10 @@ fn each_call_had_a_wait(world: &World, records: &[WaitRecord]) -> Result<(), Tes
     Ok(())
 }
 
-fn schedules() -> u32 {
-    let set = std::env::var("WATCHER_SCHEDULES").ok();
+fn scenarios() -> u32 {
+    let set = std::env::var("WATCHER_SCENARIOS").ok();
     set.map_or(10_000, |set| {
-        set.parse().expect("WATCHER_SCHEDULES is a number")
+        set.parse().expect("WATCHER_SCENARIOS is a number")
     })
 }
 
@@ -965,7 +965,7 @@ pub(crate) fn quiet() {
     });
 }
 
-/// Runs the configured number of schedules, divided by `share`.
+/// Runs the configured number of scenarios, divided by `share`.
 fn runs<P: std::fmt::Debug>(
     share: u32,
     plans: &impl Strategy<Value = P>,
@@ -973,7 +973,7 @@ fn runs<P: std::fmt::Debug>(
 ) {
     quiet();
     let config = Config {
-        cases: (schedules() / share).max(1),
+        cases: (scenarios() / share).max(1),
         failure_persistence: None,
         max_shrink_iters: 2000,
         ..Config::default()
@@ -984,18 +984,18 @@ fn runs<P: std::fmt::Debug>(
 }
 
 #[test]
-fn every_wait_ends_in_time_with_a_possible_result_on_random_schedules() {
+fn every_wait_ends_in_time_with_a_possible_result_in_random_scenarios() {
     runs(2, &plans(), |plan| paused().block_on(run(plan)));
 }
 
-/// Like the test above. Three tests share the number of schedules, so that they can run in parallel.
+/// Like the test above. Three tests share the number of scenarios, so that they can run in parallel.
 #[test]
-fn every_wait_ends_in_time_with_a_possible_result_on_further_random_schedules() {
+fn every_wait_ends_in_time_with_a_possible_result_in_further_random_scenarios() {
     runs(4, &plans(), |plan| paused().block_on(run(plan)));
 }
 
 #[test]
-fn every_wait_ends_in_time_with_a_possible_result_on_random_schedules_of_two_runtimes() {
+fn every_wait_ends_in_time_with_a_possible_result_in_random_scenarios_on_two_runtimes() {
     runs(4, &(plans(), seconds()), |(plan, second)| {
         run_on_two(plan, &second)
     });
