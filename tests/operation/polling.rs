@@ -533,7 +533,8 @@ where
     }
 }
 
-/// The bound is the wait's total timeout, one poll timeout, and five seconds for the request to cancel.
+/// Each bound is the total timeout, plus the poll timeout of ten seconds if polls or probes hang, plus five seconds if the
+/// request to cancel hangs.
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_in_time_even_if_its_calls_hang_in_a_layer() {
     let nothing = || Message {

@@ -496,7 +496,8 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 }
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
-    /// Sets `over` for a wait that begins or continues within the time `after`.
+    /// Sets `over` for a wait that begins or continues no later than `after` from now. A wait that continues keeps its total
+    /// timeout, but makes one more poll even if that timeout is over.
     fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;

@@ -618,7 +618,7 @@ async fn poll_to_end(world: Arc<World>, number: usize) -> WaitRecord {
             cx.waker().clone(),
             Arc::clone(&looked),
         )));
-        // A call may drop the future, but not while the future is polled, since everything runs on one thread.
+        // A call may drop the future, but not while this code polls it: calls run in other tasks of the same thread.
         let mut slot = held.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(future) = slot.as_mut() else {
             return Poll::Ready(None);

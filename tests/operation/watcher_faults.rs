@@ -661,7 +661,7 @@ async fn the_delays_of_a_wait_do_not_grow_by_the_polls_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_that_get_not_found_from_the_same_poll_probe_their_own_targets() {
+async fn waits_that_share_a_poll_answered_with_not_found_each_probe_their_own_target() {
     let started = Message {
         name: name("l", 0),
         ..Message::default()
@@ -674,7 +674,7 @@ async fn waits_that_get_not_found_from_the_same_poll_probe_their_own_targets() {
         };
         async { reply }
     });
-    // The first call polls another operation. At the time of the second call, both waits are due.
+    // The first call polls another operation. At the second call, both waits for operation 0 are due, so they share its poll.
     let watcher = client.watcher().with_rate(0.1).expect("valid");
     let schedule = every(Duration::from_millis(250)).not_found_grace(Duration::ZERO);
     let first = client.operation::<Api>(name("l", 1)).expect("a name");
