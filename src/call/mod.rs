@@ -289,6 +289,7 @@ impl BodyBuffer {
 pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
 /// Returns the message of a unary body; `None` if the message is compressed, or if the body is not exactly one message.
+#[cfg(feature = "emulator")]
 pub(crate) fn single_message(payload: &[u8]) -> Option<&[u8]> {
     let (flag, message) = flag_and_message(payload)?;
     (flag == 0).then_some(message)
