@@ -228,7 +228,7 @@ fn cancel_request() -> Line {
 
 /// Each script has all calls of its test, so a request to cancel would be an unexpected call.
 #[tokio::test(start_paused = true)]
-async fn cancel_on_drop_sends_nothing_after_any_call_reported_the_end() {
+async fn cancel_on_drop_sends_nothing_once_any_call_has_reported_the_end() {
     each_way(
         || vec![get(&succeeded())],
         async |client| {

@@ -218,7 +218,7 @@ async fn details_and_diagnostics_are_part_of_the_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_of_any_type_fails_no_wait_and_can_be_read() {
+async fn a_wait_succeeds_with_metadata_of_any_type_and_the_metadata_can_be_read() {
     let unknown = Any {
         type_url: "type.googleapis.com/google.protobuf.Duration".to_owned(),
         value: b"\x08\x07".to_vec(),

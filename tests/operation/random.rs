@@ -420,7 +420,7 @@ struct Run<R> {
     cancel_requests: usize,
 }
 
-/// A time far beyond every total here.
+/// A time far longer than the total timeout of any case.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Maximum time of a request to cancel.
@@ -496,8 +496,8 @@ async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output>
 }
 
 impl<R: OperationResult + Name + PartialEq> Run<R> {
-    /// Sets `over` for a wait that begins or continues no later than `after` from now. A wait that continues keeps its total
-    /// timeout, but makes one more poll even if that timeout is over.
+    /// Sets `over` for a wait that begins or continues within `after` from now. A wait that continues keeps its total timeout,
+    /// but makes one more poll even if that timeout is over.
     fn wait_begins(&mut self, after: Duration) {
         let now = Instant::now() + after;
         let total = self.case.total;
@@ -578,8 +578,8 @@ impl<R: OperationResult + Name + PartialEq> Run<R> {
         let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
         let Some(ended) = ended.await.ok().and_then(Result::ok) else {
             self.given_up += 1;
-            // It is unknown whether this `cancel` was dropped before or during its wait. `over` is kept only if an earlier wait
-            // had set it.
+            // It is unknown whether this `cancel` was dropped before or during its wait. The new `over` is kept only if an
+            // earlier wait had set one.
             self.over = before.and(self.over);
             return None;
         };

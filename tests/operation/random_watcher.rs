@@ -717,7 +717,7 @@ fn check_invariants(
         let resumed = stalled.and_then(|second| second.stalls).map(|(_, to)| to);
         ended_in_time(world, wait, record, resumed.unwrap_or_default())?;
         result_is_possible(world, wait, record)?;
-        // A call on a runtime that is not driven hangs, whatever its location.
+        // A runtime that stalls or ends interrupts its calls, whatever their location, so this check does not apply.
         if second.is_none_or(|second| second.stalls.is_none() && second.ends.is_none()) {
             other_locations_caused_no_delay(world, wait, record)?;
         }

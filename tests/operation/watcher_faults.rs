@@ -402,7 +402,7 @@ async fn a_wait_keeps_its_total_timeout_if_another_wait_finds_a_target_that_is_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_wait_for_one_operation_probes_its_own_target() {
+async fn each_wait_for_one_operation_probes_only_the_target_that_it_knows() {
     let started = Message {
         name: name("l", 0),
         ..Message::default()
@@ -661,7 +661,7 @@ async fn the_delays_of_a_wait_do_not_grow_by_the_polls_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_that_share_a_poll_answered_with_not_found_each_probe_their_own_target() {
+async fn after_a_shared_poll_returns_not_found_each_wait_probes_only_the_target_that_it_knows() {
     let started = Message {
         name: name("l", 0),
         ..Message::default()

@@ -67,7 +67,7 @@ fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
     (client, ends)
 }
 
-/// Returns a schedule of a poll every quarter of a second. Its limits are longer than a test may take.
+/// Returns a schedule of a poll every quarter of a second. Its total timeout is longer than a test may take.
 fn schedule() -> Schedule {
     let quarter = Duration::from_millis(250);
     let schedule = Schedule::default().delays(quarter, 1.0, quarter);
@@ -222,7 +222,7 @@ fn another_runtime_takes_over_when_one_ends() {
 }
 
 #[test]
-fn a_runtime_that_is_not_polled_delays_no_wait_of_another() {
+fn a_runtime_outside_of_block_on_delays_no_wait_of_another_runtime() {
     within(|| {
         let (client, ends) = ends_when();
         let watcher = client.watcher();
@@ -240,7 +240,7 @@ fn a_runtime_that_is_not_polled_delays_no_wait_of_another() {
 }
 
 #[test]
-fn a_wait_that_is_polled_outside_of_any_runtime_ends_with_the_last_runtime() {
+fn a_wait_that_is_polled_outside_of_any_runtime_ends_when_the_last_runtime_ends() {
     within(|| {
         let (client, _) = ends_when();
         let watcher = client.watcher();
