@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use apigateway_grpc::Error;
 
-/// Returns the name of an error in the reports.
+/// Returns the name of an error's code, for the reports.
 pub(crate) fn code(error: &Error) -> String {
     let code = error.code().map(|code| format!("{code:?}"));
     code.unwrap_or_else(|| "no code".into())

@@ -23,7 +23,7 @@ pub(crate) struct Fault {
     /// `None` if the fault does not exist over REST.
     pub(crate) rest: Option<Outcome>,
     pub(crate) fallback: Outcome,
-    /// True if the wait for an operation continues. If not, the wait ends in an error, and the operation may be
+    /// True if the wait for an operation survives the fault. If not, the wait ends in an error, and the operation may be
     /// awaited again.
     pub(crate) outlived: bool,
 }

@@ -20,8 +20,8 @@ impl Name {
         *self.0.lock().expect("not poisoned") = address;
     }
 
-    /// Returns the builder of a client that connects to the name. The host is `localhost`, since the client sends credentials to
-    /// this host without TLS, whatever address the resolver returns.
+    /// Returns the builder of a client that connects to the name. The host is `localhost`, because the client sends credentials
+    /// without TLS only to a loopback host. The client decides this by the name of the host, not by the resolved address.
     pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
         let name = Arc::clone(&self.0);
         let resolver = tower::service_fn(move |_: dns::Name| {

@@ -140,7 +140,9 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
     let panics = failures::panics();
     let seen = Seen::default();
     let _capturing = seen.capture();
-    let outcome = fault.outcome(transport).expect("it is of this transport");
+    let outcome = fault
+        .outcome(transport)
+        .expect("the fault exists over this transport");
     let inject = fault.inject;
     let rig = servers.spawn(async move { Rig::start(inject).await });
     let mut rig = rig.await.expect("it does not panic");

@@ -34,7 +34,7 @@ pub(crate) enum Trouble {
     OtherTime,
 }
 
-/// A token source with a fault, while the fault is active.
+/// A token source that has a fault while `on` is true.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) trouble: Trouble,

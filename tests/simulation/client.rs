@@ -20,8 +20,8 @@ use crate::server::{API, PARENT};
 
 /// Maximum time of each call except a create.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Maximum time of a create, as in the service's configuration. Pings detect a dead connection within this time, when the create
-/// could still be sent again. So the test notices a client that wrongly does so.
+/// Maximum time of a create, as in the service's configuration. Pings detect a dead connection before this time ends. So a client
+/// that wrongly sends the create again still has time to do so, and the test notices the second create.
 const CREATE: Duration = Duration::from_secs(60);
 /// How much after its maximum time a call may end.
 const SLACK: Duration = Duration::from_millis(5);
@@ -194,8 +194,8 @@ impl Client {
         now() < bad + AFTER || found.is_none_or(|found| now() < found)
     }
 
-    /// Returns true if the server may have closed an HTTP/1.1 connection, idle for half a minute, just when the call was sent over it.
-    /// This can happen at any time, and the call may have been processed or not.
+    /// Returns true if the server may have closed an idle HTTP/1.1 connection just when the call was sent over it. The server closes
+    /// such a connection after half a minute, with or without a fault. The call may have been processed or not.
     fn was_idle(&self, error: &Error) -> bool {
         let text = "connection closed before message completed";
         self.transport != Transport::Grpc && error.to_string().ends_with(text)
