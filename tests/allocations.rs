@@ -136,7 +136,7 @@ async fn a_call_boxes_one_future_and_one_more_for_each_layer_of_the_user() {
         within + 5,
         "one box for each layer, and one for the attempt"
     );
-    // Five allocations are the response of `Transport`, and one is the box around the transport. The rest are the bodies, their
+    // Five allocations are the response of `Transport`, and one is the box around the transport. The rest are the bodies, the
     // headers, the routing value and the context of the call. None of them is a future of a layer.
     assert!(within <= 26, "{within} allocations within a call");
     println!("allocations in a call over the stack: {boxed} box + {within}");

@@ -31,8 +31,8 @@ impl FileResolver for Fixtures {
 
 static SET: LazyLock<Vec<u8>> = LazyLock::new(|| compile(&["kinds2.proto", "calls.proto"]));
 
-/// The descriptor set of `Routes.Call`, whose HTTP rule the target `route` makes from its input. It is small, because each
-/// input compiles its rules.
+/// The descriptor set of `Routes.Call`, whose HTTP rule the target `route` makes from its input. The set is small, because the
+/// target compiles rules from it for each input.
 pub(crate) static ROUTES: LazyLock<Vec<u8>> = LazyLock::new(|| compile(&["routes.proto"]));
 
 fn compile(files: &[&str]) -> Vec<u8> {
