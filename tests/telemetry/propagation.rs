@@ -61,7 +61,7 @@ async fn each_attempt_has_the_span_of_its_call_as_the_parent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_current_context_is_sent_if_no_layer_records_the_span() {
+async fn without_tracing_opentelemetry_the_current_context_is_sent() {
     let context = Context::new().with_remote_span_context(parent());
     let _guard = context.attach();
     for sent in two_attempts().await {

@@ -130,7 +130,8 @@ async fn nothing_that_is_emitted_by_a_client_or_the_emulator_shows_a_secret_or_a
     for (key, _, description, value) in recorder.snapshotter().snapshot().into_vec() {
         seen.add(&format!("{key:?} {description:?} {value:?}\n"));
     }
-    // All crates have logged, and the calls are recorded.
+    // `leak` also fails if its second argument was not captured. So this also checks that the crates have logged and that the
+    // calls are recorded.
     for text in ["h2::", "hyper::", "CreateApi", "ReceivedCall", "(masked)"] {
         assert_eq!(seen.leak(SECRET, text), None);
     }
