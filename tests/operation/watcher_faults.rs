@@ -796,7 +796,7 @@ async fn no_lock_is_held_while_foreign_code_uses_the_watcher() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_polled_again_after_its_end_returns_the_same_result() {
+async fn a_wait_that_is_awaited_again_after_its_end_returns_the_same_result() {
     let client = client(async |method, operation| match method.as_str() {
         _ if operation == name("l", 1) => Err(Status::permission_denied("no")),
         _ => done(),

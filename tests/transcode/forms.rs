@@ -265,7 +265,7 @@ async fn a_get_may_send_its_query_as_a_form() {
 }
 
 #[tokio::test]
-async fn head_requests_have_no_rule() {
+async fn a_head_request_is_405_on_a_path_with_get_and_404_on_an_unknown_path() {
     let response = refused(send("HEAD", "/v2/shelves/1", "")).await;
     response.error(405, "UNIMPLEMENTED");
     assert_eq!(response.header("allow"), "GET");

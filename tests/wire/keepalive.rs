@@ -141,7 +141,7 @@ async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_while_pings_are_answered() {
+async fn a_connection_with_a_call_in_flight_is_pinged_and_stays_open_until_a_ping_is_unanswered() {
     let (client, seen) = client(Behaviour {
         calls: Duration::ZERO,
         pings: Duration::from_secs(70),
