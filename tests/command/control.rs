@@ -104,6 +104,27 @@ fn the_status_waits_until_the_emulator_answers() {
 }
 
 #[test]
+fn the_status_waits_no_longer_than_the_given_time_for_a_response() {
+    // The system accepts the connection, and nothing ever answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
+    let output = run(&[
+        "emulator",
+        "status",
+        "--wait",
+        "50ms",
+        "--endpoint",
+        &endpoint,
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    let text = err(&output);
+    assert!(
+        text.contains("UNAVAILABLE: no response within 50ms"),
+        "{text}"
+    );
+}
+
+#[test]
 fn calls_are_followed_until_the_emulator_ends() {
     let emulator = Emulator::start("0s");
     emulator.create("a");

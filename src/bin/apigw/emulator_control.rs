@@ -291,24 +291,34 @@ impl Env {
 
 impl ShowStatus {
     async fn run(&self, settings: &Settings) -> Result<(), Failure> {
-        let started = std::time::Instant::now();
         let request = GetStateRequest {
             view: StateView::Basic.into(),
             ..GetStateRequest::default()
         };
-        let state = loop {
-            let answer = self.access.admin(settings)?.get_state(request).await;
-            match answer {
-                Ok(state) => break state.into_inner(),
-                Err(status)
-                    if status.code() == Code::Unavailable
-                        && self.wait.is_some_and(|wait| started.elapsed() < wait) =>
-                {
-                    tokio::time::sleep(READY_PAUSE).await;
+        let attempt = async || {
+            let state = self.access.admin(settings)?.get_state(request).await;
+            Ok::<_, Failure>(state)
+        };
+        let state = match self.wait.filter(|wait| !wait.is_zero()) {
+            None => attempt().await?,
+            Some(wait) => {
+                let mut last = Status::unavailable(format!("no response within {wait:?}"));
+                let answer = async {
+                    loop {
+                        match attempt().await? {
+                            Err(status) if status.code() == Code::Unavailable => last = status,
+                            answer => return Ok::<_, Failure>(answer),
+                        }
+                        tokio::time::sleep(READY_PAUSE).await;
+                    }
+                };
+                match tokio::time::timeout(wait, answer).await {
+                    Ok(answer) => answer?,
+                    Err(_) => Err(last),
                 }
-                Err(status) => return Err(failed(&status)),
             }
         };
+        let state = state.map_err(|status| failed(&status))?.into_inner();
         match self.json {
             true => pretty(&state),
             false => output::data(&describe(&state, &endpoint(settings).0)),
