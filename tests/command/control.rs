@@ -2,7 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use serde_json::Value;
 
 use super::emulator::Emulator;
@@ -143,6 +148,53 @@ fn calls_are_followed_until_the_emulator_ends() {
     assert!(next().contains(" GetApi "));
     emulator.end("TERM");
     child.wait().expect("it ends");
+}
+
+#[test]
+fn a_followed_call_that_ends_after_a_later_call_is_printed() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let emulator = apigateway_grpc::emulator::Emulator::builder()
+            .operation_time(Duration::from_secs(3600))
+            .build();
+        let server = emulator.start("127.0.0.1:0").await.expect("a free port");
+        let client = ApiGateway::builder().endpoint(server.endpoint());
+        let client = client.anonymous().build().expect("valid settings");
+        let parent = "projects/p/locations/global";
+        let operation = client.create_api(parent, "a", Api::default()).await;
+        let name = operation.expect("an operation").name().to_owned();
+        let mut follow = apigw(&["emulator", "calls", "--follow", "--code", "OK"]);
+        let follow = follow.args(["--endpoint", &server.endpoint()]);
+        let mut child = follow.stdout(Stdio::piped()).spawn().expect("it runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let lines = Arc::new(Mutex::new(lines));
+        let next = async || {
+            let lines = Arc::clone(&lines);
+            let next = move || lines.lock().expect("not poisoned").next();
+            let line = tokio::task::spawn_blocking(next).await.expect("no panic");
+            line.expect("a line").expect("text")
+        };
+        assert!(next().await.contains(" CreateApi "));
+
+        let (waiter, waited) = (client.clone(), name.clone());
+        let waiting = tokio::spawn(async move {
+            let timeout = Duration::from_secs(29);
+            waiter.wait_operation(waited, timeout).await
+        });
+        while emulator.call_count(Method::WAIT_OPERATION) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let api = format!("{parent}/apis/a");
+        client.get_api(&api).await.expect("it exists");
+        assert!(next().await.contains(" GetApi "));
+        emulator.finish_operation(&name, None).expect("it runs");
+        waiting.await.expect("no panic").expect("the operation");
+        client.get_api(&api).await.expect("it exists");
+        let line = next().await;
+        assert!(line.contains(" WaitOperation "), "{line}");
+        server.stop().await.expect("it stops");
+        child.wait().expect("it ends");
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `apigw emulator`: the verbs that control a running emulator, over its admin service.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +37,9 @@ const MAX_STATE: u64 = 32 << 20;
 
 /// Time between two attempts of `status --wait`.
 const READY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Number of calls that the emulator keeps.
+const RECORDED_CALLS: usize = 1000;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -375,29 +379,29 @@ impl Calls {
             true => Some(watch(&mut admin, None).await?),
             false => None,
         };
-        let view = match self.json && !self.follow {
-            true => CallView::Full,
-            false => CallView::Basic,
-        };
-        let mut last = self.print(&mut admin, 0, view).await?;
+        let mut printed = BTreeSet::new();
+        let limit = self.limit.unwrap_or_default();
+        self.print(&mut admin, 0, limit, &mut printed).await?;
         let Some(mut stream) = stream else {
             return Ok(());
         };
+        // With `--limit`, older calls than the first one that was printed stay unprinted.
+        let first = printed.first().filter(|_| self.limit.is_some());
+        let skipped = first.map_or(0, |first| first - 1);
         let mut number = None;
         loop {
             match stream.message().await {
                 Ok(Some(event)) => {
                     number = Some(event.number);
-                    match event.event {
-                        // The emulator applies the filters to lists only, so the call is read from a list, not from the event.
-                        Some(event::Event::Call(call)) if call.sequence > last => {
-                            last = self.print(&mut admin, last, view).await?.max(last);
+                    // The emulator applies the filters to lists only, so the call is read from a list, not from the event.
+                    let after = match event.event {
+                        Some(event::Event::Call(call)) if !printed.contains(&call.sequence) => {
+                            call.sequence.saturating_sub(1)
                         }
-                        Some(event::Event::Lost(_) | event::Event::Reset(())) => {
-                            last = self.print(&mut admin, last, view).await?.max(last);
-                        }
-                        _ => {}
-                    }
+                        Some(event::Event::Lost(_) | event::Event::Reset(())) => skipped,
+                        _ => continue,
+                    };
+                    self.print(&mut admin, after, 0, &mut printed).await?;
                 }
                 // The server ends its streams when it stops.
                 Ok(None) => return Ok(()),
@@ -410,13 +414,22 @@ impl Calls {
         }
     }
 
-    /// Prints the calls with a higher number than `after`. Returns the highest number that was printed. With `--follow`, stops
-    /// before the first call that is in progress.
-    async fn print(&self, admin: &mut Admin, after: u64, view: CallView) -> Result<u64, Failure> {
+    /// Prints the calls that have a higher number than `after` and are not in `printed`, and adds them to `printed`. If `limit`
+    /// is not 0, prints at most this many. With `--follow`, omits the calls in progress: they are printed when they have ended.
+    async fn print(
+        &self,
+        admin: &mut Admin,
+        after: u64,
+        limit: i32,
+        printed: &mut BTreeSet<u64>,
+    ) -> Result<(), Failure> {
+        let view = match self.json && !self.follow {
+            true => CallView::Full,
+            false => CallView::Basic,
+        };
         let request = ListCallsRequest {
             method: self.method.clone(),
-            // 0 means no limit.
-            page_size: self.limit.filter(|_| after == 0).unwrap_or_default(),
+            page_size: limit,
             after,
             resource: self.resource.clone(),
             code: self.code.clone(),
@@ -425,19 +438,21 @@ impl Calls {
         };
         let listed = admin.list_calls(request).await;
         let listed = listed.map_err(|status| failed(&status))?.into_inner();
-        let mut last = after;
         for call in &listed.calls {
-            // A call in progress is printed when it has ended.
-            if self.follow && call.status.is_none() {
-                break;
+            let is_omitted = self.follow && call.status.is_none();
+            if is_omitted || !printed.insert(call.sequence) {
+                continue;
             }
-            last = last.max(call.sequence);
             match self.json {
                 true => output::line(&compact(call)?)?,
                 false => output::line(&call_text(call))?,
             }
         }
-        Ok(last)
+        // The emulator no longer lists older calls.
+        while printed.len() > RECORDED_CALLS {
+            printed.pop_first();
+        }
+        Ok(())
     }
 }
 
