@@ -253,6 +253,25 @@ fn the_emulator_does_not_start_with_an_invalid_data_file() {
     assert_eq!(left, "a letter to a friend");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_data_file_that_cannot_be_created_leaves_no_file() {
+    let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/full");
+    std::fs::create_dir_all(folder).expect("a folder");
+    // The limit has the effect of a full disk: no file can have more than a block.
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let apigw = ["sh", env!("CARGO_BIN_EXE_apigw")];
+    let start = ["emulator", "--listen", "127.0.0.1:0", "--data", "new.redb"];
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).args(apigw).args(start);
+    let output = command.current_dir(folder).output().expect("it runs");
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    let expected = "ERROR: (apigw.emulator) --data: cannot open the data file new.redb: ";
+    assert!(err(&output).starts_with(expected), "{}", err(&output));
+    let left = std::fs::read_dir(folder).expect("it is there").count();
+    assert_eq!(left, 0);
+}
+
 #[test]
 fn wrong_usage_exits_2() {
     let cases = [

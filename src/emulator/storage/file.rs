@@ -90,7 +90,12 @@ fn create_linked(path: &Path) -> Result<(), Cause> {
     let beside = PathBuf::from(beside);
     // Removes the file of a killed process with the same id. In a container, ids often repeat.
     std::fs::remove_file(&beside).ok();
-    drop(create(&beside)?);
+    let created = create(&beside).map(drop);
+    if created.is_err() {
+        // As on a full disk.
+        std::fs::remove_file(&beside).ok();
+    }
+    created?;
     // Unlike a rename, a link never replaces a file that another process has created meanwhile.
     let linked = std::fs::hard_link(&beside, path);
     std::fs::remove_file(&beside).map_err(failed)?;
