@@ -69,6 +69,25 @@ impl Sse {
 }
 
 #[tokio::test]
+async fn events_are_server_sent_whatever_the_form_of_the_query() {
+    let server = served(Emulator::builder()).await;
+    for query in [
+        "?after=0&key=k",
+        "?prettyPrint=true&after=0",
+        "?after=%30",
+        "?after=0&",
+    ] {
+        let mut events = Sse::open(&server, query, "").await;
+        let (name, ..) = events.next().await.expect("an event");
+        assert_eq!(name, "lost", "{query}");
+    }
+    let (query, header) = ("?$.xgafv=2", "last-event-id: 1\r\n");
+    let mut events = Sse::open(&server, query, header).await;
+    let (_, _, lost) = events.next().await.expect("an event");
+    assert_eq!(lost["lost"]["from"], "1");
+}
+
+#[tokio::test]
 async fn changes_and_calls_are_server_sent_events() {
     let server = served(Emulator::builder()).await;
     let client = client(&server);

@@ -30,15 +30,16 @@ pub(crate) async fn serve(
         .accept_http1(true)
         // Access is decided before a request is read or routed.
         .layer(access)
-        // The page and the events come before the transcoder, which has no routes for them.
+        // The page comes before the transcoder, which has no routes for it.
         .layer(page)
-        .layer(EventStreamLayer::new(events))
         .layer(unreadable)
         .layer(
             TranscodeLayer::new(RULES.clone())
                 .json(json::options())
                 .max_request(MAX_JSON_REQUEST),
         )
+        // The transcoder has read the request for the events, and passes the response of this layer through.
+        .layer(EventStreamLayer::new(events))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)
         .await

@@ -7,23 +7,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::Either;
 use futures_util::stream;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, header};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, StreamBody};
+use prost::Message as _;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::call::{GrpcRequest, GrpcResponse};
+use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
 use crate::emulator::api::core::Core;
 use crate::emulator::events::{Listener, event_name};
-use crate::emulator::messages::{Event, to_json};
+use crate::emulator::messages::{Event, WatchEventsRequest, to_json};
 use crate::emulator::server::access::is_admin_allowed;
 use crate::emulator::server::aux_services::EventSource;
-use crate::transcode::is_grpc;
 
-const PATH: &str = "/emulator/v1/events";
+/// Path of the method. The transcoder has replaced the path of the HTTP rule with it.
+const PATH: &str = "/apigateway_grpc.emulator.v1.Admin/WatchEvents";
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -51,7 +52,7 @@ impl<S> Layer<S> for EventStreamLayer {
     }
 }
 
-/// Serves the stream of events over HTTP. All other requests go to the inner service.
+/// Serves the stream of events over HTTP. All other requests, and the stream over gRPC, go to the inner service.
 #[derive(Clone, Debug)]
 pub(super) struct EventStream<S> {
     inner: S,
@@ -64,45 +65,40 @@ where
 {
     type Response = GrpcResponse;
     type Error = S::Error;
-    type Future = Either<S::Future, std::future::Ready<Result<GrpcResponse, S::Error>>>;
+    type Future = Either<S::Future, Responding<S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
-        match after(&request) {
-            Some(after) => {
-                let response = respond(&self.source, after);
-                Either::Right(std::future::ready(Ok(response)))
-            }
-            // The transcoder rejects invalid queries.
-            None => Either::Left(self.inner.call(request)),
+        let is_http = request.extensions().get::<Transcoded>().is_some();
+        if request.uri().path() != PATH || !is_http || !is_admin_allowed(&request) {
+            return Either::Left(self.inner.call(request));
         }
+        let source = self.source.clone();
+        Either::Right(Box::pin(async move {
+            let after = after(request).await;
+            Ok(respond(&source, after))
+        }))
     }
 }
 
-/// Returns the number of the event after which the stream continues, or `Some(None)` for a stream that starts now. Returns
-/// `None` if the request is not for a stream of events, or if its query is invalid.
-fn after(request: &GrpcRequest) -> Option<Option<u64>> {
-    let uri = request.uri();
-    let is_stream = uri.path() == PATH && *request.method() == Method::GET && !is_grpc(request);
-    if !is_stream || !is_admin_allowed(request) {
-        return None;
-    }
+/// The future of the response to a request for the stream of events.
+type Responding<E> = Pin<Box<dyn Future<Output = Result<GrpcResponse, E>> + Send>>;
+
+/// Returns the number of the event after which the stream continues. Returns `None` for a stream that starts now.
+async fn after(request: GrpcRequest) -> Option<u64> {
     // A browser that reconnects sends the query of the first request again, so the header has precedence. An invalid
     // header counts as 0, which is no event's number, so the stream starts with `lost`.
-    let last = request.headers().get(LAST_EVENT_ID).map(|value| {
+    if let Some(value) = request.headers().get(LAST_EVENT_ID) {
         let text = value.to_str().ok().map(str::trim);
-        text.and_then(|text| text.parse().ok()).unwrap_or_default()
-    });
-    match uri.query() {
-        None | Some("") => Some(last),
-        Some(query) => {
-            let after = query.strip_prefix("after=")?.parse().ok()?;
-            Some(last.or(Some(after)))
-        }
+        return Some(text.and_then(|text| text.parse().ok()).unwrap_or_default());
     }
+    // The transcoder has written the message, so it is valid.
+    let payload = request.into_body().collect().await.ok()?.to_bytes();
+    let message = WatchEventsRequest::decode(call::single_message(&payload)?);
+    message.ok()?.after
 }
 
 fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
@@ -133,6 +129,7 @@ fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
     let media = HeaderValue::from_static("text/event-stream");
     headers.insert(header::CONTENT_TYPE, media);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(PassThrough);
     response
 }
 
@@ -161,7 +158,6 @@ fn text(event: &Event) -> Bytes {
 mod tests {
     use std::sync::Arc;
 
-    use http_body_util::BodyExt as _;
     use tokio::sync::watch;
 
     use super::*;
