@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::messages::{
-    ExportStateRequest, ImportStateRequest, StateExport, to_json,
+    ExportStateRequest, ImportStateRequest, StateExport, from_json, to_json,
 };
 use apigateway_grpc::emulator::{Emulator, OperationPlan};
 use apigateway_grpc::model::Api;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api;
 use apigateway_grpc::tonic::Code;
 use serde_json::{Value, json};
 
@@ -111,6 +112,27 @@ async fn running_operations_are_imported_with_their_locks_and_new_ones_get_new_n
 }
 
 #[tokio::test]
+async fn absent_fields_of_a_pending_version_are_set() {
+    let emulator = Emulator::builder().build();
+    let state = json!({
+        "apis": [{"name": API, "state": "UPDATING"}],
+        "operations": [{"name": format!("{PARENT}/operations/o"), "target": API, "verb": "update",
+            "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:10Z"}],
+        "pending": [{"api": {"name": API, "labels": {"team": "core"}}}],
+    });
+    let state: StateExport = from_json(state.to_string().as_bytes()).expect("a state");
+    emulator.import(state).expect("it is valid");
+    // The operation has ended, so the pending version is the row.
+    let updated = emulator.state().apis.remove(0);
+    assert_eq!(updated.labels["team"], "core");
+    assert_eq!(updated.state(), api::State::Active);
+    assert_eq!(updated.display_name, "a");
+    assert!(updated.create_time.is_some() && !updated.managed_service.is_empty());
+    let exported = emulator.export();
+    emulator.import(exported).expect("an export is valid");
+}
+
+#[tokio::test]
 async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_reason() {
     let server = served(Emulator::builder()).await;
     fill(&client(&server)).await;
@@ -121,8 +143,57 @@ async fn an_invalid_state_changes_nothing_and_its_error_has_the_field_and_the_re
     let mut unknown = operation.clone();
     unknown["response"] = json!({"@type": "type.googleapis.com/no.Such", "a": 1});
     let broken = json!([{"document": {"path": "a.yaml", "contents": "e30="}}]);
+    let with_locks = |locks: Value| {
+        let mut operation = operation.clone();
+        operation["locks"] = locks;
+        json!({"apis": [{"name": API, "state": "DELETING"}], "operations": [operation], "pending": [{"api": {"name": API}}]})
+    };
+    let with_pending = |pending: Value| json!({"apis": [{"name": API, "state": "DELETING"}], "operations": [operation], "pending": pending});
+    let mut with_code = operation.clone();
+    with_code["error"] = json!({"code": 99});
     let mut wrong = Vec::new();
     for (state, field, text) in [
+        (
+            with_locks(json!(["a"])),
+            "state.operations[0].locks",
+            "must be projects/p/locations/global/apis/a",
+        ),
+        (
+            with_locks(json!([API, "a"])),
+            "state.operations[0].locks",
+            "must be projects/p/locations/global/apis/a",
+        ),
+        (
+            with_pending(json!([{"api": {"name": API}}, {"api": {"name": API}}])),
+            "state.pending[1].name",
+            "duplicate name",
+        ),
+        (
+            with_pending(json!([{"api": {"name": API, "state": "UPDATING"}}])),
+            "state.pending",
+            "has an invalid version of projects/p/locations/global/apis/a: state: must be ACTIVE or FAILED",
+        ),
+        (
+            with_pending(json!([{"api": {"name": API, "labels": {"A": ""}}}])),
+            "state.pending",
+            "has an invalid version of projects/p/locations/global/apis/a: labels: `A`: a key has 1 to 63 and a value 0 to 63 \
+             characters; both allow lowercase letters, digits, _ and -, and a key begins with a letter",
+        ),
+        (
+            json!({"operations": [with_code]}),
+            "state.operations[0].error.code",
+            "must be the code of an error, from 1 to 16, not 99",
+        ),
+        (
+            json!({"apis": [{"name": API}], "policies": [{"resource": API}, {"resource": API}]}),
+            "state.policies[1].resource",
+            "duplicate name",
+        ),
+        (
+            json!({"apis": [{"name": API}], "policies": [{"resource": API, "policy": {"version": 2}}]}),
+            "state.policies[0]",
+            "policy.version: must be 0, 1 or 3, not 2",
+        ),
         (
             json!({"apis": [{"name": "a"}]}),
             "state.apis[0]",

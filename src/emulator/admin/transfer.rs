@@ -1,10 +1,12 @@
 //! Export and import of the whole state.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use prost_types::Timestamp;
 use tonic::Status;
 
+use crate::emulator::api::check_policy;
 use crate::emulator::api::core::Core;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
@@ -194,9 +196,9 @@ pub(in crate::emulator) fn check(state: StateExport, now: Moment) -> Result<NewS
     rows(&mut tables, "state.apis", state.apis, created)?;
     rows(&mut tables, "state.api_configs", state.api_configs, created)?;
     rows(&mut tables, "state.gateways", state.gateways, created)?;
-    check_pending::<Api>(&tables)?;
-    check_pending::<ApiConfig>(&tables)?;
-    check_pending::<Gateway>(&tables)?;
+    check_pending::<Api>(&mut tables)?;
+    check_pending::<ApiConfig>(&mut tables)?;
+    check_pending::<Gateway>(&mut tables)?;
     check_running(&tables)?;
     tables.policies_set = counter("state.policies_set", state.policies_set)?;
     for (index, policy) in state.policies.into_iter().enumerate() {
@@ -259,16 +261,36 @@ fn read<R: Resource>(
     let name = row.common().name.clone();
     let mut violations = Violations::default();
     violations.name("name", &name, &[R::PATTERN]);
-    violations.labels("labels", row.common().labels);
-    row.validate(&mut violations);
     violations.check()?;
-    let (parent, id) = name.rsplit_once('/').unwrap_or_default();
+    let (parent, _) = name.rsplit_once('/').unwrap_or_default();
     let (parent, _) = parent.rsplit_once('/').unwrap_or_default();
     R::check_parent(tables, parent, false)?;
     if R::table(tables).get(&name).is_some() {
         return Err(error::already_exists(R::KIND, &name));
     }
+    let stage = set_default_stage(&mut row);
+    check_stage::<R>(tables, field, &name, stage)?;
+    Ok((name, complete(tables, row, created)?))
+}
+
+/// Sets the state of a row to ACTIVE if it is absent. Returns the state.
+fn set_default_stage<R: Resource>(row: &mut R) -> i32 {
     let common = row.common();
+    if *common.state == 0 {
+        *common.state = Stage::Active.into();
+    }
+    *common.state
+}
+
+/// Checks the fields of a row, and sets those that are absent. The name and the state are already checked.
+fn complete<R: Resource>(tables: &Tables, mut row: R, created: Timestamp) -> Result<R, Status> {
+    let mut violations = Violations::default();
+    violations.labels("labels", row.common().labels);
+    row.validate(&mut violations);
+    violations.check()?;
+    let common = row.common();
+    let name = common.name.clone();
+    let id = name.rsplit('/').next().unwrap_or_default();
     check_time("create_time", *common.create_time)?;
     check_time("update_time", *common.update_time)?;
     common.create_time.get_or_insert(created);
@@ -277,18 +299,13 @@ fn read<R: Resource>(
     if common.display_name.is_empty() {
         id.clone_into(common.display_name);
     }
-    if *common.state == 0 {
-        *common.state = Stage::Active.into();
-    }
-    let stage = *common.state;
-    check_stage::<R>(tables, field, &name, stage)?;
-    if stage == i32::from(Stage::Active)
+    if *common.state == i32::from(Stage::Active)
         && let Some(problem) = row.diagnostics().iter().find(|found| found.is_error())
     {
         return Err(error::invalid("files", &problem.to_string()));
     }
     row.prepare(tables, &name, id)?;
-    Ok((name, row))
+    Ok(row)
 }
 
 /// Checks that the state of a resource and its running operation agree: a resource in a transitional state has a running
@@ -344,12 +361,43 @@ fn set_pending<R: Resource>(tables: &mut Tables, field: &str, mut row: R) -> Res
     let common = row.common();
     check_time(&format!("{field}.create_time"), *common.create_time)?;
     check_time(&format!("{field}.update_time"), *common.update_time)?;
-    R::table_mut(tables).pending.insert(name, row);
+    match R::table_mut(tables).pending.insert(name, row) {
+        Some(_) => Err(error::invalid(&format!("{field}.name"), "duplicate name")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a resource has a pending version if, and only if, it is being updated or deleted. Checks the pending versions
+/// as rows are checked, and sets their absent fields: a pending version can become the row.
+fn check_pending<R: Resource>(tables: &mut Tables) -> Result<(), Status> {
+    check_which_are_pending::<R>(tables)?;
+    for name in Vec::from_iter(R::table(tables).pending.keys().cloned()) {
+        let table = R::table(tables);
+        let created = table.get(&name).and_then(R::create_time);
+        let (Some(row), Some(created)) = (table.pending.get(&name).cloned(), created) else {
+            continue;
+        };
+        let row = complete_pending(tables, row, created).map_err(|status| {
+            let why = format!("has an invalid version of {name}: {}", status.message());
+            error::invalid("state.pending", &why)
+        })?;
+        R::table_mut(tables).pending.insert(name, row);
+    }
     Ok(())
 }
 
-/// Checks that a resource has a pending version if, and only if, it is being updated or deleted.
-fn check_pending<R: Resource>(tables: &Tables) -> Result<(), Status> {
+fn complete_pending<R: Resource>(
+    tables: &Tables,
+    mut row: R,
+    created: Timestamp,
+) -> Result<R, Status> {
+    match Stage::try_from(set_default_stage(&mut row)) {
+        Ok(Stage::Active | Stage::Failed) => complete(tables, row, created),
+        _ => Err(error::invalid("state", "must be ACTIVE or FAILED")),
+    }
+}
+
+fn check_which_are_pending<R: Resource>(tables: &Tables) -> Result<(), Status> {
     let table = R::table(tables);
     for name in table.pending.keys() {
         if table.get(name).is_none() {
@@ -404,7 +452,15 @@ fn set_policy(tables: &mut Tables, field: &str, given: ResourcePolicy) -> Result
         let field = format!("{field}.resource");
         return Err(error::invalid(&field, "must be a resource of the state"));
     }
+    if tables.policies.contains_key(&name) {
+        let field = format!("{field}.resource");
+        return Err(error::invalid(&field, "duplicate name"));
+    }
     let mut policy = given.policy.unwrap_or_default();
+    let mut violations = Violations::default();
+    check_policy(&policy, &mut violations);
+    let checked = violations.check();
+    checked.map_err(|status| error::invalid(field, status.message()))?;
     if policy.etag.is_empty() {
         tables.policies_set += 1;
         policy.etag = tables.policies_set.to_be_bytes().to_vec();
@@ -457,6 +513,9 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
     let cancelled = stored.cancelled.as_ref();
     let cancelled = cancelled.map(|status| error_status(&format!("{field}.cancelled"), status));
     let cancelled = violations.take(cancelled.transpose()).flatten();
+    if let Some(StoredResult::Error(status)) = &stored.result {
+        violations.take(error_status(&format!("{field}.error.code"), status));
+    }
     violations.check()?;
     let (Some((kind, _)), Some(verb), Some(started_at), Some(ends_at)) =
         (kind, verb, started_at, ends_at)
@@ -465,14 +524,23 @@ fn operation(tables: &mut Tables, field: &str, stored: StoredOperation) -> Resul
         return Ok(());
     };
     let is_running = stored.result.is_none();
-    let mut locks = stored.locks;
-    if is_running && locks.is_empty() {
+    if stored.deleted && !is_running {
+        // Nothing refers to an operation that is done and deleted.
+        return Ok(());
+    }
+    let mut locks = Vec::new();
+    if is_running {
         locks.push(stored.target.clone());
         if kind == ResourceKind::ApiConfig && verb == Verb::Create {
             locks.extend(ApiConfig::creation_lock(&stored.target));
         }
     }
-    for lock in locks.iter().filter(|_| is_running) {
+    let given: BTreeSet<_> = stored.locks.iter().collect();
+    if is_running && !given.is_empty() && given != locks.iter().collect() {
+        let why = format!("must be {}", locks.join(" and "));
+        return Err(error::invalid(&format!("{field}.locks"), &why));
+    }
+    for lock in &locks {
         if let Some(other) = tables.operations.locked_by(lock) {
             let why = format!("{lock} is locked by {other}");
             return Err(error::invalid(&format!("{field}.locks"), &why));

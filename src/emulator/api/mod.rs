@@ -25,6 +25,7 @@ use crate::proto::google::cloud::location::locations_server::LocationsServer;
 use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
 use crate::proto::google::longrunning::operations_server::OperationsServer;
 use decompress::MAX_REQUEST;
+pub(super) use iam::check_policy;
 use intercept::Intercept;
 
 /// Returns the services of the API, for calls with or without a port.

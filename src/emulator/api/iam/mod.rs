@@ -104,6 +104,11 @@ impl IamPolicy for Services {
     }
 }
 
+/// Adds the violations of a policy that is imported.
+pub(in crate::emulator) fn check_policy(policy: &Policy, violations: &mut Violations) {
+    PolicyMask::ALL.check(policy, violations);
+}
+
 fn check_name(resource: &str) -> Result<(), Status> {
     let patterns = [Gateway::PATTERN, Api::PATTERN, ApiConfig::PATTERN];
     let mut violations = Violations::default();

@@ -46,6 +46,12 @@ pub(crate) struct PolicyMask {
 }
 
 impl PolicyMask {
+    /// The mask with all fields.
+    pub(crate) const ALL: Self = Self {
+        bindings: true,
+        audit_configs: true,
+    };
+
     /// Parses the update mask of SetIamPolicy. The default is `bindings, etag`. The version follows from the bindings, and the
     /// etag is always compared.
     ///

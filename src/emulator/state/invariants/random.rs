@@ -17,11 +17,12 @@ use crate::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocum
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::apigateway::v1::*;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
-use crate::proto::google::iam::v1::{Policy, SetIamPolicyRequest};
+use crate::proto::google::iam::v1::{Binding, Policy, SetIamPolicyRequest};
 use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, Operation, operation,
 };
+use crate::proto::google::r#type::Expr;
 
 const GLOBAL: &str = "projects/p/locations/global";
 const REGION: &str = "projects/p/locations/us-central1";
@@ -49,6 +50,8 @@ enum Step {
     Fault(usize, usize),
     Advance(u64),
     Restart,
+    /// An export, and its import.
+    Transfer,
     Clear,
 }
 
@@ -141,6 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..9_usize, 0..4_usize).prop_map(|(method, fault)| Step::Fault(method, fault)),
         8 => (0..40_u64).prop_map(Step::Advance),
         1 => Just(Step::Restart),
+        2 => Just(Step::Transfer),
     ]
 }
 
@@ -210,7 +214,7 @@ impl Rig {
                 let mut client = IamPolicyClient::new(self.emulator.service());
                 let request = SetIamPolicyRequest {
                     resource: what.name(),
-                    policy: Some(Policy::default()),
+                    policy: Some(conditional_policy()),
                     update_mask: None,
                 };
                 client.set_iam_policy(request).await?;
@@ -234,6 +238,10 @@ impl Rig {
             }
             Step::Restart => {
                 self.restart();
+                return Ok(());
+            }
+            Step::Transfer => {
+                self.transfer();
                 return Ok(());
             }
             Step::Clear => {
@@ -400,6 +408,15 @@ impl Rig {
         assert_eq!(after, before, "a restart lost something");
     }
 
+    /// Imports the emulator's own export, and checks that its content is the same.
+    fn transfer(&self) {
+        let before = content(&self.emulator);
+        let imported = self.emulator.import(self.emulator.export());
+        imported.expect("an export is valid");
+        let after = content(&self.emulator);
+        assert_eq!(after, before, "an import changed something");
+    }
+
     #[cfg(not(feature = "emulator-data"))]
     fn reopen(&mut self) {}
 
@@ -433,6 +450,24 @@ fn open(path: &std::path::Path, began: Instant) -> Emulator {
     let builder = Emulator::builder().operation_time(Duration::from_secs(20));
     let builder = builder.begins_at(SystemTime::UNIX_EPOCH + BEGINNING + began.elapsed());
     builder.open(path).expect("a file of ours")
+}
+
+/// Returns a policy of version 3.
+fn conditional_policy() -> Policy {
+    let condition = Expr {
+        expression: "true".into(),
+        ..Expr::default()
+    };
+    let binding = Binding {
+        role: "roles/apigateway.viewer".into(),
+        members: vec!["user:a@example.com".into()],
+        condition: Some(condition),
+    };
+    Policy {
+        version: 3,
+        bindings: vec![binding],
+        ..Policy::default()
+    }
 }
 
 fn with_config(name: String, config: usize) -> Gateway {
