@@ -445,6 +445,23 @@ async fn an_import_is_a_reset_for_listeners() {
     assert_eq!(revision, next.number);
 }
 
+#[tokio::test]
+async fn an_imported_clock_sets_the_times_of_events() {
+    use futures_util::StreamExt as _;
+
+    let emulator = Emulator::builder().build();
+    let mut events = emulator.events();
+    events.next().await.expect("hello");
+    let state = br#"{"clock": {"time": "2030-01-01T00:00:00Z", "paused": true}}"#;
+    let state: StateExport = from_json(state).expect("a state");
+    let time = state.clock.and_then(|clock| clock.time);
+    emulator.import(state).expect("it is valid");
+    emulator.clear_calls();
+    for _ in ["reset", "calls_cleared"] {
+        assert_eq!(events.next().await.expect("an event").time, time);
+    }
+}
+
 /// Each row has the content of a seed file and its error, without the prefix ``invalid `seed` FILE: ``.
 #[test]
 fn each_invalid_seed_file_is_reported_with_its_place() {

@@ -178,8 +178,9 @@ impl Hub {
         self.publish(|| Kind::Clock(clock::to_proto(tables)));
     }
 
-    /// Records that the state was deleted or replaced. The changes of individual rows are not recorded.
+    /// Records that the state was deleted or replaced, maybe with the clock. The changes of individual rows are not recorded.
     pub(super) fn reset(&self, tables: &mut Tables) {
+        self.with(|ring| ring.clock = tables.clock);
         if self.is_recording() {
             drop(taken(tables));
             self.publish(|| Kind::Reset(()));
