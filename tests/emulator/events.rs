@@ -2,9 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::messages::event::Event as Kind;
-use apigateway_grpc::emulator::messages::{Event, GetStateRequest, WatchEventsRequest};
+use apigateway_grpc::emulator::messages::{
+    Event, GetStateRequest, Resource, WatchEventsRequest, resource,
+};
 use apigateway_grpc::emulator::{Emulator, Server};
+use apigateway_grpc::model::Api;
+use apigateway_grpc::proto::google::iam::v1::Policy;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -66,6 +71,47 @@ impl Sse {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_change_of_a_policy_is_a_change_of_its_resource() {
+    let emulator = Emulator::builder().build();
+    let client = ApiGateway::builder().transport_service(emulator.service());
+    let client = client.anonymous().build().expect("valid settings");
+    let created = client.create_api(PARENT, "a", Api::default()).await;
+    let api = created.expect("started").await.expect("created");
+    let mut events = emulator.events_after(emulator.state().revision);
+    client
+        .set_iam_policy(API, Policy::default())
+        .await
+        .expect("set");
+    let Some(Kind::Resource(change)) = events.next().await.and_then(|event| event.event) else {
+        panic!("the first event is not a change of a resource");
+    };
+    assert_eq!(change.name, API);
+    let resource = Resource {
+        kind: Some(resource::Kind::Api(api)),
+    };
+    assert_eq!(change.was, Some(resource.clone()));
+    assert_eq!(change.is, Some(resource));
+    // The deletion of a resource with a policy is one change.
+    client
+        .delete_api(API)
+        .await
+        .expect("started")
+        .await
+        .expect("deleted");
+    let mut changes = Vec::new();
+    let end = emulator.state().revision;
+    while let Some(event) = events.next().await
+        && event.number < end
+    {
+        changes.extend(match event.event {
+            Some(Kind::Resource(change)) => Some(change.is.is_some()),
+            _ => None,
+        });
+    }
+    assert_eq!(changes, [true, false]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@
 
 mod listener;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -346,6 +346,7 @@ fn watch(tables: &mut Tables) {
     tables.apis.watch(Api::basic_view);
     tables.configs.watch(ApiConfig::basic_view);
     tables.gateways.watch(Gateway::basic_view);
+    tables.policies.watch(true);
     tables.operations.rows.watch(true);
 }
 
@@ -354,15 +355,17 @@ fn unwatch(tables: &mut Tables) {
     tables.apis.unwatch();
     tables.configs.unwatch();
     tables.gateways.unwatch();
+    tables.policies.watch(false);
     tables.operations.rows.watch(false);
 }
 
 /// Takes the changes of the tables: those of resources first, and then those of operations.
 fn taken(tables: &mut Tables) -> Vec<Kind> {
     let mut events = Vec::new();
-    resources::<Api>(tables, &mut events);
-    resources::<ApiConfig>(tables, &mut events);
-    resources::<Gateway>(tables, &mut events);
+    let policies = tables.policies.take_watched();
+    resources::<Api>(tables, &policies, &mut events);
+    resources::<ApiConfig>(tables, &policies, &mut events);
+    resources::<Gateway>(tables, &policies, &mut events);
     let now = tables.clock.now();
     for name in tables.operations.rows.take_watched() {
         let state = match tables.operations.rows.get(&name) {
@@ -374,11 +377,21 @@ fn taken(tables: &mut Tables) -> Vec<Kind> {
     events
 }
 
-fn resources<R: ToProto>(tables: &mut Tables, events: &mut Vec<Kind>) {
+/// Takes the changes of the resources of one kind, and of their IAM policies. `policies` has the names of the resources whose
+/// policy has changed.
+fn resources<R: ToProto>(tables: &mut Tables, policies: &BTreeSet<String>, events: &mut Vec<Kind>) {
     let table = R::table_mut(tables);
-    for (name, was) in table.take_watched() {
+    let mut changed = table.take_watched();
+    for name in policies {
+        if let Some(row) = table.get(name)
+            && !changed.contains_key(name)
+        {
+            changed.insert(name.clone(), Some(row.basic_view()));
+        }
+    }
+    for (name, was) in changed {
         let is = table.get(&name).map(R::basic_view);
-        if was != is {
+        if was != is || (is.is_some() && policies.contains(&name)) {
             events.push(Kind::Resource(ResourceChange {
                 name,
                 was: was.map(R::to_proto),
