@@ -315,6 +315,12 @@ fn the_variables_of_an_emulator_are_printed() {
          export CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY=https://e.test:1/\n\
          export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
     );
+    let mut command = apigw(&["emulator", "env"]);
+    let output = command.env("APIGATEWAY_EMULATOR_HOST", "$(id):1").output();
+    let output = output.expect("it runs");
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    let text = "invalid `APIGATEWAY_EMULATOR_HOST` \"$(id):1\"";
+    assert!(err(&output).contains(text), "{}", err(&output));
     // Nobody listens there.
     let output = run(&["emulator", "status", "--endpoint", "http://127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(1));

@@ -242,20 +242,29 @@ fn endpoint(settings: &Settings) -> (String, bool) {
     }
 }
 
+/// Returns the stack of a client of the emulator.
+///
+/// # Errors
+///
+/// If the endpoint or another setting is invalid.
+fn stack(settings: &Settings) -> Result<Stack, Failure> {
+    let (endpoint, is_variable) = endpoint(settings);
+    let mut builder = ApiGateway::builder()
+        .transport(Transport::Grpc)
+        .call_options(CallOptions::default())
+        .max_response_size(usize::MAX)
+        .anonymous();
+    if !is_variable {
+        builder = builder.endpoint(endpoint);
+    }
+    if let Some(file) = &settings.flags.client.ca_cert {
+        builder = builder.ca_certificates(super::client::content("--ca-cert", file)?);
+    }
+    Ok(builder.build()?.stack())
+}
+
 impl Access {
     fn admin(&self, settings: &Settings) -> Result<Admin, Failure> {
-        let (endpoint, is_variable) = endpoint(settings);
-        let mut builder = ApiGateway::builder()
-            .transport(Transport::Grpc)
-            .call_options(CallOptions::default())
-            .max_response_size(usize::MAX)
-            .anonymous();
-        if !is_variable {
-            builder = builder.endpoint(endpoint);
-        }
-        if let Some(file) = &settings.flags.client.ca_cert {
-            builder = builder.ca_certificates(super::client::content("--ca-cert", file)?);
-        }
         let token = Secret::given(self.admin_token.clone()).map(|token| {
             let is_valid =
                 !token.0.is_empty() && token.0.bytes().all(|byte| byte.is_ascii_graphic());
@@ -268,13 +277,15 @@ impl Access {
             Ok::<_, Failure>(value)
         });
         let authorization = Authorization(token.transpose()?);
-        let stack = InterceptedService::new(builder.build()?.stack(), authorization);
+        let stack = InterceptedService::new(stack(settings)?, authorization);
         Ok(AdminClient::new(stack).max_decoding_message_size(usize::MAX))
     }
 }
 
 impl Env {
     fn run(&self, settings: &Settings) -> Result<(), Failure> {
+        // A shell evaluates the output, so it must not have an invalid endpoint.
+        stack(settings)?;
         let (endpoint, _) = endpoint(settings);
         let (scheme, address) = endpoint.split_once("://").unwrap_or(("http", &endpoint));
         let address = address.trim_end_matches('/');
