@@ -151,6 +151,25 @@ fn calls_are_followed_until_the_emulator_ends() {
 }
 
 #[test]
+#[cfg(unix)]
+fn following_calls_ends_when_the_reader_closes_the_pipe() {
+    let emulator = Emulator::start("0s");
+    emulator.create("a");
+    let endpoint = ["--endpoint", &emulator.endpoint];
+    let mut follow = apigw(&["emulator", "calls", "--follow"]);
+    let follow = follow.args(endpoint).stdout(Stdio::piped());
+    let mut child = follow.spawn().expect("it runs");
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    reader.read_line(&mut String::new()).expect("a line");
+    drop(reader);
+    super::running::until(
+        || "the command goes on".to_owned(),
+        || child.try_wait().expect("a child of this test").is_some(),
+    );
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn a_followed_call_that_ends_after_a_later_call_is_printed() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {

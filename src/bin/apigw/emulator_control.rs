@@ -214,7 +214,11 @@ pub(crate) async fn run(noun: Emulator, settings: &Settings) -> Result<(), Failu
         Command::Start(start) => emulator::run(*start).await,
         Command::Env(env) => env.run(settings),
         Command::Status(status) => status.run(settings).await,
-        Command::Calls(calls) => calls.run(settings).await,
+        // `--follow` ends when its reader closes the pipe, as `head` does.
+        Command::Calls(calls) => tokio::select! {
+            printed = calls.run(settings) => printed,
+            () = output::closed() => Ok(()),
+        },
         Command::Faults(faults) => faults.run(settings).await,
         Command::Reset(access) => {
             let reset = access.admin(settings)?.reset(ResetRequest {}).await;
