@@ -261,6 +261,16 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_are_skipped_are_not_written_but_must_be_well_formed() {
+        let id = SCHEMA.find("google.longrunning.GetOperationRequest");
+        let id = id.expect("of the contract");
+        let output = |bytes: &[u8]| query(&SCHEMA, id, bytes, &[1]);
+        assert_eq!(output(b"").as_deref(), Ok(""));
+        assert_eq!(output(b"\x0a\x01a\x18\x05").as_deref(), Ok(""));
+        assert!(output(b"\x0a\x01a\x12\x05").is_err());
+    }
+
+    #[test]
     fn repeated_keys_stay_in_order() {
         let permissions = serde_json::json!({"resource": "r", "permissions": ["b", "a", "b"]});
         let query = of("google.iam.v1.TestIamPermissionsRequest", permissions).expect("a query");
