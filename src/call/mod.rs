@@ -25,6 +25,7 @@ pub(crate) mod service;
 pub(crate) mod status_code;
 pub(crate) mod trailers;
 pub(crate) mod transport_error;
+pub(crate) mod unreserved;
 pub(crate) mod wire_format;
 
 /// A gRPC request as the layers and transports receive it.

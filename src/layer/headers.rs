@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::call::transport_error::TransportError;
+use crate::call::unreserved::UNRESERVED;
 use crate::call::wire_format;
 use crate::call::{self, CallContext, CallOptions, GrpcRequest, GrpcResponse};
 use crate::contract::{Contract, Method, RoutingKey};
@@ -23,18 +24,6 @@ pub(crate) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-use
 
 /// The version of tonic that the crate is built with. A test compares it with `Cargo.lock`.
 pub(crate) const TONIC: &str = "0.14.9";
-
-/// For each byte, true if it is not encoded in [`ROUTING`]: the unreserved characters of RFC 3986 (AIP-4222).
-const UNRESERVED: [bool; 256] = {
-    let mut unreserved = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let is_mark = matches!(byte, b'-' | b'.' | b'_' | b'~');
-        unreserved[byte as usize] = byte.is_ascii_alphanumeric() || is_mark;
-        byte += 1;
-    }
-    unreserved
-};
 
 /// Creates [`Headers`] services.
 #[derive(Clone, Debug)]

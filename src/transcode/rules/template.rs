@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::call::unreserved::UNRESERVED;
+
 /// The characters that are percent-encoded in a path segment: all but the unreserved (`google/api/http.proto`).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -316,7 +318,7 @@ fn encode(segment: &str, path: &mut String) -> Result<(), String> {
         "." | ".." => Err(format!(
             "has the segment `{segment}`, which a proxy would resolve"
         )),
-        segment if segment.bytes().all(is_unreserved) => {
+        segment if segment.bytes().all(|byte| UNRESERVED[usize::from(byte)]) => {
             path.push_str(segment);
             Ok(())
         }
@@ -325,11 +327,6 @@ fn encode(segment: &str, path: &mut String) -> Result<(), String> {
             Ok(())
         }
     }
-}
-
-/// Returns whether [`SEGMENT`] does not encode a byte.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
 fn show(pattern: &[Segment]) -> String {
