@@ -371,7 +371,7 @@ async fn a_response_above_the_size_limit_ends_the_wait_at_once_and_names_the_lim
             let (_, answer) = server.next_request().await;
             answer.send_response(common::ok(&with_metadata(&long)));
         });
-        let error = result.expect_err("the reply is too large");
+        let error = result.expect_err("the response is too large");
         assert!(
             matches!(error.kind(), OperationErrorKind::Polling),
             "{error}"

@@ -794,7 +794,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     let pending = watcher.as_ref().map(Watcher::pending);
     drop((watcher, client));
     for runtime in std::iter::once(&first).chain(&other) {
-        // A timer belongs to the runtime in which it is created.
+        // `sleep` is called in the block, so its timer belongs to this runtime and not to the entered one.
         runtime.block_on(async { sleep(Duration::from_millis(100)).await });
         prop_assert_eq!(alive(runtime.handle()), 0, "tasks are left");
     }

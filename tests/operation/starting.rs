@@ -196,8 +196,8 @@ async fn a_conflict_with_a_resource_of_another_client_is_returned() {
 /// and its state.
 type Listed = (&'static str, &'static str, i64, fn() -> Message);
 
-/// Answers a create and the search for its operation. The first response is lost, and the retry, two seconds later,
-/// conflicts with the resource. The search is answered with `pages`. The server's clock is `skew` seconds ahead of ours. If
+/// Answers a create and the search for its operation. The first response is lost. The retry is answered after two seconds:
+/// it conflicts with the resource. The search is answered with `pages`. The server's clock is `skew` seconds ahead of ours. If
 /// `dated` is true, the responses to list calls have a `date` header.
 async fn lose_and_list(server: &mut Server, pages: &[&[Listed]], skew: i64, dated: bool) {
     let (began_at, start) = (Instant::now(), SystemTime::now());

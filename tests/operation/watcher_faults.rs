@@ -434,7 +434,7 @@ async fn a_wait_with_a_short_poll_timeout_does_not_shorten_the_polls_of_another(
         sleep(secs(2)).await;
         done()
     });
-    // At the low rate, both waits are due at each call.
+    // At the low rate, both waits are due at the third call, so they share its poll.
     for (hasty_first, rate) in [(true, 20.0), (false, 20.0), (true, 0.5), (false, 0.5)] {
         let watcher = client.watcher().with_rate(rate).expect("valid");
         let hasty = every(Duration::from_millis(300));
