@@ -156,6 +156,7 @@ async fn a_timeout_reports_all_that_is_known_and_the_operation_continues() {
             error.last_seen().is_some_and(|seen| seen < secs(3)),
             "{error}"
         );
+        // With random delays, the first wait makes four or five polls. The extra polls use up the script lines that it left.
         let polls = 5 - error.polls();
         for _ in 0..polls {
             operation.poll().await.expect("the poll was answered");
