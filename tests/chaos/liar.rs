@@ -193,7 +193,8 @@ async fn say(mut stream: TcpStream, greeting: &[u8], raw: Raw) -> io::Result<()>
         stream.write_all(&again).await?;
         tokio::task::yield_now().await;
     }
-    // All bytes are read. Unread bytes would turn the end into a reset, which may overtake the answer.
+    // After the answer, read what the client still sends. Unread bytes would turn the end into a reset, which may overtake the
+    // answer.
     stream.shutdown().await?;
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}
