@@ -1,4 +1,5 @@
-//! Checks files of a config as YAML, as JSON and as a service configuration.
+//! Checks the same bytes as each kind of file of a config: an OpenAPI document and a service configuration, each as YAML and as
+//! JSON, and a descriptor set.
 
 use apigateway_grpc::config_check::check;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
