@@ -423,7 +423,7 @@ struct Run<R> {
 /// A time far longer than the total timeout of any case.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Maximum time of a request to cancel.
+/// Maximum time of a request to cancel that a step sends. A wait that timed out gives its own request five seconds.
 const CANCEL: Duration = Duration::from_secs(10);
 
 async fn run<R: OperationResult + Name + PartialEq>(case: &Arc<Case>) {
