@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::messages::event::Event as Kind;
 use apigateway_grpc::emulator::messages::{
     Event, GetStateRequest, Resource, WatchEventsRequest, resource,
@@ -10,10 +11,11 @@ use apigateway_grpc::emulator::messages::{
 use apigateway_grpc::emulator::{Emulator, Server};
 use apigateway_grpc::model::Api;
 use apigateway_grpc::proto::google::iam::v1::Policy;
+use apigateway_grpc::tonic::Status;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::http::ok;
 use crate::state::{admin, client, fill, served};
@@ -71,6 +73,28 @@ impl Sse {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_closes_a_stream_that_is_not_read() {
+    let server = served(Emulator::builder()).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("set");
+    let mut client = socket.connect(server.address()).await.expect("it listens");
+    let request = b"GET /emulator/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    client.write_all(request).await.expect("sent");
+    client.readable().await.expect("a response");
+    // More than the buffers of the connection hold.
+    let status = Status::unavailable("x".repeat(60_000));
+    for _ in 0..300 {
+        let emulator = server.emulator();
+        emulator.on(Method::GET_API).fail(status.clone()).leave();
+        tokio::task::yield_now().await;
+    }
+    let stopped = tokio::time::timeout(LIMIT, server.stop()).await;
+    stopped
+        .expect("the connection is closed")
+        .expect("it served");
 }
 
 #[tokio::test]

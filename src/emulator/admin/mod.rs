@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use futures_core::Stream;
 use futures_util::stream;
-use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::emulator::api::core::Core;
+use crate::emulator::connection::ConnectionHandle;
 use crate::emulator::error;
-use crate::emulator::events::Listener;
+use crate::emulator::events::{Listener, Streams};
 use crate::emulator::messages::admin_server::{Admin, AdminServer};
 use crate::emulator::messages::convert::fault;
 use crate::emulator::messages::*;
@@ -26,15 +26,14 @@ pub(super) use crate::emulator::messages::admin_server::SERVICE_NAME;
 #[derive(Clone, Debug)]
 pub(super) struct Handlers {
     core: Arc<Core>,
-    /// Closed when the streams of events have to end.
-    stopped: watch::Receiver<()>,
+    streams: Streams,
 }
 
-/// Returns the admin service of an emulator. Its streams end when the sender of `stopped` is dropped.
-pub(super) fn server(core: &Arc<Core>, stopped: watch::Receiver<()>) -> AdminServer<Handlers> {
+/// Returns the admin service of an emulator. Its streams of events are opened by `streams`.
+pub(super) fn server(core: &Arc<Core>, streams: Streams) -> AdminServer<Handlers> {
     AdminServer::new(Handlers {
         core: Arc::clone(core),
-        stopped,
+        streams,
     })
 }
 
@@ -62,14 +61,15 @@ impl Admin for Handlers {
         &self,
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let connection = request.extensions().get::<ConnectionHandle>().cloned();
+        let opened = self.streams.open(connection);
         let listener = Listener::new(&self.core, request.into_inner().after);
-        let stopped = self.stopped.clone();
-        let events = stream::unfold((listener, stopped), |(mut listener, mut stopped)| async {
+        let events = stream::unfold((listener, opened), |(mut listener, mut opened)| async {
             let event = tokio::select! {
-                _ = stopped.changed() => return None,
+                () = opened.stopped() => return None,
                 event = listener.next(None) => event?,
             };
-            Some((Ok(event), (listener, stopped)))
+            Some((Ok(event), (listener, opened)))
         });
         Ok(Response::new(Box::pin(events)))
     }

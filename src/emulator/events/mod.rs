@@ -7,6 +7,7 @@
 //! events and gets `lost`.
 
 mod listener;
+mod streams;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,9 @@ use crate::emulator::state::resource::Resource as _;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
 pub(super) use listener::{Listener, Settle};
+#[cfg(feature = "rest")]
+pub(super) use streams::StreamHandle;
+pub(super) use streams::{Streams, StreamsEnd};
 
 /// Maximum number of events that are kept.
 const MAX_EVENTS: usize = 1024;

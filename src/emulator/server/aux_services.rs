@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -15,6 +14,7 @@ use crate::contract::Method;
 use crate::emulator::admin;
 use crate::emulator::api::core::Core;
 use crate::emulator::api::decompress::{MAX_REQUEST, decompress};
+use crate::emulator::events::{Streams, StreamsEnd};
 use crate::emulator::messages::DESCRIPTORS;
 
 /// The streams of the services, which must be ended before the server stops.
@@ -22,7 +22,7 @@ use crate::emulator::messages::DESCRIPTORS;
 pub(crate) struct AuxServices {
     health: HealthReporter,
     /// Ends the streams of events when it is dropped.
-    events: Option<watch::Sender<()>>,
+    events: Option<StreamsEnd>,
 }
 
 /// The source of the streams of events over HTTP.
@@ -33,8 +33,7 @@ pub(crate) struct AuxServices {
 )]
 pub(super) struct EventSource {
     pub(super) core: Arc<Core>,
-    /// Closed when the streams have to end.
-    pub(super) stopped: watch::Receiver<()>,
+    pub(super) streams: Streams,
 }
 
 /// Adds the services to those of the API.
@@ -53,12 +52,12 @@ pub(super) async fn aux_services(
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let (events, stopped) = watch::channel(());
+    let (events, streams) = Streams::new();
     let source = EventSource {
         core: Arc::clone(core),
-        stopped: stopped.clone(),
+        streams: streams.clone(),
     };
-    let admin = admin::server(core, stopped).max_decoding_message_size(MAX_REQUEST);
+    let admin = admin::server(core, streams).max_decoding_message_size(MAX_REQUEST);
     let reflection = reflected().build_v1().map_err(io::Error::other)?;
     // Older versions of grpcurl and grpc_cli use v1alpha.
     let reflection_alpha = reflected().build_v1alpha().map_err(io::Error::other)?;
@@ -80,12 +79,14 @@ pub(super) async fn aux_services(
 impl AuxServices {
     /// Ends the watches of the health service and the streams of events, since a stopping server would wait for them.
     pub(crate) async fn end(&mut self) {
-        self.events = None;
         for service in services().into_iter().chain([""]) {
             self.health
                 .set_service_status(service, ServingStatus::NotServing)
                 .await;
             self.health.clear_service_status(service).await;
+        }
+        if let Some(events) = self.events.take() {
+            events.end().await;
         }
     }
 }

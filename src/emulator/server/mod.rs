@@ -92,7 +92,8 @@ impl Server {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Accepts no further calls and waits for those in progress.
+    /// Accepts no further calls and waits for those in progress. Streams of events end. If a client does not read its stream,
+    /// its connection is closed after a second.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! The events of the admin service as server-sent events (HTML Standard §9.2).
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use tower::{Layer, Service};
 
 use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
 use crate::emulator::api::core::Core;
-use crate::emulator::events::{Listener, event_name};
+use crate::emulator::connection::ConnectionHandle;
+use crate::emulator::events::{Listener, StreamHandle, event_name};
 use crate::emulator::messages::{Event, WatchEventsRequest, to_json};
 use crate::emulator::server::access::is_admin_allowed;
 use crate::emulator::server::aux_services::EventSource;
@@ -76,10 +78,12 @@ where
         if request.uri().path() != PATH || !is_http || !is_admin_allowed(&request) {
             return Either::Left(self.inner.call(request));
         }
-        let source = self.source.clone();
+        let core = Arc::clone(&self.source.core);
+        let connection = request.extensions().get::<ConnectionHandle>().cloned();
+        let opened = self.source.streams.open(connection);
         Either::Right(Box::pin(async move {
             let after = after(request).await;
-            Ok(respond(&source, after))
+            Ok(respond(&core, opened, after))
         }))
     }
 }
@@ -101,26 +105,26 @@ async fn after(request: GrpcRequest) -> Option<u64> {
     message.ok()?.after
 }
 
-fn respond(source: &EventSource, after: Option<u64>) -> GrpcResponse {
+fn respond(core: &Arc<Core>, opened: StreamHandle, after: Option<u64>) -> GrpcResponse {
     let state = (
-        Listener::new(&source.core, after),
-        source.stopped.clone(),
+        Listener::new(core, after),
+        opened,
         // A stream that continues may have no event for a long time. Such a stream begins with an empty comment, so that the
         // server sends the response head at once.
         after.is_some(),
     );
-    let frames = stream::unfold(state, |(mut listener, mut stopped, is_first)| async move {
+    let frames = stream::unfold(state, |(mut listener, mut opened, is_first)| async move {
         let text = if is_first {
             Bytes::from_static(b":\n\n")
         } else {
             tokio::select! {
-                _ = stopped.changed() => return None,
+                () = opened.stopped() => return None,
                 text = next(&mut listener) => text,
             }
         };
         Some((
             Ok::<_, Status>(Frame::data(text)),
-            (listener, stopped, false),
+            (listener, opened, false),
         ))
     });
     let frames: Pin<Box<dyn futures_core::Stream<Item = _> + Send>> = Box::pin(frames);
@@ -156,12 +160,9 @@ fn text(event: &Event) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::watch;
-
     use super::*;
     use crate::emulator::Emulator;
+    use crate::emulator::events::Streams;
 
     async fn next_text(body: &mut Body) -> Option<String> {
         let frame = body.frame().await?.expect("no error");
@@ -172,9 +173,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_comment_is_sent_after_each_15_seconds_without_an_event() {
         let emulator = Emulator::builder().build();
-        let (sender, stopped) = watch::channel(());
-        let core = Arc::clone(&emulator.core);
-        let mut body = respond(&EventSource { core, stopped }, None).into_body();
+        let (end, streams) = Streams::new();
+        let mut body = respond(&emulator.core, streams.open(None), None).into_body();
         let hello = next_text(&mut body).await.expect("an event");
         assert!(hello.contains("\nevent: hello\n"), "{hello}");
         let start = Instant::now();
@@ -189,7 +189,7 @@ mod tests {
         assert!(cleared.contains("\nevent: calls_cleared\n"), "{cleared}");
         assert_eq!(next_text(&mut body).await.as_deref(), Some(":\n\n"));
         assert_eq!(start.elapsed().as_secs(), 55);
-        drop(sender);
+        drop(end);
         assert_eq!(next_text(&mut body).await, None);
     }
 }
