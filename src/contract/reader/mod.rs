@@ -1,6 +1,6 @@
 //! Reads the methods of a contract from an encoded descriptor set, service configurations and gRPC service configs.
 //!
-//! The build script also includes this folder, and generates the built-in table with it. So the folder imports only two other
+//! The build script also includes this folder, and generates the built-in table with it. So the folder imports only three other
 //! files of the crate, which the build script includes, too.
 
 mod grpc_config;
