@@ -112,7 +112,7 @@ impl<S> Attempts<S> {
             return NextStep::Now;
         }
         // A transparent retry does not have the backoff of the policy, is not counted as an attempt, and removes no token from
-        // the throttle, since the server did not process the call and is not failing.
+        // the throttle, since the server did not process the call.
         let limit = failure.map_or(0, TransportError::transparent_retry_limit);
         if let Some(delay) =
             transparent_retry_delay(limit, self.transparent_retries, self.call.remaining())

@@ -36,7 +36,8 @@ fn file(kind: Kind) -> Origin {
     })
 }
 
-/// The texts of errors that google-cloud-auth 1.18 was observed to return, outermost first.
+/// The texts of each error are outermost first. google-cloud-auth 1.18 was observed to return them, except that `x` replaces a
+/// text that does not matter, and that the texts about a universe domain are from our module `universe`.
 #[test]
 fn the_cause_is_parsed_from_the_texts_of_the_library_without_secrets() {
     let user = || file(Kind::AuthorizedUser);

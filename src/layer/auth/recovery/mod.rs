@@ -1,8 +1,10 @@
 //! Creates credentials again after they have failed.
 //!
-//! Credentials are dropped after any error, and a factory creates new ones. The reason is that google-cloud-auth requests
-//! tokens in a task of its own. This task ends for good after an error that the library classifies as permanent, after a panic,
-//! and with the runtime that it was spawned on. From then on, the credentials return the same error, or panic in their caller.
+//! Credentials are dropped after an error, and a factory creates new ones. The reason is that google-cloud-auth requests tokens
+//! in a task of its own. This task ends for good after an error that the library classifies as permanent, after a panic, and
+//! with the runtime that it was spawned on. From then on, the credentials return the same error, or panic in their caller.
+//!
+//! Credentials that have not answered in time are kept until they have been silent for too long.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

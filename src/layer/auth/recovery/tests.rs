@@ -1,4 +1,4 @@
-//! Credentials that fail, panic, hang and recover, on a paused clock.
+//! Credentials that fail, hang or answer late, and the delay before they are created again.
 
 use std::ffi::OsString;
 
@@ -117,7 +117,8 @@ async fn calls_at_the_same_time_share_one_probe_of_the_metadata_server() {
     assert_eq!(probes, 1);
 }
 
-/// Credentials of the metadata server that send their request in a task of their own, as google-cloud-auth does.
+/// Credentials of the metadata server that answer once the test has sent `true`, even if an earlier call was dropped. They
+/// stand for google-cloud-auth's, whose request runs in a task of its own.
 #[derive(Debug)]
 struct Slow(tokio::sync::watch::Receiver<bool>);
 
