@@ -30,7 +30,8 @@ pub trait GrpcService:
     type Body: http_body::Body<Data = Bytes, Error = Self::BodyError> + Send + 'static;
     /// The error of a response's body.
     type BodyError: Into<BoxError>;
-    /// The error of a call. A [`Status`] is returned unchanged. Any other error is converted to a status.
+    /// The error of a call. A [`Status`] is returned unchanged, unless its source is an error of hyper, h2 or tonic's transport,
+    /// or an I/O error. Any other error is converted to a status.
     type ServiceError: Into<BoxError>;
     /// The future of a call.
     type ResponseFuture: Future<Output = Result<http::Response<Self::Body>, Self::ServiceError>>

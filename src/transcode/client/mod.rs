@@ -44,8 +44,8 @@ const DEFAULT_MAX_RESPONSE: usize = 4 << 20;
 ///
 /// # Values in the path
 ///
-/// Values of path variables are percent-encoded, as `google/api/http.proto` specifies. So they may contain control
-/// characters such as line breaks, `%`, and, in a variable of one segment, `/`.
+/// Values of path variables are percent-encoded, as `google/api/http.proto` specifies. So they may contain `%`, control
+/// characters such as line breaks, and, in a variable of one segment, `/`.
 /// [`TranscodeLayer`](super::TranscodeLayer) decodes the same value. These values fail with INVALID_ARGUMENT before
 /// anything is sent:
 ///
