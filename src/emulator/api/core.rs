@@ -10,7 +10,7 @@ use tonic::Status;
 use super::bearer_auth::BearerTokens;
 use crate::emulator::error;
 use crate::emulator::error::details::Details;
-use crate::emulator::events::{Hub, Settle};
+use crate::emulator::events::{Hub, WatchedCore};
 use crate::emulator::faults::Faults;
 use crate::emulator::faults::received_call::CallLog;
 use crate::emulator::messages::Settings;
@@ -89,7 +89,7 @@ impl Core {
     }
 }
 
-impl Settle for Core {
+impl WatchedCore for Core {
     fn state(&self) -> &State {
         &self.state
     }

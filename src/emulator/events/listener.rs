@@ -9,14 +9,14 @@ use super::{Hub, Next};
 use crate::emulator::messages::Event;
 use crate::emulator::state::State;
 
-/// Gives a listener access to the state and the events.
-pub(in crate::emulator) trait Settle: Send + Sync {
+/// The core of an emulator, as its listeners see it: the state and the events.
+pub(in crate::emulator) trait WatchedCore: Send + Sync {
     fn state(&self) -> &State;
     fn hub(&self) -> &Hub;
 }
 
 /// Receives events from a position on. Dropping it ends the subscription.
-pub(in crate::emulator) struct Listener<C: Settle> {
+pub(in crate::emulator) struct Listener<C: WatchedCore> {
     core: Arc<C>,
     /// Number of the last event that was received.
     position: u64,
@@ -24,7 +24,7 @@ pub(in crate::emulator) struct Listener<C: Settle> {
     first: Option<Event>,
 }
 
-impl<C: Settle> Listener<C> {
+impl<C: WatchedCore> Listener<C> {
     /// Subscribes to the events after a number, or to `hello` and the events from now on.
     pub(in crate::emulator) fn new(core: &Arc<C>, after: Option<u64>) -> Self {
         let mut tables = core.state().lock();
@@ -93,7 +93,7 @@ fn time_to_next_event(state: &State) -> Option<Duration> {
     (!clock.is_paused()).then(|| next.since(clock.now()))
 }
 
-impl<C: Settle> Drop for Listener<C> {
+impl<C: WatchedCore> Drop for Listener<C> {
     fn drop(&mut self) {
         self.core.hub().leave();
     }

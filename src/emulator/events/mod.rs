@@ -30,7 +30,7 @@ use crate::emulator::state::observer::Observer;
 use crate::emulator::state::resource::Resource as _;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
-pub(super) use listener::{Listener, Settle};
+pub(super) use listener::{Listener, WatchedCore};
 #[cfg(feature = "rest")]
 pub(super) use streams::StreamHandle;
 pub(super) use streams::{Streams, StreamsEnd};
