@@ -46,6 +46,8 @@ use crate::transport::{ActiveTransport, Transport};
 /// runtime exists but is not polled, such as a `current_thread` runtime outside of `block_on`, calls on its connections wait
 /// until their deadline; give such a runtime a client of its own.
 ///
+/// Outside of a Tokio runtime with I/O and time drivers, a call panics when its future is polled.
+///
 /// ```
 /// # #[cfg(feature = "emulator")]
 /// # #[tokio::main(flavor = "current_thread")]

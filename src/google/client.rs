@@ -18,6 +18,11 @@ use crate::transport::{ActiveTransport, Transport};
 ///
 /// The client is built from the service's [`Contract`]. It is cheap to clone, and its clones share connections, credentials and
 /// the throttling of retries. It connects on its first call.
+///
+/// # Runtimes
+///
+/// Calls need a Tokio runtime, and a connection ends with the runtime in which it was opened; see
+/// [`ApiGateway`](crate::ApiGateway#runtimes).
 #[derive(Clone, Debug)]
 pub struct Client {
     clients: Clients,

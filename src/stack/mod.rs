@@ -118,6 +118,11 @@ fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
 /// each layer of yours. Each attempt boxes its future once for a transport of yours, and once for each attempt layer of yours;
 /// the first attempt layer costs one box more.
 ///
+/// # Runtimes
+///
+/// Calls need a Tokio runtime, and a connection ends with the runtime in which it was opened; see
+/// [`ApiGateway`](crate::ApiGateway#runtimes).
+///
 /// # Cancel safety
 ///
 /// Dropping the future of a call ends the call. The server may have processed the call by then, or may still do so.
