@@ -3,6 +3,9 @@
 //! Names and values follow OpenTelemetry's semantic conventions 1.45, the first version in which the conventions for RPC are
 //! stable. tracing-opentelemetry reads a span's name, kind and status from the fields `otel.*`. No header, token, body or text
 //! of the server is recorded.
+//!
+//! A call that streams its responses is recorded when its first message arrives, or when its head arrives if it streams its
+//! requests, too; a later failure of the stream is not recorded.
 
 use std::task::{Context, Poll};
 
