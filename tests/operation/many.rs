@@ -34,6 +34,7 @@ struct Counting {
 
 struct State {
     ends: BTreeMap<String, Instant>,
+    /// The number of operations on a page of a listing.
     page: usize,
     /// True if listings are empty.
     hidden: bool,

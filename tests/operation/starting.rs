@@ -383,7 +383,7 @@ async fn the_conflict_is_returned_if_the_list_of_operations_is_endless() {
     let pages = Arc::new(AtomicUsize::new(0));
     let creates = Arc::new(AtomicUsize::new(0));
     let listed = Arc::clone(&pages);
-    // No call sleeps, so the paused clock does not advance.
+    // No call sleeps, so the paused clock advances only by the backoff of the retry before the listing.
     let transport = tower::service_fn(move |rpc: GrpcRequest| {
         std::future::ready(if rpc.uri().path().ends_with("/ListOperations") {
             let token = listed.fetch_add(1, Ordering::Relaxed).to_string();
