@@ -194,6 +194,17 @@ test('an event changes the loaded state unless the event is older than the state
   assert.equal(new Date(store.time).toISOString(), '2026-01-01T00:10:00.000Z', 'a paused clock does not advance');
 });
 
+test('running operations are listed first, and then the newest', () => {
+  const store = new Store(() => 0);
+  const done = { done: true, response: {} };
+  store.load({
+    revision: '1',
+    clock: { time: '2026-01-01T00:00:00Z', uptime: '60s' },
+    operations: [operation('d', 4000, done), operation('c', 3000), operation('b', 2000, done), operation('a', 1000)],
+  });
+  assert.deepEqual(store.listOperations().map((it) => parts(it.name).id), ['c', 'a', 'd', 'b']);
+});
+
 test('calls are in the order of arrival, and a thousand are kept', () => {
   const store = new Store(() => 0);
   let number = 0;
