@@ -447,7 +447,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_credential_is_sent_only_to_its_service_and_never_in_plaintext_or_to_an_emulator() {
+    fn each_kind_of_credential_is_sent_only_over_the_routes_that_it_permits() {
         for (route, default, set, identity) in ROWS {
             assert_eq!(decided(Default, route), default, "default, {route:?}");
             assert_eq!(decided(Set, route), set, "set, {route:?}");
