@@ -122,7 +122,7 @@ async fn a_late_answer_over_grpc_keeps_calls_on_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_state_has_the_start_and_the_reason_while_calls_use_rest() {
+async fn the_state_has_the_duration_and_the_reason_while_calls_use_rest() {
     let mut scene = Scene::new();
     assert!(scene.fallback().is_none());
     scene.fall_back().await;
