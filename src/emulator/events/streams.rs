@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use crate::emulator::connection::ConnectionHandle;
 
-/// Time in which the streams of a stopping server end. A stream whose client does not read it ends later or never.
+/// Time that the streams of a stopping server have to end. After it their connections are closed, since a stream whose client
+/// does not read it would end later or never.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Opens streams. Clones open streams of the same server.

@@ -31,7 +31,7 @@ pub(crate) fn start<R: Resource>(
     tables.operation(&name, false).unwrap_or_default()
 }
 
-/// Requests the cancellation of an operation. Returns true if the end of the operation was moved.
+/// Requests the cancellation of an operation. Returns true if the end of the operation may have moved.
 ///
 /// Cancellation is best effort (AIP-151). It has no effect on an operation that is done. A creation whose resource is in use is
 /// not cancelled, since that would remove the resource. Only the request is recorded. A second request does not postpone the end.

@@ -234,7 +234,7 @@ impl OperationTable {
         }
     }
 
-    /// Stores the result of an operation, releases its locks and removes its events.
+    /// Stores the result of an operation, releases its locks and removes its events, except its expiry.
     pub(super) fn finish(&mut self, name: &str, result: operation::Result) {
         let Some(record) = self.rows.get_mut(name) else {
             return;

@@ -13,7 +13,7 @@ const SHAPE: &str = "0000-00-00T00:00:00";
 /// A test of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Comparison {
-    /// `:*`: the value is set and is not the default.
+    /// `:*`: the value is set and is not the default. A value of a map has only to be set.
     Present,
     /// The map has this key.
     Key(String),

@@ -35,7 +35,7 @@ impl<S> Layer<S> for RecordUnreadableLayer {
 }
 
 /// Records the requests that the transcoder could not read. The transcoder puts such a request into the extensions of
-/// its response. All other requests become calls, which the services of the API record.
+/// its response. The services of the API record the requests that become calls.
 #[derive(Clone, Debug)]
 pub(super) struct RecordUnreadable<S> {
     inner: S,
