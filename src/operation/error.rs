@@ -189,7 +189,8 @@ impl OperationError {
         self.0.progress.last_seen
     }
 
-    /// Returns the error of the latest failed call of the wait, even if the wait ended for another reason.
+    /// Returns the error of the latest failed call, even if the wait ended for another reason. The call may belong to an earlier
+    /// wait for the same [`Operation`](super::Operation).
     #[must_use]
     pub fn last_failure(&self) -> Option<&Error> {
         self.0.progress.failure.as_deref()
@@ -202,7 +203,7 @@ impl OperationError {
         self.is_unfinished_wait() && !self.0.snapshot.is_done()
     }
 
-    /// Returns true if the wait ended before it knew the end of the operation.
+    /// Returns true if the wait failed or timed out. The last snapshot may be done all the same.
     fn is_unfinished_wait(&self) -> bool {
         matches!(
             self.kind(),

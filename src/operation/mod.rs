@@ -95,8 +95,9 @@ use waiter::{Settings, Waiter};
 
 /// A long-running operation (AIP-151) whose result is an `R`, such as an `Api`, or `()` for a delete.
 ///
-/// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
-/// the operation.
+/// Await it to wait for its end. Dropping it ends the wait, but the server continues the operation, unless
+/// [`cancel_on_drop`](Self::cancel_on_drop) was called. A wait whose future was dropped can be continued, see
+/// [`wait`](Self::wait).
 ///
 /// If the server no longer knows the operation, its target decides. A create has succeeded if its resource is ready. A delete
 /// has succeeded if its resource is missing, even if another client deleted it. Otherwise the wait ends with
@@ -221,8 +222,9 @@ impl<R: OperationResult> Operation<R> {
     /// - A method has reported the end of the operation.
     /// - The server has answered a request to cancel: it accepted the request, or it does not support cancellation.
     /// - [`delete`](Self::delete) was called.
-    /// - The operation was awaited, and the wait has returned its result or any error, including a timeout. To cancel after a
-    ///   timeout, use [`cancel_on_timeout`](Self::cancel_on_timeout).
+    /// - This value itself was awaited, and the wait has returned its result or any error, including a timeout. To cancel after
+    ///   a timeout, use [`cancel_on_timeout`](Self::cancel_on_timeout). An error of [`wait`](Self::wait), which only
+    ///   borrows this value, does not count if the operation [may still run](OperationError::may_still_run).
     pub fn cancel_on_drop(self) -> Self {
         self.waiter.arm();
         self

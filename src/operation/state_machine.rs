@@ -163,14 +163,14 @@ impl WaitState {
         self.schedule.timeout_of_poll(self.remaining(now))
     }
 
-    /// Allows further polls after the next one. If the next poll was moved to the end of the total timeout, as the last one, it
-    /// is now made at once instead.
+    /// Allows further polls after the next one, which the caller makes at once. Without this, the wait would end after that poll
+    /// if the poll had been planned as the last one, at the end of the total timeout.
     pub(crate) fn poll_now(&mut self) {
         self.last = false;
     }
 
-    /// Returns the timeout of a poll that starts now. A poll that starts after the end of the total timeout, as in a resumed
-    /// wait, is the last one.
+    /// Returns the timeout of a poll that starts now. A poll that starts after the end of the total timeout is the last one.
+    /// This happens if the future of a wait was dropped, and a later call continues the wait.
     pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {
         self.last |= self.remaining(now).is_zero();
         self.poll_timeout(now)

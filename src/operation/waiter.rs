@@ -143,9 +143,8 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait, so that a further wait starts from the beginning. This is called just before the error of the wait is
-    /// returned. If the future is dropped earlier, while the error is being prepared, a further call continues this wait with
-    /// one poll.
+    /// Ends the wait, so that a further wait starts from the beginning. A wait that timed out ends only after the request of
+    /// `cancel_on_timeout`. If the future is dropped during this request, a further call continues this wait with one more poll.
     pub(crate) fn end_wait(&mut self) {
         self.due = None;
     }
