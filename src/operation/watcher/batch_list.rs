@@ -80,7 +80,8 @@ pub(super) struct Listing {
     pages: usize,
     /// Number of operations that had waits at the start and that the listing has shown.
     pub(super) shown: usize,
-    /// Number of operations that had waits at the start and that the listing has not shown yet.
+    /// Number of operations that the listing has yet to show. It starts as the number of operations in `listed`. An operation
+    /// that had waits at the start lowers it when it is shown, or when it is removed before it is shown.
     pub(super) remaining: usize,
     /// Maximum number of pages: the number of polls that the listing replaces.
     max_pages: usize,

@@ -399,7 +399,7 @@ impl PendingWait {
     }
 
     /// Returns true if no listing may replace the next call of the wait: the call is a probe, or a listing that hangs would
-    /// leave no time for a poll before the wait ends.
+    /// leave too little time for a poll before the wait ends.
     fn is_single(&self) -> bool {
         let is_short = match self.wait.is_last() {
             true => self.wait.poll_limit() < 2 * LISTING_PATIENCE,

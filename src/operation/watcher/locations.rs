@@ -94,7 +94,8 @@ impl Locations {
         self.update_queue(location);
     }
 
-    /// Updates the position of a location in the queues, unless it has a turn. A location without waits and calls is removed.
+    /// Updates the position of a location in the queues, and removes a location without waits and calls. A location that waits
+    /// for its turn, or has it, is left as it is.
     pub(super) fn update_queue(&mut self, location: &Arc<str>) {
         let Some(at) = self.all.get_mut(location) else {
             return;

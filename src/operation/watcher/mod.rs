@@ -193,7 +193,8 @@ impl Watcher {
     /// Waits for an operation with the polls of this watcher.
     ///
     /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total timeout
-    /// begins with this call. An operation that is done is not polled, and needs no runtime unless its target must be probed.
+    /// begins with this call. If the operation is done, the wait makes no calls and needs no runtime, unless its target must be
+    /// probed.
     ///
     /// The future must be polled within a Tokio runtime, unless another wait of this watcher is polled within one. If there is
     /// no such runtime, or if it has shut down, the future ends with an error.

@@ -34,11 +34,12 @@ pub struct WatchedWait<R: OperationResult> {
 
 pub(super) enum Inner {
     Table(TableWait),
-    /// The operation was done at the start, so it is not polled.
+    /// The operation was done at the start, so it is not in the table.
     Finished(Box<Finished>),
 }
 
-/// The wait for an operation that was done at the start. At most its target is probed.
+/// The wait for an operation that was done at the start. It makes calls only if the target must be probed. After a failed probe,
+/// or while the target is changing, the operation may be polled again.
 pub(super) struct Finished {
     wait: Pin<Box<dyn Future<Output = WaitEnd> + Send>>,
     result_type: ResultType,
