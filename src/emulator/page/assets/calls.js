@@ -87,7 +87,7 @@ function update(element, {calls}, page) {
 	const [number, time, method, resource, via, status, latency, fault] = element.children;
 	const isOpen = calls.some(call => page.isOpen('call', call.sequence));
 	set(element, 'aria-current', isOpen && 'true');
-	// The Tab key reaches the first row and the open row; j and k move between rows.
+	// Tab reaches the first row and the open row; j and k reach all.
 	number.firstChild.tabIndex = isOpen || !element.previousElementSibling ? 0 : -1;
 	const [first, last] = [calls[0], calls.at(-1)];
 	if (element.first === first && element.last === last) return;

@@ -10,7 +10,7 @@ const lines = (text, name, value = '') => el('label', text, el('textarea', {name
 const optionsOf = options => options.map(([value, text = value]) => new Option(text, value));
 const choice = (text, name, options) => el('label', text, el('select', {name}, optionsOf(options)));
 
-/** The fields of a status. If `none` is given, it is the label of a further option, for success. */
+/** The fields of a status. `none` is the label of an option for success. */
 export function codes(none) {
 	const code = choice('Code', 'code', CODES.map((name, number) => [number, number ? name : none]).slice(none ? 0 : 1));
 	if (!none) code.lastChild.value = 14;

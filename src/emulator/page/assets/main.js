@@ -29,7 +29,7 @@ const page = {
 	filters: readFilters(location.search),
 	isOpen: (kind, id) => open.kind === kind && open.id === id,
 	render: (...names) => render(...names),
-	/** Waits for a request. The page changes when the stream reports the effect. While it polls, it reads the state after the request. */
+	/** Waits for a request. The page changes when the stream or a poll reports the effect. */
 	act: request => request.then(() => isPolling && load()).catch(report),
 	setFilters(changes) {
 		Object.assign(page.filters, changes);
