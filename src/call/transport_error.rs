@@ -116,6 +116,15 @@ impl UnusableConnection {
         Self { kind, text }
     }
 
+    /// Adds the action that failed to the reason of a peer without HTTP/2. The reason of a refusal already names the address.
+    pub(crate) fn during(self, action: &str) -> Self {
+        if self.kind != TransportErrorKind::NotHttp2 {
+            return self;
+        }
+        let text = format!("{action}: {}", self.text).into();
+        Self { text, ..self }
+    }
+
     /// Returns the reason in an I/O error.
     pub(crate) fn from_io_error(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()

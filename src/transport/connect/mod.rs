@@ -15,6 +15,7 @@ use tonic::ConnectError;
 use tower::BoxError;
 
 use crate::call::phase::{self, Phase, Step};
+use crate::call::transport_error::UnusableConnection;
 use crate::error::Error;
 use crate::transport::endpoint::DisplayOrigin;
 
@@ -151,6 +152,12 @@ impl Connector {
             .into(),
         )
         .into()
+    }
+
+    /// Returns the error for a connection that the peer cannot use. Its text names the address.
+    pub(crate) fn unusable(&self, unusable: UnusableConnection) -> BoxError {
+        let action = format!("{CANNOT_CONNECT}{}", self.target_name);
+        unusable.during(&action).into()
     }
 
     /// Returns the connect timeout.

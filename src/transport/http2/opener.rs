@@ -61,8 +61,10 @@ impl Opener {
         let exchange = catch_panic(self.exchange_settings(stream, on_change));
         let error = match tokio::time::timeout(timeout, exchange).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) if error.is::<UnusableConnection>() => return Err(error),
-            Ok(Err(error)) => error,
+            Ok(Err(error)) => match error.downcast::<UnusableConnection>() {
+                Ok(unusable) => return Err(self.connector.unusable(*unusable)),
+                Err(error) => error,
+            },
             Err(_) => format!("no HTTP/2 SETTINGS from the server within {timeout:?}").into(),
         };
         Err(self.connector.cannot_connect(error))
