@@ -344,6 +344,8 @@ fn the_variables_of_an_emulator_are_printed() {
     let output = run(&["emulator", "status", "--endpoint", "http://127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("UNAVAILABLE"), "{}", err(&output));
+    let hint = "hint: start an emulator with `apigw emulator`, or name a running one with --endpoint or APIGATEWAY_EMULATOR_HOST\n";
+    assert!(err(&output).ends_with(hint), "{}", err(&output));
 }
 
 #[test]

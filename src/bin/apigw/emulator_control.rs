@@ -637,7 +637,13 @@ fn fault_name(text: &str) -> Result<String, String> {
 
 fn failed(status: &Status) -> Failure {
     let text = output::printable(status.message());
-    Failure::from(format!("{}: {text}", code_name(status.code())))
+    let failure = Failure::from(format!("{}: {text}", code_name(status.code())));
+    match status.code() {
+        Code::Unavailable => failure.with_hint(format!(
+            "start an emulator with `apigw emulator`, or name a running one with --endpoint or {EMULATOR_HOST}"
+        )),
+        _ => failure,
+    }
 }
 
 /// Returns a message as JSON on one line.
