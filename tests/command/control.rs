@@ -346,6 +346,13 @@ fn the_variables_of_an_emulator_are_printed() {
     assert!(err(&output).contains("UNAVAILABLE"), "{}", err(&output));
     let hint = "hint: start an emulator with `apigw emulator`, or name a running one with --endpoint or APIGATEWAY_EMULATOR_HOST\n";
     assert!(err(&output).ends_with(hint), "{}", err(&output));
+    let mut command = apigw(&["emulator", "status"]);
+    let output = command
+        .env("APIGATEWAY_EMULATOR_HOST", "127.0.0.1:1")
+        .output();
+    let output = output.expect("it runs");
+    let text = "cannot connect to http://127.0.0.1:1 (named by APIGATEWAY_EMULATOR_HOST): ";
+    assert!(err(&output).contains(text), "{}", err(&output));
 }
 
 #[test]

@@ -98,8 +98,10 @@ impl Settings {
     pub(super) fn target(&self, endpoint: &Endpoint) -> Result<ConnectConfig, Error> {
         self.check_numbers()?;
         let mut proxy = self.proxy.mode()?;
+        let mut variable = None;
         if endpoint.source == EndpointSource::Emulator {
             proxy = proxy.without_environment();
+            variable = self.emulator_variable.as_deref().map(str::to_owned);
         }
         let route = CredentialRoute {
             endpoint: &endpoint.uri,
@@ -116,6 +118,7 @@ impl Settings {
         };
         Ok(ConnectConfig {
             uri: endpoint.uri.clone(),
+            variable,
             connect_timeout: self.connect_timeout,
             tls,
             proxy,

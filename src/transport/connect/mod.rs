@@ -52,6 +52,8 @@ const CANNOT_CONNECT: &str = "cannot connect to ";
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectConfig {
     pub(crate) uri: Uri,
+    /// The environment variable that has the address, for errors.
+    pub(crate) variable: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) tls: TlsOptions,
     pub(crate) proxy: ProxyMode,
@@ -99,11 +101,14 @@ impl ProxyHop {
 impl Connector {
     pub(crate) fn new(config: &ConnectConfig, protocols: Protocols) -> Result<Self, Error> {
         let proxy = config.proxy.proxy_for(&config.uri)?;
-        let origin = DisplayOrigin(&config.uri);
-        let target_name: Arc<str> = match &proxy {
-            Some(proxy) => format!("{origin} through the proxy {proxy}").into(),
-            None => origin.to_string().into(),
-        };
+        let mut target_name = DisplayOrigin(&config.uri).to_string();
+        if let Some(variable) = &config.variable {
+            target_name = format!("{target_name} (named by {variable})");
+        }
+        if let Some(proxy) = &proxy {
+            target_name = format!("{target_name} through the proxy {proxy}");
+        }
+        let target_name: Arc<str> = target_name.into();
         let base = match &config.connector {
             Some(custom) => BaseConnector::Custom(custom.clone()),
             None => {

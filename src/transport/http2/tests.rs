@@ -9,6 +9,7 @@ use crate::transport::connect::{ConnectConfig, Protocols, ProxyMode};
 fn pool() -> Http2Pool {
     let config = ConnectConfig {
         uri: http::Uri::from_static("http://127.0.0.1:1"),
+        variable: None,
         connect_timeout: Duration::from_secs(1),
         tls: TlsOptions::default(),
         proxy: ProxyMode::Direct,

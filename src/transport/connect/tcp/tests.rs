@@ -73,6 +73,7 @@ async fn connect(
     });
     let config = ConnectConfig {
         uri: Uri::from_static("http://gateway.test/"),
+        variable: None,
         connect_timeout: timeout,
         tls: TlsOptions::default(),
         proxy: ProxyMode::Direct,
