@@ -182,6 +182,9 @@ impl fmt::Debug for Rules {
 impl<'a> RulesBuilder<'a> {
     /// Adds a service configuration: a `google.api.Service` in JSON. Only its `http` section is read. A rule in it
     /// replaces all annotations of the method that it selects. If several rules select one method, the last is used.
+    ///
+    /// The service configurations in googleapis are in YAML: convert them to JSON first. Only the builder of a contract
+    /// (feature `google`) also reads YAML.
     pub fn service_config(mut self, json: &'a str) -> Self {
         self.configurations.push(json);
         self

@@ -26,7 +26,7 @@ pub(crate) type Invalid = (String, String);
 /// If the text is not a JSON object, or the section is not an object with a list of rules.
 pub(crate) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>>, String> {
     let configuration: Value = serde_json::from_str(configuration)
-        .map_err(|error| format!("invalid service configuration: {error}"))?;
+        .map_err(|error| format!("invalid service configuration: not JSON: {error}"))?;
     let configuration = configuration
         .as_object()
         .ok_or("invalid service configuration: must be a JSON object")?;

@@ -95,6 +95,12 @@ fn an_invalid_configuration_is_refused_and_a_selector_without_a_method_is_report
         assert!(build(config).is_err(), "{config}");
     }
     let text = |config| build(config).expect_err(config).to_string();
+    // YAML, the format of the files in googleapis.
+    let yaml = text("http:\n  rules: []\n");
+    assert!(
+        yaml.starts_with("invalid service configuration: not JSON: "),
+        "{yaml}"
+    );
     assert_eq!(
         text("[]"),
         "invalid service configuration: must be a JSON object"
