@@ -133,6 +133,10 @@ struct Calls {
 #[derive(Debug, Subcommand)]
 enum Faults {
     /// Inject a fault, given as JSON: {"method": "GetApi", "times": 2, "fail": {"code": 14}}.
+    ///
+    /// A fault has a `method`, and one of `fail`, `delay`, `dropConnection`, `loseResponse`, `stale`, `notFoundFor`, `html`,
+    /// `respond` and `operation`. It applies to one call, unless it has `times` or `always`, and to all resources, unless it
+    /// has a `resource`.
     Create {
         /// The fault.
         #[arg(value_name = "JSON")]

@@ -105,7 +105,7 @@ enum Command {
     Completion(completion::Completion),
     /// Print the version.
     Version,
-    /// Print a help page, or the help of a command.
+    /// Print a help page (differences, environment, exit-codes, formats), or the help of a command.
     Help(pages::Help),
 }
 
