@@ -55,10 +55,9 @@
 //! handle and resume it in another process. A handle also names the service, and a client of another service rejects it.
 //! [`watcher`](super::Client::watcher) waits for many operations, and lists their parents instead of polling each one.
 //!
-//! A watch yields a [`Snapshot`](crate::operation::Snapshot) for each change. Its `metadata` decodes only the metadata of API
-//! Gateway. For the metadata of another service, use
-//! [`metadata_named`](crate::operation::Snapshot::metadata_named) with the full name of the type, such as
-//! `google.spanner.admin.database.v1.CreateDatabaseMetadata`.
+//! A watch yields [`Snapshot`](crate::operation::Snapshot)s. `Snapshot::metadata` decodes only the metadata of API Gateway. For
+//! the metadata of another service, call [`metadata_named`](crate::operation::Snapshot::metadata_named) with the full name of
+//! the type, such as `google.spanner.admin.database.v1.CreateDatabaseMetadata`.
 //!
 //! A [`ServiceProfile`](crate::operation::profile::ServiceProfile) has the properties that differ between services: the poll
 //! schedule, the parent to list, and how to read the target of an operation. The default profile is made from the contract.
