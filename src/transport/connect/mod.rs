@@ -159,7 +159,7 @@ impl Connector {
         .into()
     }
 
-    /// Returns the error for a connection that the peer cannot use. Its text names the address.
+    /// Returns the error for a connection that was opened but is unusable. Its text names the address.
     pub(crate) fn unusable(&self, unusable: UnusableConnection) -> BoxError {
         let action = format!("{CANNOT_CONNECT}{}", self.target_name);
         unusable.during(&action).into()
