@@ -255,6 +255,11 @@ fn the_token_of_gcloud_auth_login_is_requested_from_gcloud() {
     };
     let output = list(&format!("{}:/usr/bin:/bin", folder.display()));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    std::fs::write(&program, "#!/bin/sh\necho no account >&2\nexit 1\n").expect("a file");
+    let output = list(&format!("{}:/usr/bin:/bin", folder.display()));
+    let text =
+        "failed: no account; check the account with `gcloud auth list`, or run `gcloud auth login`";
+    assert!(err(&output).contains(text), "{}", err(&output));
     let output = list("/nowhere");
     assert_eq!(output.status.code(), Some(1));
     assert!(

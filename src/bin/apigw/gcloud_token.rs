@@ -135,7 +135,7 @@ fn print(arguments: &[String]) -> Result<String, String> {
         let message = String::from_utf8_lossy(&output.stderr);
         let message = message.trim().lines().next();
         return Err(fault(&format!(
-            "`gcloud auth print-access-token` failed: {}",
+            "`gcloud auth print-access-token` failed: {}; check the account with `gcloud auth list`, or run `gcloud auth login`",
             message.unwrap_or("no access token was printed")
         )));
     }
