@@ -302,7 +302,8 @@ impl Error {
         self.kind() == ErrorKind::InvalidResponse
     }
 
-    /// Returns true if the deadline of a call passed, here or on the server, or if the wait for an operation timed out.
+    /// Returns true if the deadline of a call passed, here or on the server, or if the wait for an operation ended before the
+    /// operation did ([`ErrorKind::OperationUnfinished`]).
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind().code() == Code::DeadlineExceeded
@@ -487,8 +488,8 @@ fn first_new_cause<'a>(
     causes.find(|error| !text.contains(&error.to_string()))
 }
 
-/// Returns the status of a failed call with its message and details, without its metadata. Any other error has the
-/// [code of its kind](ErrorKind::code).
+/// Returns the status of a failed call or a failed operation with its message and details, without its metadata. For any other
+/// error, returns a status with the [code of its kind](ErrorKind::code).
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let mut status = match error.0.cause {

@@ -27,7 +27,9 @@ include!(concat!(env!("OUT_DIR"), "/proto.rs"));
 /// reflection, or for transcoding by descriptor.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// The service configuration, a `google.api.Service` in JSON. It has HTTP rules of methods, and the deadlines of the server.
+/// The service configuration, a `google.api.Service` in JSON. It has the deadlines of the server for all methods, and the HTTP
+/// rules of the methods for locations, IAM policies and operations. The HTTP rules of the other methods are in
+/// [`FILE_DESCRIPTOR_SET`].
 pub const SERVICE_CONFIG: &str = include_str!("../proto/apigateway_v1.json");
 
 impl google::cloud::apigateway::v1::api_config::File {
