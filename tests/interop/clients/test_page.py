@@ -20,8 +20,8 @@ RUN = {
     "js": ["node", "-e"],
     "sh": ["bash", "-euc"],
 }
-# The languages of output (`text`), and of examples that need a container (`yaml`, `console`).
-NOT_RUN = {"text", "yaml", "console"}
+# The languages of output (`text`), of examples that need a container (`yaml`, `console`), and of dependencies (`toml`).
+NOT_RUN = {"text", "yaml", "console", "toml"}
 
 
 def examples() -> list[tuple[str, str]]:
