@@ -39,7 +39,9 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the request or the wait fails. A failure of the operation itself is not an error here.
+    /// Returns an error if the wait fails, or if the request fails with another code than UNIMPLEMENTED, NOT_FOUND and
+    /// FAILED_PRECONDITION. After the last two, the wait learns the outcome. A failure of the operation itself is not an error
+    /// here.
     ///
     /// # Cancel safety
     ///

@@ -100,7 +100,7 @@ pub enum OperationErrorKind {
     CancelRequest,
     /// The wait timed out. The operation may still be running.
     TimedOut {
-        /// True if the server accepted a request to cancel the operation.
+        /// True if the server accepted a request of this handle to cancel the operation. The wait of a watcher has false.
         cancelled: bool,
     },
     /// The operation was not found or has expired, and its target does not prove how it ended. Only a ready target of a

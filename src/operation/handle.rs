@@ -74,7 +74,7 @@ impl Handle {
     /// # Errors
     ///
     /// Returns an error if the handle is of another service or has another type of result, or if its verb or its time is
-    /// invalid. If the target must prove how the operation ended, the wait needs the verb and the time.
+    /// invalid: the wait needs both if the target must prove how the operation ended.
     pub(crate) fn check(&self, service: &str, expected: &ResultType) -> Result<(), Error> {
         let refused =
             |text: String| Err(Error::argument(text).context("resume operation", &self.name));

@@ -322,11 +322,14 @@ impl<R: OperationResult> Operation<R> {
     /// Requests the cancellation if `cancel_on_timeout` is set. Returns true if the server accepted this request or an
     /// earlier one.
     async fn cancelled_on_timeout(&self) -> bool {
-        if !self.waiter.settings.cancel_on_timeout || self.snapshot().is_done() {
+        if self.snapshot().is_done() {
             return false;
         }
         if let Some(accepted) = self.waiter.is_cancelling() {
             return accepted;
+        }
+        if !self.waiter.settings.cancel_on_timeout {
+            return false;
         }
         let answer = Box::pin(cancel::request(&self.waiter.clients, self.name())).await;
         if let Some(accepted) = answer {

@@ -188,6 +188,23 @@ async fn a_timeout_cancels_the_operation_only_with_cancel_on_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_timeout_of_a_wait_after_an_accepted_cancel_request_says_that_it_was_requested() {
+    let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
+    let script = || {
+        let polls = vec![get(&running()), get(&running())];
+        [vec![line("CancelOperation", &())], polls].concat()
+    };
+    each_way(script, async |client| {
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let mut operation = operation.with_schedule(schedule);
+        let error = operation.cancel().await.expect_err("the wait timed out");
+        let timed_out = OperationErrorKind::TimedOut { cancelled: true };
+        assert_eq!(format!("{:?}", error.kind()), format!("{timed_out:?}"));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drop_cancels_the_operation_only_with_cancel_on_drop_and_before_its_end() {
     for way in WAYS {
         let (client, mut server) = talk(way);

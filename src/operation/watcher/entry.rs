@@ -1,5 +1,5 @@
-//! One operation of the table, and its waits. Each wait has its own schedule, policy and target. Only the server's answers
-//! about the operation are shared.
+//! One operation of the table, and its waits. Each wait has its own schedule, target and treatment of a missing result. Only
+//! the server's answers about the operation are shared.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ pub(super) struct Entry {
     pub(super) calls: usize,
     /// True if the last complete listing did not show the operation.
     pub(super) unlisted: bool,
-    /// Sequence number of the latest listing that has shown the operation, or during which it was added.
+    /// Sequence number of the latest listing that has shown the operation, or of the latest listing when it was added.
     pub(super) listing: u32,
 }
 
@@ -399,7 +399,7 @@ impl PendingWait {
     }
 
     /// Returns true if no listing may replace the next call of the wait: the call is a probe, or a listing that hangs would
-    /// leave too little time for a poll before the wait ends.
+    /// leave too little time for a poll, less than [`LISTING_PATIENCE`], before the wait ends.
     fn is_single(&self) -> bool {
         let is_short = match self.wait.is_last() {
             true => self.wait.poll_limit() < 2 * LISTING_PATIENCE,

@@ -38,9 +38,9 @@ use wait_end::{AbandonReason, WaitCell};
 
 /// Waits for many operations with few calls.
 ///
-/// All waits for the same operation share its polls. Each wait has its own schedule, policy and target. If many operations of a
-/// location are due, one listing of the location replaces their polls, and only operations that the listing does not show are
-/// polled on their own. For a service without locations, a location is the
+/// All waits for the same operation share its polls. Each wait has its own schedule, target and treatment of a missing
+/// result. If many operations of a location are due, one listing of the location replaces their polls, and only operations
+/// that the listing does not show are polled on their own. For a service without locations, a location is the
 /// [parent](super::profile::ServiceProfile::list_parent) by which operations are listed; operations without a parent count as
 /// one location, and are polled one by one. All calls of a watcher share one rate limit, 20 calls per second by default. The
 /// limit is lowered when the server returns RESOURCE_EXHAUSTED, and recovers afterwards.
@@ -192,8 +192,8 @@ impl Watcher {
 
     /// Waits for an operation with the polls of this watcher.
     ///
-    /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total timeout
-    /// begins with this call. If the operation is done, the wait makes no calls and needs no runtime, unless its target must be
+    /// The schedule of the operation and its [`on_missing_result`](Operation::on_missing_result) apply; `cancel_on_timeout` and
+    /// `cancel_on_drop` do not. The total timeout begins with this call. If the operation is done, the wait makes no calls and needs no runtime, unless its target must be
     /// probed.
     ///
     /// The future must be polled within a Tokio runtime, unless another wait of this watcher is polled within one. If there is

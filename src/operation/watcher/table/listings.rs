@@ -55,8 +55,8 @@ impl Table {
         }
     }
 
-    /// Applies a failed page. A transient error counts as a failed poll of each listed operation that was due when the page
-    /// was requested. An operation that becomes due within [`DUE_WINDOW`] counts as due.
+    /// Applies a failed page. A transient error counts as a failed poll of each operation that was due when the page was
+    /// requested, except those that are polled on their own. An operation that becomes due within [`DUE_WINDOW`] counts as due.
     pub(super) fn page_failed(
         &mut self,
         location: &Arc<str>,
