@@ -57,11 +57,13 @@ pub(crate) const PAGE: &str = "\
 Exit codes of apigw:
 
     0  success; a command that describes a failed operation succeeds, too
-    1  failed: the service returned an error; the network, the credentials or a file failed; or a prompt was declined
+    1  failed: the service returned an error; the network, the credentials or a file failed; no project, location or
+       API is set; or a prompt was declined
     2  wrong usage, also an invalid name; nothing was sent
     3  an operation that was waited for ended in an error
     4  an operation that was waited for was cancelled
-    5  a check found something: validate, create and deploy with a faulty file, diff --exit-code, deploy --dry-run --exit-code, doctor
+    5  a check found something: api-configs validate, a create or deploy of a faulty file, api-configs diff --exit-code,
+       gateways deploy --dry-run --exit-code, doctor
     6  some locations did not respond, with --require-complete
     7  operations cancel --wait: the operation completed anyway
   124  the wait timed out; the operation may still be running

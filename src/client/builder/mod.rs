@@ -33,10 +33,10 @@ use settings::Settings;
 
 /// Builds an [`ApiGateway`], or another client `C`. [`ApiGateway::builder`] returns one.
 ///
-/// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
-/// `APIGATEWAY_EMULATOR_HOST` names an emulator, calls go to the emulator without these credentials. The calls of a
-/// `google::Client` go to the default host of its contract instead. Such a client uses an emulator only if the setting
-/// `emulator_variable` names the environment variable with its address.
+/// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. Without the
+/// feature `auth`, calls have no credentials. If `APIGATEWAY_EMULATOR_HOST` names an emulator, calls go to the emulator without
+/// these credentials. The calls of a `google::Client` go to the default host of its contract instead. Such a client uses an
+/// emulator only if the setting `emulator_variable` names the environment variable with its address.
 ///
 /// # Where credentials are sent
 ///
