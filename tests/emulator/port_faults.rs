@@ -125,6 +125,17 @@ async fn an_html_page_is_unchanged_over_grpc_and_rest() {
 }
 
 #[tokio::test]
+async fn an_html_page_with_an_unregistered_status_has_only_the_number() {
+    let (emulator, server) = served().await;
+    let status = StatusCode::from_u16(999).expect("a status");
+    let _page = emulator.on(Method::GET_API).html(status);
+    let answer = raw(&server, &format!("/v1/{API}")).await;
+    assert!(answer.starts_with("HTTP/1.1 999 "), "{answer}");
+    assert!(answer.contains("<title>999</title>"), "{answer}");
+    assert!(answer.contains("<h1>999</h1>"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_response_fault_and_a_delay_apply_over_grpc_and_rest() {
     let (emulator, server) = served().await;
     for (transport, via) in BOTH {

@@ -485,8 +485,13 @@ fn broken_connection(connection: Option<ConnectionHandle>) -> GrpcResponse {
 
 /// Returns an HTML page, as a proxy sends it.
 fn html_page(status: StatusCode) -> GrpcResponse {
+    // The `Display` of an unregistered status has the text `<unknown status code>`, which is not valid HTML.
+    let title = match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", status.as_str()),
+        None => status.as_str().to_owned(),
+    };
     let page = format!(
-        "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
+        "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     );
     let mut response = GrpcResponse::new(Body::new(Full::new(page.into())));
     *response.status_mut() = status;
