@@ -197,15 +197,16 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
     Ok(out)
 }
 
-/// Renders one call of `decoders!`: the request message of each method, by the method's path.
+/// Renders one call of `decoders!`: the request message and the response message of each method, by the method's path.
 pub(super) fn decoders(requests: &[Request]) -> Result<String> {
     let mut out = "decoders! {\n".to_owned();
     for Request { method, .. } in requests {
         let service = method.parent_service();
-        let message = path(method.input().full_name());
+        let request = path(method.input().full_name());
+        let response = path(method.output().full_name());
         writeln!(
             out,
-            "    \"/{}/{}\": {message},",
+            "    \"/{}/{}\": {request} => {response},",
             service.full_name(),
             method.name()
         )?;

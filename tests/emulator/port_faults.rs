@@ -6,6 +6,7 @@ use std::time::Duration;
 use apigateway_grpc::contract::{Method, RetryPolicy};
 use apigateway_grpc::emulator::{Emulator, Server, Via};
 use apigateway_grpc::http::StatusCode;
+use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::tonic::{Code, Status};
 use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _};
@@ -156,5 +157,25 @@ async fn a_response_fault_and_a_delay_apply_over_grpc_and_rest() {
         );
         assert!(began.elapsed() >= Duration::from_millis(50), "{via:?}");
         assert_eq!(get(&client, API).await.expect("an answer"), answer);
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_response_cannot_be_decoded_is_recorded_as_internal() {
+    let (emulator, server) = served().await;
+    // Field 2 of an API is a message, and the bytes are not one.
+    let undecodable = Any {
+        type_url: "a".into(),
+        value: vec![0xff],
+    };
+    for (transport, via) in BOTH {
+        let _given = emulator.on(Method::GET_API).respond(&undecodable);
+        let failed = get(&client(&server, transport), API).await;
+        let failed = failed.expect_err("no API");
+        assert_eq!(failed.code(), Code::Internal, "{via:?} {failed}");
+        let calls = emulator.calls();
+        let call = calls.last().expect("a call");
+        assert_eq!(call.via, via);
+        assert_eq!(call.code, Some(Code::Internal), "{via:?}");
     }
 }

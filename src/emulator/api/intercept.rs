@@ -283,7 +283,7 @@ where
             record.html = Some(status);
             return Ok(html_page(status));
         }
-        Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
+        Some(FaultAction::Respond(message)) => return Ok(given(method, &message)),
     }
     let response = service.call(with_payload(head, payload.clone())).await?;
     // tonic returns INTERNAL for an invalid message. It is a mistake of the client, so return INVALID_ARGUMENT, as the
@@ -499,6 +499,15 @@ fn html_page(status: StatusCode) -> GrpcResponse {
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     response.extensions_mut().insert(PassThrough);
     response
+}
+
+/// Returns the response with the message of a fault. A message that cannot be decoded is INTERNAL: it has no JSON, and a gRPC
+/// client returns INTERNAL for it.
+fn given(method: &Method, message: &[u8]) -> GrpcResponse {
+    match request_check::check_response(method, message) {
+        Ok(()) => unary(message),
+        Err(why) => Status::internal(format!("the fault responds with an {why}")).into_http(),
+    }
 }
 
 /// Returns a successful response with an encoded message.

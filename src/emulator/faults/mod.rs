@@ -214,6 +214,8 @@ impl FaultBuilder {
     }
 
     /// Answers the call with this message, which may have any type. The call is not processed.
+    ///
+    /// If the message cannot be decoded as the response of the method, the call fails with INTERNAL.
     #[track_caller]
     pub fn respond<M: Message>(self, message: &M) -> FaultGuard {
         self.set(FaultAction::Respond(message.encode_to_vec().into()))
