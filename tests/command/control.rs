@@ -170,6 +170,55 @@ fn following_calls_ends_when_the_reader_closes_the_pipe() {
 }
 
 #[test]
+fn calls_are_followed_over_a_broken_connection() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let emulator = apigateway_grpc::emulator::Emulator::builder().build();
+        let server = emulator.start("127.0.0.1:0").await.expect("a free port");
+        let client = ApiGateway::builder().endpoint(server.endpoint());
+        let client = client.anonymous().build().expect("valid settings");
+        let parent = "projects/p/locations/global";
+        let created = client.create_api(parent, "a", Api::default()).await;
+        drop(created.expect("an operation"));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let forward = async || {
+            let (mut near, _) = listener.accept().await.expect("a connection");
+            let far = tokio::net::TcpStream::connect(server.address()).await;
+            let mut far = far.expect("it listens");
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await })
+        };
+        let mut follow = apigw(&["emulator", "calls", "--follow"]);
+        let follow = follow.args(["--endpoint", &format!("http://{address}")]);
+        let mut child = follow.stdout(Stdio::piped()).spawn().expect("it runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let lines = Arc::new(Mutex::new(lines));
+        let next = async || {
+            let lines = Arc::clone(&lines);
+            let next = move || lines.lock().expect("not poisoned").next();
+            let line = tokio::task::spawn_blocking(next).await.expect("no panic");
+            line.expect("a line").expect("text")
+        };
+        let first = forward().await;
+        assert!(next().await.contains(" CreateApi "));
+        let name = format!("{parent}/apis/a");
+        client.get_api(&name).await.expect("an API");
+        assert!(next().await.contains(" GetApi "));
+
+        // Closes both connections in the middle of the stream.
+        first.abort();
+        let listed = client.list_apis(parent).first_page().await;
+        listed.expect("a page");
+        let second = forward().await;
+        assert!(next().await.contains(" ListApis "));
+        second.abort();
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+    });
+}
+
+#[test]
 fn a_followed_call_that_ends_after_a_later_call_is_printed() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
