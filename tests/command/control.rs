@@ -187,7 +187,8 @@ fn calls_are_followed_over_a_broken_connection() {
             let (mut near, _) = listener.accept().await.expect("a connection");
             let far = tokio::net::TcpStream::connect(server.address()).await;
             let mut far = far.expect("it listens");
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await })
+            let copy = async move { tokio::io::copy_bidirectional(&mut near, &mut far).await };
+            tokio::spawn(copy).abort_handle()
         };
         let mut follow = apigw(&["emulator", "calls", "--follow"]);
         let follow = follow.args(["--endpoint", &format!("http://{address}")]);
