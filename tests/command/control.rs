@@ -1,7 +1,7 @@
 //! `apigw emulator`: the verbs that control a running emulator.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,40 @@ fn control(code: i32, emulator: &Emulator, words: &[&str]) -> String {
     let (text, errors) = (out(&output), err(&output));
     assert_eq!(output.status.code(), Some(code), "{words:?} {text}{errors}");
     format!("{text}{errors}")
+}
+
+/// A running `apigw emulator calls --follow`. Dropping it kills the command.
+struct Follower {
+    child: Child,
+    lines: Arc<Mutex<Lines<BufReader<ChildStdout>>>>,
+}
+
+impl Follower {
+    fn start(endpoint: &str, options: &[&str]) -> Self {
+        let mut follow = apigw(&["emulator", "calls", "--follow", "--endpoint", endpoint]);
+        let follow = follow.args(options).stdout(Stdio::piped());
+        let mut child = follow.spawn().expect("it runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self {
+            child,
+            lines: Arc::new(Mutex::new(lines)),
+        }
+    }
+
+    /// Returns the next line that the command prints.
+    async fn next(&self) -> String {
+        let lines = Arc::clone(&self.lines);
+        let next = move || lines.lock().expect("not poisoned").next();
+        let line = tokio::task::spawn_blocking(next).await.expect("no panic");
+        line.expect("a line").expect("text")
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
 
 fn describe_api(emulator: &Emulator, code: i32) {
@@ -184,38 +218,28 @@ fn calls_are_followed_over_a_broken_connection() {
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let forward = async || {
-            let (mut near, _) = listener.accept().await.expect("a connection");
+            let accepted = tokio::time::timeout(Duration::from_secs(20), listener.accept());
+            let accepted = accepted.await.expect("the command connects");
+            let (mut near, _) = accepted.expect("a connection");
             let far = tokio::net::TcpStream::connect(server.address()).await;
             let mut far = far.expect("it listens");
             let copy = async move { tokio::io::copy_bidirectional(&mut near, &mut far).await };
             tokio::spawn(copy).abort_handle()
         };
-        let mut follow = apigw(&["emulator", "calls", "--follow"]);
-        let follow = follow.args(["--endpoint", &format!("http://{address}")]);
-        let mut child = follow.stdout(Stdio::piped()).spawn().expect("it runs");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let lines = Arc::new(Mutex::new(lines));
-        let next = async || {
-            let lines = Arc::clone(&lines);
-            let next = move || lines.lock().expect("not poisoned").next();
-            let line = tokio::task::spawn_blocking(next).await.expect("no panic");
-            line.expect("a line").expect("text")
-        };
+        let follower = Follower::start(&format!("http://{address}"), &[]);
         let first = forward().await;
-        assert!(next().await.contains(" CreateApi "));
+        assert!(follower.next().await.contains(" CreateApi "));
         let name = format!("{parent}/apis/a");
         client.get_api(&name).await.expect("an API");
-        assert!(next().await.contains(" GetApi "));
+        assert!(follower.next().await.contains(" GetApi "));
 
         // Closes both connections in the middle of the stream.
         first.abort();
         let listed = client.list_apis(parent).first_page().await;
         listed.expect("a page");
         let second = forward().await;
-        assert!(next().await.contains(" ListApis "));
+        assert!(follower.next().await.contains(" ListApis "));
         second.abort();
-        child.kill().expect("it runs");
-        child.wait().expect("it ends");
     });
 }
 
@@ -232,18 +256,8 @@ fn a_followed_call_that_ends_after_a_later_call_is_printed() {
         let parent = "projects/p/locations/global";
         let operation = client.create_api(parent, "a", Api::default()).await;
         let name = operation.expect("an operation").name().to_owned();
-        let mut follow = apigw(&["emulator", "calls", "--follow", "--code", "OK"]);
-        let follow = follow.args(["--endpoint", &server.endpoint()]);
-        let mut child = follow.stdout(Stdio::piped()).spawn().expect("it runs");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let lines = Arc::new(Mutex::new(lines));
-        let next = async || {
-            let lines = Arc::clone(&lines);
-            let next = move || lines.lock().expect("not poisoned").next();
-            let line = tokio::task::spawn_blocking(next).await.expect("no panic");
-            line.expect("a line").expect("text")
-        };
-        assert!(next().await.contains(" CreateApi "));
+        let follower = Follower::start(&server.endpoint(), &["--code", "OK"]);
+        assert!(follower.next().await.contains(" CreateApi "));
 
         let (waiter, waited) = (client.clone(), name.clone());
         let waiting = tokio::spawn(async move {
@@ -255,14 +269,13 @@ fn a_followed_call_that_ends_after_a_later_call_is_printed() {
         }
         let api = format!("{parent}/apis/a");
         client.get_api(&api).await.expect("it exists");
-        assert!(next().await.contains(" GetApi "));
+        assert!(follower.next().await.contains(" GetApi "));
         emulator.finish_operation(&name, None).expect("it runs");
         waiting.await.expect("no panic").expect("the operation");
         client.get_api(&api).await.expect("it exists");
-        let line = next().await;
+        let line = follower.next().await;
         assert!(line.contains(" WaitOperation "), "{line}");
         server.stop().await.expect("it stops");
-        child.wait().expect("it ends");
     });
 }
 
