@@ -40,7 +40,7 @@ pub(crate) enum Act {
     Answer(&'static [u8]),
 }
 
-/// What happens to a connection after the bytes of `Act::Down`.
+/// The end of a connection after the bytes of `Act::Down`, or the loss of bytes in place of an end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     Reset,
