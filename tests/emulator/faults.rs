@@ -167,34 +167,20 @@ async fn a_stale_read_of_an_operation_shows_its_start() {
     let emulator = emulator();
     let client = over(&emulator);
     let started = create(&client, "a").await.expect("a new api");
+    let read = async || {
+        let operation = client.get_operation(&started.name).await;
+        operation.expect("it exists")
+    };
     tokio::time::advance(RUNS).await;
-    assert!(
-        client
-            .get_operation(&started.name)
-            .await
-            .expect("it exists")
-            .done
-    );
+    assert!(read().await.done);
     let _listed = emulator.on(Method::LIST_OPERATIONS).times(2).stale();
     for (filter, expected) in [("done=false", 1), ("done=true", 0)] {
         let listed = crate::lists::operations(&client, crate::PARENT, filter).await;
         assert_eq!(listed.len(), expected, "{filter}");
     }
     let _stale = emulator.on(Method::GET_OPERATION).stale();
-    assert_eq!(
-        client
-            .get_operation(&started.name)
-            .await
-            .expect("it exists"),
-        started
-    );
-    assert!(
-        client
-            .get_operation(&started.name)
-            .await
-            .expect("it exists")
-            .done
-    );
+    assert_eq!(read().await, started);
+    assert!(read().await.done);
 }
 
 #[tokio::test(start_paused = true)]
